@@ -1,0 +1,58 @@
+"""The command `keras-blitz`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.models import NETWORKS
+
+app = typer.Typer(
+    name="keras-blitz",
+    help="The PyTorch blitz in Keras: turn checkpoints into Keras models and back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _commands() -> None:
+    """The PyTorch blitz in Keras: turn checkpoints into Keras models and back."""
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="What to read: .pth, .pt, .safetensors, .keras or .weights.h5.")],
+    model: Annotated[str, typer.Option("--model", "-m", help=f"The network: {', '.join(NETWORKS)}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="What to write; the same endings.")],
+    prefix: Annotated[
+        str | None, typer.Option(help="Take only the keys under this prefix, such as 'backbone.'.")
+    ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(min=1, help="Size of the head; read off the checkpoint unless given.")
+    ] = None,
+) -> None:
+    """Convert a PyTorch checkpoint to a Keras file, or a Keras file to a PyTorch checkpoint, bit for bit."""
+    from keras_blitz.quiet import import_tensorflow
+
+    import_tensorflow()
+    from keras_blitz.weights import convert as run
+
+    done = run(checkpoint, output, model, prefix=prefix, num_classes=num_classes)
+    print(f"{output}: {done.network}, {done.tensors} tensors, {done.values:,} values, {done.dtype}")
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one line and exit status 2."""
+    try:
+        app()
+    except BlitzError as error:
+        print(f"keras-blitz: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Writing files whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keras_blitz.errors import BlitzError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path` with the same ending; on leaving without an error it replaces `path`.
+
+    After an error, Ctrl-C included, the temporary file is gone and `path` is as it was.
+
+    Raises:
+        BlitzError: the folder of `path` is missing or cannot be written to, or `path` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise BlitzError(f"{path}: is a folder; give a file name to write to")
+    if not path.parent.is_dir():
+        raise BlitzError(f"{path}: the folder {path.parent} does not exist; make it first")
+    # The whole name goes last: Keras chooses the format by its ending (.keras, .weights.h5).
+    try:
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix="-" + path.name, dir=path.parent)
+    except OSError as error:
+        raise BlitzError(f"{path}: cannot be written ({error.strerror})") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; the user's own rule decides
+        temporary.replace(path)
+    except OSError as error:
+        raise BlitzError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,185 @@
+"""Checkpoint files: PyTorch's (.safetensors, .pth, .pt) and Keras's (.keras, .weights.h5)."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from keras_blitz.errors import CheckpointError
+from keras_blitz.files import atomic_path
+from keras_blitz.weights.mapping import arrays_of, load_state_dict, state_dict
+
+TORCH_ENDINGS = (".safetensors", ".pth", ".pt")
+KERAS_ENDINGS = (".keras", ".weights.h5")
+
+
+def ending(path: str | os.PathLike) -> str:
+    """Return which of the known endings the path has.
+
+    Raises:
+        CheckpointError: none of them.
+    """
+    known = (*TORCH_ENDINGS, *KERAS_ENDINGS)
+    for candidate in known:
+        if str(path).endswith(candidate):
+            return candidate
+    raise CheckpointError(f"{path}: unknown kind of file; the name must end in one of {', '.join(known)}")
+
+
+def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read the tensors of a PyTorch checkpoint.
+
+    A `.pth` or `.pt` is read with `weights_only=True`: a pickle that would run code is refused.
+
+    Args:
+        path: a `.safetensors`, `.pth` or `.pt` file.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, of another kind, refused, or holds no tensors.
+    """
+    path = _existing(path)
+    kind = ending(path)
+    if kind in KERAS_ENDINGS:
+        raise CheckpointError(f"{path}: a Keras file, not a PyTorch checkpoint ({', '.join(TORCH_ENDINGS)})")
+    loaded = _read_safetensors(path) if kind == ".safetensors" else _read_pickle(path)
+    try:
+        return arrays_of(loaded)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def load_checkpoint(
+    model, path: str | os.PathLike, *, prefix: str | None = None, skip: Iterable[str] = ()
+) -> None:
+    """Read a PyTorch checkpoint into a Keras model; arguments as for `load_state_dict`.
+
+    Raises:
+        CheckpointError: the file cannot be read, or does not fit; nothing is changed then.
+    """
+    state = read_state(path)
+    try:
+        load_state_dict(model, state, prefix=prefix, skip=skip)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def write_state(state: dict[str, np.ndarray], path: str | os.PathLike) -> None:
+    """Write tensors as a PyTorch checkpoint, `.safetensors`, `.pth` or `.pt`; whole or not at all.
+
+    Raises:
+        CheckpointError: another ending, or a `.pth` without PyTorch installed.
+        BlitzError: the file cannot be written.
+    """
+    kind = ending(path)
+    if kind == ".safetensors":
+        from safetensors.numpy import save_file
+
+        with atomic_path(path) as temporary:
+            save_file(state, temporary, metadata={"format": "pt"})
+    elif kind in TORCH_ENDINGS:
+        torch = _torch(path)
+        with atomic_path(path) as temporary:
+            # A copy: a tensor must not share memory with a read-only array.
+            torch.save({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, temporary)
+    else:
+        raise CheckpointError(f"{path}: a state_dict is written as {', '.join(TORCH_ENDINGS)}")
+
+
+def read_model(path: str | os.PathLike):
+    """Load a `.keras` file; code hidden in it is refused (Keras's safe mode).
+
+    Raises:
+        CheckpointError: the file is missing, broken, refused, or of another kind.
+    """
+    import keras
+
+    import keras_blitz.models.network  # registers what the file's classes are made of  # noqa: F401
+
+    path = _existing(path)
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the broken part raised
+        raise CheckpointError(f"{path}: cannot be read as a .keras file ({first_line(error)})") from None
+
+
+def read_weights(model, path: str | os.PathLike) -> None:
+    """Load a `.weights.h5` file into a model.
+
+    Raises:
+        CheckpointError: the file is missing, broken, or does not fit the model.
+    """
+    path = _existing(path)
+    try:
+        model.load_weights(path)
+    except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError …
+        raise CheckpointError(f"{path}: does not load into {model.name} ({first_line(error)})") from None
+
+
+def write_model(model, path: str | os.PathLike) -> None:
+    """Write a Keras model by the ending of the path: `.keras`, `.weights.h5`, or its state as a PyTorch checkpoint.
+
+    Raises:
+        BlitzError: unknown ending, or the file cannot be written.
+    """
+    kind = ending(path)
+    if kind == ".keras":
+        with atomic_path(path) as temporary:
+            model.save(temporary)
+    elif kind == ".weights.h5":
+        with atomic_path(path) as temporary:
+            model.save_weights(temporary, overwrite=True)
+    else:
+        write_state(state_dict(model), path)
+
+
+def _existing(path: str | os.PathLike) -> Path:
+    path = Path(path)
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, not a file")
+    if not os.access(path, os.R_OK):
+        raise CheckpointError(f"{path}: cannot be read (permission denied)")
+    return path
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_line(error)})") from None
+
+
+def _read_pickle(path: Path):
+    torch = _torch(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken archive raises RuntimeError, EOFError, UnpicklingError, KeyError …
+        refused = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", str(error))
+        if refused:
+            raise CheckpointError(
+                f"{path}: refused: loading it would run code or build objects ({refused[1].rstrip('.,')}); "
+                "save it with torch.save(model.state_dict(), path)"
+            ) from None
+        raise CheckpointError(f"{path}: truncated, or not a PyTorch checkpoint ({first_line(error)})") from None
+
+
+def _torch(path: str | os.PathLike):
+    try:
+        import torch
+    except ImportError:
+        raise CheckpointError(
+            f"{path}: this kind of file needs PyTorch: pip install 'keras-blitz[torch]', or use .safetensors"
+        ) from None
+    return torch
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, shortened; its class where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200].rstrip(" .") if lines else type(error).__name__

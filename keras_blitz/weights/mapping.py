@@ -1,0 +1,187 @@
+"""A Keras model's weights by PyTorch's names: `state_dict` out, `load_state_dict` in."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_blitz.errors import CheckpointError
+from keras_blitz.weights import layout
+from keras_blitz.weights.layout import Layout
+
+# What wrappers put before every name: DataParallel, torch.compile, and the usual attributes that hold a network.
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One weight of a Keras model.
+
+    Args:
+        name: PyTorch's name, `conv1.weight`.
+        variable: the Keras variable that holds it.
+        layout: how it lies against PyTorch's tensor.
+        trainable: a parameter; otherwise a buffer.
+    """
+
+    name: str
+    variable: Any
+    layout: Layout
+    trainable: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of PyTorch's tensor."""
+        return self.layout.torch_shape(self.variable.shape)
+
+    def value(self) -> np.ndarray:
+        """The value in PyTorch's layout."""
+        return self.layout.to_torch(np.asarray(self.variable.numpy()))
+
+
+def weights(model) -> list[Weight]:
+    """List the weights of a Keras model in the order of PyTorch's `state_dict`: layer by layer, weight before bias.
+
+    Raises:
+        BlitzError: a layer with weights has no declared layout.
+    """
+    flattened_inputs = layout.flow(model).flattened_inputs
+    return [weight for layer in model.layers for weight in _of_layer(layer, flattened_inputs.get(layer.name))]
+
+
+def _of_layer(layer, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
+    declared = layout.parameters(layer)
+    for variable in layer.variables:
+        name, lies = declared[variable.name]
+        if flattened_input and variable.name == "kernel":
+            lies = layout.dense_kernel(flattened_input)
+        # An optimizer freezes by layer.trainable; a parameter stays a parameter.
+        yield Weight(f"{layer.name}.{name}", variable, lies, variable._trainable)
+
+
+def named_parameters(model) -> Iterator[tuple[str, Any]]:
+    """Yield (PyTorch name, Keras variable) of every parameter, as `torch.nn.Module.named_parameters` does."""
+    yield from ((weight.name, weight.variable) for weight in weights(model) if weight.trainable)
+
+
+def state_dict(model) -> dict[str, np.ndarray]:
+    """Return the model's parameters and buffers under PyTorch's names, in PyTorch's layouts, bit for bit."""
+    return {weight.name: weight.value() for weight in weights(model)}
+
+
+def load_state_dict(model, state: Mapping[str, Any], *, prefix: str | None = None, skip: Iterable[str] = ()) -> None:
+    """Copy a PyTorch `state_dict` into a Keras model, bit for bit; nothing is copied unless all of it fits.
+
+    Args:
+        model: a Keras model whose layers are named by PyTorch module paths.
+        state: PyTorch's names to arrays or tensors; may be wrapped, as in `{"state_dict": …, "epoch": …}`.
+        prefix: take only the entries under this prefix. None: the prefixes in `PREFIXES` are dropped where every
+            name has them and the model's own names do not.
+        skip: module paths to leave as they are, such as a replaced head `["fc"]`; what the state holds there is not
+            looked at.
+
+    Raises:
+        CheckpointError: names all missing, surplus and wrongly shaped keys, and values that would be rounded.
+    """
+    targets = {weight.name: weight for weight in weights(model)}
+    arrays = strip_prefix(arrays_of(state), targets, prefix)
+    skip = tuple(skip)
+    _check_skip(skip, targets)
+    targets = {name: weight for name, weight in targets.items() if not _below(name, skip)}
+    arrays = {name: array for name, array in arrays.items() if not _below(name, skip)}
+    problems = _problems(targets, arrays)
+    if problems:
+        raise CheckpointError(f"the state does not fit {type(model).__name__}: " + "; ".join(problems))
+    for name, weight in targets.items():
+        weight.variable.assign(weight.layout.to_keras(arrays[name]).astype(weight.variable.dtype))
+
+
+def arrays_of(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Unwrap a saved dictionary and return its tensors as arrays.
+
+    Raises:
+        CheckpointError: it is no dictionary, or holds no tensors.
+    """
+    if not isinstance(state, Mapping):
+        raise CheckpointError(
+            f"holds a {type(state).__name__}, not a state_dict; save it with torch.save(model.state_dict(), path)"
+        )
+    arrays = {str(name): _array(value) for name, value in state.items() if hasattr(value, "shape")}
+    if arrays:
+        return arrays
+    for key in ("state_dict", "model_state_dict", "model_state", "model"):
+        if isinstance(state.get(key), Mapping):
+            return arrays_of(state[key])
+    raise CheckpointError(f"holds no tensors; its keys are {', '.join(map(repr, state)) or 'none'}")
+
+
+def _array(value: Any) -> np.ndarray:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        # NumPy has no bfloat16; float32 holds every bfloat16 exactly.
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+        return value.numpy()
+    return np.asarray(value)
+
+
+def strip_prefix(arrays: dict[str, np.ndarray], expected: Iterable[str], prefix: str | None) -> dict[str, np.ndarray]:
+    """Return the arrays without the prefix given, or without the known prefixes that all names share.
+
+    Raises:
+        CheckpointError: no name has the prefix given.
+    """
+    if prefix is not None:
+        chosen = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        if not chosen:
+            raise CheckpointError(f"no key starts with the prefix {prefix!r}; the keys are {_listed(arrays)}")
+        return chosen
+    expected = list(expected)
+    while arrays:
+        found = next((p for p in PREFIXES if all(name.startswith(p) for name in arrays)), None)
+        if found is None or any(name.startswith(found) for name in expected):
+            break
+        arrays = {name.removeprefix(found): array for name, array in arrays.items()}
+    return arrays
+
+
+def _below(name: str, modules: tuple[str, ...]) -> bool:
+    return any(name == module or name.startswith(module + ".") for module in modules)
+
+
+def _check_skip(skip: tuple[str, ...], targets: Mapping[str, Weight]) -> None:
+    for module in skip:
+        if not any(_below(name, (module,)) for name in targets):
+            raise CheckpointError(f"skip={module!r} names no module with weights; there are {_listed(targets)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Say everything that keeps `arrays` from fitting `targets`."""
+    common = [name for name in targets if name in arrays]
+    misshapen = [
+        f"{name} is {tuple(arrays[name].shape)}, the model has {targets[name].shape}"
+        for name in common
+        if tuple(arrays[name].shape) != targets[name].shape
+    ]
+    rounded = [
+        f"{name} {arrays[name].dtype} to {targets[name].variable.dtype}"
+        for name in common
+        if _would_round(arrays[name], targets[name].variable.dtype)
+    ]
+    found = {
+        "missing": [name for name in targets if name not in arrays],
+        "surplus": [name for name in arrays if name not in targets],
+        "wrong shape": misshapen,
+        "would be rounded (build the model with dtype=\"float64\", or round the state first)": rounded,
+    }
+    return [f"{problem}: {_listed(names)}" for problem, names in found.items() if names]
+
+
+def _would_round(array: np.ndarray, dtype: str) -> bool:
+    if array.dtype == dtype:
+        return False
+    return not np.array_equal(array.astype(dtype).astype(array.dtype), array, equal_nan=array.dtype.kind == "f")

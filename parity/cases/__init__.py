@@ -1,0 +1,51 @@
+"""The table of cases, a file a kind; `all_cases` is what the commands know."""
+
+from fnmatch import fnmatchcase
+
+from keras_blitz.errors import BlitzError
+from parity.cases import networks
+from parity.cases.case import DTYPES, MODES, Case
+
+
+def all_cases() -> list[Case]:
+    """Return every case, in the order they run."""
+    return [*networks.cases()]
+
+
+def select(
+    patterns: list[str], *, slow: bool = False, dtypes: tuple[str, ...] = DTYPES, modes: tuple[str, ...] = MODES
+) -> list[Case]:
+    """Return the cases that the command line names.
+
+    Args:
+        patterns: ids, prefixes of ids, patterns with `*`, groups or inventory ids; none means all.
+        slow: the slow ones too. A slow case named by its whole id is taken all the same.
+        dtypes: only these.
+        modes: only these.
+
+    Raises:
+        BlitzError: a pattern names no case, or nothing is left.
+    """
+    known = all_cases()
+    for pattern in patterns:
+        if not any(_named(case, pattern) for case in known):
+            raise BlitzError(f"no case {pattern!r}; `parity list` shows all {len(known)}")
+    chosen = [
+        case
+        for case in known
+        if (not patterns or any(_named(case, pattern) for pattern in patterns))
+        and case.dtype in dtypes
+        and case.mode in modes
+    ]
+    left = [case for case in chosen if slow or not case.slow or case.id in patterns]
+    if not left:
+        raise BlitzError("only slow cases are left; add --slow" if chosen else "no case has this dtype and mode")
+    return left
+
+
+def _named(case: Case, pattern: str) -> bool:
+    names = (case.group, *case.covers)
+    return pattern in names or case.id.startswith(pattern) or fnmatchcase(case.id, pattern)
+
+
+__all__ = ["DTYPES", "MODES", "Case", "all_cases", "select"]

@@ -1,0 +1,41 @@
+"""A case: one thing ported, in one dtype and one mode, and how to record both its sides."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from parity.trace import Trace
+
+DTYPES = ("float64", "float32")
+MODES = ("eager", "graph", "xla")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of `parity list`.
+
+    Args:
+        subject: what is ported, on which input: "lenet", "lenet-sample". Cases of one subject share a golden file.
+        group: the kind of case, "networks".
+        covers: ids of the inventory (SPEC.md).
+        dtype: "float64" or "float32".
+        mode: "eager", "graph" or "xla".
+        record_reference: dtype -> PyTorch's trace. Imports PyTorch.
+        record_port: (dtype, mode) -> the port's trace. Imports TensorFlow.
+        kept_steps: the training steps a golden file keeps; None: all of them.
+        slow: takes over 20 s.
+    """
+
+    subject: str
+    group: str
+    covers: tuple[str, ...]
+    dtype: str
+    mode: str
+    record_reference: Callable[[str], Trace]
+    record_port: Callable[[str, str], Trace]
+    kept_steps: tuple[int, ...] | None = None
+    slow: bool = False
+
+    @property
+    def id(self) -> str:
+        """The case's name on the command line and in reports."""
+        return f"{self.subject}-{self.dtype}-{self.mode}"

@@ -1,0 +1,282 @@
+"""The command `parity`."""
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_blitz.errors import BlitzError
+from parity.cases import DTYPES, MODES, Case, select
+from parity.run import Result, run
+
+app = typer.Typer(
+    name="parity", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+Cases = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CASE]...", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
+]
+Slow = Annotated[bool, typer.Option("--slow", help="The slow cases too.")]
+Live = Annotated[
+    bool | None,
+    typer.Option("--live/--golden", help="Run PyTorch, or read its golden traces; live where PyTorch is installed."),
+]
+
+
+@app.callback()
+def _commands() -> None:
+    """Prove a Keras port of a PyTorch network right, or name where it differs.
+
+    Exit status: 0 all within bounds, 1 a difference, 2 wrong usage or a missing piece.
+    """
+
+
+@app.command("run")
+def run_command(
+    case: Cases = None,
+    live: Live = None,
+    slow: Slow = False,
+    dtype: Annotated[str, typer.Option(help="Only these, separated by commas.")] = ",".join(DTYPES),
+    mode: Annotated[str, typer.Option(help="Only these, separated by commas.")] = ",".join(MODES),
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JUnit XML.")] = None,
+    traces: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Save both traces of each case, for `parity compare`.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first case that fails.")] = False,
+) -> None:
+    """Run the cases and print how far the port is from PyTorch."""
+    chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
+    live = _source(live)
+    for path in (json, html, junit):
+        _writable(path)
+    start = time.perf_counter()
+    _load_frameworks(live)
+    results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces))
+    _report(results, live, time.perf_counter() - start, json, html, junit)
+    if interrupted:
+        print(f"interrupted: {len(results)} of {len(chosen)} cases had run", file=sys.stderr)
+        raise typer.Exit(130)
+    raise typer.Exit(0 if all(result.passed for result in results) else 1)
+
+
+@app.command("list")
+def list_command(
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List every case with the inventory ids it covers."""
+    from json import dumps
+
+    rows = [
+        {"id": c.id, "group": c.group, "covers": list(c.covers), "dtype": c.dtype, "mode": c.mode, "slow": c.slow}
+        for c in select([], slow=True)
+    ]
+    if json:
+        print(dumps(rows, indent=1))
+        return
+    width = max(len(row["id"]) for row in rows)
+    for row in rows:
+        print(f"{row['id']:<{width}}  {' '.join(row['covers'])}{'  slow' if row['slow'] else ''}")
+
+
+@app.command("show")
+def show_command(
+    case: Annotated[str, typer.Argument(help="The id of one case, or what names only one.")], live: Live = None
+) -> None:
+    """Show one case in full: every tensor, allowed, measured, the worst entries."""
+    from parity.report import text
+
+    found = select([case], slow=True)
+    exact = [one for one in found if one.id == case] or found
+    if len(exact) > 1:
+        names = ", ".join(one.id for one in exact[:6])
+        raise BlitzError(f"{case!r} names {len(exact)} cases: {names}{' …' if len(exact) > 6 else ''}; give one")
+    live = _source(live)
+    _load_frameworks(live)
+    result = next(run(exact, live=live))
+    text.console().print(text.case_in_full(result))
+    raise typer.Exit(0 if result.passed else 1)
+
+
+@app.command("record")
+def record_command(
+    case: Cases = None,
+    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; the package's own by default.")] = None,
+) -> None:
+    """Write golden traces of PyTorch's side (needs PyTorch)."""
+    from parity import golden, oracle
+
+    folder = output or golden.FOLDER
+    if not folder.is_dir():
+        raise BlitzError(f"{folder}: no such folder; make it first")
+    subjects = {one.subject: one for one in select(case or [], slow=True)}
+    for one in _progress(list(subjects.values()), "recording", lambda one: one.subject):
+        path = oracle.record(one, folder)
+        print(f"{path}  {path.stat().st_size:,} bytes")
+
+
+@app.command("compare")
+def compare_command(
+    reference: Annotated[Path, typer.Argument(metavar="A.npz", help="The expected trace.")],
+    port: Annotated[Path, typer.Argument(metavar="B.npz", help="The trace to judge.")],
+    truth: Annotated[
+        Path | None, typer.Option(metavar="C.npz", help="float32 traces: the float64 truth to judge both by.")
+    ] = None,
+) -> None:
+    """Compare two saved traces.
+
+    float64 traces are judged by the tolerance table. float32 traces need --truth for a verdict: B's error may be no
+    more than A's own explains. Without it they are only screened, at a bound that catches gross mistakes.
+    """
+    from parity.report import text
+    from parity.saved import compare_files
+
+    comparison = compare_files(reference, port, truth)
+    text.console().print(text.comparison_in_full(comparison))
+    raise typer.Exit(0 if comparison.passed else 1)
+
+
+def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    chosen = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [part for part in chosen if part not in known]
+    if unknown or not chosen:
+        raise BlitzError(f"{text!r}: choose among {', '.join(known)}, separated by commas")
+    return chosen
+
+
+def _source(live: bool | None) -> bool:
+    """Return whether PyTorch runs: as asked, else wherever it is installed."""
+    from parity.oracle import torch_installed
+
+    if live is None:
+        return torch_installed()
+    if live and not torch_installed():
+        raise BlitzError("--live needs PyTorch: pip install 'keras-blitz[torch]', or use --golden")
+    return live
+
+
+def _load_frameworks(live: bool) -> None:
+    """Import what the cases run on, without TensorFlow's greetings; PyTorch must come before TensorFlow."""
+    from keras_blitz.quiet import import_tensorflow
+
+    if live:
+        import torch  # noqa: F401
+    import_tensorflow()
+
+
+def _writable(path: Path | None) -> None:
+    """Say at once, not after the run, that a report has nowhere to go."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise BlitzError(f"{path}: " + ("is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"))
+
+
+def _saver(folder: Path | None) -> Callable[[Result], None] | None:
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BlitzError(f"{folder}: cannot be made ({error.strerror})") from None
+
+    def save(result: Result) -> None:
+        if result.traces:
+            for side, trace in zip(("torch-float64", "keras"), result.traces, strict=True):
+                trace.save(folder / f"{result.case.id}.{side}.npz")
+
+    return save
+
+
+def _run_with_progress(
+    chosen: list[Case], live: bool, fail_fast: bool, save: Callable[[Result], None] | None
+) -> tuple[list[Result], bool]:
+    """Run the cases; Ctrl-C ends the run and keeps what is done."""
+    results: list[Result] = []
+    try:
+        running = run(_progress(chosen, "parity", lambda one: one.id), live=live, keep_traces=save is not None)
+        for result in running:
+            if save:
+                save(result)
+            results.append(_light(result))
+            if fail_fast and not result.passed:
+                running.close()
+                break
+    except KeyboardInterrupt:
+        return results, True
+    return results, False
+
+
+def _light(result: Result) -> Result:
+    from dataclasses import replace
+
+    return replace(result, traces=None)
+
+
+def _progress(items: list, title: str, name: Callable) -> "object":
+    """Yield the items under a progress bar on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from parity.report import text
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=text.console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(items))
+        for item in items:
+            bar.update(task, description=name(item))
+            yield item
+            bar.advance(task)
+
+
+def _report(results: list[Result], live: bool, seconds: float, json, html, junit) -> None:
+    from parity.report import text
+
+    mode = "live" if live else "golden"
+    versions = _versions(results, live)
+    console = text.console()
+    console.print(text.summary_table(results))
+    console.print(f"{mode}, {', '.join(f'{name} {number}' for name, number in versions.items())}, {seconds:.0f} s")
+    if json or html:
+        from parity.report.json import to_dict, write
+
+        document = to_dict(results, mode=mode, versions=versions, seconds=seconds)
+        if json:
+            write(document, json)
+        if html:
+            from parity.report import html as page
+
+            page.write(document, html)
+    if junit:
+        from parity.report import junit as xml
+
+        xml.write(results, junit, seconds=seconds)
+
+
+def _versions(results: Sequence[Result], live: bool) -> dict[str, str]:
+    """Return the versions a figure depends on; PyTorch's is that of the recording where its traces are golden."""
+    versions = {"python": platform.python_version()}
+    for name in ("keras-blitz", "tensorflow", "keras", "numpy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "unknown"
+    torch = {result.torch for result in results if result.torch}
+    return versions | ({"torch": ", ".join(sorted(torch))} if torch else {})
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one line and exit status 2."""
+    try:
+        app()
+    except BlitzError as error:
+        print(f"parity: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""How far one tensor is from another, in numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.fingerprint import Fingerprint, sketch, strided_sample
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The error of a tensor against the expected one.
+
+    Args:
+        max_abs: the largest |actual − expected|.
+        rms: √mean((actual − expected)²).
+        scale: the largest |expected|.
+        estimated: the expected tensor was a fingerprint; `rms` is good to 9 %, `max_abs` is the largest error at 256
+            sampled places, or `rms` where that is larger.
+    """
+
+    max_abs: float
+    rms: float
+    scale: float
+    estimated: bool = False
+
+    @property
+    def relative(self) -> float:
+        """`max_abs` by `scale`; `max_abs` itself where all that was expected is zero."""
+        return self.max_abs / self.scale if self.scale else self.max_abs
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a tensor: its index, what was expected there, and what came."""
+
+    index: tuple[int, ...]
+    expected: float
+    actual: float
+
+
+def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray) -> Difference:
+    """Measure the error of `actual`; the shapes are equal, and what is not finite is equal on both sides."""
+    if isinstance(expected, Fingerprint):
+        return _against_fingerprint(expected, actual)
+    if not expected.size:
+        return Difference(0.0, 0.0, 0.0)
+    expected, error = _errors(expected, actual)
+    finite = np.where(np.isfinite(expected), expected, 0.0)
+    return Difference(float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))), float(np.abs(finite).max()))
+
+
+def _errors(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    with np.errstate(invalid="ignore"):
+        return expected, np.where(np.isfinite(expected), actual - expected, 0.0)
+
+
+def _against_fingerprint(expected: Fingerprint, actual: np.ndarray) -> Difference:
+    flat = actual.reshape(-1)
+    rms = float(np.sqrt(np.sum((sketch(flat) - expected.buckets) ** 2) / flat.size))
+    sampled = float(np.abs(strided_sample(flat) - expected.sample).max())
+    return Difference(max(sampled, rms), rms, expected.peak, estimated=True)
+
+
+def worst_entries(expected: np.ndarray | Fingerprint, actual: np.ndarray, count: int = 3) -> tuple[Entry, ...]:
+    """Return the places of the largest errors, worst first; of a fingerprint, among those it has kept."""
+    if isinstance(expected, Fingerprint):
+        flat = np.linspace(0, expected.size - 1, expected.sample.size).astype(np.intp)
+        values, results = expected.sample, strided_sample(actual.reshape(-1))
+    else:
+        flat, values, results = None, expected.reshape(-1), actual.reshape(-1)
+    values, error = _errors(values, results)
+    size = np.nan_to_num(np.abs(error), nan=np.inf)
+    largest = np.argpartition(-size, count)[:count] if size.size > count else np.arange(size.size)
+    order = largest[np.lexsort((largest, -size[largest]))]
+    places = order if flat is None else flat[order]
+    return tuple(
+        Entry(tuple(int(i) for i in np.unravel_index(place, actual.shape)), float(values[at]), float(results[at]))
+        for place, at in zip(places, order, strict=True)
+    )

@@ -1,0 +1,149 @@
+"""Runs a Keras model and records its trace in PyTorch's names and layouts."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_blitz.weights import layout
+from keras_blitz.weights.mapping import weights
+from parity.trace import ABSENT, Trace
+
+MODES = ("eager", "graph", "xla")
+
+
+class KerasRecorder:
+    """A Keras model made ready to be recorded, any number of times, in one mode.
+
+    Args:
+        model: layers named by PyTorch's module paths.
+        loss: (target, output) -> scalar; None records forward only.
+        optimizer: updates the parameters after each step; needs `loss`.
+        train: PyTorch's train mode, otherwise eval mode.
+        mode: "eager", "graph" (`tf.function`) or "xla" (`tf.function(jit_compile=True)`).
+    """
+
+    def __init__(
+        self,
+        model,
+        *,
+        loss: Callable | None = None,
+        optimizer=None,
+        train: bool = False,
+        mode: str = "eager",
+    ):
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+        self.model, self.loss, self.optimizer, self.train = model, loss, optimizer, train
+        self.weights = weights(model)
+        self.parameters = [weight for weight in self.weights if weight.trainable]
+        self.flow = layout.flow(model)
+        if optimizer is not None:
+            optimizer.build([weight.variable for weight in self.parameters])
+        self._step = self._run if mode == "eager" else tf.function(self._run, jit_compile=mode == "xla")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the names and shapes of the weights, as PyTorch has them."""
+        return {weight.name: weight.shape for weight in self.weights}
+
+    def record(
+        self, state: Mapping[str, np.ndarray], inputs: np.ndarray, target: np.ndarray | None = None, steps: int = 0
+    ) -> Trace:
+        """Load weights, run, and return the trace.
+
+        Args:
+            state: PyTorch's names to values for all of the model's weights; rounded to the model's dtype.
+            inputs: PyTorch's layout (N, C, H, W).
+            target: what `loss` takes; PyTorch's layout.
+            steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
+        """
+        for weight in self.weights:
+            weight.variable.assign(weight.layout.to_keras(state[weight.name].astype(weight.variable.dtype)))
+        lies = layout.by_rank(inputs.ndim)
+        x = tf.constant(lies.to_keras(inputs))
+        y = None if target is None else tf.constant(layout.by_rank(target.ndim).to_keras(target))
+        trace = Trace(framework="tensorflow", version=tf.__version__, keras=keras.__version__)
+        trace.add("input", lies.to_torch(x.numpy()))
+        self._add_parameters(trace, "")
+        for step in range(1, max(steps, 1) + 1):
+            activations, output, loss, gradients = self._step(x, y)
+            if step == 1:
+                self._add_pass(trace, activations, output, loss, gradients, lies)
+            if steps:
+                trace.add(f"step{step}:loss", loss.numpy())
+                self._add_parameters(trace, f"step{step}:")
+        return trace
+
+    def _run(self, x, y):
+        """One forward and backward pass, and the update where there is an optimizer."""
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            with recorded_calls(self.model) as activations:
+                output = self.model(x, training=self.train)
+            loss = None if self.loss is None else self.loss(y, output)
+        if loss is None:
+            return dict(activations), output, None, []
+        variables = [weight.variable for weight in self.parameters]
+        gradients = tape.gradient(loss, [x, *variables])
+        present = [(g, v) for g, v in zip(gradients[1:], variables, strict=True) if g is not None]
+        if self.optimizer is not None and present:
+            self.optimizer.apply(*map(list, zip(*present, strict=True)))
+        return dict(activations), output, loss, gradients
+
+    def _add_parameters(self, trace: Trace, prefix: str) -> None:
+        for weight in self.parameters:
+            trace.add(f"{prefix}param:{weight.name}", weight.value())
+
+    def _add_pass(self, trace: Trace, activations, output, loss, gradients, lies) -> None:
+        for (name, call), value in activations.items():
+            way = self.flow.outputs.get((name, call)) or layout.by_rank(len(value.shape))
+            trace.add(f"activation:{name}" + (f"#{call + 1}" if call else ""), way.to_torch(value.numpy()))
+        trace.add("output", layout.by_rank(len(output.shape)).to_torch(output.numpy()))
+        if loss is None:
+            return
+        trace.add("loss", loss.numpy())
+        for weight, gradient in zip(self.parameters, gradients[1:], strict=True):
+            trace.add(f"grad:{weight.name}", _gradient(gradient, weight.layout))
+        trace.add("grad:input", _gradient(gradients[0], lies))
+
+
+def _gradient(gradient, lies: layout.Layout):
+    return ABSENT if gradient is None else lies.to_torch(tf.convert_to_tensor(gradient).numpy())
+
+
+@contextmanager
+def recorded_calls(model) -> Iterator[dict[tuple[str, int], tf.Tensor]]:
+    """Collect what each layer returns, by (layer name, number of the call from 0), while the block runs the model.
+
+    A layer's `call` is wrapped for the block, as a forward hook is in PyTorch; so it works in eager mode, while
+    `tf.function` traces, and for subclassed models, which have no graph to read intermediate tensors from.
+    """
+    recorded: dict[tuple[str, int], tf.Tensor] = {}
+    wrapped = [layer for layer in model._flatten_layers(include_self=False) if _is_leaf(layer)]
+
+    def wrap(layer):
+        call = layer.call
+
+        def recording(*args, **kwargs):
+            result = call(*args, **kwargs)
+            number = sum(name == layer.name for name, _ in recorded)
+            recorded[layer.name, number] = result
+            return result
+
+        return recording
+
+    # Past Keras's own __setattr__, which would track the wrapper as part of the layer's state.
+    for layer in wrapped:
+        object.__setattr__(layer, "call", wrap(layer))
+    try:
+        yield recorded
+    finally:
+        for layer in wrapped:
+            object.__delattr__(layer, "call")
+
+
+def _is_leaf(layer) -> bool:
+    inner = list(layer._flatten_layers(include_self=False))
+    return not inner and not isinstance(layer, keras.layers.InputLayer)

@@ -1,0 +1,189 @@
+"""Results for a terminal: the table of `parity run`, and one case in full for `parity show`."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from parity.cases.case import MODES
+from parity.compare import Comparison, Row
+from parity.locate import first_divergence
+from parity.run import Result
+from parity.tolerance import FLOOR_ULP, MEDIAN_RATIO, RMS_RATIO
+
+SHOWN_FAILURES = 3
+
+
+def summary_table(results: Sequence[Result]) -> RenderableType:
+    """Return the table of a run: a line a subject and dtype, a column a mode, then what failed and the sum."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("case", "covers", "dtype", "tensors"):
+        table.add_column(title, justify="right" if title == "tensors" else "left", no_wrap=True)
+    for mode in MODES:
+        table.add_column(mode, no_wrap=True)
+    table.add_column("allowed", no_wrap=True)
+    lines: dict[tuple[str, str], dict[str, Result]] = {}
+    for result in results:
+        lines.setdefault((result.case.subject, result.case.dtype), {})[result.case.mode] = result
+    for (subject, dtype), modes in lines.items():
+        first = next(iter(modes.values()))
+        tensors = sum(len(result.comparison.rows) for result in modes.values())
+        table.add_row(
+            subject, " ".join(first.case.covers), dtype, str(tensors),
+            *(_cell(modes.get(mode)) for mode in MODES), _allowed(list(modes.values())),
+        )  # fmt: skip
+    return Group(table, *_notes(results), Text(), _sum(results))
+
+
+def _cell(result: Result | None) -> Text:
+    """Return the worst relative error in float64, the median and worst ratio to PyTorch's own error in float32."""
+    if result is None:
+        return Text("-", style="dim")
+    if result.error:
+        return Text("error", style="bold red")
+    failed = len(result.comparison.failures)
+    if failed or result.comparison.problem:
+        return Text(f"FAIL {failed}/{len(result.comparison.rows)}", style="bold red")
+    return Text(_worst(result), style="green")
+
+
+def _worst(result: Result) -> str:
+    rows = result.comparison.rows
+    if result.case.dtype == "float64":
+        return f"{max((row.relative for row in rows if row.relative is not None), default=0.0):.1e}"
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    if not ratios:
+        return "exact" if not any(row.max_abs for row in rows) else "within the floor"
+    return f"{result.comparison.median_ratio:.2f}× (worst {max(ratios):.2f}×)"
+
+
+def _allowed(results: Sequence[Result]) -> str:
+    if results[0].case.dtype == "float64":
+        bounds = {row.allowed for result in results for row in result.comparison.rows if row.allowed}
+        return " ".join(f"{bound:.0e}" for bound in sorted(bounds)) or "equal"
+    return f"{MEDIAN_RATIO:g}× (worst {RMS_RATIO:g}× or {FLOOR_ULP} ulp)"
+
+
+def _notes(results: Sequence[Result]) -> list[Text]:
+    """Return the lines below the table: errors, failures, warnings."""
+    lines = [Text()]
+    for result in results:
+        if result.error:
+            lines.append(Text(f"{result.case.id}: {result.error}", style="red"))
+        elif not result.passed:
+            lines += [Text(line, style="red") for line in _failure_lines(result)]
+    weak = Counter(warning for result in results for row in result.comparison.rows for warning in row.warnings)
+    where = {warning: _first_with(results, warning) for warning in weak}
+    lines += [
+        Text(f"weak evidence, {count} tensors: {warning} (first: {where[warning]})", style="yellow")
+        for warning, count in weak.items()
+    ]
+    return lines if len(lines) > 1 else []
+
+
+def _first_with(results: Sequence[Result], warning: str) -> str:
+    return next(f"{r.case.id} {row.name}" for r in results for row in r.comparison.rows if warning in row.warnings)
+
+
+def _failure_lines(result: Result) -> list[str]:
+    comparison, name = result.comparison, result.case.id
+    lines = [f"{name}: {comparison.problem}"] if comparison.problem else []
+    first = first_divergence(comparison.rows)
+    if first:
+        lines.append(f"{name}: first divergence at {first.name}: {first.problem}")
+    others = [row for row in comparison.failures if row is not first]
+    lines += [f"{name}:   {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
+    if len(others) > SHOWN_FAILURES:
+        lines.append(f"{name}:   and {len(others) - SHOWN_FAILURES} more; parity show {name}")
+    return lines
+
+
+def _sum(results: Sequence[Result]) -> Text:
+    passed = sum(result.passed for result in results)
+    tensors = sum(len(result.comparison.rows) for result in results)
+    text = f"{passed} of {len(results)} cases passed, {tensors:,} tensors compared"
+    return Text(text, style="bold green" if passed == len(results) else "bold red")
+
+
+def case_in_full(result: Result) -> RenderableType:
+    """Return every tensor of a case with what was measured and allowed, and the worst entries of what failed."""
+    case, comparison = result.case, result.comparison
+    head = Text(f"{case.id}   covers {' '.join(case.covers)}   {result.seconds:.1f} s", style="bold")
+    if result.error:
+        return Group(head, Text(result.error, style="red"))
+    return Group(head, Text(), comparison_table(comparison), *_details(comparison), Text(), _verdict(comparison))
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return a table with a line a tensor."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("tensor", overflow="fold")
+    for title in ("size", "max error", "relative", "allowed", "ratio"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for row in comparison.rows:
+        remark = Text("ok", style="green") if row.passed else Text(f"FAIL {row.problem}", style="red")
+        if row.warnings:
+            remark.append("  " + "; ".join(row.warnings), style="yellow")
+        if row.estimated:
+            remark.append("  estimated", style="dim")
+        numbers = [_number(value) for value in (row.max_abs, row.relative, row.allowed)]
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        table.add_row(row.name, f"{row.size:,}", *numbers, ratio, remark)
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _details(comparison: Comparison) -> list[Text]:
+    lines = [Text()]
+    failures = comparison.failures
+    shown = failures or [row for row in _by_error(comparison.rows)[:SHOWN_FAILURES] if row.max_abs]
+    for row in shown[:10]:
+        lines += _worst_lines(row)
+    if len(shown) > 10:
+        lines.append(Text(f"and {len(shown) - 10} more that failed"))
+    if comparison.port_only:
+        lines.append(Text("only in the port, not judged: " + ", ".join(comparison.port_only), style="dim"))
+    return lines if len(lines) > 1 else []
+
+
+def _by_error(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: -(row.relative or 0.0))
+
+
+def _worst_lines(row: Row) -> list[Text]:
+    style = "" if row.passed else "red"
+    lines = [Text(f"{row.name}" + (f": {row.problem}" if row.problem else ", its worst entries"), style=style)]
+    lines += [
+        Text(f"    at {list(entry.index)}   expected {entry.expected:.17g}   actual {entry.actual:.17g}")
+        for entry in row.worst
+    ]
+    return lines
+
+
+def _verdict(comparison: Comparison) -> Text:
+    first = first_divergence(comparison.rows)
+    failed = len(comparison.failures)
+    if comparison.passed:
+        return Text(f"passed: {len(comparison.rows)} tensors", style="bold green")
+    where = f"; first divergence at {first.name}" if first else ""
+    whole = f"; {comparison.problem}" if comparison.problem else ""
+    return Text(f"failed: {failed} of {len(comparison.rows)} tensors{where}{whole}", style="bold red")
+
+
+def comparison_in_full(comparison: Comparison) -> RenderableType:
+    """Return every tensor of two traces compared, and the verdict."""
+    return Group(comparison_table(comparison), *_details(comparison), Text(), _verdict(comparison))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that breaks no line of a table when its output goes to a file."""
+    plain = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=200)

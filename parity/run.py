@@ -1,0 +1,73 @@
+"""Cases run one after the other: record both sides, compare, go on."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from keras_blitz.errors import BlitzError
+from parity import oracle
+from parity.cases.case import Case
+from parity.compare import Comparison, compare
+from parity.oracle import Reference
+from parity.trace import Trace
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a case; `error` says why where it could not be compared."""
+
+    case: Case
+    comparison: Comparison
+    seconds: float
+    error: str = ""
+    torch: str = ""
+    traces: tuple[Trace, Trace] | None = field(default=None, repr=False)
+
+    @property
+    def passed(self) -> bool:
+        """Compared, and within bounds."""
+        return not self.error and self.comparison.passed
+
+
+def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Iterator[Result]:
+    """Yield the result of each case. A case that raises fails, with its error; the others go on.
+
+    Args:
+        cases: in an order that keeps a subject's cases close together.
+        live: PyTorch runs; otherwise its golden traces are read.
+        keep_traces: put (truth, port) into the results.
+    """
+    references = _References(oracle.live if live else oracle.from_golden)
+    for case in cases:
+        yield _run(case, references, keep_traces)
+
+
+class _References:
+    """PyTorch's side of the last network's subjects, so that it is recorded once for all dtypes and modes."""
+
+    def __init__(self, source: Callable[[Case], Reference], kept: int = 2):
+        self._source, self._kept = source, kept
+        self._held: dict[str, Reference] = {}
+
+    def of(self, case: Case) -> Reference:
+        if case.subject not in self._held:
+            while len(self._held) >= self._kept:
+                del self._held[next(iter(self._held))]
+            self._held[case.subject] = self._source(case)
+        return self._held[case.subject]
+
+
+def _run(case: Case, references: _References, keep_traces: bool) -> Result:
+    start = time.perf_counter()
+    try:
+        reference = references.of(case)  # first: PyTorch must be imported before TensorFlow
+        port = case.record_port(case.dtype, case.mode).at_steps(reference.steps)
+        comparison = compare(reference.truth, port, case=case.id, dtype=case.dtype, own=reference.own)
+    except BlitzError as error:
+        return Result(case, Comparison(()), time.perf_counter() - start, str(error))
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        message = f"{type(error).__name__}: {lines[0][:300]}"
+        return Result(case, Comparison(()), time.perf_counter() - start, message)
+    traces = (reference.truth, port) if keep_traces else None
+    return Result(case, comparison, time.perf_counter() - start, "", reference.version, traces)

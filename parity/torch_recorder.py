@@ -1,0 +1,119 @@
+"""Runs a PyTorch module and records its trace."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from parity.trace import ABSENT, Trace
+
+
+def shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the module's state_dict."""
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+def record(
+    module: torch.nn.Module,
+    state: Mapping[str, np.ndarray],
+    inputs: np.ndarray,
+    target: np.ndarray | None = None,
+    *,
+    loss: Callable | None = None,
+    optimizer: Callable | None = None,
+    steps: int = 0,
+    train: bool = False,
+    dtype: str = "float64",
+) -> Trace:
+    """Load weights, run, and return the trace.
+
+    Args:
+        module: changed: it gets `state` and `dtype`, and the updates.
+        state: the whole state_dict; rounded to `dtype`.
+        inputs: (N, C, H, W).
+        target: what `loss` takes.
+        loss: (output, target) -> scalar; None records forward only.
+        optimizer: parameters -> torch.optim.Optimizer.
+        steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
+        train: train mode, otherwise eval mode.
+        dtype: "float64" or "float32".
+    """
+    module = module.to(getattr(torch, dtype)).train(train)
+    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
+    x = torch.from_numpy(np.array(inputs)).requires_grad_()
+    y = None if target is None else torch.from_numpy(np.array(target))
+    trace = Trace(framework="torch", version=torch.__version__)
+    trace.add("input", _array(x))
+    _add_parameters(trace, module, "")
+    update = optimizer(module.parameters()) if steps else None
+    for step in range(1, max(steps, 1) + 1):
+        module.zero_grad()
+        with recorded_calls(module) if step == 1 else _nothing() as activations:
+            output = module(x)
+        value = None if loss is None else loss(output, y)
+        if value is not None:
+            value.backward()
+        if step == 1:
+            _add_pass(trace, module, activations, output, value, x)
+        if steps:
+            if update is not None:
+                update.step()
+            trace.add(f"step{step}:loss", _array(value))
+            _add_parameters(trace, module, f"step{step}:")
+    return trace
+
+
+def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str) -> None:
+    for name, parameter in module.named_parameters():
+        trace.add(f"{prefix}param:{name}", _array(parameter))
+
+
+def _add_pass(trace: Trace, module, activations, output, value, x) -> None:
+    for name, activation in activations.items():
+        trace.add(f"activation:{name}", activation)
+    trace.add("output", _array(output))
+    if value is None:
+        return
+    trace.add("loss", _array(value))
+    for name, parameter in module.named_parameters():
+        trace.add(f"grad:{name}", _gradient(parameter.grad))
+    trace.add("grad:input", _gradient(x.grad))
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().numpy().copy()
+
+
+def _gradient(gradient: torch.Tensor | None):
+    return ABSENT if gradient is None else _array(gradient)
+
+
+@contextmanager
+def recorded_calls(module: torch.nn.Module) -> Iterator[dict[str, np.ndarray]]:
+    """Collect what each innermost module returns, by its path, `path#2` for its second call, while the block runs.
+
+    Copied when it is called: an in-place ReLU behind it would overwrite it.
+    """
+    recorded: dict[str, np.ndarray] = {}
+    calls: dict[str, int] = {}
+
+    def hook(path: str):
+        def keep(_module, _inputs, output):
+            calls[path] = calls.get(path, 0) + 1
+            recorded[path if calls[path] == 1 else f"{path}#{calls[path]}"] = _array(output)
+
+        return keep
+
+    leaves = [(path, inner) for path, inner in module.named_modules() if path and not any(inner.children())]
+    handles = [inner.register_forward_hook(hook(path)) for path, inner in leaves]
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _nothing():
+    yield {}

@@ -1,0 +1,166 @@
+"""The trace: an ordered mapping from names to arrays, in PyTorch's names and layouts, whoever recorded it.
+
+    input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
+    grad:conv1.weight    grad:input              buffer:bn1.running_mean
+    step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
+    fact:requires_grad:a       (no array but a truth value or a text)
+"""
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.files import atomic_path
+from parity.fingerprint import Fingerprint
+
+FORMAT = 1
+
+KINDS = {
+    "input": "input",
+    "param": "parameter",
+    "activation": "activation",
+    "output": "output",
+    "loss": "loss",
+    "grad": "gradient",
+    "buffer": "buffer",
+    "slot": "slot",
+    "fact": "fact",
+}
+
+_STEP = re.compile(r"step(\d+):")
+
+
+class TraceError(BlitzError):
+    """A trace file that is missing, broken or of another kind."""
+
+
+class _Absent:
+    """A gradient that is not there (`None`), which differs from zero."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+Value = np.ndarray | Fingerprint | _Absent
+
+
+def kind_of(name: str) -> str:
+    """Return what a name stands for: "gradient" for `step3:grad:fc.weight`.
+
+    Raises:
+        ValueError: the name is not of a trace.
+    """
+    head = _STEP.sub("", name, count=1).split(":", 1)[0]
+    if head not in KINDS:
+        raise ValueError(f"{name!r} is no name of a trace; names begin with {', '.join(KINDS)} or step<k>:")
+    return KINDS[head]
+
+
+def step_of(name: str) -> int:
+    """Return the training step a name belongs to, 0 for what comes before the first update."""
+    found = _STEP.match(name)
+    return int(found[1]) if found else 0
+
+
+class Trace(dict[str, Value]):
+    """What one framework did, by name, in the order it happened.
+
+    Args:
+        meta: what is worth knowing of the recording, such as the framework and its version; JSON values.
+    """
+
+    def __init__(self, entries: Iterable[tuple[str, Value]] = (), **meta):
+        super().__init__()
+        self.meta = meta
+        for name, value in entries:
+            self.add(name, value)
+
+    def add(self, name: str, value: Value) -> None:
+        """Add an entry.
+
+        Raises:
+            ValueError: the name is there already, or is no name of a trace.
+        """
+        kind_of(name)
+        if name in self:
+            raise ValueError(f"{name!r} is in the trace already")
+        self[name] = value if isinstance(value, Fingerprint | _Absent) else np.asarray(value)
+
+    def at_steps(self, kept: Iterable[int] | None) -> "Trace":
+        """Return the trace with what comes before the first step and these steps alone; None keeps all."""
+        if kept is None:
+            return self
+        steps = {0, *kept}
+        return Trace(((name, value) for name, value in self.items() if step_of(name) in steps), **self.meta)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the trace as a NumPy archive (.npz), whole or not at all.
+
+        Raises:
+            BlitzError: the file cannot be written.
+        """
+        entries, arrays = [], {}
+        for number, (name, value) in enumerate(self.items()):
+            form, extra, parts = _taken_apart(value)
+            entries.append({"name": name, "form": form, **extra})
+            arrays.update({f"{number}.{part}": array for part, array in parts.items()})
+        header = json.dumps({"format": FORMAT, "meta": self.meta, "entries": entries})
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, trace=np.frombuffer(header.encode(), np.uint8), **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Trace":
+        """Read a trace that `save` wrote; nothing in the file is executed.
+
+        Raises:
+            TraceError: the file is missing, broken, or no trace.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise TraceError(f"{path}: no such file")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls._from(archive)
+        except TraceError as error:
+            raise TraceError(f"{path}: {error}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise TraceError(f"{path}: truncated, or not a trace ({str(error).splitlines()[0]})") from None
+
+    @classmethod
+    def _from(cls, archive) -> "Trace":
+        if "trace" not in getattr(archive, "files", ()):
+            raise TraceError("not a trace: a NumPy file of something else")
+        header = json.loads(archive["trace"].tobytes())
+        if header["format"] != FORMAT:
+            raise TraceError(f"a trace of format {header['format']}; this version reads format {FORMAT}")
+        trace = cls(**header["meta"])
+        for number, entry in enumerate(header["entries"]):
+            trace.add(entry["name"], _put_together(entry, lambda part, n=number: archive[f"{n}.{part}"]))
+        return trace
+
+
+def _taken_apart(value: Value) -> tuple[str, dict, dict[str, np.ndarray]]:
+    """Return the form, the plain facts and the arrays a value is saved as."""
+    if isinstance(value, _Absent):
+        return "absent", {}, {}
+    if isinstance(value, Fingerprint):
+        facts = {"shape": list(value.shape), "dtype": value.dtype, "peak": value.peak}
+        return "fingerprint", facts, {"buckets": value.buckets, "sample": value.sample}
+    return "array", {}, {"array": value}
+
+
+def _put_together(entry: dict, part) -> Value:
+    if entry["form"] == "absent":
+        return ABSENT
+    if entry["form"] == "fingerprint":
+        shape = tuple(int(size) for size in entry["shape"])
+        return Fingerprint(shape, entry["dtype"], entry["peak"], part("buckets"), part("sample"))
+    return part("array")

@@ -1,0 +1,33 @@
+"""Evidence that proves nothing, flagged: what a mistake could leave as it is."""
+
+import numpy as np
+
+from parity.trace import kind_of, step_of
+
+
+def warnings_for(name: str, array: np.ndarray, initial: np.ndarray | None) -> tuple[str, ...]:
+    """Say why the agreement of a tensor may mean little.
+
+    Args:
+        name: the tensor's name in the trace.
+        array: the port's value, which agreed with the reference.
+        initial: for a parameter after a step, its value before the first one.
+    """
+    if array.dtype.kind != "f" or array.size < 2 or not np.isfinite(array).all():
+        return ()
+    found = []
+    if kind_of(name) != "buffer" and not array.any():
+        found.append("all zero: a lost factor or a dead ReLU would not be seen")
+    elif (array == array.flat[0]).all():
+        found.append("constant: a changed order would not be seen")
+    elif kind_of(name) in ("input", "activation") and _symmetric(array):
+        found.append("equal to its own transpose: swapped H and W would not be seen")
+    if step_of(name) and initial is not None and np.array_equal(initial, array):
+        found.append("did not move: the update was not tested")
+    if name.endswith(".running_mean") and not array.any():
+        found.append("untouched: BatchNorm's running statistics were not tested")
+    return tuple(found)
+
+
+def _symmetric(array: np.ndarray) -> bool:
+    return array.ndim == 4 and array.shape[2] == array.shape[3] > 1 and np.array_equal(array, array.swapaxes(2, 3))
