@@ -12,6 +12,7 @@ __version__ = version("keras-blitz")
 _HOMES = {
     "precision": "keras_blitz.precision",
     "load_checkpoint": "keras_blitz.weights",
+    "load_model": "keras_blitz.weights",
     "load_state_dict": "keras_blitz.weights",
     "named_parameters": "keras_blitz.weights",
     "state_dict": "keras_blitz.weights",

@@ -4,7 +4,8 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ app = typer.Typer(
 
 Cases = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[CASE]...", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
+    typer.Argument(metavar="CASE", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
 ]
 Slow = Annotated[bool, typer.Option("--slow", help="The slow cases too.")]
 Live = Annotated[
@@ -60,7 +61,7 @@ def run_command(
     start = time.perf_counter()
     _load_frameworks(live)
     results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces))
-    _report(results, live, time.perf_counter() - start, json, html, junit)
+    _report(results, _versions(results), live, time.perf_counter() - start, json, html, junit)
     if interrupted:
         print(f"interrupted: {len(results)} of {len(chosen)} cases had run", file=sys.stderr)
         raise typer.Exit(130)
@@ -108,7 +109,7 @@ def show_command(
 @app.command("record")
 def record_command(
     case: Cases = None,
-    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; the package's own by default.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; by default the package's.")] = None,
 ) -> None:
     """Write golden traces of PyTorch's side (needs PyTorch)."""
     from parity import golden, oracle
@@ -132,14 +133,17 @@ def compare_command(
 ) -> None:
     """Compare two saved traces.
 
-    float64 traces are judged by the tolerance table. float32 traces need --truth for a verdict: B's error may be no
-    more than A's own explains. Without it they are only screened, at a bound that catches gross mistakes.
+    float64 traces are judged by the tolerance table, float32 ones by PyTorch's own float32 error, which A knows if it
+    is a golden trace or was saved by `parity run --traces`; else give --truth, and A's error is taken from it. Without
+    either, float32 is only screened, at a bound that catches gross mistakes.
     """
     from parity.report import text
     from parity.saved import compare_files
 
     comparison = compare_files(reference, port, truth)
     text.console().print(text.comparison_in_full(comparison))
+    if comparison.screened:
+        print("only screened: PyTorch's own float32 error is not known; give --truth for a verdict", file=sys.stderr)
     raise typer.Exit(0 if comparison.passed else 1)
 
 
@@ -186,9 +190,9 @@ def _saver(folder: Path | None) -> Callable[[Result], None] | None:
         raise BlitzError(f"{folder}: cannot be made ({error.strerror})") from None
 
     def save(result: Result) -> None:
-        if result.traces:
-            for side, trace in zip(("torch-float64", "keras"), result.traces, strict=True):
-                trace.save(folder / f"{result.case.id}.{side}.npz")
+        if result.reference is not None and result.port is not None:
+            result.reference.save(folder / f"{result.case.id}.torch.npz")
+            result.port.save(folder / f"{result.case.id}.keras.npz")
 
     return save
 
@@ -203,7 +207,7 @@ def _run_with_progress(
         for result in running:
             if save:
                 save(result)
-            results.append(_light(result))
+            results.append(replace(result, reference=None, port=None))
             if fail_fast and not result.passed:
                 running.close()
                 break
@@ -212,20 +216,14 @@ def _run_with_progress(
     return results, False
 
 
-def _light(result: Result) -> Result:
-    from dataclasses import replace
-
-    return replace(result, traces=None)
-
-
 def _progress(items: list, title: str, name: Callable) -> "object":
     """Yield the items under a progress bar on standard error."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from parity.report import text
 
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=text.console(stderr=True), transient=True) as bar:
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=text.console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(items))
         for item in items:
             bar.update(task, description=name(item))
@@ -233,11 +231,18 @@ def _progress(items: list, title: str, name: Callable) -> "object":
             bar.advance(task)
 
 
-def _report(results: list[Result], live: bool, seconds: float, json, html, junit) -> None:
+def _report(
+    results: list[Result],
+    versions: dict[str, str],
+    live: bool,
+    seconds: float,
+    json: Path | None,
+    html: Path | None,
+    junit: Path | None,
+) -> None:
     from parity.report import text
 
     mode = "live" if live else "golden"
-    versions = _versions(results, live)
     console = text.console()
     console.print(text.summary_table(results))
     console.print(f"{mode}, {', '.join(f'{name} {number}' for name, number in versions.items())}, {seconds:.0f} s")
@@ -257,16 +262,12 @@ def _report(results: list[Result], live: bool, seconds: float, json, html, junit
         xml.write(results, junit, seconds=seconds)
 
 
-def _versions(results: Sequence[Result], live: bool) -> dict[str, str]:
-    """Return the versions a figure depends on; PyTorch's is that of the recording where its traces are golden."""
-    versions = {"python": platform.python_version()}
-    for name in ("keras-blitz", "tensorflow", "keras", "numpy"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "unknown"
-    torch = {result.torch for result in results if result.torch}
-    return versions | ({"torch": ", ".join(sorted(torch))} if torch else {})
+def _versions(results: Sequence[Result]) -> dict[str, str]:
+    """Return the versions that the figures depend on; PyTorch's is that of the run, or of the golden recording."""
+    packages = ("keras-blitz", "tensorflow", "keras", "numpy")
+    torch = sorted({result.torch for result in results if result.torch})
+    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
+    return versions | ({"torch": ", ".join(torch)} if torch else {})
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Two traces compared: structure before values, every tensor, PyTorch's error as the measure in float32."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod, sqrt
 from statistics import median
 
@@ -62,12 +62,14 @@ class Comparison:
         median_ratio: float32: the median of the ratios of activations, outputs, loss and gradients.
         problem: what is wrong with the case as a whole.
         port_only: activations of layers that only the port has; listed, not judged.
+        screened: float32 without PyTorch's own error to judge by.
     """
 
     rows: tuple[Row, ...]
     median_ratio: float | None = None
     problem: str = ""
-    port_only: tuple[str, ...] = field(default=())
+    port_only: tuple[str, ...] = ()
+    screened: bool = False
 
     @property
     def passed(self) -> bool:
@@ -123,7 +125,7 @@ def compare(
     problem = ""
     if middle is not None and middle > tolerance.MEDIAN_RATIO:
         problem = f"the median error is {middle:.2f} × PyTorch's own, allowed {tolerance.MEDIAN_RATIO:g} ×"
-    return Comparison(finished, middle, problem, port_only)
+    return Comparison(finished, middle, problem, port_only, dtype == "float32" and own is None)
 
 
 def _median_ratio(rows: Iterable[Row]) -> float | None:
@@ -132,7 +134,9 @@ def _median_ratio(rows: Iterable[Row]) -> float | None:
     Parameters after a step are left out: what they differ by is mostly the rounding of the parameter itself, the same
     on both sides, and there are so many of them that they would outvote the rest with ratios of 1.
     """
-    computed = [row.ratio for row in rows if row.ratio is not None and not step_of(row.name) and row.kind != "parameter"]
+    judged = [row for row in rows if not step_of(row.name) and row.kind != "parameter"]
+    computed = [row.ratio for row in judged if row.ratio is not None]
+
     return median(computed) if computed else None
 
 

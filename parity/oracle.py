@@ -1,15 +1,18 @@
 """PyTorch's side of a case, live or from its golden file."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from keras_blitz.errors import BlitzError
 from parity import golden
 from parity.cases.case import Case
-from parity.difference import Difference
-from parity.trace import Trace
+from parity.difference import Difference, measure
+from parity.trace import ABSENT, Trace, TraceError, Value
 
 
 @dataclass(frozen=True)
@@ -18,23 +21,65 @@ class Reference:
 
     Args:
         truth: PyTorch's float64 trace.
-        own: PyTorch's own float32 error, by name.
-        steps: the training steps `truth` holds; None: all.
+        own: PyTorch's own float32 error, by name; None where it was not recorded.
     """
 
     truth: Trace
-    own: Mapping[str, Difference]
-    steps: tuple[int, ...] | None = None
+    own: Mapping[str, Difference] | None
 
     @property
     def version(self) -> str:
         """The version of the PyTorch that was run."""
-        return self.truth.meta["version"]
+        return str(self.truth.meta.get("version", ""))
+
+    @property
+    def steps(self) -> list[int] | None:
+        """The training steps that were kept; None: all."""
+        return self.truth.meta.get("steps")
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write truth and own error as one trace file.
+
+        Raises:
+            BlitzError: the file cannot be written.
+        """
+        own = {name: [error.max_abs, error.rms, error.scale] for name, error in (self.own or {}).items()}
+        Trace(self.truth.items(), **self.truth.meta, **({} if self.own is None else {"own": own})).save(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Reference":
+        """Read what `save` wrote, or a trace without PyTorch's own error.
+
+        Raises:
+            TraceError: the file is missing, broken or of another kind.
+        """
+        trace = Trace.load(path)
+        own = trace.meta.pop("own", None)
+        if own is None:
+            return cls(trace, None)
+        try:
+            return cls(trace, {name: Difference(*map(float, numbers)) for name, numbers in own.items()})
+        except (AttributeError, TypeError, ValueError):
+            raise TraceError(f"{path}: its record of PyTorch's own error is broken") from None
+
+
+def own_error(truth: Mapping[str, Value], float32: Mapping[str, Value]) -> dict[str, Difference]:
+    """Return PyTorch's own float32 error in every floating-point tensor of `truth`."""
+    return {
+        name: measure(value, float32[name])
+        for name, value in truth.items()
+        if value is not ABSENT and np.dtype(value.dtype).kind == "f"
+    }
 
 
 def torch_installed() -> bool:
     """Whether PyTorch can be found, without importing it."""
     return find_spec("torch") is not None
+
+
+def _need_torch() -> None:
+    if not torch_installed():
+        raise BlitzError("this needs PyTorch: pip install 'keras-blitz[torch]', or use the golden traces (--golden)")
 
 
 def live(case: Case) -> Reference:
@@ -43,10 +88,9 @@ def live(case: Case) -> Reference:
     Raises:
         BlitzError: PyTorch is not installed.
     """
-    if not torch_installed():
-        raise BlitzError("PyTorch is not installed: pip install 'keras-blitz[torch]', or use the golden traces")
+    _need_torch()
     truth = case.record_reference("float64")
-    return Reference(truth, golden.own_error(truth, case.record_reference("float32")))
+    return Reference(truth, own_error(truth, case.record_reference("float32")))
 
 
 def record(case: Case, folder: Path) -> Path:
@@ -55,16 +99,24 @@ def record(case: Case, folder: Path) -> Path:
     Raises:
         BlitzError: PyTorch is not installed, or the file cannot be written.
     """
-    reference = live(case)
-    kept = golden.condense(reference.truth, case.kept_steps)
-    return golden.write(case.subject, kept, golden.own_error(kept, case.record_reference("float32")), folder)
+    _need_torch()
+    truth = golden.condense(case.record_reference("float64"), case.kept_steps)
+    path = golden.path_of(case.subject, folder)
+    Reference(truth, own_error(truth, case.record_reference("float32"))).save(path)
+    return path
 
 
-def from_golden(case: Case) -> Reference:
+def from_golden(case: Case, folder: Path = golden.FOLDER) -> Reference:
     """Read the case's golden file.
 
     Raises:
         TraceError: there is none, or it is broken.
     """
-    truth, own = golden.read(case.subject)
-    return Reference(truth, own, case.kept_steps)
+    path = golden.path_of(case.subject, folder)
+    anew = f"record it with PyTorch: parity record {case.subject}"
+    if not path.is_file():
+        raise TraceError(f"{path}: no golden trace of {case.subject!r}; {anew}")
+    reference = Reference.load(path)
+    if reference.own is None:
+        raise TraceError(f"{path}: a trace, but not a golden one; {anew}")
+    return reference

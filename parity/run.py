@@ -14,14 +14,25 @@ from parity.trace import Trace
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a case; `error` says why where it could not be compared."""
+    """What came of a case.
+
+    Args:
+        case: what was run.
+        comparison: the verdict; empty where there is an error.
+        seconds: wall time of recording and comparing.
+        error: why it could not be compared.
+        torch: the version of the PyTorch it was compared with.
+        reference: PyTorch's side, if it was to be kept.
+        port: the port's trace, likewise.
+    """
 
     case: Case
     comparison: Comparison
     seconds: float
     error: str = ""
     torch: str = ""
-    traces: tuple[Trace, Trace] | None = field(default=None, repr=False)
+    reference: Reference | None = field(default=None, repr=False)
+    port: Trace | None = field(default=None, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -35,7 +46,7 @@ def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Iter
     Args:
         cases: in an order that keeps a subject's cases close together.
         live: PyTorch runs; otherwise its golden traces are read.
-        keep_traces: put (truth, port) into the results.
+        keep_traces: keep both sides in the results; they are large.
     """
     references = _References(oracle.live if live else oracle.from_golden)
     for case in cases:
@@ -63,11 +74,13 @@ def _run(case: Case, references: _References, keep_traces: bool) -> Result:
         reference = references.of(case)  # first: PyTorch must be imported before TensorFlow
         port = case.record_port(case.dtype, case.mode).at_steps(reference.steps)
         comparison = compare(reference.truth, port, case=case.id, dtype=case.dtype, own=reference.own)
-    except BlitzError as error:
-        return Result(case, Comparison(()), time.perf_counter() - start, str(error))
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        message = f"{type(error).__name__}: {lines[0][:300]}"
-        return Result(case, Comparison(()), time.perf_counter() - start, message)
-    traces = (reference.truth, port) if keep_traces else None
-    return Result(case, comparison, time.perf_counter() - start, "", reference.version, traces)
+    except Exception as error:  # a port under test may raise anything; it fails, and the others go on
+        return Result(case, Comparison(()), time.perf_counter() - start, _said(error))
+    kept = {"reference": reference, "port": port} if keep_traces else {}
+    return Result(case, comparison, time.perf_counter() - start, torch=reference.version, **kept)
+
+
+def _said(error: Exception) -> str:
+    """Return an error as one line."""
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0] if isinstance(error, BlitzError) else f"{type(error).__name__}: {lines[0][:300]}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from parity.compare import Comparison, compare
-from parity.golden import own_error
+from parity.oracle import Reference, own_error
 from parity.trace import ABSENT, Trace, TraceError
 
 
@@ -13,24 +13,30 @@ def compare_files(reference: Path, port: Path, truth: Path | None = None) -> Com
     """Compare two saved traces.
 
     Args:
-        reference: the expected trace.
+        reference: the expected trace; a golden one, or one that `parity run --traces` saved, knows PyTorch's own
+            float32 error too.
         port: the trace to judge, of arrays.
         truth: for float32 traces, the float64 trace that both are judged by.
 
     Raises:
         TraceError: a file is missing or broken, or the traces are of different types.
     """
-    expected, actual = Trace.load(reference), Trace.load(port)
-    name, dtype = f"{reference} {port}", _dtype(actual, port)
+    expected, actual = Reference.load(reference), Trace.load(port)
+    dtype = _dtype(actual, port)
     if truth is not None:
-        exact = Trace.load(truth)
-        if dtype == "float64":
-            raise TraceError(f"{port}: a float64 trace; --truth is for float32 ones")
-        missing = [entry for entry in exact if entry not in expected]
-        if missing:
-            raise TraceError(f"{reference}: lacks {', '.join(missing[:3])}, which {truth} has")
-        return compare(exact, actual, case=name, dtype=dtype, own=own_error(exact, expected))
-    return compare(expected, actual, case=name, dtype=dtype)
+        expected = _judged_by(Trace.load(truth), expected.truth, reference, truth)
+    actual = actual.at_steps(expected.steps)
+    return compare(expected.truth, actual, case=f"{reference} {port}", dtype=dtype, own=expected.own)
+
+
+def _judged_by(exact: Trace, float32: Trace, reference: Path, truth: Path) -> Reference:
+    missing = [name for name in exact if name not in float32]
+    if missing:
+        raise TraceError(f"{reference}: lacks {', '.join(missing[:3])}, which {truth} has")
+    misshapen = [n for n, v in exact.items() if v is not ABSENT and v.shape != getattr(float32[n], "shape", None)]
+    if misshapen:
+        raise TraceError(f"{reference}: {', '.join(misshapen[:3])} not shaped as in {truth}")
+    return Reference(exact, own_error(exact, float32))
 
 
 def _dtype(trace: Trace, path: Path) -> str:

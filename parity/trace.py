@@ -1,9 +1,9 @@
 """The trace: an ordered mapping from names to arrays, in PyTorch's names and layouts, whoever recorded it.
 
-    input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
-    grad:conv1.weight    grad:input              buffer:bn1.running_mean
-    step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
-    fact:requires_grad:a       (no array but a truth value or a text)
+input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
+grad:conv1.weight    grad:input              buffer:bn1.running_mean
+step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
+fact:requires_grad:a       (no array but a truth value or a text)
 """
 
 import json

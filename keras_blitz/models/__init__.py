@@ -25,13 +25,19 @@ NETWORKS = {
     "mnist": ("Network2", {}, "out"),
 }
 
-__all__ = ["NETWORKS", "build", "head", *_CLASSES]
+__all__ = ["NETWORKS", "build", "head", "register", *_CLASSES]
 
 
 def __getattr__(name: str):
     if name in _CLASSES:
         return getattr(import_module(f"keras_blitz.models.{_CLASSES[name]}"), name)
     raise AttributeError(f"module 'keras_blitz.models' has no attribute {name!r}")
+
+
+def register() -> None:
+    """Import every class, which registers it with Keras: a `.keras` file names its class."""
+    for name in _CLASSES:
+        __getattr__(name)
 
 
 def _row(name: str) -> tuple[str, dict, str | None]:

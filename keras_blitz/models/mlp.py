@@ -20,9 +20,7 @@ class NeuralNetwork(Network):
         input (N, 28, 28, 1), output (N, num_classes) logits.
     """
 
-    def __init__(
-        self, num_classes: int = 10, *, last_relu: bool = False, dtype: str | None = None, name: str = "mlp"
-    ):
+    def __init__(self, num_classes: int = 10, *, last_relu: bool = False, dtype: str | None = None, name: str = "mlp"):
         inputs = keras.Input((28, 28, 1), dtype=dtype)
         x = layers.Flatten(dtype=dtype, name="flatten")(inputs)  # (N, 784)
         x = layers.Dense(512, dtype=dtype, name="linear_relu_stack.0")(x)

@@ -32,7 +32,8 @@ class Network(keras.Model):
 
     def __init__(self, inputs, outputs, *, name: str, **config):
         super().__init__(inputs, outputs, name=name)
-        self._constructor = config
+        # The type the network has, not None: a reload must not depend on what floatx is by then.
+        self._constructor = {**config, "dtype": config.get("dtype") or keras.config.floatx()}
 
     def submodule(self, path: str):
         """Return the layer at a PyTorch module path, or the `Submodules` below it.

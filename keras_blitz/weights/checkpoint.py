@@ -1,12 +1,17 @@
 """Checkpoint files: PyTorch's (.safetensors, .pth, .pt) and Keras's (.keras, .weights.h5)."""
 
 import os
+import pickle
 import re
+import textwrap
+import warnings
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from keras_blitz import models
 from keras_blitz.errors import CheckpointError
 from keras_blitz.files import atomic_path
 from keras_blitz.weights.mapping import arrays_of, load_state_dict, state_dict
@@ -50,9 +55,7 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def load_checkpoint(
-    model, path: str | os.PathLike, *, prefix: str | None = None, skip: Iterable[str] = ()
-) -> None:
+def load_checkpoint(model, path: str | os.PathLike, *, prefix: str | None = None, skip: Iterable[str] = ()) -> None:
     """Read a PyTorch checkpoint into a Keras model; arguments as for `load_state_dict`.
 
     Raises:
@@ -87,21 +90,24 @@ def write_state(state: dict[str, np.ndarray], path: str | os.PathLike) -> None:
         raise CheckpointError(f"{path}: a state_dict is written as {', '.join(TORCH_ENDINGS)}")
 
 
-def read_model(path: str | os.PathLike):
-    """Load a `.keras` file; code hidden in it is refused (Keras's safe mode).
+def load_model(path: str | os.PathLike):
+    """Load a network of this package from a `.keras` file; code hidden in it is refused (Keras's safe mode).
+
+    `keras.saving.load_model` does the same once the network's class has been imported.
 
     Raises:
         CheckpointError: the file is missing, broken, refused, or of another kind.
     """
     import keras
 
-    import keras_blitz.models.network  # registers what the file's classes are made of  # noqa: F401
-
     path = _existing(path)
+    if not zipfile.is_zipfile(path):  # which Keras calls a file that is not there
+        raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
+    models.register()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever the broken part raised
-        raise CheckpointError(f"{path}: cannot be read as a .keras file ({first_line(error)})") from None
+        raise CheckpointError(f"{path}: cannot be read as a .keras file ({first_sentence(error)})") from None
 
 
 def read_weights(model, path: str | os.PathLike) -> None:
@@ -114,7 +120,7 @@ def read_weights(model, path: str | os.PathLike) -> None:
     try:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError …
-        raise CheckpointError(f"{path}: does not load into {model.name} ({first_line(error)})") from None
+        raise CheckpointError(f"{path}: does not load into {model.name} ({first_sentence(error)})") from None
 
 
 def write_model(model, path: str | os.PathLike) -> None:
@@ -152,21 +158,30 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_line(error)})") from None
+        raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_sentence(error)})") from None
 
 
 def _read_pickle(path: Path):
     torch = _torch(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read raises
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken archive raises RuntimeError, EOFError, UnpicklingError, KeyError …
-        refused = re.search(r"Unsupported (?:global: GLOBAL|class) (\S+)", str(error))
-        if refused:
-            raise CheckpointError(
-                f"{path}: refused: loading it would run code or build objects ({refused[1].rstrip('.,')}); "
-                "save it with torch.save(model.state_dict(), path)"
-            ) from None
-        raise CheckpointError(f"{path}: truncated, or not a PyTorch checkpoint ({first_line(error)})") from None
+        raise CheckpointError(f"{path}: {_pickle_problem(error)}") from None
+
+
+def _pickle_problem(error: Exception) -> str:
+    code = re.search(r"GLOBAL (\S+)", str(error))
+    if code:
+        return (
+            f"refused: loading it would run code or build objects ({code[1]}); "
+            "save it with torch.save(model.state_dict(), path)"
+        )
+    if isinstance(error, pickle.UnpicklingError):
+        found = re.search(r"Unsupported \w+ \w+|invalid load key.*", str(error))
+        return f"refused: not a file of plain tensors ({found[0] if found else first_sentence(error)})"
+    return f"truncated, or not a PyTorch checkpoint ({first_sentence(error)})"
 
 
 def _torch(path: str | os.PathLike):
@@ -179,7 +194,9 @@ def _torch(path: str | os.PathLike):
     return torch
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, shortened; its class where it has none."""
+def first_sentence(error: BaseException) -> str:
+    """Return the first sentence of an error's message, shortened; its class where it has none."""
     lines = str(error).strip().splitlines()
-    return lines[0][:200].rstrip(" .") if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    return textwrap.shorten(lines[0].split(". ")[0], 160, placeholder=" …").rstrip(" .")

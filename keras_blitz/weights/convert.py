@@ -48,7 +48,7 @@ def convert(
     kind = checkpoint.ending(source)
     checkpoint.ending(target)
     if kind == ".keras":
-        network = _same_kind(checkpoint.read_model(source), model, source)
+        network = _same_kind(checkpoint.load_model(source), model, source)
     elif kind == ".weights.h5":
         network = models.build(model, dtype="float32", **_classes(head, num_classes))
         checkpoint.read_weights(network, source)

@@ -176,7 +176,7 @@ def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -
         "missing": [name for name in targets if name not in arrays],
         "surplus": [name for name in arrays if name not in targets],
         "wrong shape": misshapen,
-        "would be rounded (build the model with dtype=\"float64\", or round the state first)": rounded,
+        'would be rounded (build the model with dtype="float64", or round the state first)': rounded,
     }
     return [f"{problem}: {_listed(names)}" for problem, names in found.items() if names]
 

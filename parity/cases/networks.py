@@ -52,19 +52,31 @@ ROWS = (
     NetworkRow("cifar", ("N2",), _port("cifar"), ("cifar", "Net"), (4, 3, 32, 32), "cross_entropy", 0.001, (0.5, 0.5)),
     NetworkRow("mlp", ("N3",), _port("mlp"), ("mlp", "NeuralNetwork"), (64, 1, 28, 28), "cross_entropy", 0.001),
     NetworkRow(
-        "mlp-last-relu", ("N3",), _port("mlp-last-relu"), ("mlp", "NeuralNetwork"), (64, 1, 28, 28), "cross_entropy",
-        0.001, reference_options=(("last_relu", True),),
-    ),  # fmt: skip
+        "mlp-last-relu",
+        ("N3",),
+        _port("mlp-last-relu"),
+        ("mlp", "NeuralNetwork"),
+        (64, 1, 28, 28),
+        "cross_entropy",
+        0.001,
+        reference_options=(("last_relu", True),),
+    ),
     NetworkRow("mnist0", ("N5",), _port("mnist0"), ("mnist", "Network0"), (5, 1, 28, 28)),
     NetworkRow("mnist1", ("N5",), _port("mnist1"), ("mnist", "Network1"), (5, 1, 28, 28)),
     NetworkRow(
-        "mnist", ("N4",), _port("mnist"), ("mnist", "Network2"), (100, 1, 28, 28), "cross_entropy", 0.1,
+        "mnist",
+        ("N4",),
+        _port("mnist"),
+        ("mnist", "Network2"),
+        (100, 1, 28, 28),
+        "cross_entropy",
+        0.1,
         (0.1307, 0.3081),
-    ),  # fmt: skip
-)  # fmt: skip
+    ),
+)
 
 
-def cases(rows: tuple[NetworkRow, ...] = ROWS) -> Iterator[Case]:
+def cases(rows: tuple[NetworkRow, ...]) -> Iterator[Case]:
     """Yield the cases of these networks, those that can share a compiled step one after the other."""
     for row in rows:
         for dtype in DTYPES:

@@ -17,9 +17,8 @@ def write(results: Sequence[Result], path: str | os.PathLike, *, seconds: float)
         time=f"{seconds:.2f}",
     )  # fmt: skip
     for result in results:
-        case = SubElement(
-            suite, "testcase", classname=f"parity.{result.case.group}", name=result.case.id, time=f"{result.seconds:.2f}"
-        )
+        case = SubElement(suite, "testcase", classname=f"parity.{result.case.group}", name=result.case.id)
+        case.set("time", f"{result.seconds:.2f}")
         if result.error:
             SubElement(case, "error", message=_printable(result.error))
         elif not result.passed:

@@ -1,6 +1,6 @@
 """Make the sample inside the package: real Fashion-MNIST images, class-balanced, from torchvision's raw files.
 
-    python scripts/dev/make_sample.py FashionMNIST/raw keras_blitz/data/sample/fashion_mnist.npz
+python scripts/dev/make_sample.py FashionMNIST/raw keras_blitz/data/sample/fashion_mnist.npz
 """
 
 import argparse
