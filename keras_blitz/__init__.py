@@ -10,7 +10,7 @@ __version__ = version("keras-blitz")
 
 # public name -> the module that has it
 _HOMES = {
-    "precision": "keras_blitz.precision",
+    "precision": "keras_blitz.floatx",
     "load_checkpoint": "keras_blitz.weights",
     "load_model": "keras_blitz.weights",
     "load_state_dict": "keras_blitz.weights",

@@ -223,7 +223,9 @@ def _progress(items: list, title: str, name: Callable) -> "object":
     from parity.report import text
 
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=text.console(stderr=True), transient=True) as bar:
+    console = text.console(stderr=True)
+    columns = (*columns, TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(items))
         for item in items:
             bar.update(task, description=name(item))

@@ -136,7 +136,6 @@ def _median_ratio(rows: Iterable[Row]) -> float | None:
     """
     judged = [row for row in rows if not step_of(row.name) and row.kind != "parameter"]
     computed = [row.ratio for row in judged if row.ratio is not None]
-
     return median(computed) if computed else None
 
 

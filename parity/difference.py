@@ -1,10 +1,11 @@
 """How far one tensor is from another, in numbers."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
-from parity.fingerprint import Fingerprint, sketch, strided_sample
+from parity.fingerprint import BUCKETS, Fingerprint, sketch, strided_sample
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,23 @@ def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray) -> Differenc
         return Difference(0.0, 0.0, 0.0)
     expected, error = _errors(expected, actual)
     finite = np.where(np.isfinite(expected), expected, 0.0)
-    return Difference(float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))), float(np.abs(finite).max()))
+    return Difference(float(np.abs(error).max()), _rms(error), float(np.abs(finite).max()))
+
+
+def _rms(error: np.ndarray) -> float:
+    with np.errstate(over="ignore"):  # a port gone wild may differ by 1e308; infinite is how far that is
+        return float(np.sqrt(np.mean(error**2)))
 
 
 def _errors(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return expected, np.where(np.isfinite(expected), actual - expected, 0.0)
 
 
 def _against_fingerprint(expected: Fingerprint, actual: np.ndarray) -> Difference:
     flat = actual.reshape(-1)
-    rms = float(np.sqrt(np.sum((sketch(flat) - expected.buckets) ** 2) / flat.size))
+    rms = _rms(sketch(flat) - expected.buckets) * sqrt(BUCKETS / flat.size)
     sampled = float(np.abs(strided_sample(flat) - expected.sample).max())
     return Difference(max(sampled, rms), rms, expected.peak, estimated=True)
 

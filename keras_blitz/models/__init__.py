@@ -18,7 +18,7 @@ _CLASSES = {
 NETWORKS = {
     "lenet": ("LeNet", {}, "fc3"),
     "cifar": ("CifarNet", {}, "fc3"),
-    "mlp": ("NeuralNetwork", {}, "linear_relu_stack.4"),
+    "mlp": ("NeuralNetwork", {"last_relu": False}, "linear_relu_stack.4"),
     "mlp-last-relu": ("NeuralNetwork", {"last_relu": True}, "linear_relu_stack.4"),
     "mnist0": ("Network0", {}, None),
     "mnist1": ("Network1", {}, None),

@@ -34,6 +34,7 @@ class Network(keras.Model):
         super().__init__(inputs, outputs, name=name)
         # The type the network has, not None: a reload must not depend on what floatx is by then.
         self._constructor = {**config, "dtype": config.get("dtype") or keras.config.floatx()}
+        self.dtype_policy = self._constructor["dtype"]
 
     def submodule(self, path: str):
         """Return the layer at a PyTorch module path, or the `Submodules` below it.

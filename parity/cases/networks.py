@@ -1,6 +1,6 @@
 """The networks, each on two batches: synthetic images with unlike axes, and real images of the sample."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 
 from keras_blitz import models
-from keras_blitz.precision import precision
+from keras_blitz.floatx import precision
 from parity import inputs
 from parity.cases.case import DTYPES, MODES, Case
 from parity.trace import Trace
@@ -21,9 +21,8 @@ class NetworkRow:
     """One network.
 
     Args:
-        name: the subject; also the name of its stream of weights.
+        name: the subject, the name of the port in keras_blitz.models, and of its stream of weights.
         covers: ids of the inventory.
-        port: dtype -> Keras model.
         reference: file and class in parity/reference.
         shape: input (N, C, H, W), N unlike the other sizes.
         loss: "cross_entropy" or "mse" (against a target shaped as the output); None: forward only.
@@ -34,8 +33,7 @@ class NetworkRow:
 
     name: str
     covers: tuple[str, ...]
-    port: Callable
-    reference: tuple[str, str]
+    reference: str
     shape: tuple[int, int, int, int]
     loss: str | None = None
     rate: float = 0.0
@@ -43,37 +41,18 @@ class NetworkRow:
     reference_options: tuple[tuple[str, object], ...] = ()
 
 
-def _port(name: str) -> Callable:
-    return partial(models.build, name)
-
-
 ROWS = (
-    NetworkRow("lenet", ("N1",), _port("lenet"), ("lenet", "Net"), (3, 1, 32, 32), "mse", 0.01),
-    NetworkRow("cifar", ("N2",), _port("cifar"), ("cifar", "Net"), (4, 3, 32, 32), "cross_entropy", 0.001, (0.5, 0.5)),
-    NetworkRow("mlp", ("N3",), _port("mlp"), ("mlp", "NeuralNetwork"), (64, 1, 28, 28), "cross_entropy", 0.001),
+    NetworkRow("lenet", ("N1",), "lenet.Net", (3, 1, 32, 32), "mse", 0.01),
+    NetworkRow("cifar", ("N2",), "cifar.Net", (4, 3, 32, 32), "cross_entropy", 0.001, (0.5, 0.5)),
+    NetworkRow("mlp", ("N3",), "mlp.NeuralNetwork", (64, 1, 28, 28), "cross_entropy", 0.001),
     NetworkRow(
-        "mlp-last-relu",
-        ("N3",),
-        _port("mlp-last-relu"),
-        ("mlp", "NeuralNetwork"),
-        (64, 1, 28, 28),
-        "cross_entropy",
-        0.001,
+        "mlp-last-relu", ("N3",), "mlp.NeuralNetwork", (64, 1, 28, 28), "cross_entropy", 0.001,
         reference_options=(("last_relu", True),),
     ),
-    NetworkRow("mnist0", ("N5",), _port("mnist0"), ("mnist", "Network0"), (5, 1, 28, 28)),
-    NetworkRow("mnist1", ("N5",), _port("mnist1"), ("mnist", "Network1"), (5, 1, 28, 28)),
-    NetworkRow(
-        "mnist",
-        ("N4",),
-        _port("mnist"),
-        ("mnist", "Network2"),
-        (100, 1, 28, 28),
-        "cross_entropy",
-        0.1,
-        (0.1307, 0.3081),
-    ),
-)
+    NetworkRow("mnist0", ("N5",), "mnist.Network0", (5, 1, 28, 28)),
+    NetworkRow("mnist1", ("N5",), "mnist.Network1", (5, 1, 28, 28)),
+    NetworkRow("mnist", ("N4",), "mnist.Network2", (100, 1, 28, 28), "cross_entropy", 0.1, (0.1307, 0.3081)),
+)  # fmt: skip
 
 
 def cases(rows: tuple[NetworkRow, ...]) -> Iterator[Case]:
@@ -127,7 +106,7 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str) -> Trace:
 
     from parity import torch_recorder
 
-    file, name = row.reference
+    file, name = row.reference.split(".")
     module = getattr(import_module(f"parity.reference.{file}"), name)(**dict(row.reference_options))
     images, target = _batch(row, batch)
     return torch_recorder.record(
@@ -162,4 +141,4 @@ def _recorder(row: NetworkRow, dtype: str, mode: str):
             None: None,
         }
         optimizer = keras.optimizers.SGD(row.rate) if row.loss else None
-        return KerasRecorder(row.port(dtype=dtype), loss=losses[row.loss], optimizer=optimizer, mode=mode)
+        return KerasRecorder(models.build(row.name, dtype=dtype), loss=losses[row.loss], optimizer=optimizer, mode=mode)

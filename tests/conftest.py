@@ -1,0 +1,33 @@
+"""PyTorch before TensorFlow, which cannot be loaded in the other order; and what several tests share."""
+
+from importlib.util import find_spec
+
+import pytest
+
+TORCH = find_spec("torch") is not None
+if TORCH:
+    import torch  # noqa: F401
+
+from keras_blitz.quiet import import_tensorflow  # noqa: E402
+
+import_tensorflow()
+
+needs_torch = pytest.mark.skipif(not TORCH, reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what is marked `torch` where there is none."""
+    for item in items:
+        if item.get_closest_marker("torch"):
+            item.add_marker(needs_torch)
+
+
+@pytest.fixture
+def lenet():
+    """A Keras LeNet with Keras's own random weights."""
+    import keras
+
+    from keras_blitz.models import LeNet
+
+    keras.utils.set_random_seed(1)
+    return LeNet()

@@ -1,0 +1,235 @@
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from keras_blitz.errors import BlitzError
+from parity import oracle
+from parity.cases import select
+from parity.cli import app
+from parity.trace import Trace
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def command(*arguments, without_torch=False):
+    """Run the command as a user does; on request as where PyTorch is not installed."""
+    block = "sys.modules['torch'] = None; " if without_torch else ""
+    code = f"import sys; {block}from parity.cli import main; main()"
+    words = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """One run with every kind of report."""
+    folder = tmp_path_factory.mktemp("reports")
+    done = invoke(
+        "run", "lenet", "mnist1", "--mode", "eager", "--golden", "--json", folder / "out.json",
+        "--html", folder / "out.html", "--junit", folder / "out.xml", "--traces", folder / "traces",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return folder, done.output
+
+
+def test_json_has_the_contracts_keys(reports):
+    document = json.loads((reports[0] / "out.json").read_text())
+    assert document["mode"] == "golden"
+    assert {"python", "tensorflow", "keras", "numpy", "torch"} <= set(document["versions"])
+    cases = document["cases"]
+    assert document["summary"]["cases"] == len(cases) == 8
+    assert document["summary"]["passed"] == 8
+    assert document["summary"]["failed"] == 0
+    assert document["summary"]["tensors"] == sum(len(case["tensors"]) for case in cases)
+    case = next(case for case in cases if case["id"] == "lenet-float32-eager")
+    assert case["covers"] == ["N1"]
+    assert case["passed"] is True
+    row = next(row for row in case["tensors"] if row["name"] == "grad:conv1.weight")
+    assert {"name", "kind", "size", "max_abs", "relative", "allowed", "ratio", "passed"} <= set(row)
+    assert (row["kind"], row["size"], row["passed"]) == ("gradient", 150, True)
+    assert 0 < row["relative"] < row["allowed"]
+    assert 0 < row["ratio"] < 4
+
+
+def test_junit_names_every_case(reports):
+    suite = ElementTree.parse(reports[0] / "out.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("8", "0", "0")
+    assert "lenet-sample-float64-eager" in [case.get("name") for case in suite]
+
+
+def test_html_is_one_file_that_names_every_tensor(reports):
+    page = (reports[0] / "out.html").read_text()
+    assert "8 of 8 cases passed" in page
+    assert "grad:conv1.weight" in page
+    assert "http" not in page.replace("</html>", "")
+
+
+def test_table_has_a_line_a_subject_and_dtype(reports):
+    lines = reports[1].splitlines()
+    assert any(line.startswith("lenet-sample") and "float32" in line and "×" in line for line in lines)
+    assert "8 of 8 cases passed" in reports[1]
+
+
+def test_saved_traces_compare(reports, tmp_path):
+    folder = reports[0] / "traces"
+    for dtype in ("float64", "float32"):
+        reference = folder / f"lenet-{dtype}-eager.torch.npz"
+        port = folder / f"lenet-{dtype}-eager.keras.npz"
+        done = invoke("compare", reference, port)
+        assert done.exit_code == 0, done.output
+        trace = Trace.load(port)
+        trace["output"] = trace["output"] * np.array(1 + 1e-4, dtype)
+        trace.save(tmp_path / "wrong.npz")
+        done = invoke("compare", reference, tmp_path / "wrong.npz")
+        assert done.exit_code == 1
+        assert "first divergence at output" in done.output
+
+
+def test_golden_file_and_a_whole_trace_compare(tmp_path):
+    case = select(["lenet-float32-eager"])[0]
+    case.record_port("float32", "eager").save(tmp_path / "whole.npz")
+    done = invoke("compare", oracle.golden.path_of("lenet"), tmp_path / "whole.npz")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.torch
+def test_truth_gives_two_float32_traces_a_verdict(tmp_path):
+    case = select(["lenet-float32-eager"])[0]
+    case.record_reference("float64").save(tmp_path / "truth.npz")
+    case.record_reference("float32").save(tmp_path / "torch.npz")
+    case.record_port("float32", "eager").save(tmp_path / "keras.npz")
+    done = invoke("compare", tmp_path / "torch.npz", tmp_path / "keras.npz", "--truth", tmp_path / "truth.npz")
+    assert done.exit_code == 0, done.output
+    assert "screened" not in done.output
+    done = invoke("compare", tmp_path / "torch.npz", tmp_path / "keras.npz")
+    assert done.exit_code == 0
+    assert "only screened" in done.output
+
+
+def test_list_names_every_case_and_what_it_covers():
+    rows = json.loads(invoke("list", "--json").output)
+    assert {"id": "lenet-float64-eager", "group": "networks", "covers": ["N1"], "dtype": "float64", "mode": "eager",
+            "slow": False} in rows  # fmt: skip
+    assert invoke("list").output.splitlines()[0].split() == ["lenet-float64-eager", "N1"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "count"),
+    [([], 84), (["lenet"], 12), (["lenet-float64-xla"], 1), (["N3"], 24), (["networks"], 84), (["*-sample-*-xla"], 14),
+     (["lenet", "N1"], 12)],
+)  # fmt: skip
+def test_selection(patterns, count):
+    assert len(select(patterns)) == count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nosuch"], "no case 'nosuch'; `parity list` shows all 84"),
+        (["run", "--dtype", "float16"], "'float16': choose among float64, float32"),
+        (["run", "--mode", ""], "'': choose among eager, graph, xla"),
+        (["run", "--json", "/no/such/folder/x.json"], "/no/such/folder/x.json: the folder /no/such/folder does not exist"),
+        (["show", "lenet"], "'lenet' names 12 cases: lenet-float64-eager"),
+        (["compare", "none.npz", "none.npz"], "none.npz: no such file"),
+        (["record", "--output", "/no/such/folder"], "/no/such/folder: no such folder"),
+    ],
+)  # fmt: skip
+def test_bad_usage_is_said_in_one_line(arguments, message):
+    done = invoke(*arguments)
+    assert isinstance(done.exception, BlitzError)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_bad_usage_on_the_command_line_is_status_2_without_a_traceback():
+    done = command("run", "nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip() == "parity: error: no case 'nosuch'; `parity list` shows all 84"
+    assert command("run", "--frob").returncode == 2
+
+
+def test_without_torch_the_goldens_are_read():
+    done = command("run", "lenet-float64-eager", without_torch=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 of 1 cases passed" in done.stdout
+    assert "golden" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["run", "--live"], ["record", "lenet"]])
+def test_without_torch_what_needs_it_says_how_to_get_it(arguments):
+    done = command(*arguments, without_torch=True)
+    assert done.returncode == 2
+    assert "pip install 'keras-blitz[torch]'" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_does_not_load_the_frameworks():
+    code = (
+        "import sys; from parity.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('tensorflow', 'torch', 'keras') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(name in done.stdout for name in ("run", "list", "show", "record", "compare"))
+
+
+def test_broken_golden_fails_its_cases_alone(monkeypatch, tmp_path):
+    content = oracle.golden.path_of("lenet").read_bytes()
+    (tmp_path / "lenet.npz").write_bytes(content[: len(content) // 2])
+    original = oracle.from_golden
+    folder = {"lenet": tmp_path}
+    monkeypatch.setattr(
+        oracle, "from_golden", lambda case: original(case, folder.get(case.subject, oracle.golden.FOLDER))
+    )
+    done = invoke("run", "lenet-float64-eager", "mnist0-float64-eager", "--golden")
+    assert done.exit_code == 1
+    assert "lenet-float64-eager: " in done.output
+    assert "truncated, or not a trace" in done.output.replace("\n", " ")
+    assert "1 of 2 cases passed" in done.output
+
+
+def test_missing_golden_says_how_to_record_it(tmp_path):
+    with pytest.raises(
+        BlitzError, match=r"lenet\.npz: no golden trace of 'lenet'; record it with PyTorch: parity record"
+    ):
+        oracle.from_golden(select(["lenet"])[0], tmp_path)
+
+
+def test_a_trace_that_is_no_golden_is_refused(tmp_path):
+    Trace([("loss", np.float64(1))]).save(tmp_path / "lenet.npz")
+    with pytest.raises(BlitzError, match="a trace, but not a golden one"):
+        oracle.from_golden(select(["lenet"])[0], tmp_path)
+
+
+@pytest.mark.torch
+def test_record_writes_the_same_golden_again(tmp_path):
+    done = invoke("record", "mnist1", "--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == ["mnist1-sample.npz", "mnist1.npz"]
+    for name in written:
+        assert (tmp_path / name).read_bytes() == oracle.golden.path_of(name.removesuffix(".npz")).read_bytes()
+
+
+def test_interrupted_run_keeps_what_is_done(monkeypatch, tmp_path):
+    from parity import cli
+
+    original = cli.run
+
+    def interrupted(cases, **options):
+        for number, result in enumerate(original(cases, **options)):
+            if number == 1:
+                raise KeyboardInterrupt
+            yield result
+
+    monkeypatch.setattr(cli, "run", interrupted)
+    done = invoke("run", "mnist0", "--golden", "--mode", "eager", "--json", tmp_path / "out.json")
+    assert done.exit_code == 130
+    assert "interrupted: 1 of 4 cases had run" in done.output
+    assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == 1

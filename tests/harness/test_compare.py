@@ -1,0 +1,246 @@
+"""Should-pass and should-fail in pairs: a comparison that cannot fail proves nothing."""
+
+import numpy as np
+import pytest
+
+from parity import tolerance
+from parity.compare import compare
+from parity.difference import Difference
+from parity.fingerprint import fingerprint
+from parity.locate import first_divergence
+from parity.oracle import own_error
+from parity.trace import ABSENT, Trace
+
+RNG = np.random.RandomState(0)
+LARGE = RNG.randn(30, 40)
+SMALL = RNG.randn(5)
+
+
+def trace(**changes) -> Trace:
+    entries = {
+        "input": RNG.randn(2, 3) * 0 + np.arange(6).reshape(2, 3),
+        "param:fc.weight": LARGE.copy(),
+        "activation:fc": LARGE * 2,
+        "output": SMALL.copy(),
+        "loss": np.float64(0.5),
+        "grad:fc.weight": LARGE * 3,
+        "grad:fc.bias": SMALL * 2,
+        "grad:unused.weight": ABSENT,
+        "fact:requires_grad:a": np.array(True),
+    }
+    names = {name.replace(":", "_").replace(".", "_"): name for name in entries}
+    for key, value in changes.items():
+        if value is None:
+            del entries[names[key]]
+        else:
+            entries[names[key]] = value
+    return Trace(entries.items())
+
+
+def judged(port, truth=None, **options):
+    return compare(trace() if truth is None else truth, port, case="test", dtype="float64", **options)
+
+
+def failed(comparison) -> list[str]:
+    return [row.name for row in comparison.failures]
+
+
+def test_equal_traces_pass():
+    comparison = judged(trace())
+    assert comparison.passed
+    assert len(comparison.rows) == 9
+    assert first_divergence(comparison.rows) is None
+
+
+@pytest.mark.parametrize(("error", "passes"), [(5e-13, True), (2e-12, False)])
+def test_float64_bound_is_relative_to_the_largest_magnitude(error, passes):
+    moved = LARGE * 2
+    moved[3, 4] += error * np.abs(moved).max()
+    comparison = judged(trace(activation_fc=moved))
+    assert comparison.passed is passes
+    assert failed(comparison) == ([] if passes else ["activation:fc"])
+    if not passes:
+        (row,) = comparison.failures
+        assert row.worst[0].index == (3, 4)
+        assert row.relative == pytest.approx(error, rel=1e-2)
+        assert row.allowed == 1e-12
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "problem"),
+    [
+        ({"grad_fc_bias": None}, "grad:fc.bias", "missing in the port"),
+        ({"grad_fc_weight": LARGE.T * 3}, "grad:fc.weight", "shape (40, 30), expected (30, 40)"),
+        ({"output": SMALL.astype("float32")}, "output", "type float32, expected float64"),
+        ({"output": np.arange(5)}, "output", "type int64, expected float64"),
+        ({"output": np.where(np.arange(5) == 2, np.nan, SMALL)}, "output",
+         "NaN or infinite on one side only, 1 of 5 values, first at (2,)"),
+        ({"output": np.where(np.arange(5) == 1, np.inf, SMALL)}, "output", "NaN or infinite on one side only"),
+        ({"grad_fc_bias": ABSENT}, "grad:fc.bias", "expected a tensor (5,), the port has an absent gradient (None)"),
+        ({"grad_unused_weight": np.zeros(3)}, "grad:unused.weight", "expected an absent gradient (None)"),
+        ({"grad_fc_bias": np.zeros(5)}, "grad:fc.bias", "differs by 1.0e+00 of its scale"),
+        ({"fact_requires_grad_a": np.array(False)}, "fact:requires_grad:a", "False, expected True"),
+    ],
+)  # fmt: skip
+def test_what_a_comparison_fails_on(changes, name, problem):
+    comparison = judged(trace(**changes))
+    assert failed(comparison) == [name]
+    assert problem in comparison.failures[0].problem
+    assert not comparison.passed
+
+
+def test_nan_in_the_reference_alone_fails_too():
+    broken = np.where(np.arange(5) == 2, np.nan, SMALL)
+    assert failed(judged(trace(), trace(output=broken))) == ["output"]
+    assert judged(trace(output=broken), trace(output=broken)).passed
+
+
+def test_opposite_infinities_fail():
+    truth, port = SMALL.copy(), SMALL.copy()
+    truth[0], port[0] = np.inf, -np.inf
+    assert failed(judged(trace(output=port), trace(output=truth))) == ["output"]
+
+
+def test_what_only_the_port_has_fails_unless_it_is_an_activation():
+    port = trace()
+    port.add("activation:relu", np.zeros(3))
+    comparison = judged(port)
+    assert comparison.passed
+    assert comparison.port_only == ("activation:relu",)
+    port.add("grad:extra.weight", np.zeros(3))
+    assert failed(judged(port)) == ["grad:extra.weight"]
+
+
+def test_nothing_compared_fails():
+    comparison = judged(Trace(), Trace())
+    assert not comparison.passed
+    assert comparison.problem == "nothing was compared"
+
+
+def test_expected_zero_must_be_zero():
+    zero = trace(output=np.zeros(5))
+    assert judged(zero, zero).passed
+    assert failed(judged(trace(output=np.full(5, 1e-300)), zero)) == ["output"]
+
+
+def test_a_permutation_of_the_same_values_fails():
+    assert failed(judged(trace(grad_fc_weight=LARGE[:, ::-1] * 3))) == ["grad:fc.weight"]
+
+
+def test_fingerprints_fail_on_the_same_mistakes():
+    truth = trace(grad_fc_weight=fingerprint(LARGE * 3))
+    assert judged(trace(), truth).passed
+    wrong = LARGE * 3
+    wrong[7, 8] *= 1 + 1e-6
+    assert failed(judged(trace(grad_fc_weight=wrong), truth)) == ["grad:fc.weight"]
+    assert failed(judged(trace(grad_fc_weight=LARGE[:, ::-1] * 3), truth)) == ["grad:fc.weight"]
+    broken = LARGE * 3
+    broken[0, 0] = np.nan
+    assert "NaN" in judged(trace(grad_fc_weight=broken), truth).failures[0].problem
+
+
+# float32: the port's error is judged by PyTorch's own.
+
+
+def float32(truth: Trace, error: float, seed: int) -> Trace:
+    """Return the trace in float32 with noise of `error` relative to each tensor's scale."""
+    rng = np.random.RandomState(seed)
+
+    def noisy(value):
+        if value is ABSENT or value.dtype.kind != "f":
+            return value
+        return np.float32(value + error * np.abs(value).max() * rng.uniform(-1, 1, value.shape))
+
+    return Trace((name, noisy(value)) for name, value in truth.items())
+
+
+def judged32(port: Trace, own: Trace) -> list[str]:
+    truth = trace()
+    return compare(truth, port, case="test", dtype="float32", own=own_error(truth, own))
+
+
+@pytest.mark.parametrize(("times", "passes"), [(1.0, True), (1.8, True), (3.0, False), (6.0, False)])
+def test_float32_is_judged_by_pytorchs_own_error(times, passes):
+    comparison = judged32(float32(trace(), times * 1e-5, 1), float32(trace(), 1e-5, 2))
+    assert comparison.passed is passes
+    assert comparison.median_ratio == pytest.approx(times, rel=0.3)
+
+
+def test_float32_median_fails_the_case_where_no_tensor_does():
+    comparison = judged32(float32(trace(), 2.6e-5, 1), float32(trace(), 1e-5, 2))
+    assert failed(comparison) == []
+    assert "the median error is" in comparison.problem
+
+
+def test_float32_single_tensor_beyond_four_times_fails():
+    port = float32(trace(), 1e-5, 1)
+    port["grad:fc.weight"] = float32(trace(), 6e-5, 1)["grad:fc.weight"]
+    comparison = judged32(port, float32(trace(), 1e-5, 2))
+    assert failed(comparison) == ["grad:fc.weight"]
+    assert "PyTorch's own is" in comparison.failures[0].problem
+
+
+def test_float32_single_value_beyond_ten_times_fails():
+    port = float32(trace(), 1e-5, 1)
+    port["activation:fc"][3, 4] += np.float32(15e-5 * np.abs(port["activation:fc"]).max())
+    comparison = judged32(port, float32(trace(), 1e-5, 2))
+    assert failed(comparison) == ["activation:fc"]
+    assert comparison.failures[0].worst[0].index == (3, 4)
+
+
+def test_float32_small_tensors_are_pooled():
+    """PyTorch's lucky hit on one scalar does not condemn the port; a real difference still does."""
+    own, port = float32(trace(), 1e-5, 2), float32(trace(), 1e-5, 1)
+    own["grad:fc.bias"] = (SMALL * 2).astype("float32")
+    assert "grad:fc.bias" in failed(judged32(port, own))
+    truth = trace()
+    truth.add("grad:other.bias", SMALL * 5)
+    own.add("grad:other.bias", np.float32(SMALL * 5 + 1e-5 * RNG.randn(5) * 10))
+    port.add("grad:other.bias", np.float32(SMALL * 5 + 1e-5 * RNG.randn(5) * 10))
+    assert failed(compare(truth, port, case="t", dtype="float32", own=own_error(truth, own))) == []
+
+
+def test_float32_floor_is_four_ulp():
+    truth = Trace([("output", LARGE)])
+    scale = np.abs(LARGE).max()
+    own = {"output": Difference(1e-12, 1e-12, scale)}
+    floor = tolerance.float32_floor(scale)
+    assert floor == 4 * float(np.spacing(np.float32(scale)))
+    for factor, passes in ((0.5, True), (3.0, False)):
+        port = Trace([("output", (LARGE + factor * floor * np.sign(RNG.randn(30, 40))).astype("float32"))])
+        rows = compare(truth, port, case="t", dtype="float32", own=own).rows
+        assert rows[0].passed is passes
+
+
+def test_float32_without_pytorchs_own_error_is_only_screened():
+    comparison = compare(trace(), float32(trace(), 1e-6, 1), case="t", dtype="float32")
+    assert comparison.passed
+    assert comparison.screened
+    assert not compare(trace(), float32(trace(), 1e-3, 1), case="t", dtype="float32").passed
+
+
+def test_a_float32_port_of_a_float64_case_fails():
+    port = Trace((n, v if v is ABSENT or v.dtype.kind != "f" else v.astype("float32")) for n, v in trace().items())
+    assert "output" in failed(judged(port))
+
+
+def test_first_divergence_walks_forward_then_gradients_backwards_then_steps():
+    names = ["activation:a", "activation:b", "loss", "grad:a.weight", "grad:b.weight", "step1:param:a.weight"]
+    truth = Trace((name, LARGE) for name in names)
+
+    def first(*wrong):
+        port = Trace((name, LARGE + (name in wrong)) for name in names)
+        return first_divergence(judged(port, truth).rows).name
+
+    assert first("activation:b", "loss", "grad:a.weight") == "activation:b"
+    assert first("grad:a.weight", "grad:b.weight", "step1:param:a.weight") == "grad:b.weight"
+    assert first("grad:a.weight", "step1:param:a.weight") == "grad:a.weight"
+    assert first("step1:param:a.weight") == "step1:param:a.weight"
+
+
+def test_tolerance_table_has_reasons_and_later_rows_win(monkeypatch):
+    assert all(row.reason for row in tolerance.FLOAT64)
+    special = tolerance.Tolerance("lenet-*", "step10:*", 1e-10, "measured")
+    monkeypatch.setattr(tolerance, "FLOAT64", (*tolerance.FLOAT64, special))
+    assert tolerance.float64_bound("lenet-float64-eager", "step10:param:a") is special
+    assert tolerance.float64_bound("lenet-float64-eager", "loss").relative == 1e-12

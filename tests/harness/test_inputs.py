@@ -1,0 +1,36 @@
+import numpy as np
+
+from parity import inputs
+
+SHAPES = {"conv1.weight": (6, 1, 5, 5), "conv1.bias": (6,), "fc1.weight": (120, 400)}
+
+
+def test_the_stream_is_frozen():
+    """Golden files hold what PyTorch computed from these values; they must never change."""
+    np.testing.assert_array_equal(
+        inputs.images((1, 1, 1, 3), "lenet").ravel(),
+        np.float32([1.689134120941162, -0.608893871307373, -1.0253545045852661]),
+    )
+    np.testing.assert_array_equal(inputs.labels(5, 10, "lenet"), [9, 5, 1, 3, 7])
+
+
+def test_weights_have_pytorchs_bounds_biases_too():
+    weights = inputs.weights(SHAPES, "lenet")
+    for name, fan_in in (("conv1.weight", 25), ("conv1.bias", 25), ("fc1.weight", 400)):
+        assert weights[name].dtype == np.float32
+        assert weights[name].shape == SHAPES[name]
+        assert np.abs(weights[name]).max() <= fan_in**-0.5
+    assert np.abs(weights["fc1.weight"]).max() > 0.99 * 400**-0.5
+
+
+def test_a_missing_weight_changes_no_other():
+    some = inputs.weights({name: SHAPES[name] for name in ("conv1.weight", "fc1.weight")}, "lenet")
+    whole = inputs.weights(SHAPES, "lenet")
+    for name in some:
+        np.testing.assert_array_equal(some[name], whole[name])
+
+
+def test_images_have_unit_spread():
+    images = inputs.images((4, 3, 32, 28), "x")
+    assert abs(images.mean()) < 0.05
+    assert abs(images.std() - 1) < 0.05

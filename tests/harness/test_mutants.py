@@ -1,0 +1,199 @@
+"""A changed bit is seen: mistakes planted in a working port fail at the right tensor, in the verdict and on the screen.
+
+Each is planted in the real port and run through the real command.
+"""
+
+import keras
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+from keras_blitz.weights import layout
+from keras_blitz.weights.layout import Layout
+from parity.cases import networks, select
+from parity.cli import app
+from parity.keras_recorder import KerasRecorder
+from parity.run import run
+
+
+@pytest.fixture(autouse=True)
+def _fresh_recorders():
+    """A recorder kept from before would not have the mistake, one kept from here would have it still."""
+    networks._recorder.cache_clear()
+    yield
+    networks._recorder.cache_clear()
+
+
+def plant(monkeypatch, family: str, name: str, replacement):
+    """Replace one layer of a network: `replacement(original class, *args, name=, **options)`."""
+
+    class Layers:
+        def __getattr__(self, kind):
+            original = getattr(keras.layers, kind)
+
+            def make(*args, **options):
+                if options.get("name") == name:
+                    return replacement(original, *args, **options)
+                return original(*args, **options)
+
+            return make
+
+    monkeypatch.setattr(f"keras_blitz.models.{family}.layers", Layers())
+
+
+class NanConv(keras.layers.Conv2D):
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        return tf.where(tf.range(tf.shape(outputs)[-1]) == 2, tf.cast(float("nan"), outputs.dtype), outputs)
+
+
+class ZeroBiasGradient(keras.layers.Dense):
+    def call(self, inputs):
+        return tf.matmul(inputs, self.kernel) + tf.stop_gradient(self.bias) + 0 * self.bias
+
+
+class StoppedBias(keras.layers.Dense):
+    def call(self, inputs):
+        return tf.matmul(inputs, self.kernel) + tf.stop_gradient(self.bias)
+
+
+class TiedGradientSign(keras.layers.Dense):
+    def call(self, inputs):
+        return tf.matmul(inputs, self.kernel) - self.bias + 2 * tf.stop_gradient(self.bias)
+
+
+def transposed_square_kernel(monkeypatch):
+    monkeypatch.setitem(layout.PARAMETERS["Conv2D"], "kernel", ("weight", Layout((3, 2, 1, 0))))
+
+
+def swapped_flatten_order(monkeypatch):
+    monkeypatch.setattr(layout, "dense_kernel", lambda sizes: Layout((1, 0)))
+
+
+def dropped_relu(monkeypatch):
+    plant(monkeypatch, "lenet", "relu1", lambda _, **options: keras.layers.Identity(**options))
+
+
+def nan_on_one_side(monkeypatch):
+    plant(monkeypatch, "lenet", "conv2", lambda _, *args, **options: NanConv(*args, **options))
+
+
+def removed_parameter(monkeypatch):
+    plant(monkeypatch, "lenet", "conv2", lambda kind, *args, **options: kind(*args, use_bias=False, **options))
+
+
+def zeroed_gradient(monkeypatch):
+    plant(monkeypatch, "lenet", "fc2", lambda _, *args, **options: ZeroBiasGradient(*args, **options))
+
+
+def absent_gradient(monkeypatch):
+    plant(monkeypatch, "lenet", "fc2", lambda _, *args, **options: StoppedBias(*args, **options))
+
+
+def flipped_gradient(monkeypatch):
+    plant(monkeypatch, "lenet", "fc2", lambda _, *args, **options: TiedGradientSign(*args, **options))
+
+
+def shifted_label(monkeypatch):
+    record = KerasRecorder.record
+
+    def shifted(self, state, inputs, target, steps):
+        return record(self, state, inputs, (target + 1) % 10, steps)
+
+    monkeypatch.setattr(KerasRecorder, "record", shifted)
+
+
+def sum_for_mean(monkeypatch):
+    class Summed(keras.losses.SparseCategoricalCrossentropy):
+        def __init__(self, **options):
+            super().__init__(reduction="sum", **options)
+
+    monkeypatch.setattr(keras.losses, "SparseCategoricalCrossentropy", Summed)
+
+
+def wrong_rate(monkeypatch):
+    original = keras.optimizers.SGD
+    monkeypatch.setattr(keras.optimizers, "SGD", lambda rate: original(rate * (1 + 1e-9)))
+
+
+MISTAKES = [
+    (transposed_square_kernel, "lenet", "activation:conv1", "of its scale"),
+    (swapped_flatten_order, "lenet", "activation:fc1", "of its scale"),
+    (dropped_relu, "lenet", "activation:conv2", "of its scale"),
+    (nan_on_one_side, "lenet", "activation:conv2", "NaN or infinite on one side only"),
+    (removed_parameter, "lenet", "param:conv2.bias", "missing in the port"),
+    (zeroed_gradient, "lenet", "grad:fc2.bias", "differs by 1.0e+00 of its scale"),
+    (absent_gradient, "lenet", "grad:fc2.bias", "the port has an absent gradient (None)"),
+    (flipped_gradient, "lenet", "grad:fc2.bias", "differs by 2.0e+00 of its scale"),
+    (shifted_label, "cifar", "loss", "of its scale"),
+    (sum_for_mean, "cifar", "loss", "of its scale"),
+    (wrong_rate, "lenet", "step1:param", "of its scale"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "subject", "name", "problem"), MISTAKES, ids=[mistake.__name__ for mistake, *_ in MISTAKES]
+)
+def test_mistake_fails_at_the_right_tensor(monkeypatch, mistake, subject, name, problem):
+    mistake(monkeypatch)
+    case = f"{subject}-float64-eager"
+    shown = CliRunner().invoke(app, ["show", case, "--golden"])
+    assert shown.exit_code == 1
+    assert f"first divergence at {name}" in shown.output
+    lines = [line for line in shown.output.splitlines() if line.startswith(name) and "FAIL" in line]
+    assert lines
+    assert problem in lines[0]
+
+
+@pytest.mark.parametrize("mode", ["graph", "xla"])
+def test_mistake_is_seen_in_compiled_modes(monkeypatch, mode):
+    zeroed_gradient(monkeypatch)
+    (result,) = run(select([f"lenet-float64-{mode}"]), live=False)
+    assert not result.passed
+    assert "grad:fc2.bias" in [row.name for row in result.comparison.failures]
+
+
+@pytest.mark.parametrize("mistake", [mistake for mistake, *_ in MISTAKES if mistake is not wrong_rate])
+def test_mistake_is_seen_in_float32(monkeypatch, mistake):
+    mistake(monkeypatch)
+    subject = next(subject for planted, subject, *_ in MISTAKES if planted is mistake)
+    (result,) = run(select([f"{subject}-float32-eager"]), live=False)
+    assert not result.passed
+
+
+def test_small_float32_inaccuracy_is_seen(monkeypatch):
+    """A negative control for the ratio rule: a convolution with half the mantissa (as TF32 has) does not pass."""
+
+    class Coarse(keras.layers.Conv2D):
+        def call(self, inputs):
+            rounded = tf.cast(tf.cast(inputs, "float16"), inputs.dtype)
+            return super().call(rounded)
+
+    plant(monkeypatch, "lenet", "conv2", lambda _, *args, **options: Coarse(*args, **options))
+    (result,) = run(select(["lenet-float32-eager"]), live=False)
+    assert "activation:conv2" in [row.name for row in result.comparison.failures]
+
+
+def test_the_unmutated_port_passes():
+    results = list(run(select(["lenet-float64-eager", "cifar-float64-eager"]), live=False))
+    assert [result.passed for result in results] == [True, True]
+
+
+def test_run_counts_and_names_the_failure(monkeypatch):
+    dropped_relu(monkeypatch)
+    done = CliRunner().invoke(app, ["run", "lenet-float64-eager", "cifar-float64-eager", "--golden"])
+    assert done.exit_code == 1
+    assert "1 of 2 cases passed" in done.output
+    assert "lenet-float64-eager: first divergence at activation:conv2" in done.output
+
+
+def test_a_port_that_raises_fails_alone(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("out of paper\nand more")
+
+    plant(monkeypatch, "lenet", "conv2", broken)
+    done = CliRunner().invoke(app, ["run", "lenet-float64-eager", "cifar-float64-eager", "--golden"])
+    assert done.exit_code == 1
+    assert "lenet-float64-eager: RuntimeError: out of paper" in done.output
+    assert "and more" not in done.output
+    assert "1 of 2 cases passed" in done.output

@@ -1,0 +1,82 @@
+"""Every case, live where PyTorch is installed and against its golden trace: what `parity run` runs."""
+
+import pytest
+
+from parity import oracle
+from parity.cases import all_cases, select
+from parity.difference import measure
+from parity.run import run
+
+CASES = select([])
+SUBJECTS = {case.subject: case for case in all_cases()}
+
+
+@pytest.fixture(scope="module")
+def golden_results():
+    return {result.case.id: result for result in run(CASES, live=False)}
+
+
+@pytest.fixture(scope="module")
+def live_results():
+    return {result.case.id: result for result in run(CASES, live=True)}
+
+
+def assert_passed(result):
+    assert result.error == ""
+    assert [f"{row.name}: {row.problem}" for row in result.comparison.failures] == []
+    assert result.passed
+    assert [row.warnings for row in result.comparison.rows if row.warnings] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_golden(case, golden_results):
+    assert_passed(golden_results[case.id])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_live(case, live_results):
+    result = live_results[case.id]
+    assert_passed(result)
+    if case.dtype == "float64":
+        assert all(row.relative <= 1e-12 for row in result.comparison.rows if row.relative is not None)
+
+
+@pytest.mark.torch
+def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_results):
+    rows = [row for result in live_results.values() for row in result.comparison.rows]
+    assert len(rows) > 1000
+    assert {row.kind for row in rows} == {"input", "parameter", "activation", "output", "loss", "gradient"}
+
+
+def test_networks_are_covered_in_both_dtypes_and_all_modes():
+    found = {(covered, case.dtype, case.mode) for case in CASES for covered in case.covers}
+    expected = {(f"N{n}", dtype, mode) for n in (1, 2, 3, 4, 5) for dtype in ("float64", "float32")
+                for mode in ("eager", "graph", "xla")}  # fmt: skip
+    assert expected <= found
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_golden_trace_is_what_pytorch_does_today(subject):
+    """The two sources of truth agree: same names, same values, same verdict on PyTorch's own error."""
+    case = SUBJECTS[subject]
+    golden, live = oracle.from_golden(case), oracle.live(case)
+    truth = live.truth.at_steps(golden.steps)
+    assert list(golden.truth) == list(truth)
+    for name, value in golden.truth.items():
+        if hasattr(value, "shape") and value.dtype != bool:
+            assert measure(value, truth[name]).relative <= 1e-13, name
+    assert list(golden.own) == [name for name in live.own if name in truth]
+
+
+def test_goldens_are_small():
+    from parity.golden import FOLDER
+
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.npz")) < 15_000_000
+    assert {path.stem for path in FOLDER.glob("*.npz")} == set(SUBJECTS)
+
+
+def test_ids_are_unique():
+    ids = [case.id for case in all_cases()]
+    assert len(ids) == len(set(ids))

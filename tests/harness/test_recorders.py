@@ -1,0 +1,148 @@
+"""Both recorders on small models made here: shared modules, unused layers, modes, layouts."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_blitz.floatx import precision
+from parity.compare import compare
+from parity.keras_recorder import KerasRecorder
+from parity.trace import ABSENT
+
+STATE = {
+    "conv.weight": np.random.RandomState(0).randn(5, 2, 3, 2).astype("float32"),
+    "conv.bias": np.random.RandomState(1).randn(5).astype("float32"),
+    "fc.weight": np.random.RandomState(2).randn(3, 5 * 2 * 2).astype("float32") * 0.2,
+    "fc.bias": np.random.RandomState(3).randn(3).astype("float32"),
+    "unused.weight": np.random.RandomState(4).randn(2, 3).astype("float32"),
+    "unused.bias": np.random.RandomState(5).randn(2).astype("float32"),
+}
+IMAGES = np.random.RandomState(6).randn(4, 2, 10, 9)  # unlike axes throughout
+LABELS = np.array([0, 2, 1, 1])
+
+
+class Port(keras.Model):
+    """Subclassed: no graph to read, a relu and a pool used twice, and a layer that is not used."""
+
+    flattened_inputs = {"fc": (2, 2, 5)}
+
+    def __init__(self):
+        super().__init__(dtype="float64")
+        self.conv = layers.Conv2D(5, (3, 2), name="conv", dtype="float64")
+        self.relu = layers.ReLU(name="relu", dtype="float64")
+        self.pool = layers.MaxPooling2D((2, 2), name="pool", dtype="float64")
+        self.fc = layers.Dense(3, name="fc", dtype="float64")
+        self.unused = layers.Dense(2, name="unused", dtype="float64")
+        for layer, shape in ((self.conv, (None, 10, 9, 2)), (self.fc, (None, 20)), (self.unused, (None, 3))):
+            layer.build(shape)
+        self.built = True
+
+    def call(self, x):
+        x = self.pool(self.relu(self.conv(x)))
+        x = self.pool(self.relu(-x + 1))
+        return self.fc(keras.ops.reshape(x, (-1, 20)))
+
+
+def reference():
+    import torch
+    from torch import nn
+
+    class Module(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(2, 5, (3, 2))
+            self.relu = nn.ReLU(inplace=True)  # overwrites the pool's output, which must have been copied
+            self.pool = nn.MaxPool2d(2)
+            self.fc = nn.Linear(20, 3)
+            self.unused = nn.Linear(3, 2)
+
+        def forward(self, x):
+            x = self.pool(self.relu(self.conv(x)))
+            x = self.pool(self.relu(-x + 1))
+            return self.fc(torch.flatten(x, 1))
+
+    return Module()
+
+
+def record_port(mode="eager", steps=3):
+    with precision("float64"):
+        recorder = KerasRecorder(
+            Port(),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer=keras.optimizers.SGD(0.1),
+            mode=mode,
+        )
+        return recorder.record(STATE, IMAGES, LABELS, steps)
+
+
+def record_reference(steps=3):
+    from functools import partial
+
+    import torch
+
+    from parity import torch_recorder
+
+    return torch_recorder.record(
+        reference(), STATE, IMAGES, LABELS, loss=torch.nn.CrossEntropyLoss(), steps=steps,
+        optimizer=partial(torch.optim.SGD, lr=0.1),
+    )  # fmt: skip
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_a_subclassed_port_agrees_in_every_mode(mode):
+    comparison = compare(record_reference(), record_port(mode), case="here", dtype="float64")
+    assert [f"{row.name}: {row.problem}" for row in comparison.failures] == []
+    names = [row.name for row in comparison.rows]
+    assert {"activation:relu", "activation:relu#2", "activation:pool", "activation:pool#2"} <= set(names)
+    assert "activation:unused" not in names
+
+
+@pytest.mark.torch
+def test_an_unused_layer_has_absent_gradients_on_both_sides():
+    for trace in (record_reference(), record_port()):
+        assert trace["grad:unused.weight"] is ABSENT
+        np.testing.assert_array_equal(trace["step3:param:unused.weight"], STATE["unused.weight"])
+
+
+def test_trace_is_in_the_order_things_happen():
+    names = list(record_port(steps=1))
+    kinds = [name.split(":")[0] for name in names]
+    order = ["input", "param", "activation", "output", "loss", "grad", "step1"]
+    assert sorted(kinds, key=order.index) == kinds
+
+
+def test_recording_again_starts_from_the_given_weights():
+    with precision("float64"):
+        recorder = KerasRecorder(
+            Port(),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer=keras.optimizers.SGD(0.1),
+        )
+        first, second = (recorder.record(STATE, IMAGES, LABELS, 2) for _ in range(2))
+    assert first["step2:loss"] == second["step2:loss"]
+
+
+def test_hooks_are_gone_after_recording():
+    model = Port()
+    KerasRecorder(model).record(STATE, IMAGES)
+    assert all("call" not in vars(layer) for layer in model.layers)
+
+
+def test_hooks_are_gone_after_an_error():
+    model = Port()
+    with pytest.raises(Exception, match="inputs"):
+        KerasRecorder(model).record(STATE, IMAGES[:, :, :4, :4])
+    assert all("call" not in vars(layer) for layer in model.layers)
+
+
+def test_forward_only_without_a_loss():
+    assert {name.split(":")[0] for name in KerasRecorder(Port()).record(STATE, IMAGES)} == {
+        "input", "param", "activation", "output"
+    }  # fmt: skip
+
+
+def test_unknown_mode():
+    with pytest.raises(ValueError, match="mode must be one of eager, graph, xla, not 'fast'"):
+        KerasRecorder(Port(), mode="fast")

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from keras_blitz.data import CLASSES, fit_to, load_sample, normalize, to_tensor
+from keras_blitz.data.sample import __file__ as sample_file
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 2000), ("test", 1000)])
+def test_sample_is_real_and_balanced(split, count):
+    images, labels = load_sample(split)
+    assert images.shape == (count, 28, 28, 1)
+    assert images.dtype == labels.dtype == np.uint8
+    np.testing.assert_array_equal(np.bincount(labels), np.full(len(CLASSES), count // 10))
+    assert images.min() == 0
+    assert images.max() == 255
+    assert len({image.tobytes() for image in images}) == count
+
+
+def test_sample_is_a_copy():
+    load_sample("test")[0][:] = 0
+    assert load_sample("test")[0].any()
+
+
+def test_sample_is_small_and_carries_its_licence():
+    from pathlib import Path
+
+    folder = Path(sample_file).parent
+    assert (folder / "fashion_mnist.npz").stat().st_size < 2_000_000
+    assert "Zalando" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_unknown_split():
+    with pytest.raises(ValueError, match="split must be 'train' or 'test', not 'val'"):
+        load_sample("val")
+
+
+def test_sample_is_what_its_script_makes(tmp_path):
+    """The kept script on the real files gives the arrays in the package."""
+    import importlib.util
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    raw = root.parent / "shared" / "data" / "FashionMNIST" / "raw"
+    if not raw.is_dir():
+        pytest.skip("needs Fashion-MNIST's raw files beside the checkout, in ../shared/data")
+    spec = importlib.util.spec_from_file_location("make_sample", root / "scripts" / "dev" / "make_sample.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    labels = script.read_idx(raw / "t10k-labels-idx1-ubyte.gz")
+    chosen = script.first_of_each_class(labels, 100)
+    images = script.read_idx(raw / "t10k-images-idx3-ubyte.gz")[chosen]
+    np.testing.assert_array_equal(load_sample("test")[0][..., 0], images)
+    np.testing.assert_array_equal(load_sample("test")[1], labels[chosen])
+
+
+@pytest.mark.torch
+def test_to_tensor_and_normalize_are_pytorchs_bits():
+    import torch
+
+    images, _ = load_sample("train")
+    tensor = torch.from_numpy(images[:50]).to(torch.float32).div(255)
+    np.testing.assert_array_equal(to_tensor(images[:50]), tensor.numpy())
+    expected = tensor.sub(torch.tensor(0.1307)).div(torch.tensor(0.3081)).numpy()
+    np.testing.assert_array_equal(normalize(to_tensor(images[:50]), (0.1307,), (0.3081,)), expected)
+
+
+def test_to_tensor_refuses_what_is_scaled_already():
+    with pytest.raises(TypeError, match="to_tensor takes uint8 images, not float32"):
+        to_tensor(np.zeros((1, 2, 2, 1), np.float32))
+
+
+def test_fit_to_pads_with_zeros_and_repeats_the_channel():
+    fitted = fit_to(np.ones((2, 28, 28, 1), np.uint8), (32, 32, 3))
+    assert fitted.shape == (2, 32, 32, 3)
+    assert fitted[:, 2:30, 2:30].min() == 1
+    assert fitted.sum() == 2 * 28 * 28 * 3
+
+
+@pytest.mark.parametrize("shape", [(27, 28, 1), (29, 28, 1)])
+def test_fit_to_refuses_what_does_not_fit(shape):
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        fit_to(np.ones((1, 28, 28, 1), np.uint8), shape)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.weights import layout
+from keras_blitz.weights.layout import Layout
+
+sizes = st.integers(1, 5)
+
+
+@given(st.tuples(sizes, sizes, sizes, sizes))
+def test_conv_kernel_is_oihw(shape):
+    kernel = np.arange(np.prod(shape)).reshape(shape)
+    _, lies = layout.PARAMETERS["Conv2D"]["kernel"]
+    torch = lies.to_torch(kernel)
+    height, width, inputs, outputs = shape
+    assert torch.shape == lies.torch_shape(shape) == (outputs, inputs, height, width)
+    assert torch[outputs - 1, 0, height - 1, 0] == kernel[height - 1, 0, 0, outputs - 1]
+    np.testing.assert_array_equal(lies.to_keras(torch), kernel)
+
+
+@given(st.tuples(sizes, sizes, sizes), sizes)
+def test_dense_kernel_behind_a_flatten_undoes_the_flatten(hwc, outputs):
+    height, width, channels = hwc
+    kernel = np.arange(np.prod(hwc) * outputs).reshape(-1, outputs)
+    lies = layout.dense_kernel(hwc)
+    torch = lies.to_torch(kernel)
+    expected = kernel.reshape(height, width, channels, outputs).transpose(3, 2, 0, 1).reshape(outputs, -1)
+    np.testing.assert_array_equal(torch, expected)
+    assert lies.torch_shape(kernel.shape) == torch.shape
+    np.testing.assert_array_equal(lies.to_keras(torch), kernel)
+
+
+@given(sizes, st.tuples(sizes, sizes, sizes))
+def test_flattened_activation_is_in_channel_height_width_order(batch, hwc):
+    images = np.arange(batch * np.prod(hwc)).reshape(batch, *hwc)
+    lies = layout.flattened(hwc)
+    torch = lies.to_torch(images.reshape(batch, -1))
+    np.testing.assert_array_equal(torch, images.transpose(0, 3, 1, 2).reshape(batch, -1))
+    np.testing.assert_array_equal(lies.to_keras(torch), images.reshape(batch, -1))
+
+
+def test_flatten_of_unlike_axes_by_hand():
+    # H=1, W=2, C=2: Keras's order is (w0c0, w0c1, w1c0, w1c1), PyTorch's (c0w0, c0w1, c1w0, c1w1).
+    np.testing.assert_array_equal(layout.flattened((1, 2, 2)).to_torch(np.array([[1, 2, 3, 4]])), [[1, 3, 2, 4]])
+
+
+def test_same_layout_changes_nothing():
+    array = np.arange(6).reshape(2, 3)
+    assert Layout().to_torch(array) is array
+    assert Layout().to_keras(array) is array
+    assert Layout().torch_shape((2, 3)) == (2, 3)
+
+
+def test_flow_follows_the_flatten_through_relu_and_dropout():
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((2, 3, 4))
+    x = layers.Flatten(name="flatten")(inputs)
+    x = layers.Dropout(0.5, name="dropout")(layers.ReLU(name="relu")(x))
+    x = layers.Dense(5, name="first")(x)
+    model = keras.Model(inputs, layers.Dense(6, name="second")(x))
+    found = layout.flow(model)
+    assert found.flattened_inputs["first"] == (2, 3, 4)
+    assert "second" not in found.flattened_inputs
+    assert found.outputs["relu", 0] == layout.flattened((2, 3, 4))
+    assert found.outputs["first", 0] == layout.SAME
+
+
+def test_layer_without_a_declared_layout_is_named():
+    import keras
+
+    layer = keras.layers.LayerNormalization(name="norm")
+    layer.build((None, 3))
+    with pytest.raises(BlitzError, match=r"layer 'norm': no weight layout is declared for LayerNormalization"):
+        layout.parameters(layer)

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from keras_blitz import models
+from keras_blitz.errors import BlitzError
+from keras_blitz.weights import load_model, named_parameters, state_dict, write_model
+
+SIZES = {
+    "lenet": ((32, 32, 1), 61_706),
+    "cifar": ((32, 32, 3), 62_006),
+    "mlp": ((28, 28, 1), 669_706),
+    "mlp-last-relu": ((28, 28, 1), 669_706),
+    "mnist0": ((28, 28, 1), 0),
+    "mnist1": ((28, 28, 1), 32_998),
+    "mnist": ((28, 28, 1), 32_998),
+}
+
+
+@pytest.fixture(params=SIZES)
+def name(request):
+    return request.param
+
+
+def images(name, count=2):
+    return np.random.RandomState(0).rand(count, *SIZES[name][0]).astype(np.float32)
+
+
+def test_every_network_is_tested_here():
+    assert set(SIZES) == set(models.NETWORKS)
+
+
+def test_number_of_values(name):
+    assert models.build(name).count_params() == SIZES[name][1]
+
+
+def test_keras_file_reloads_to_equal_outputs(name, tmp_path):
+    network = models.build(name)
+    write_model(network, tmp_path / "network.keras")
+    again = load_model(tmp_path / "network.keras")
+    assert type(again) is type(network)
+    np.testing.assert_array_equal(again(images(name)), network(images(name)))
+
+
+def test_float64_network_computes_and_reloads_in_float64(name, tmp_path):
+    network = models.build(name, dtype="float64")
+    assert network(images(name).astype("float64")).dtype == "float64"
+    assert all(variable.dtype == "float64" for variable in network.variables)
+    write_model(network, tmp_path / "network.keras")
+    again = load_model(tmp_path / "network.keras")
+    assert again(images(name).astype("float64")).dtype == "float64"
+
+
+def test_num_classes_sizes_the_head(name):
+    head = models.head(name)
+    if head is None:
+        with pytest.raises(TypeError):
+            models.build(name, num_classes=7)
+        return
+    network = models.build(name, num_classes=7)
+    assert network(images(name)).shape == (2, 7)
+    assert state_dict(network)[f"{head}.weight"].shape[0] == 7
+
+
+def test_layers_are_attributes_under_pytorch_names():
+    network = models.build("mlp")
+    assert network.linear_relu_stack[4].bias.shape == (10,)
+    assert models.build("lenet").conv1.kernel.shape == (5, 5, 1, 6)
+
+
+def test_unknown_layer_is_named_with_those_there_are():
+    with pytest.raises(AttributeError, match=r"LeNet has no layer 'conv3'; it has .*conv1.*fc3"):
+        _ = models.build("lenet").conv3
+
+
+def test_assigning_a_layer_to_a_built_network_raises():
+    import keras
+
+    with pytest.raises(AttributeError, match=r"LeNet\.fc3 cannot be replaced.*num_classes="):
+        models.build("lenet").fc3 = keras.layers.Dense(3)
+
+
+def test_unknown_network_is_named_with_those_there_are():
+    with pytest.raises(BlitzError, match=r"unknown model 'resnet'; known: lenet, cifar"):
+        models.build("resnet")
+
+
+def test_last_relu_keeps_outputs_from_being_negative():
+    assert np.min(models.build("mlp-last-relu")(images("mlp", 16))) == 0
+    assert np.min(models.build("mlp")(images("mlp", 16))) < 0
+
+
+@pytest.mark.parametrize("name", ["mnist0", "mnist1"])
+def test_teaching_stage_returns_its_input(name):
+    np.testing.assert_array_equal(models.build(name)(images(name)), images(name))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [("lenet", "lenet.Net"), ("cifar", "cifar.Net"), ("mlp", "mlp.NeuralNetwork"), ("mnist0", "mnist.Network0"),
+     ("mnist1", "mnist.Network1"), ("mnist", "mnist.Network2")],
+)  # fmt: skip
+def test_state_dict_lists_what_pytorch_lists_in_its_order(name, reference):
+    from importlib import import_module
+
+    file, class_name = reference.split(".")
+    module = getattr(import_module(f"parity.reference.{file}"), class_name)()
+    network = models.build(name)
+    expected = [(key, tuple(value.shape)) for key, value in module.state_dict().items()]
+    assert [(key, value.shape) for key, value in state_dict(network).items()] == expected
+    assert [key for key, _ in named_parameters(network)] == [key for key, _ in module.named_parameters()]
+
+
+def test_summary_and_fit_work(lenet):
+    import keras
+
+    lines = []
+    lenet.summary(print_fn=lines.append)
+    assert "conv1" in "\n".join(lines)
+    lenet.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = lenet.fc3.bias.numpy()
+    lenet.fit(images("lenet", 4), np.array([1, 2, 3, 4]), epochs=1, verbose=0)
+    assert not np.array_equal(lenet.fc3.bias.numpy(), before)
