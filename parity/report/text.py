@@ -18,23 +18,17 @@ SHOWN_FAILURES = 3
 
 def summary_table(results: Sequence[Result]) -> RenderableType:
     """Return the table of a run: a line a subject and dtype, a column a mode, then what failed and the sum."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("case", "covers", "dtype", "tensors"):
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    for title in ("case", "covers", "dtype", "tensors", *MODES):
         table.add_column(title, justify="right" if title == "tensors" else "left", no_wrap=True)
-    for mode in MODES:
-        table.add_column(mode, no_wrap=True)
-    table.add_column("allowed", no_wrap=True)
     lines: dict[tuple[str, str], dict[str, Result]] = {}
     for result in results:
         lines.setdefault((result.case.subject, result.case.dtype), {})[result.case.mode] = result
     for (subject, dtype), modes in lines.items():
-        first = next(iter(modes.values()))
+        covers = " ".join(next(iter(modes.values())).case.covers)
         tensors = sum(len(result.comparison.rows) for result in modes.values())
-        table.add_row(
-            subject, " ".join(first.case.covers), dtype, str(tensors),
-            *(_cell(modes.get(mode)) for mode in MODES), _allowed(list(modes.values())),
-        )  # fmt: skip
-    return Group(table, *_notes(results), Text(), _sum(results))
+        table.add_row(subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES))
+    return Group(table, *_legend(results), *_notes(results), Text(), _sum(results))
 
 
 def _cell(result: Result | None) -> Text:
@@ -55,15 +49,29 @@ def _worst(result: Result) -> str:
         return f"{max((row.relative for row in rows if row.relative is not None), default=0.0):.1e}"
     ratios = [row.ratio for row in rows if row.ratio is not None]
     if not ratios:
-        return "exact" if not any(row.max_abs for row in rows) else "within the floor"
-    return f"{result.comparison.median_ratio:.2f}× (worst {max(ratios):.2f}×)"
+        return "exact" if not any(row.max_abs for row in rows) else "within 4 ulp"
+    return f"{result.comparison.median_ratio or 0:.2f}× {max(ratios):.2f}×"
 
 
-def _allowed(results: Sequence[Result]) -> str:
-    if results[0].case.dtype == "float64":
-        bounds = {row.allowed for result in results for row in result.comparison.rows if row.allowed}
-        return " ".join(f"{bound:.0e}" for bound in sorted(bounds)) or "equal"
-    return f"{MEDIAN_RATIO:g}× (worst {RMS_RATIO:g}× or {FLOOR_ULP} ulp)"
+def _legend(results: Sequence[Result]) -> list[Text]:
+    """Return what the numbers are and how large they may be."""
+    bounds = {
+        row.allowed
+        for result in results
+        if result.case.dtype == "float64"
+        for row in result.comparison.rows
+        if row.allowed
+    }
+    lines = [Text()]
+    if bounds:
+        listed = ", ".join(f"{bound:.0e}" for bound in sorted(bounds))
+        lines.append(
+            Text(f"float64: worst error relative to the tensor's largest value; allowed {listed}", style="dim")
+        )
+    if any(result.case.dtype == "float32" for result in results):
+        allowed = f"allowed {MEDIAN_RATIO:g}× and {RMS_RATIO:g}× (or {FLOOR_ULP} ulp)"
+        lines.append(Text(f"float32: median and worst error by PyTorch's own; {allowed}", style="dim"))
+    return lines
 
 
 def _notes(results: Sequence[Result]) -> list[Text]:

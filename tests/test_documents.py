@@ -1,0 +1,32 @@
+"""README and CONTRIBUTING tell the truth about what is installed and printed."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from parity.cases import all_cases
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_readme_shows_the_table_of_a_run():
+    shown = re.findall(r"^(\S+) +(N\d+) +(float\d\d) +\d+ ", README, flags=re.M)
+    expected = dict.fromkeys((case.subject, case.covers[0], case.dtype) for case in all_cases())
+    assert sorted(shown) == sorted(expected)
+    assert f"{len(all_cases())} of {len(all_cases())} cases passed" in README
+
+
+def test_ci_runs_the_readmes_test_command():
+    command = 'pip install -c constraints.txt -e ".[test]" && pytest'
+    assert command in README
+    assert command.replace("pip install", "pip install --quiet") in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_dependency_is_argued_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Why each dependency")[1]
+    extras = [name for extra in project["optional-dependencies"].values() for name in extra]
+    for requirement in [*project["dependencies"], *extras]:
+        name = re.match(r"[\w-]+", requirement)[0]
+        assert name == "keras-blitz" or re.search(rf"\b{name}\b", listed), name
