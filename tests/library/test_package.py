@@ -80,5 +80,18 @@ def test_precision_is_set_and_restored_even_after_an_error():
 
     with pytest.raises(KeyError), keras_blitz.precision("float64"):
         assert keras.config.floatx() == "float64"
+        assert keras.layers.Dense(3).dtype == "float64"
         raise KeyError
     assert keras.config.floatx() == "float32"
+    assert keras.layers.Dense(3).dtype == "float32"
+
+
+def test_precision_leaves_no_float64_default_behind():
+    """Keras caches its default policy at the first layer; made inside the block it must not outlive it."""
+    code = (
+        "import keras_blitz, keras\n"
+        "with keras_blitz.precision('float64'): keras.layers.Dense(3)\n"
+        "print(keras.layers.Dense(3).dtype)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "float32"
