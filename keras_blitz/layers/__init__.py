@@ -1,0 +1,8 @@
+"""Layers with PyTorch's semantics, where Keras's own are not exact; channels last."""
+
+from keras_blitz.layers.batchnorm import BatchNorm
+from keras_blitz.layers.convolution import Conv2d
+from keras_blitz.layers.dropout import Dropout, Dropout2d
+from keras_blitz.layers.pooling import AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+
+__all__ = ["AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Dropout2d", "MaxPool2d"]

@@ -1,0 +1,61 @@
+"""`torch.nn.Dropout` and `Dropout2d` whose mask can be given."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class _MaskedDropout:
+    """Multiply by a given mask in train mode; draw one where none is given.
+
+    No seed makes Keras draw PyTorch's mask (gap dropout-rng), so two runs are compared through the same one.
+    """
+
+    # shape (N, …, C) -> values 0 or 1/(1 − p); what PyTorch's mask holds, in Keras's layout
+    mask: Callable[[tuple[int, ...]], np.ndarray] | None = None
+
+    def call(self, inputs, training=False):
+        """Drop values in train mode."""
+        if not training or self.mask is None:
+            return super().call(inputs, training=training)
+        return inputs * tf.constant(self.mask(tuple(inputs.shape)), inputs.dtype)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        return {"p": config.pop("rate"), **config}
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class Dropout(_MaskedDropout, keras.layers.Dropout):
+    """Set values to zero with probability p in train mode, and scale the others by 1/(1 − p).
+
+    Args:
+        p: 0–1.
+        options: `seed`, `name`, `dtype` … of Keras's layer.
+
+    Source: torch/nn/modules/dropout.py.
+    """
+
+    def __init__(self, p: float = 0.5, **options):
+        super().__init__(p, **options)
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class Dropout2d(_MaskedDropout, keras.layers.SpatialDropout2D):
+    """Set whole channels to zero with probability p in train mode, and scale the others by 1/(1 − p).
+
+    Args:
+        p: 0–1.
+        options: `seed`, `name`, `dtype` … of Keras's layer.
+
+    Shapes:
+        input and output (N, H, W, C); a mask is (N, 1, 1, C).
+
+    Source: torch/nn/modules/dropout.py.
+    """
+
+    def __init__(self, p: float = 0.5, **options):
+        super().__init__(p, **options)
