@@ -9,6 +9,20 @@ from pathlib import Path
 from keras_blitz.errors import BlitzError
 
 
+def check_target(path: Path) -> None:
+    """Raise if no file can come to be at `path`; for long work, which should say so at its beginning.
+
+    Raises:
+        BlitzError: the folder of `path` is missing, or `path` is a folder or no ordinary file.
+    """
+    if path.is_dir():
+        raise BlitzError(f"{path}: is a folder; give a file name to write to")
+    if path.exists() and not path.is_file():
+        raise BlitzError(f"{path}: is not an ordinary file; give a file name to write to")
+    if not path.parent.is_dir():
+        raise BlitzError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path` with the same ending; on leaving without an error it replaces `path`.
@@ -19,10 +33,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         BlitzError: the folder of `path` is missing or cannot be written to, or `path` is a folder.
     """
     path = Path(path)
-    if path.is_dir():
-        raise BlitzError(f"{path}: is a folder; give a file name to write to")
-    if not path.parent.is_dir():
-        raise BlitzError(f"{path}: the folder {path.parent} does not exist; make it first")
+    check_target(path)
+    path = path.resolve() if path.is_symlink() else path  # a link stays a link, its target is written
     # The whole name goes last: Keras chooses the format by its ending (.keras, .weights.h5).
     try:
         handle, name = tempfile.mkstemp(prefix=".tmp-", suffix="-" + path.name, dir=path.parent)
@@ -37,6 +49,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files private; the user's own rule decides
         temporary.replace(path)
     except OSError as error:
-        raise BlitzError(f"{path}: cannot be written ({error.strerror or error})") from error
+        said = (error.strerror or str(error)).splitlines()[0]
+        raise BlitzError(f"{path}: cannot be written ({said})") from error
     finally:
         temporary.unlink(missing_ok=True)

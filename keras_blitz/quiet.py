@@ -1,23 +1,47 @@
-"""TensorFlow loaded without its greetings, for commands whose output people read."""
+"""TensorFlow loaded without its greetings, and Keras checked to run on it."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from keras_blitz.errors import BlitzError
+
 
 def import_tensorflow() -> None:
     """Import TensorFlow and Keras; what they log of drivers and retracing stays out of standard error.
 
-    An import that fails raises as ever. A no-op where TensorFlow is loaded already.
+    An import that fails raises as ever.
+
+    Raises:
+        BlitzError: Keras is set to another backend, or to channels first.
     """
-    if "tensorflow" in sys.modules:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silent_stderr():
-        import keras  # noqa: F401
-        import tensorflow as tf
-    tf.get_logger().setLevel("ERROR")
+    _check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")  # before Keras tries to import another
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with _silent_stderr():
+            import keras  # noqa: F401
+            import tensorflow as tf
+        tf.get_logger().setLevel("ERROR")
+    check_keras()
+
+
+def check_keras() -> None:
+    """Raise where Keras is set up for something that this package cannot run on.
+
+    Raises:
+        BlitzError: Keras is set to another backend, or to channels first.
+    """
+    import keras
+
+    _check_backend(keras.config.backend())
+    if keras.config.image_data_format() != "channels_last":
+        raise BlitzError('Keras is set to channels_first; set "image_data_format": "channels_last" in keras.json')
+
+
+def _check_backend(name: str) -> None:
+    if name != "tensorflow":
+        raise BlitzError(f"Keras is set to run on {name}; set KERAS_BACKEND=tensorflow")
 
 
 @contextmanager

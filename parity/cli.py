@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.files import check_target
 from parity.cases import DTYPES, MODES, Case, select
 from parity.run import Result, run
 
@@ -56,8 +57,8 @@ def run_command(
     """Run the cases and print how far the port is from PyTorch."""
     chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
     live = _source(live)
-    for path in (json, html, junit):
-        _writable(path)
+    for path in filter(None, (json, html, junit)):
+        check_target(path)
     start = time.perf_counter()
     _load_frameworks(live)
     results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces))
@@ -65,7 +66,7 @@ def run_command(
     if interrupted:
         print(f"interrupted: {len(results)} of {len(chosen)} cases had run", file=sys.stderr)
         raise typer.Exit(130)
-    raise typer.Exit(0 if all(result.passed for result in results) else 1)
+    raise typer.Exit(_status(results))
 
 
 @app.command("list")
@@ -103,7 +104,7 @@ def show_command(
     _load_frameworks(live)
     result = next(run(exact, live=live))
     text.console().print(text.case_in_full(result))
-    raise typer.Exit(0 if result.passed else 1)
+    raise typer.Exit(_status([result]))
 
 
 @app.command("record")
@@ -147,6 +148,12 @@ def compare_command(
     raise typer.Exit(0 if comparison.passed else 1)
 
 
+def _status(results: Sequence[Result]) -> int:
+    if any(result.missing for result in results):
+        return 2
+    return 0 if all(result.passed for result in results) else 1
+
+
 def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
     chosen = tuple(part.strip() for part in text.split(",") if part.strip())
     unknown = [part for part in chosen if part not in known]
@@ -173,12 +180,6 @@ def _load_frameworks(live: bool) -> None:
     if live:
         import torch  # noqa: F401
     import_tensorflow()
-
-
-def _writable(path: Path | None) -> None:
-    """Say at once, not after the run, that a report has nowhere to go."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise BlitzError(f"{path}: " + ("is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"))
 
 
 def _saver(folder: Path | None) -> Callable[[Result], None] | None:

@@ -1,6 +1,6 @@
 """Two traces compared: structure before values, every tensor, PyTorch's error as the measure in float32."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
 from statistics import median
@@ -150,11 +150,11 @@ def mismatch(expected: Value | None, actual: Value | None, dtype: str) -> str:
     if tuple(expected.shape) != tuple(actual.shape):
         return f"shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     kind = np.dtype(expected.dtype).kind
-    if actual.dtype.kind != kind:
+    if kind != "f" and actual.dtype != expected.dtype and not kind == actual.dtype.kind == "U":
         return f"type {actual.dtype}, expected {expected.dtype}"
     if kind != "f":
         return "" if np.array_equal(expected, actual) else f"{_listed(actual)}, expected {_listed(expected)}"
-    if str(actual.dtype) != dtype:
+    if str(actual.dtype) != dtype:  # the truth is float64 whatever the port was run in
         return f"type {actual.dtype}, expected {dtype}"
     return _not_finite(expected, actual)
 
@@ -198,7 +198,8 @@ def _screened_row(name: str, size: int, found: Difference) -> Row:
 
 def _judged(name: str, size: int, found: Difference, allowed: float, *, ratio=None, problem="", reason="") -> Row:
     """Make the row of a measured tensor: it fails by its largest error, or by a problem said already."""
-    if not problem and not found.relative <= (allowed if found.scale else 0.0):
+    allowed = allowed if found.scale else 0.0  # nothing is small beside zero
+    if not problem and not found.relative <= allowed:
         problem = f"differs by {found.relative:.1e} of its scale, allowed {allowed:.1e}"
     return Row(
         name, size, not problem, found.max_abs, found.relative, allowed, ratio, problem,
@@ -232,16 +233,25 @@ def _float32_rows(
     pools: dict[str, list[str]] = {}
     for name in measured:
         pools.setdefault(kind_of(name) if sizes[name] < tolerance.POOL_BELOW else name, []).append(name)
+    pools = {key: group for name, members in pools.items() for key, group in _without_outliers(name, members, own)}
     return {
-        name: _float32_row(name, sizes[name], measured[name], yardstick)
+        name: _float32_row(name, sizes[name], measured[name], own[name], yardstick)
         for members in pools.values()
         for yardstick in [_yardstick(members, sizes, measured, own)]
         for name in members
     }
 
 
+def _without_outliers(name: str, members: list[str], own: Mapping[str, Difference]) -> Iterator[tuple[str, list[str]]]:
+    """Split a pool: a tensor that PyTorch itself knows few digits of must not excuse the others, it is judged alone."""
+    usual = median(own[member].relative for member in members)
+    pooled = [member for member in members if own[member].relative <= tolerance.POOL_OUTLIER * usual]
+    yield f"{name} pooled", pooled
+    yield from ((member, [member]) for member in members if member not in pooled)
+
+
 def _yardstick(members: Iterable[str], sizes, measured, own) -> _Yardstick:
-    scaled = [name for name in members if measured[name].scale]
+    scaled = [name for name in members if measured[name].scale and own[name].finite]
     values = sum(sizes[name] for name in scaled)
     if not values:
         return _Yardstick(0.0, 0.0, 0.0)
@@ -253,7 +263,9 @@ def _yardstick(members: Iterable[str], sizes, measured, own) -> _Yardstick:
     return _Yardstick(pooled(own), largest, pooled(measured))
 
 
-def _float32_row(name: str, size: int, found: Difference, yardstick: _Yardstick) -> Row:
+def _float32_row(name: str, size: int, found: Difference, own: Difference, yardstick: _Yardstick) -> Row:
+    if not own.finite:
+        return Row(name, size, False, found.max_abs, problem="PyTorch's own float32 is not finite here: no measure")
     floor = tolerance.float32_floor(found.scale) / found.scale if found.scale else 0.0
     allowed = max(tolerance.MAX_RATIO * yardstick.largest, floor)
     allowed_rms = max(tolerance.RMS_RATIO * yardstick.rms, floor)

@@ -26,6 +26,11 @@ class Difference:
     estimated: bool = False
 
     @property
+    def finite(self) -> bool:
+        """Whether there is a number for it."""
+        return bool(np.isfinite(self.max_abs) and np.isfinite(self.rms))
+
+    @property
     def relative(self) -> float:
         """`max_abs` by `scale`; `max_abs` itself where all that was expected is zero."""
         return self.max_abs / self.scale if self.scale else self.max_abs

@@ -65,7 +65,7 @@ def strided_sample(flat: np.ndarray) -> np.ndarray:
 
 
 def _hash(index: np.ndarray) -> np.ndarray:
-    """Mix 64-bit indices (splitmix64's finaliser); the same on every machine and NumPy version."""
+    """Mix 64-bit indices (two rounds of splitmix64's finaliser); the same on every machine and NumPy version."""
     with np.errstate(over="ignore"):
         index = (index + np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
         index = (index ^ (index >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

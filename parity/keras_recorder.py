@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_blitz.weights import layout
 from keras_blitz.weights.mapping import weights
-from parity.trace import ABSENT, Trace
+from parity.trace import ABSENT, Trace, named_outputs
 
 MODES = ("eager", "graph", "xla")
 
@@ -42,6 +42,7 @@ class KerasRecorder:
         self.flow = layout.flow(model)
         if optimizer is not None:
             optimizer.build([weight.variable for weight in self.parameters])
+            self._fresh = [variable.numpy() for variable in optimizer.variables]
         self._step = self._run if mode == "eager" else tf.function(self._run, jit_compile=mode == "xla")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -61,6 +62,9 @@ class KerasRecorder:
         """
         for weight in self.weights:
             weight.variable.assign(weight.layout.to_keras(state[weight.name].astype(weight.variable.dtype)))
+        if self.optimizer is not None:
+            for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+                variable.assign(value)
         lies = layout.by_rank(inputs.ndim)
         x = tf.constant(lies.to_keras(inputs))
         y = None if target is None else tf.constant(layout.by_rank(target.ndim).to_keras(target))
@@ -100,13 +104,14 @@ class KerasRecorder:
         for (name, call), value in activations.items():
             way = self.flow.outputs.get((name, call)) or layout.by_rank(len(value.shape))
             trace.add(f"activation:{name}" + (f"#{call + 1}" if call else ""), way.to_torch(value.numpy()))
-        trace.add("output", layout.by_rank(len(output.shape)).to_torch(output.numpy()))
+        for name, value in named_outputs(output):
+            trace.add(name, layout.by_rank(len(value.shape)).to_torch(value.numpy()))
         if loss is None:
             return
         trace.add("loss", loss.numpy())
+        trace.add("grad:input", _gradient(gradients[0], lies))
         for weight, gradient in zip(self.parameters, gradients[1:], strict=True):
             trace.add(f"grad:{weight.name}", _gradient(gradient, weight.layout))
-        trace.add("grad:input", _gradient(gradients[0], lies))
 
 
 def _gradient(gradient, lies: layout.Layout):

@@ -9,8 +9,9 @@ from parity.trace import step_of
 def first_divergence(rows: Sequence[Row]) -> Row | None:
     """Return the first failing tensor.
 
-    Forward values come in the order of the forward pass. Gradients are walked backwards: the one nearest the loss is
-    the first. Then come buffers, and the steps one after the other. None where nothing fails.
+    Forward values come in the order of the forward pass. Gradients are walked backwards, for traces list them from the
+    input on: the one nearest the loss is the first. Then come buffers, and the steps one after the other. None where
+    nothing fails.
     """
     failed = [(position, row) for position, row in enumerate(rows) if not row.passed]
     return min(failed, key=lambda item: _when(*item))[1] if failed else None

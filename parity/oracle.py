@@ -58,18 +58,18 @@ class Reference:
         if own is None:
             return cls(trace, None)
         try:
-            return cls(trace, {name: Difference(*map(float, numbers)) for name, numbers in own.items()})
-        except (AttributeError, TypeError, ValueError):
+            return cls(trace, {name: Difference(*map(float, own[name])) for name in _floating(trace)})
+        except (KeyError, TypeError, ValueError):
             raise TraceError(f"{path}: its record of PyTorch's own error is broken") from None
 
 
 def own_error(truth: Mapping[str, Value], float32: Mapping[str, Value]) -> dict[str, Difference]:
     """Return PyTorch's own float32 error in every floating-point tensor of `truth`."""
-    return {
-        name: measure(value, float32[name])
-        for name, value in truth.items()
-        if value is not ABSENT and np.dtype(value.dtype).kind == "f"
-    }
+    return {name: measure(truth[name], float32[name]) for name in _floating(truth)}
+
+
+def _floating(trace: Mapping[str, Value]) -> list[str]:
+    return [name for name, value in trace.items() if value is not ABSENT and np.dtype(value.dtype).kind == "f"]
 
 
 def torch_installed() -> bool:

@@ -21,6 +21,7 @@ class Result:
         comparison: the verdict; empty where there is an error.
         seconds: wall time of recording and comparing.
         error: why it could not be compared.
+        missing: it could not because a piece is missing or broken, such as its golden trace.
         torch: the version of the PyTorch it was compared with.
         reference: PyTorch's side, if it was to be kept.
         port: the port's trace, likewise.
@@ -30,6 +31,7 @@ class Result:
     comparison: Comparison
     seconds: float
     error: str = ""
+    missing: bool = False
     torch: str = ""
     reference: Reference | None = field(default=None, repr=False)
     port: Trace | None = field(default=None, repr=False)
@@ -75,7 +77,8 @@ def _run(case: Case, references: _References, keep_traces: bool) -> Result:
         port = case.record_port(case.dtype, case.mode).at_steps(reference.steps)
         comparison = compare(reference.truth, port, case=case.id, dtype=case.dtype, own=reference.own)
     except Exception as error:  # a port under test may raise anything; it fails, and the others go on
-        return Result(case, Comparison(()), time.perf_counter() - start, _said(error))
+        missing = isinstance(error, BlitzError)
+        return Result(case, Comparison(()), time.perf_counter() - start, _said(error), missing)
     kept = {"reference": reference, "port": port} if keep_traces else {}
     return Result(case, comparison, time.perf_counter() - start, torch=reference.version, **kept)
 

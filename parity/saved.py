@@ -24,7 +24,15 @@ def compare_files(reference: Path, port: Path, truth: Path | None = None) -> Com
     expected, actual = Reference.load(reference), Trace.load(port)
     dtype = _dtype(actual, port)
     if truth is not None:
-        expected = _judged_by(Trace.load(truth), expected.truth, reference, truth)
+        exact = Trace.load(truth)
+        for path, trace, wanted in ((truth, exact, "float64"), (reference, expected.truth, "float32")):
+            if _dtype(trace, path) != wanted:
+                raise TraceError(f"{path}: with --truth, A and B are float32 and the truth is float64")
+        if dtype != "float32":
+            raise TraceError(f"{port}: a {dtype} trace needs no --truth; leave it out")
+        expected = _judged_by(exact, expected.truth, reference, truth)
+    elif expected.own is None and _dtype(expected.truth, reference) not in ("float64", dtype):
+        raise TraceError(f"{reference}: float32; a float64 trace is not judged by it")
     actual = actual.at_steps(expected.steps)
     return compare(expected.truth, actual, case=f"{reference} {port}", dtype=dtype, own=expected.own)
 
@@ -42,8 +50,10 @@ def _judged_by(exact: Trace, float32: Trace, reference: Path, truth: Path) -> Re
 def _dtype(trace: Trace, path: Path) -> str:
     """Return the one floating-point type of a trace."""
     if any(value is not ABSENT and not isinstance(value, np.ndarray) for value in trace.values()):
-        raise TraceError(f"{path}: holds fingerprints, as golden traces do; it can be A, not B")
+        raise TraceError(f"{path}: holds fingerprints, as golden traces do; it can only be A, without --truth")
     found = {str(v.dtype) for v in trace.values() if v is not ABSENT and v.dtype.kind == "f"}
     if len(found) > 1:
         raise TraceError(f"{path}: holds {' and '.join(sorted(found))}; a trace has one type")
+    if found - {"float32", "float64"}:
+        raise TraceError(f"{path}: holds {found.pop()}; only float32 and float64 can be judged")
     return found.pop() if found else "float64"

@@ -38,6 +38,7 @@ MAX_RATIO = 10.0  # of each tensor's largest error
 MEDIAN_RATIO = 2.0  # over a case's activations, outputs, losses and gradients; N1–N4 measure 0.8–1.9
 FLOOR_ULP = 4  # an error below so many units in the last place of max|truth| is rounding, whatever the ratio
 POOL_BELOW = 64  # tensors with fewer values are judged together: a few values' own error is luck
+POOL_OUTLIER = 10.0  # but one whose own error is so many times the pool's median is judged alone
 
 # float32 against float32 without the truth: a screen, not a proof.
 FLOAT32_SCREEN = Tolerance(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from parity.trace import ABSENT, Trace
+from parity.trace import ABSENT, Trace, named_outputs
 
 
 def shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
@@ -72,13 +72,14 @@ def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str) -> None:
 def _add_pass(trace: Trace, module, activations, output, value, x) -> None:
     for name, activation in activations.items():
         trace.add(f"activation:{name}", activation)
-    trace.add("output", _array(output))
+    for name, tensor in named_outputs(output):
+        trace.add(name, _array(tensor))
     if value is None:
         return
     trace.add("loss", _array(value))
+    trace.add("grad:input", _gradient(x.grad))
     for name, parameter in module.named_parameters():
         trace.add(f"grad:{name}", _gradient(parameter.grad))
-    trace.add("grad:input", _gradient(x.grad))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -9,8 +9,9 @@ fact:requires_grad:a       (no array but a truth value or a text)
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,16 @@ def step_of(name: str) -> int:
     """Return the training step a name belongs to, 0 for what comes before the first update."""
     found = _STEP.match(name)
     return int(found[1]) if found else 0
+
+
+def named_outputs(output) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict."""
+    if isinstance(output, Mapping):
+        yield from ((f"output:{key}", value) for key, value in output.items())
+    elif isinstance(output, tuple | list):
+        yield from ((f"output:{number}", value) for number, value in enumerate(output))
+    else:
+        yield "output", output
 
 
 class Trace(dict[str, Value]):

@@ -13,13 +13,19 @@ def warnings_for(name: str, array: np.ndarray, initial: np.ndarray | None) -> tu
         array: the port's value, which agreed with the reference.
         initial: for a parameter after a step, its value before the first one.
     """
-    if array.dtype.kind != "f" or array.size < 2 or not np.isfinite(array).all():
+    if array.dtype.kind != "f" or not array.size:
+        return ()
+    if not np.isfinite(array).all():
+        return ("NaN or infinite on both sides: nothing can be seen there",)
+    if array.size < 2:
         return ()
     found = []
     if kind_of(name) != "buffer" and not array.any():
         found.append("all zero: a lost factor or a dead ReLU would not be seen")
     elif (array == array.flat[0]).all():
         found.append("constant: a changed order would not be seen")
+    elif kind_of(name) == "activation" and _dead_channels(array) > 0.5:
+        found.append("most channels are all zero: dead ReLUs hide what is behind them")
     elif kind_of(name) in ("input", "activation") and _symmetric(array):
         found.append("equal to its own transpose: swapped H and W would not be seen")
     if step_of(name) and initial is not None and np.array_equal(initial, array):
@@ -27,6 +33,14 @@ def warnings_for(name: str, array: np.ndarray, initial: np.ndarray | None) -> tu
     if name.endswith(".running_mean") and not array.any():
         found.append("untouched: BatchNorm's running statistics were not tested")
     return tuple(found)
+
+
+def _dead_channels(array: np.ndarray) -> float:
+    """Return the share of channels (axis 1) that are zero in the whole batch."""
+    if array.ndim < 2:
+        return 0.0
+    axes = tuple(axis for axis in range(array.ndim) if axis != 1)
+    return float(np.mean(~array.any(axis=axes)))
 
 
 def _symmetric(array: np.ndarray) -> bool:

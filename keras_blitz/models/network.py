@@ -2,6 +2,10 @@
 
 import keras
 
+from keras_blitz.quiet import check_keras
+
+check_keras()  # what a network's layers would raise on another backend says nothing of the cause
+
 
 class Submodules:
     """The layers below one PyTorch path: `net.linear_relu_stack[0]` is the layer `linear_relu_stack.0`."""
@@ -13,7 +17,10 @@ class Submodules:
         return self._network.submodule(f"{self._path}.{name}")
 
     def __getitem__(self, index: int):
-        return self._network.submodule(f"{self._path}.{index}")
+        try:
+            return self._network.submodule(f"{self._path}.{index}")
+        except AttributeError as error:
+            raise IndexError(str(error)) from None
 
 
 @keras.saving.register_keras_serializable("keras_blitz")

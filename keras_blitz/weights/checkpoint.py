@@ -6,13 +6,14 @@ import re
 import textwrap
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from keras_blitz import models
-from keras_blitz.errors import CheckpointError
+from keras_blitz.errors import BlitzError, CheckpointError
 from keras_blitz.files import atomic_path
 from keras_blitz.weights.mapping import arrays_of, load_state_dict, state_dict
 
@@ -79,11 +80,11 @@ def write_state(state: dict[str, np.ndarray], path: str | os.PathLike) -> None:
     if kind == ".safetensors":
         from safetensors.numpy import save_file
 
-        with atomic_path(path) as temporary:
+        with _written(path) as temporary:
             save_file(state, temporary, metadata={"format": "pt"})
     elif kind in TORCH_ENDINGS:
         torch = _torch(path)
-        with atomic_path(path) as temporary:
+        with _written(path) as temporary:
             # A copy: a tensor must not share memory with a read-only array.
             torch.save({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, temporary)
     else:
@@ -118,9 +119,32 @@ def read_weights(model, path: str | os.PathLike) -> None:
     """
     path = _existing(path)
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what does not load raises
+            model.load_weights(path)
     except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError …
-        raise CheckpointError(f"{path}: does not load into {model.name} ({first_sentence(error)})") from None
+        raise CheckpointError(
+            f"{path}: does not load into {model.name} ({first_sentence(error)}); "
+            "is it this network, and has its head num_classes outputs?"
+        ) from None
+
+
+def weights_dtype(path: str | os.PathLike) -> str:
+    """Return the widest floating-point type in a `.weights.h5` file, "float32" or "float64".
+
+    Raises:
+        CheckpointError: the file is missing or broken.
+    """
+    import h5py
+
+    path = _existing(path)
+    found = set()
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(lambda _, item: found.add(str(getattr(item, "dtype", ""))) or None)
+    except Exception as error:
+        raise CheckpointError(f"{path}: truncated, or not a .weights.h5 file ({first_sentence(error)})") from None
+    return "float64" if "float64" in found else "float32"
 
 
 def write_model(model, path: str | os.PathLike) -> None:
@@ -131,13 +155,25 @@ def write_model(model, path: str | os.PathLike) -> None:
     """
     kind = ending(path)
     if kind == ".keras":
-        with atomic_path(path) as temporary:
+        with _written(path) as temporary:
             model.save(temporary)
     elif kind == ".weights.h5":
-        with atomic_path(path) as temporary:
+        with _written(path) as temporary:
             model.save_weights(temporary, overwrite=True)
     else:
         write_state(state_dict(model), path)
+
+
+@contextmanager
+def _written(path: str | os.PathLike) -> Iterator[Path]:
+    """Write through `atomic_path`; each format's writer has errors of its own for a full disk."""
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except BlitzError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{path}: cannot be written ({first_sentence(error)})") from None
 
 
 def _existing(path: str | os.PathLike) -> Path:

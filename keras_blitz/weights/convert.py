@@ -47,10 +47,14 @@ def convert(
     head = models.head(model)
     kind = checkpoint.ending(source)
     checkpoint.ending(target)
+    if prefix and kind in checkpoint.KERAS_ENDINGS:
+        raise CheckpointError(f"{source}: a Keras file has no prefixes; leave --prefix out")
+    if num_classes and (kind == ".keras" or head is None):
+        raise CheckpointError(f"{source}: the number of classes is not to be chosen here; leave --num-classes out")
     if kind == ".keras":
         network = _same_kind(checkpoint.load_model(source), model, source)
     elif kind == ".weights.h5":
-        network = models.build(model, dtype="float32", **_classes(head, num_classes))
+        network = models.build(model, dtype=checkpoint.weights_dtype(source), **_classes(head, num_classes))
         checkpoint.read_weights(network, source)
     else:
         state = checkpoint.read_state(source)

@@ -74,10 +74,28 @@ SAME = Layout()
 BY_RANK = {3: Layout((0, 2, 1)), 4: Layout((0, 3, 1, 2)), 5: Layout((0, 4, 1, 2, 3))}
 
 # Layer class -> {Keras variable: (PyTorch name, layout)}. A subclass inherits its parent's row.
+_CONVOLUTION = {"kernel": ("weight", Layout((3, 2, 0, 1))), "bias": ("bias", SAME)}
 PARAMETERS = {
-    "Conv2D": {"kernel": ("weight", Layout((3, 2, 0, 1))), "bias": ("bias", SAME)},
+    "Conv2D": _CONVOLUTION,
+    "Conv2d": _CONVOLUTION,
     "Dense": {"kernel": ("weight", Layout((1, 0))), "bias": ("bias", SAME)},
+    "BatchNorm": {
+        "gamma": ("weight", SAME),
+        "beta": ("bias", SAME),
+        "moving_mean": ("running_mean", SAME),
+        "moving_variance": ("running_var", SAME),
+        "num_batches_tracked": ("num_batches_tracked", SAME),
+    },
 }
+
+# What PyTorch registers as buffers; all else are parameters, frozen or not.
+BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
+
+# Layers and operations that work on each feature by itself, and so keep the order a Flatten gave them.
+FEATURE_WISE = {
+    "Activation", "BatchNorm", "Dropout", "ELU", "Elu", "Gelu", "Identity", "LeakyRelu", "LeakyReLU", "ReLU", "Relu",
+    "Sigmoid", "Silu", "Softplus", "Tanh",
+}  # fmt: skip
 
 
 def flattened(sizes: tuple[int, ...]) -> Layout:
@@ -95,7 +113,7 @@ def parameters(layer) -> dict[str, tuple[str, Layout]]:
     for ancestor in type(layer).__mro__:
         if ancestor.__name__ in PARAMETERS:
             return PARAMETERS[ancestor.__name__]
-    if layer.variables:
+    if layer.weights:
         raise BlitzError(f"layer {layer.name!r}: no weight layout is declared for {type(layer).__name__}")
     return {}
 
@@ -104,6 +122,26 @@ def dense_kernel(sizes: tuple[int, ...]) -> Layout:
     """Return the layout of a kernel (H·W·C, out) whose input was flattened from `sizes` (H, W, C)."""
     last = len(sizes)
     return Layout((last, last - 1, *range(last - 1)), (0, tuple(sizes)))
+
+
+def feature_vector(sizes: tuple[int, ...]) -> Layout:
+    """Return the layout of a weight (H·W·C,) that has a value for each feature flattened from `sizes` (H, W, C)."""
+    last = len(sizes) - 1
+    return Layout((last, *range(last)), (0, tuple(sizes)))
+
+
+def behind_flatten(layer, variable: str, sizes: tuple[int, ...]) -> Layout:
+    """Return the layout of a layer's weight whose input was flattened from `sizes` (H, W, C).
+
+    Raises:
+        BlitzError: it is not declared what the layer does with the order of features.
+    """
+    kind = type(layer).__name__
+    if any(ancestor.__name__ == "Dense" for ancestor in type(layer).__mro__):
+        return dense_kernel(sizes) if variable == "kernel" else SAME
+    if kind in FEATURE_WISE:
+        return SAME if variable == "num_batches_tracked" else feature_vector(sizes)
+    raise BlitzError(f"layer {layer.name!r}: no weight layout is declared for {kind} behind a Flatten")
 
 
 @dataclass(frozen=True)
@@ -122,9 +160,9 @@ class Flow:
 def flow(model) -> Flow:
     """Follow the layout of every tensor from the model's inputs to its outputs.
 
-    A `Flatten` of a channels-last tensor reorders the features; a layer that keeps the shape keeps the order (ReLU,
-    Dropout, normalisation); everything else starts afresh by its rank. A subclassed model has no graph to follow: it
-    declares `flattened_inputs = {"fc1": (H, W, C)}` where it needs to.
+    A `Flatten` (or a `Reshape` to one axis) of a channels-last tensor reorders the features; what works on each feature
+    by itself keeps the order (`FEATURE_WISE`); everything else starts afresh by its rank. A subclassed model has no
+    graph to follow: it declares `flattened_inputs = {"fc1": (H, W, C)}` where it needs to.
     """
     outputs, flattened_inputs, layouts, calls = {}, dict(getattr(model, "flattened_inputs", {})), {}, {}
     for operation, sources, results in _calls(model):
@@ -148,9 +186,10 @@ def _calls(model) -> Iterator[tuple]:
 
 
 def _passed_on(operation, sources, result, incoming: Layout) -> Layout:
-    if type(operation).__name__ == "Flatten" and sources and len(sources[0].shape) > 2:
+    kind = type(operation).__name__
+    if kind in ("Flatten", "Reshape") and len(sources[0].shape) > len(result.shape) == 2:
         return flattened(tuple(sources[0].shape[1:]))
-    if incoming.split and sources[0].shape == result.shape:
+    if incoming.split and kind in FEATURE_WISE:
         return incoming
     return by_rank(len(result.shape))
 

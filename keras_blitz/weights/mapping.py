@@ -13,6 +13,9 @@ from keras_blitz.weights.layout import Layout
 # What wrappers put before every name: DataParallel, torch.compile, and the usual attributes that hold a network.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 
+# Under which key a training script's dictionary has the state_dict, beside its epoch, optimizer, best accuracy …
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -52,12 +55,12 @@ def weights(model) -> list[Weight]:
 
 def _of_layer(layer, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
     declared = layout.parameters(layer)
-    for variable in layer.variables:
+    for variable in layer.weights:
         name, lies = declared[variable.name]
-        if flattened_input and variable.name == "kernel":
-            lies = layout.dense_kernel(flattened_input)
-        # An optimizer freezes by layer.trainable; a parameter stays a parameter.
-        yield Weight(f"{layer.name}.{name}", variable, lies, variable._trainable)
+        if flattened_input:
+            lies = layout.behind_flatten(layer, variable.name, flattened_input)
+        # By name, not by `variable.trainable`: a frozen parameter is a parameter still.
+        yield Weight(f"{layer.name}.{name}", variable, lies, name not in layout.BUFFERS)
 
 
 def named_parameters(model) -> Iterator[tuple[str, Any]]:
@@ -101,28 +104,34 @@ def arrays_of(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Unwrap a saved dictionary and return its tensors as arrays.
 
     Raises:
-        CheckpointError: it is no dictionary, or holds no tensors.
+        CheckpointError: it is no dictionary, holds no tensors, or one that NumPy cannot hold.
     """
     if not isinstance(state, Mapping):
         raise CheckpointError(
             f"holds a {type(state).__name__}, not a state_dict; save it with torch.save(model.state_dict(), path)"
         )
-    arrays = {str(name): _array(value) for name, value in state.items() if hasattr(value, "shape")}
-    if arrays:
-        return arrays
-    for key in ("state_dict", "model_state_dict", "model_state", "model"):
+    for key in WRAPPERS:
         if isinstance(state.get(key), Mapping):
             return arrays_of(state[key])
+    arrays = {str(name): _array(name, value) for name, value in state.items() if hasattr(value, "shape")}
+    if arrays:
+        return arrays
     raise CheckpointError(f"holds no tensors; its keys are {', '.join(map(repr, state)) or 'none'}")
 
 
-def _array(value: Any) -> np.ndarray:
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        # NumPy has no bfloat16; float32 holds every bfloat16 exactly.
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-        return value.numpy()
-    return np.asarray(value)
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            # NumPy has no bfloat16; float32 holds every bfloat16 exactly.
+            value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+            value = value.numpy()
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):  # sparse, quantized, float8, on no device …
+        raise CheckpointError(f"{name} is a {value.dtype} tensor that cannot be read as a plain array") from None
+    if array.dtype.kind not in "fiub":
+        raise CheckpointError(f"{name} is of type {array.dtype}; weights are real numbers")
+    return array
 
 
 def strip_prefix(arrays: dict[str, np.ndarray], expected: Iterable[str], prefix: str | None) -> dict[str, np.ndarray]:
@@ -184,4 +193,5 @@ def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -
 def _would_round(array: np.ndarray, dtype: str) -> bool:
     if array.dtype == dtype:
         return False
-    return not np.array_equal(array.astype(dtype).astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not np.array_equal(array.astype(dtype).astype(array.dtype), array, equal_nan=array.dtype.kind == "f")

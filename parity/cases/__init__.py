@@ -44,8 +44,9 @@ def select(
 
 
 def _named(case: Case, pattern: str) -> bool:
-    names = (case.group, *case.covers)
-    return pattern in names or case.id.startswith(pattern) or fnmatchcase(case.id, pattern)
+    names = (case.id, case.group, *case.covers)
+    # A prefix ends where a part of the id does: "mnist" is not "mnist0".
+    return pattern in names or case.id.startswith(f"{pattern.rstrip('-')}-") or fnmatchcase(case.id, pattern)
 
 
 __all__ = ["DTYPES", "MODES", "Case", "all_cases", "select"]

@@ -51,7 +51,7 @@ ROWS = (
     ),
     NetworkRow("mnist0", ("N5",), "mnist.Network0", (5, 1, 28, 28)),
     NetworkRow("mnist1", ("N5",), "mnist.Network1", (5, 1, 28, 28)),
-    NetworkRow("mnist", ("N4",), "mnist.Network2", (100, 1, 28, 28), "cross_entropy", 0.1, (0.1307, 0.3081)),
+    NetworkRow("mnist", ("N4",), "mnist.Network2", (20, 1, 28, 28), "cross_entropy", 0.1, (0.1307, 0.3081)),
 )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def comparison_table(comparison: Comparison) -> Table:
             remark.append("  estimated", style="dim")
         numbers = [_number(value) for value in (row.max_abs, row.relative, row.allowed)]
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        table.add_row(row.name, f"{row.size:,}", *numbers, ratio, remark)
+        table.add_row(Text(row.name), f"{row.size:,}", *numbers, ratio, remark)
     return table
 
 

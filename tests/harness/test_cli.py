@@ -121,8 +121,10 @@ def test_list_names_every_case_and_what_it_covers():
 
 @pytest.mark.parametrize(
     ("patterns", "count"),
-    [([], 84), (["lenet"], 12), (["lenet-float64-xla"], 1), (["N3"], 24), (["networks"], 84), (["*-sample-*-xla"], 14),
-     (["lenet", "N1"], 12)],
+    [
+        ([], 84), (["lenet"], 12), (["lenet-float64-xla"], 1), (["N3"], 24), (["networks"], 84),
+        (["*-sample-*-xla"], 14),        (["lenet", "N1"], 12), (["mnist"], 12), (["mlp-last-relu"], 12),
+    ],
 )  # fmt: skip
 def test_selection(patterns, count):
     assert len(select(patterns)) == count
@@ -132,6 +134,8 @@ def test_selection(patterns, count):
     ("arguments", "message"),
     [
         (["run", "nosuch"], "no case 'nosuch'; `parity list` shows all 84"),
+        (["run", ""], "no case ''"),
+        (["run", "--json", "/dev/null"], "/dev/null: is not an ordinary file"),
         (["run", "--dtype", "float16"], "'float16': choose among float64, float32"),
         (["run", "--mode", ""], "'': choose among eager, graph, xla"),
         (["run", "--json", "/no/such/folder/x.json"], "x.json: the folder /no/such/folder does not exist"),
@@ -188,7 +192,7 @@ def test_broken_golden_fails_its_cases_alone(monkeypatch, tmp_path):
         oracle, "from_golden", lambda case: original(case, folder.get(case.subject, oracle.golden.FOLDER))
     )
     done = invoke("run", "lenet-float64-eager", "mnist0-float64-eager", "--golden")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "lenet-float64-eager: " in done.output
     assert "truncated, or not a trace" in done.output.replace("\n", " ")
     assert "1 of 2 cases passed" in done.output
@@ -231,3 +235,49 @@ def test_interrupted_run_keeps_what_is_done(monkeypatch, tmp_path):
     assert done.exit_code == 130
     assert "interrupted: 1 of 4 cases had run" in done.output
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == 1
+
+
+@pytest.fixture
+def float32_traces(tmp_path):
+    """Three traces of a model that is not there: the float64 truth, PyTorch's float32, a wrong port's float32."""
+    values = np.random.RandomState(0).randn(100)
+    for name, array in (("truth", values), ("torch", values.astype("float32")), ("wrong", np.float32(values * 1.5))):
+        Trace([("output", array)]).save(tmp_path / f"{name}.npz")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (("torch", "wrong", "wrong"), "with --truth, A and B are float32 and the truth is float64"),
+        (("truth", "wrong", "truth"), "with --truth, A and B are float32 and the truth is float64"),
+        (("torch", "truth", "truth"), "a float64 trace needs no --truth"),
+        (("torch", "truth", None), "a float64 trace is not judged by it"),
+    ],
+)
+def test_a_truth_that_is_none_is_refused(float32_traces, files, message):
+    reference, port, truth = (name and float32_traces / f"{name}.npz" for name in files)
+    done = invoke("compare", reference, port, *(["--truth", truth] if truth else []))
+    assert message in str(done.exception)
+
+
+def test_half_precision_is_refused(tmp_path):
+    Trace([("output", np.ones(3, "float16"))]).save(tmp_path / "half.npz")
+    assert "only float32 and float64" in str(invoke("compare", tmp_path / "half.npz", tmp_path / "half.npz").exception)
+
+
+def test_names_with_brackets_are_printed_as_they_are(tmp_path):
+    Trace([("output:a[/b]", np.ones(3))]).save(tmp_path / "a.npz")
+    done = invoke("compare", tmp_path / "a.npz", tmp_path / "a.npz")
+    assert done.exit_code == 0
+    assert "output:a[/b]" in done.output
+
+
+def test_another_backend_is_one_clear_line():
+    import os
+
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    words = [sys.executable, "-m", "parity", "run", "mnist0", "--golden"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "parity: error: Keras is set to run on jax; set KERAS_BACKEND=tensorflow"

@@ -73,6 +73,7 @@ def test_float64_bound_is_relative_to_the_largest_magnitude(error, passes):
         ({"grad_fc_weight": LARGE.T * 3}, "grad:fc.weight", "shape (40, 30), expected (30, 40)"),
         ({"output": SMALL.astype("float32")}, "output", "type float32, expected float64"),
         ({"output": np.arange(5)}, "output", "type int64, expected float64"),
+        ({"fact_requires_grad_a": np.array(1)}, "fact:requires_grad:a", "type int64, expected bool"),
         ({"output": np.where(np.arange(5) == 2, np.nan, SMALL)}, "output",
          "NaN or infinite on one side only, 1 of 5 values, first at (2,)"),
         ({"output": np.where(np.arange(5) == 1, np.inf, SMALL)}, "output", "NaN or infinite on one side only"),
@@ -225,7 +226,8 @@ def test_a_float32_port_of_a_float64_case_fails():
 
 
 def test_first_divergence_walks_forward_then_gradients_backwards_then_steps():
-    names = ["activation:a", "activation:b", "loss", "grad:a.weight", "grad:b.weight", "step1:param:a.weight"]
+    gradients = ["grad:input", "grad:a.weight", "grad:b.weight"]
+    names = ["activation:a", "activation:b", "loss", *gradients, "step1:param:a.weight"]
     truth = Trace((name, LARGE) for name in names)
 
     def first(*wrong):
@@ -233,7 +235,8 @@ def test_first_divergence_walks_forward_then_gradients_backwards_then_steps():
         return first_divergence(judged(port, truth).rows).name
 
     assert first("activation:b", "loss", "grad:a.weight") == "activation:b"
-    assert first("grad:a.weight", "grad:b.weight", "step1:param:a.weight") == "grad:b.weight"
+    assert first("grad:input", "grad:a.weight", "grad:b.weight", "step1:param:a.weight") == "grad:b.weight"
+    assert first("grad:input", "grad:a.weight") == "grad:a.weight"
     assert first("grad:a.weight", "step1:param:a.weight") == "grad:a.weight"
     assert first("step1:param:a.weight") == "step1:param:a.weight"
 
@@ -244,3 +247,36 @@ def test_tolerance_table_has_reasons_and_later_rows_win(monkeypatch):
     monkeypatch.setattr(tolerance, "FLOAT64", (*tolerance.FLOAT64, special))
     assert tolerance.float64_bound("lenet-float64-eager", "step10:param:a") is special
     assert tolerance.float64_bound("lenet-float64-eager", "loss").relative == 1e-12
+
+
+def test_float32_noise_in_one_small_tensor_excuses_no_other():
+    """A bias before BatchNorm has a gradient of nothing but rounding; the other biases are judged without it."""
+    truth = Trace((f"grad:{name}.bias", SMALL * (1 + number)) for number, name in enumerate("abcde"))
+    own = Trace((name, (value * (1 + 1e-7 * RNG.randn(5))).astype("float32")) for name, value in truth.items())
+    port = Trace((name, (value * (1 + 1e-7 * RNG.randn(5))).astype("float32")) for name, value in truth.items())
+    for trace_, sign in ((own, 1), (port, -1)):
+        trace_.add("grad:noise.bias", np.float32(sign * 0.5 * SMALL))
+    truth.add("grad:noise.bias", SMALL)
+
+    def failures():
+        return failed(compare(truth, port, case="t", dtype="float32", own=own_error(truth, own)))
+
+    assert failures() == []
+    port["grad:c.bias"] = np.float32(port["grad:c.bias"] * 1.3)
+    assert failures() == ["grad:c.bias"]
+
+
+@pytest.mark.parametrize("overflow", [np.inf, np.nan])
+def test_float32_that_pytorch_itself_cannot_hold_is_no_measure(overflow):
+    truth = Trace([("loss", np.float64(1e39)), ("step1:loss", np.float64(1.0))])
+    own = Trace([("loss", np.float32(overflow)), ("step1:loss", np.float32(1.0))])
+    port = Trace([("loss", np.float32(1.0)), ("step1:loss", np.float32(99.0))])
+    comparison = compare(truth, port, case="t", dtype="float32", own=own_error(truth, own))
+    assert sorted(failed(comparison)) == ["loss", "step1:loss"]
+
+
+def test_what_is_not_finite_on_both_sides_is_flagged():
+    broken = np.where(np.arange(5) == 2, np.nan, SMALL)
+    comparison = judged(trace(output=broken), trace(output=broken))
+    (row,) = [row for row in comparison.rows if row.name == "output"]
+    assert "NaN or infinite on both sides" in row.warnings[0]

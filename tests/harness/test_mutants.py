@@ -94,6 +94,15 @@ def flipped_gradient(monkeypatch):
     plant(monkeypatch, "lenet", "fc2", lambda _, *args, **options: TiedGradientSign(*args, **options))
 
 
+def halved_upstream_gradient(monkeypatch):
+    class Halved(keras.layers.ReLU):
+        def call(self, inputs):
+            outputs = super().call(inputs)
+            return outputs * 0.5 + tf.stop_gradient(outputs * 0.5)
+
+    plant(monkeypatch, "lenet", "relu3", lambda _, **options: Halved(**options))
+
+
 def shifted_label(monkeypatch):
     record = KerasRecorder.record
 
@@ -125,6 +134,7 @@ MISTAKES = [
     (zeroed_gradient, "lenet", "grad:fc2.bias", "differs by 1.0e+00 of its scale"),
     (absent_gradient, "lenet", "grad:fc2.bias", "the port has an absent gradient (None)"),
     (flipped_gradient, "lenet", "grad:fc2.bias", "differs by 2.0e+00 of its scale"),
+    (halved_upstream_gradient, "lenet", "grad:fc1.bias", "differs by 5.0e-01 of its scale"),
     (shifted_label, "cifar", "loss", "of its scale"),
     (sum_for_mean, "cifar", "loss", "of its scale"),
     (wrong_rate, "lenet", "step1:param", "of its scale"),

@@ -68,6 +68,10 @@ def test_golden_trace_is_what_pytorch_does_today(subject):
         if hasattr(value, "shape") and value.dtype != bool:
             assert measure(value, truth[name]).relative <= 1e-13, name
     assert list(golden.own) == [name for name in live.own if name in truth]
+    # Rounding differs between machines and thread counts, and a fingerprint's RMS is an estimate; not by 3 times.
+    for name, error in golden.own.items():
+        if error.scale and truth[name].size >= 64:
+            assert live.own[name].rms / 3 <= error.rms <= live.own[name].rms * 3, name
 
 
 def test_goldens_are_small():

@@ -113,15 +113,25 @@ def test_trace_is_in_the_order_things_happen():
     assert sorted(kinds, key=order.index) == kinds
 
 
-def test_recording_again_starts_from_the_given_weights():
+def test_recording_again_starts_from_the_given_weights_and_a_fresh_optimizer():
     with precision("float64"):
         recorder = KerasRecorder(
             Port(),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=keras.optimizers.SGD(0.1),
+            optimizer=keras.optimizers.SGD(0.1, momentum=0.9),
         )
-        first, second = (recorder.record(STATE, IMAGES, LABELS, 2) for _ in range(2))
-    assert first["step2:loss"] == second["step2:loss"]
+        first, second = (recorder.record(STATE, IMAGES, LABELS, 3) for _ in range(2))
+    assert first["step3:loss"] == second["step3:loss"]
+
+
+def test_several_outputs_have_a_row_each():
+    inputs = keras.Input((3,))
+    outputs = {"a": layers.Dense(2, name="a")(inputs), "b": layers.Dense(4, name="b")(inputs)}
+    state = {"a.weight": np.ones((2, 3)), "a.bias": np.ones(2), "b.weight": np.ones((4, 3)), "b.bias": np.ones(4)}
+    images = np.ones((5, 3), "float32")
+    assert {"output:a", "output:b"} <= set(KerasRecorder(keras.Model(inputs, outputs)).record(state, images))
+    listed = KerasRecorder(keras.Model(inputs, list(outputs.values()))).record(state, images)
+    assert {"output:0", "output:1"} <= set(listed)
 
 
 def test_hooks_are_gone_after_recording():

@@ -11,6 +11,7 @@ SQUARE = np.random.RandomState(0).randn(2, 3, 4, 4)
     [
         ("activation:relu", np.zeros((2, 3)), None, "all zero"),
         ("grad:fc.bias", np.full(5, 0.25), None, "constant"),
+        ("activation:relu", SQUARE * np.array([1, 0, 0]).reshape(1, 3, 1, 1), None, "most channels are all zero"),
         ("activation:conv", SQUARE + SQUARE.swapaxes(2, 3), None, "equal to its own transpose"),
         ("step2:param:fc.bias", np.arange(3.0), np.arange(3.0), "did not move"),
         ("buffer:bn1.running_mean", np.zeros(4), None, "untouched"),
@@ -24,6 +25,7 @@ def test_weak_evidence_is_flagged(name, array, initial, warning):
     ("name", "array", "initial"),
     [
         ("activation:conv", SQUARE, None),
+        ("activation:relu", SQUARE * np.array([1, 1, 0]).reshape(1, 3, 1, 1), None),
         ("grad:fc.bias", np.arange(5.0), None),
         ("step2:param:fc.bias", np.arange(3.0), np.ones(3)),
         ("loss", np.float64(0.0), None),

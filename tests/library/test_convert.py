@@ -1,4 +1,5 @@
 import os
+import resource
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 from keras_blitz import models
 from keras_blitz.errors import BlitzError, CheckpointError
-from keras_blitz.weights import convert, load_model, read_state, state_dict, write_model, write_state
+from keras_blitz.weights import convert, load_model, read_state, write_model, write_state
 from keras_blitz.weights.mapping import weights
 
 
@@ -57,12 +58,30 @@ def test_pth_there_and_back_gives_the_same_bytes(tmp_path):
     assert_equal_bits({k: v.numpy() for k, v in back.items()}, {k: v.numpy() for k, v in state.items()})
 
 
-def test_float64_stays_float64(tmp_path):
+@pytest.mark.parametrize("middle", [".keras", ".weights.h5"])
+def test_float64_stays_float64(tmp_path, middle):
     state = state_of("lenet", "float64")
     write_state(state, tmp_path / "a.safetensors")
-    assert convert(tmp_path / "a.safetensors", tmp_path / "a.keras", "lenet").dtype == "float64"
-    back = state_dict(load_model(tmp_path / "a.keras"))
-    assert_equal_bits(back, state)
+    assert convert(tmp_path / "a.safetensors", tmp_path / f"a{middle}", "lenet").dtype == "float64"
+    convert(tmp_path / f"a{middle}", tmp_path / "b.safetensors", "lenet")
+    back = read_state(tmp_path / "b.safetensors")
+    assert_equal_bits({name: back[name] for name in state}, state)
+
+
+def test_weights_h5_of_another_head_says_what_to_do(tmp_path):
+    write_model(models.build("lenet", num_classes=7), tmp_path / "seven.weights.h5")
+    with pytest.raises(CheckpointError, match=r"has its head num_classes outputs\?") as caught:
+        convert(tmp_path / "seven.weights.h5", tmp_path / "out.safetensors", "lenet")
+    assert "\n" not in str(caught.value)
+    convert(tmp_path / "seven.weights.h5", tmp_path / "out.safetensors", "lenet", num_classes=7)
+    assert read_state(tmp_path / "out.safetensors")["fc3.bias"].shape == (7,)
+
+
+@pytest.mark.parametrize(("option", "message"), [({"prefix": "net."}, "no prefixes"), ({"num_classes": 3}, "classes")])
+def test_options_that_a_keras_file_has_no_use_for_are_refused(tmp_path, option, message):
+    write_model(models.build("lenet"), tmp_path / "lenet.keras")
+    with pytest.raises(CheckpointError, match=message):
+        convert(tmp_path / "lenet.keras", tmp_path / "out.safetensors", "lenet", **option)
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone."])
@@ -186,3 +205,19 @@ def test_command_error_is_one_line_and_status_2(tmp_path, checkpoint):
     assert done.stdout == ""
     assert done.stderr.startswith(f"keras-blitz: error: {checkpoint}: the state does not fit CifarNet")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [".safetensors", ".keras", ".weights.h5", pytest.param(".pth", marks=pytest.mark.torch)]
+)
+def test_full_disk_is_one_line_and_leaves_nothing(tmp_path, checkpoint, kind):
+    """A limit on the size of files stands in for the disk: the real writers meet it half-way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    try:
+        with pytest.raises(BlitzError, match=rf"o{kind}: cannot be written") as caught:
+            convert(checkpoint, tmp_path / f"o{kind}", "lenet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [checkpoint]

@@ -35,3 +35,17 @@ def test_missing_folder_and_folder_as_file(tmp_path):
         pass
     with pytest.raises(BlitzError, match="is a folder"), atomic_path(tmp_path):
         pass
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "target.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "target.txt")
+    with atomic_path(tmp_path / "link.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "target.txt").read_text() == "new"
+
+
+def test_what_is_no_ordinary_file_is_refused():
+    with pytest.raises(BlitzError, match="/dev/null: is not an ordinary file"), atomic_path("/dev/null"):
+        pass

@@ -77,3 +77,62 @@ def test_layer_without_a_declared_layout_is_named():
     layer.build((None, 3))
     with pytest.raises(BlitzError, match=r"layer 'norm': no weight layout is declared for LayerNormalization"):
         layout.parameters(layer)
+
+
+def flattened_model(*behind):
+    import keras
+
+    inputs = keras.Input((2, 3, 4))
+    x = inputs
+    for layer in behind:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def test_a_dense_layer_as_wide_as_its_input_ends_the_flattened_order():
+    from keras import layers
+
+    model = flattened_model(layers.Flatten(), layers.Dense(24, name="a"), layers.Dense(5, name="b"))
+    assert layout.flow(model).flattened_inputs == {"a": (2, 3, 4)}
+    assert layout.flow(model).outputs["a", 0] == layout.SAME
+
+
+def test_a_reshape_to_one_axis_is_a_flatten():
+    from keras import layers
+
+    model = flattened_model(layers.Reshape((-1,)), layers.Dense(5, name="a"))
+    assert layout.flow(model).flattened_inputs == {"a": (2, 3, 4)}
+
+
+def test_batch_norm_behind_a_flatten_has_its_features_reordered():
+    from keras import layers
+
+    from keras_blitz.layers import BatchNorm
+    from keras_blitz.weights import load_state_dict
+
+    model = flattened_model(layers.Flatten(), BatchNorm(name="bn"), layers.Dense(5, name="a"))
+    assert layout.flow(model).flattened_inputs == {"bn": (2, 3, 4), "a": (2, 3, 4)}
+    rng = np.random.RandomState(0)
+    state = {f"bn.{name}": rng.rand(24).astype("float32") for name in ("weight", "bias", "running_mean", "running_var")}
+    state |= {"bn.num_batches_tracked": np.array(7), "a.weight": rng.randn(5, 24).astype("float32")}
+    state["a.bias"] = np.zeros(5, "float32")
+    load_state_dict(model, state)
+    images = rng.randn(3, 4, 2, 3).astype("float32")  # N, C, H, W
+    flat = images.reshape(3, -1)
+    scaled = (flat - state["bn.running_mean"]) / np.sqrt(state["bn.running_var"] + 1e-5)
+    expected = (scaled * state["bn.weight"] + state["bn.bias"]) @ state["a.weight"].T
+    np.testing.assert_allclose(model(images.transpose(0, 2, 3, 1)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_undeclared_layer_behind_a_flatten_is_named():
+    import keras
+
+    from keras_blitz.weights import mapping
+
+    class Mine(keras.layers.Conv2D):
+        pass
+
+    layer = Mine(2, 1, name="mine")
+    layer.build((None, 4, 4, 3))
+    with pytest.raises(BlitzError, match="layer 'mine': no weight layout is declared for Mine behind a Flatten"):
+        list(mapping._of_layer(layer, (2, 3, 4)))

@@ -129,3 +129,45 @@ def test_outputs_equal_pytorch_after_loading(lenet):
     with torch.no_grad():
         expected = net(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(lenet(images.transpose(0, 2, 3, 1)).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_wrapped_dictionary_with_other_tensors_beside(lenet, state, key):
+    load_state_dict(lenet, {key: state, "best_accuracy": np.float32(0.7), "loss": np.zeros(3)})
+    assert_equal_bits(state_dict(lenet), state)
+
+
+def test_a_frozen_parameter_is_a_parameter_still(lenet):
+    from keras_blitz.weights import named_parameters
+
+    lenet.conv1.trainable = False
+    assert [name for name, _ in named_parameters(lenet)][:2] == ["conv1.weight", "conv1.bias"]
+
+
+def test_values_beyond_float32_would_be_rounded(lenet, state, recwarn):
+    state["conv1.bias"] = np.full(6, 1e300)
+    with pytest.raises(CheckpointError, match=r"conv1\.bias float64 to float32"):
+        load_state_dict(lenet, state)
+    assert len(recwarn) == 0
+
+
+def test_complex_weights_are_refused(lenet, state):
+    state["conv1.bias"] = np.zeros(6, "complex64")
+    with pytest.raises(CheckpointError, match=r"conv1\.bias is of type complex64; weights are real numbers"):
+        load_state_dict(lenet, state)
+
+
+@pytest.mark.torch
+def test_tensors_that_are_no_plain_arrays_are_named(lenet, state):
+    import torch
+
+    for odd in (torch.zeros(6).to_sparse(), torch.zeros(6, device="meta"), torch.zeros(6).to(torch.float8_e4m3fn)):
+        with pytest.raises(CheckpointError, match=r"conv1.bias is a torch\.float.* cannot be read as a plain array"):
+            load_state_dict(lenet, {**state, "conv1.bias": odd})
+
+
+@pytest.mark.parametrize("name", ["linear_relu_stack"])
+def test_submodules_can_be_walked(name):
+    from keras_blitz.models import NeuralNetwork
+
+    assert [layer.name for layer in getattr(NeuralNetwork(), name)] == [f"{name}.{n}" for n in range(5)]

@@ -11,7 +11,7 @@ import keras_blitz
 
 ROOT = Path(__file__).parents[2]
 
-# Only these files of a package may import the framework, and only inside functions where `lazily` says so.
+# Beside parity/reference, only these files may import the framework; torch_recorder.py alone at its top.
 MAY_IMPORT_TORCH = {
     "keras_blitz/weights/checkpoint.py",
     "parity/torch_recorder.py",
