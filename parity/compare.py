@@ -110,7 +110,7 @@ def compare(
         problem = mismatch(truth.get(name), port.get(name), dtype)
         if problem:
             rows[name] = Row(name, _size(truth.get(name, port.get(name))), False, problem=problem)
-        elif truth[name] is ABSENT or port[name].dtype.kind != "f":
+        elif truth[name] is ABSENT or np.dtype(port[name].dtype).kind != "f":
             rows[name] = Row(name, _size(truth[name]), True, 0.0, 0.0, 0.0)
         else:
             measured[name] = measure(truth[name], port[name])
@@ -167,8 +167,11 @@ def _listed(array: np.ndarray) -> str:
     return np.array2string(array, threshold=8, edgeitems=3)
 
 
-def _not_finite(expected: np.ndarray | Fingerprint, actual: np.ndarray) -> str:
+def _not_finite(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint) -> str:
     """Say where only one side is NaN or infinite; a fingerprint was taken of a finite tensor."""
+    if isinstance(actual, Fingerprint):
+        finite = isinstance(expected, Fingerprint) or np.isfinite(expected).all()
+        return "" if finite else "finite, expected NaN or infinity"
     wrong = ~np.isfinite(actual)
     if not isinstance(expected, Fingerprint):
         wrong = (wrong | ~np.isfinite(expected)) & ~_same(expected, actual)
@@ -280,12 +283,16 @@ def _float32_row(name: str, size: int, found: Difference, own: Difference, yards
 def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace) -> Row:
     """Add the worst entries and, where the tensor agreed, what makes the agreement weak."""
     expected, actual = truth.get(row.name), port.get(row.name)
-    if not isinstance(actual, np.ndarray) or actual.dtype.kind != "f" or expected is ABSENT or expected is None:
+    if expected is None or actual is None or _either_absent(expected, actual) or np.dtype(actual.dtype).kind != "f":
         return row
-    worst = worst_entries(expected, actual) if tuple(expected.shape) == actual.shape and actual.size else ()
+    worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
     warnings = warnings_for(row.name, actual, _initial(row.name, port)) if row.passed else ()
     fields = {**vars(row), "worst": worst, "warnings": warnings}
     return Row(**fields)
+
+
+def _either_absent(expected: Value, actual: Value) -> bool:
+    return expected is ABSENT or actual is ABSENT
 
 
 def _initial(name: str, port: Trace) -> np.ndarray | None:

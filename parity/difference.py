@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from parity.fingerprint import BUCKETS, Fingerprint, sketch, strided_sample
+from parity.fingerprint import BUCKETS, Fingerprint, fingerprint, sampled_places, strided_sample
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Difference:
         max_abs: the largest |actual − expected|.
         rms: √mean((actual − expected)²).
         scale: the largest |expected|.
-        estimated: the expected tensor was a fingerprint; `rms` is good to 9 %, `max_abs` is the largest error at 256
+        estimated: one of the tensors was a fingerprint; `rms` is good to 9 %, `max_abs` is the largest error at 256
             sampled places, or `rms` where that is larger.
     """
 
@@ -45,10 +45,10 @@ class Entry:
     actual: float
 
 
-def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray) -> Difference:
+def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint) -> Difference:
     """Measure the error of `actual`; the shapes are equal, and what is not finite is equal on both sides."""
-    if isinstance(expected, Fingerprint):
-        return _against_fingerprint(expected, actual)
+    if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
+        return _between_fingerprints(*map(_fingerprint_of, (expected, actual)))
     if not expected.size:
         return Difference(0.0, 0.0, 0.0)
     expected, error = _errors(expected, actual)
@@ -67,18 +67,23 @@ def _errors(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.nd
         return expected, np.where(np.isfinite(expected), actual - expected, 0.0)
 
 
-def _against_fingerprint(expected: Fingerprint, actual: np.ndarray) -> Difference:
-    flat = actual.reshape(-1)
-    rms = _rms(sketch(flat) - expected.buckets) * sqrt(BUCKETS / flat.size)
-    sampled = float(np.abs(strided_sample(flat) - expected.sample).max())
+def _fingerprint_of(value: np.ndarray | Fingerprint) -> Fingerprint:
+    return value if isinstance(value, Fingerprint) else fingerprint(value)
+
+
+def _between_fingerprints(expected: Fingerprint, actual: Fingerprint) -> Difference:
+    rms = _rms(actual.buckets - expected.buckets) * sqrt(BUCKETS / expected.size)
+    sampled = float(np.abs(actual.sample - expected.sample).max())
     return Difference(max(sampled, rms), rms, expected.peak, estimated=True)
 
 
-def worst_entries(expected: np.ndarray | Fingerprint, actual: np.ndarray, count: int = 3) -> tuple[Entry, ...]:
+def worst_entries(
+    expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint, count: int = 3
+) -> tuple[Entry, ...]:
     """Return the places of the largest errors, worst first; of a fingerprint, among those it has kept."""
-    if isinstance(expected, Fingerprint):
-        flat = np.linspace(0, expected.size - 1, expected.sample.size).astype(np.intp)
-        values, results = expected.sample, strided_sample(actual.reshape(-1))
+    if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
+        flat = sampled_places(expected.size)
+        values, results = (_sampled(value) for value in (expected, actual))
     else:
         flat, values, results = None, expected.reshape(-1), actual.reshape(-1)
     values, error = _errors(values, results)
@@ -90,3 +95,7 @@ def worst_entries(expected: np.ndarray | Fingerprint, actual: np.ndarray, count:
         Entry(tuple(int(i) for i in np.unravel_index(place, actual.shape)), float(values[at]), float(results[at]))
         for place, at in zip(places, order, strict=True)
     )
+
+
+def _sampled(value: np.ndarray | Fingerprint) -> np.ndarray:
+    return value.sample if isinstance(value, Fingerprint) else strided_sample(value.reshape(-1))

@@ -61,7 +61,18 @@ def sketch(flat: np.ndarray) -> np.ndarray:
 
 def strided_sample(flat: np.ndarray) -> np.ndarray:
     """Return 256 values spread evenly over a flat array, the first and the last among them."""
-    return flat[np.linspace(0, flat.size - 1, SAMPLES).astype(np.intp)].astype(np.float64)
+    return flat[sampled_places(flat.size)].astype(np.float64)
+
+
+def sampled_places(size: int) -> np.ndarray:
+    """Return the 256 flat indices that a sample of so many values is taken at."""
+    return np.linspace(0, size - 1, SAMPLES).astype(np.intp)
+
+
+def condensed(array: np.ndarray, keep: int) -> "np.ndarray | Fingerprint":
+    """Return the fingerprint of a finite floating-point array of more than `keep` values, any other as it is."""
+    large = array.dtype.kind == "f" and array.size > keep and np.isfinite(array).all()
+    return fingerprint(array) if large else array
 
 
 def _hash(index: np.ndarray) -> np.ndarray:

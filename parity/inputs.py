@@ -31,19 +31,36 @@ def labels(count: int, classes: int, *names: object) -> np.ndarray:
     return stream("labels", *names).randint(0, classes, count).astype(np.int64)
 
 
-def weights(shapes: Mapping[str, tuple[int, ...]], *names: object) -> dict[str, np.ndarray]:
-    """Return parameters as PyTorch would initialise them: uniform in ±1/√fan_in, biases too.
+def mask(shape: tuple[int, ...], p: float, *names: object) -> np.ndarray:
+    """Return a dropout mask in float64: 0 with probability p, else 1/(1 − p)."""
+    return (stream("mask", *names).random_sample(shape) >= p) / (1 - p)
 
-    Each tensor has its own stream, so that one more or one less changes no other.
+
+def weights(shapes: Mapping[str, tuple[int, ...]], *names: object, fan_out: bool = False) -> dict[str, np.ndarray]:
+    """Return a state_dict scaled as PyTorch would initialise it, with BatchNorm statistics that are not 0 and 1.
+
+    Weights and biases are uniform in ±1/√fan_in, as torch.nn's default is, or with `fan_out` convolutions have the
+    variance 2/fan_out, as torchvision initialises ResNet and VGG. BatchNorm has weights and variances in 0.5–1.5,
+    biases and means in ±0.5: fresh ones, all 0 and 1, would hide mistakes. Each tensor has its own stream, so that one
+    more or one less changes no other.
 
     Args:
         shapes: PyTorch's names and shapes; weights are (out, in, …).
         names: whose weights they are.
+        fan_out: scale convolutions by what they feed.
     """
-    return {name: uniform(shape, _bound(name, shapes), *names, name) for name, shape in shapes.items()}
+    return {name: _weight(name, shapes, names, fan_out) for name in shapes}
 
 
-def _bound(name: str, shapes: Mapping[str, tuple[int, ...]]) -> float:
+def _weight(name: str, shapes: Mapping[str, tuple[int, ...]], names: tuple, fan_out: bool) -> np.ndarray:
     module, _, leaf = name.rpartition(".")
-    shape = shapes.get(f"{module}.weight", shapes[name]) if leaf == "bias" else shapes[name]
-    return 1 / sqrt(prod(shape[1:]) or 1)
+    shape = shapes[name]
+    if leaf == "num_batches_tracked":
+        return np.array(len(module), np.int64)  # any number but 0
+    if f"{module}.running_mean" in shapes:
+        centre = 1 if leaf in ("weight", "running_var") else 0
+        return (centre + uniform(shape, 0.5, *names, name)).astype(np.float32)
+    if fan_out and len(shape) == 4:
+        return uniform(shape, sqrt(6 / (shape[0] * prod(shape[2:]))), *names, name)
+    of = shapes.get(f"{module}.weight", shape) if leaf == "bias" else shape
+    return uniform(shape, 1 / sqrt(prod(of[1:]) or 1), *names, name)

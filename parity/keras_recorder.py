@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz.layers import Dropout, Dropout2d
 from keras_blitz.weights import layout
 from keras_blitz.weights.mapping import weights
 from parity.trace import ABSENT, Trace, named_outputs
@@ -23,6 +25,8 @@ class KerasRecorder:
         optimizer: updates the parameters after each step; needs `loss`.
         train: PyTorch's train mode, otherwise eval mode.
         mode: "eager", "graph" (`tf.function`) or "xla" (`tf.function(jit_compile=True)`).
+        masks: (path, PyTorch's shape, p) -> what each dropout layer multiplies by in train mode.
+        keep: of a tensor with more values than these, record the fingerprint; None records all whole.
     """
 
     def __init__(
@@ -33,13 +37,18 @@ class KerasRecorder:
         optimizer=None,
         train: bool = False,
         mode: str = "eager",
+        masks: Callable | None = None,
+        keep: int | None = None,
     ):
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-        self.model, self.loss, self.optimizer, self.train = model, loss, optimizer, train
+        self.model, self.loss, self.optimizer, self.train, self.keep = model, loss, optimizer, train, keep
         self.weights = weights(model)
         self.parameters = [weight for weight in self.weights if weight.trainable]
+        self.buffers = [weight for weight in self.weights if not weight.trainable]
         self.flow = layout.flow(model)
+        if masks is not None:
+            self._inject(masks)
         if optimizer is not None:
             optimizer.build([weight.variable for weight in self.parameters])
             self._fresh = [variable.numpy() for variable in optimizer.variables]
@@ -48,6 +57,12 @@ class KerasRecorder:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the names and shapes of the weights, as PyTorch has them."""
         return {weight.name: weight.shape for weight in self.weights}
+
+    def _inject(self, masks: Callable) -> None:
+        """Give each dropout layer PyTorch's mask, in Keras's layout."""
+        for layer in self.model.layers:
+            if isinstance(layer, Dropout | Dropout2d):
+                layer.mask = partial(_mask, masks, layer, self.flow.outputs.get((layer.name, 0)))
 
     def record(
         self, state: Mapping[str, np.ndarray], inputs: np.ndarray, target: np.ndarray | None = None, steps: int = 0
@@ -68,16 +83,18 @@ class KerasRecorder:
         lies = layout.by_rank(inputs.ndim)
         x = tf.constant(lies.to_keras(inputs))
         y = None if target is None else tf.constant(layout.by_rank(target.ndim).to_keras(target))
-        trace = Trace(framework="tensorflow", version=tf.__version__, keras=keras.__version__)
+        trace = Trace(keep=self.keep, framework="tensorflow", version=tf.__version__, keras=keras.__version__)
         trace.add("input", lies.to_torch(x.numpy()))
         self._add_parameters(trace, "")
         for step in range(1, max(steps, 1) + 1):
             activations, output, loss, gradients = self._step(x, y)
             if step == 1:
                 self._add_pass(trace, activations, output, loss, gradients, lies)
+                self._add_buffers(trace, "")
             if steps:
                 trace.add(f"step{step}:loss", loss.numpy())
                 self._add_parameters(trace, f"step{step}:")
+                self._add_buffers(trace, f"step{step}:")
         return trace
 
     def _run(self, x, y):
@@ -91,6 +108,10 @@ class KerasRecorder:
             return dict(activations), output, None, []
         variables = [weight.variable for weight in self.parameters]
         gradients = tape.gradient(loss, [x, *variables])
+        gradients = [
+            gradient if variable is x or variable.trainable else None
+            for gradient, variable in zip(gradients, [x, *variables], strict=True)
+        ]
         present = [(g, v) for g, v in zip(gradients[1:], variables, strict=True) if g is not None]
         if self.optimizer is not None and present:
             self.optimizer.apply(*map(list, zip(*present, strict=True)))
@@ -99,6 +120,10 @@ class KerasRecorder:
     def _add_parameters(self, trace: Trace, prefix: str) -> None:
         for weight in self.parameters:
             trace.add(f"{prefix}param:{weight.name}", weight.value())
+
+    def _add_buffers(self, trace: Trace, prefix: str) -> None:
+        for weight in self.buffers:
+            trace.add(f"{prefix}buffer:{weight.name}", weight.value())
 
     def _add_pass(self, trace: Trace, activations, output, loss, gradients, lies) -> None:
         for (name, call), value in activations.items():
@@ -112,6 +137,11 @@ class KerasRecorder:
         trace.add("grad:input", _gradient(gradients[0], lies))
         for weight, gradient in zip(self.parameters, gradients[1:], strict=True):
             trace.add(f"grad:{weight.name}", _gradient(gradient, weight.layout))
+
+
+def _mask(masks: Callable, layer, lies: layout.Layout | None, shape: tuple[int, ...]) -> np.ndarray:
+    lies = lies or layout.by_rank(len(shape))
+    return lies.to_keras(masks(layer.name, lies.torch_shape(shape), layer.rate))
 
 
 def _gradient(gradient, lies: layout.Layout):

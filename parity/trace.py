@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
-from parity.fingerprint import BUCKETS, SAMPLES, Fingerprint
+from parity.fingerprint import BUCKETS, SAMPLES, Fingerprint, condensed
 
 FORMAT = 1
 
@@ -84,12 +84,14 @@ class Trace(dict[str, Value]):
     """What one framework did, by name, in the order it happened.
 
     Args:
+        keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
         meta: what is worth knowing of the recording, such as the framework and its version; JSON values.
     """
 
-    def __init__(self, entries: Iterable[tuple[str, Value]] = (), **meta):
+    def __init__(self, entries: Iterable[tuple[str, Value]] = (), *, keep: int | None = None, **meta):
         super().__init__()
         self.meta = meta
+        self._keep = keep
         for name, value in entries:
             self.add(name, value)
 
@@ -102,7 +104,11 @@ class Trace(dict[str, Value]):
         kind_of(name)
         if name in self:
             raise ValueError(f"{name!r} is in the trace already")
-        self[name] = value if isinstance(value, Fingerprint | _Absent) else np.asarray(value)
+        if isinstance(value, Fingerprint | _Absent):
+            self[name] = value
+        else:
+            value = np.asarray(value)
+            self[name] = value if self._keep is None else condensed(value, self._keep)
 
     def at_steps(self, kept: Iterable[int] | None) -> "Trace":
         """Return the trace with what comes before the first step and these steps alone; None keeps all."""

@@ -2,17 +2,20 @@
 
 import numpy as np
 
+from parity.fingerprint import Fingerprint
 from parity.trace import kind_of, step_of
 
 
-def warnings_for(name: str, array: np.ndarray, initial: np.ndarray | None) -> tuple[str, ...]:
+def warnings_for(name: str, array: np.ndarray | Fingerprint, initial: np.ndarray | None) -> tuple[str, ...]:
     """Say why the agreement of a tensor may mean little.
 
     Args:
         name: the tensor's name in the trace.
-        array: the port's value, which agreed with the reference.
+        array: the port's value, which agreed with the reference; of a fingerprint little can be said.
         initial: for a parameter after a step, its value before the first one.
     """
+    if isinstance(array, Fingerprint):
+        return () if array.peak else ("all zero: a lost factor or a dead ReLU would not be seen",)
     if array.dtype.kind != "f" or not array.size:
         return ()
     if not np.isfinite(array).all():
@@ -28,7 +31,7 @@ def warnings_for(name: str, array: np.ndarray, initial: np.ndarray | None) -> tu
         found.append("most channels are all zero: dead ReLUs hide what is behind them")
     elif kind_of(name) in ("input", "activation") and _symmetric(array):
         found.append("equal to its own transpose: swapped H and W would not be seen")
-    if step_of(name) and initial is not None and np.array_equal(initial, array):
+    if step_of(name) and isinstance(initial, np.ndarray) and np.array_equal(initial, array):
         found.append("did not move: the update was not tested")
     if name.endswith(".running_mean") and not array.any():
         found.append("untouched: BatchNorm's running statistics were not tested")

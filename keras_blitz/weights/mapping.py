@@ -81,8 +81,8 @@ def load_state_dict(model, state: Mapping[str, Any], *, prefix: str | None = Non
         state: PyTorch's names to arrays or tensors; may be wrapped, as in `{"state_dict": …, "epoch": …}`.
         prefix: take only the entries under this prefix. None: the prefixes in `PREFIXES` are dropped where every
             name has them and the model's own names do not.
-        skip: module paths to leave as they are, such as a replaced head `["fc"]`; what the state holds there is not
-            looked at.
+        skip: module paths to leave as they are, such as a replaced head `["fc"]`, or that only the state has, such as
+            `["AuxLogits"]`; what the state holds there is not looked at.
 
     Raises:
         CheckpointError: names all missing, surplus and wrongly shaped keys, and values that would be rounded.
@@ -90,13 +90,15 @@ def load_state_dict(model, state: Mapping[str, Any], *, prefix: str | None = Non
     targets = {weight.name: weight for weight in weights(model)}
     arrays = strip_prefix(arrays_of(state), targets, prefix)
     skip = tuple(skip)
-    _check_skip(skip, targets)
+    _check_skip(skip, [*targets, *arrays])
     targets = {name: weight for name, weight in targets.items() if not _below(name, skip)}
     arrays = {name: array for name, array in arrays.items() if not _below(name, skip)}
     problems = _problems(targets, arrays)
     if problems:
         raise CheckpointError(f"the state does not fit {type(model).__name__}: " + "; ".join(problems))
     for name, weight in targets.items():
+        if name not in arrays:  # a count of batches, see _optional
+            continue
         weight.variable.assign(weight.layout.to_keras(arrays[name]).astype(weight.variable.dtype))
 
 
@@ -154,14 +156,19 @@ def strip_prefix(arrays: dict[str, np.ndarray], expected: Iterable[str], prefix:
     return arrays
 
 
+def _optional(name: str) -> bool:
+    """PyTorch loads checkpoints from before BatchNorm counted its batches, and so do we; the count stays as it is."""
+    return name.endswith(".num_batches_tracked")
+
+
 def _below(name: str, modules: tuple[str, ...]) -> bool:
     return any(name == module or name.startswith(module + ".") for module in modules)
 
 
-def _check_skip(skip: tuple[str, ...], targets: Mapping[str, Weight]) -> None:
+def _check_skip(skip: tuple[str, ...], names: Iterable[str]) -> None:
     for module in skip:
-        if not any(_below(name, (module,)) for name in targets):
-            raise CheckpointError(f"skip={module!r} names no module with weights; there are {_listed(targets)}")
+        if not any(_below(name, (module,)) for name in names):
+            raise CheckpointError(f"skip={module!r} names no module with weights; there are {_listed(names)}")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -182,7 +189,7 @@ def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -
         if _would_round(arrays[name], targets[name].variable.dtype)
     ]
     found = {
-        "missing": [name for name in targets if name not in arrays],
+        "missing": [name for name in targets if name not in arrays and not _optional(name)],
         "surplus": [name for name in arrays if name not in targets],
         "wrong shape": misshapen,
         'would be rounded (build the model with dtype="float64", or round the state first)': rounded,
