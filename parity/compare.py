@@ -297,7 +297,7 @@ def _either_absent(expected: Value, actual: Value) -> bool:
 
 def _initial(name: str, port: Trace) -> np.ndarray | None:
     """Return a parameter's value before the first step, if it has a gradient to be moved by."""
-    if not step_of(name):
+    if not step_of(name) or kind_of(name) != "parameter":
         return None
     before = name.split(":", 1)[1]
     return None if port.get(before.replace("param:", "grad:", 1)) is ABSENT else port.get(before)

@@ -52,7 +52,9 @@ class KerasRecorder:
         if optimizer is not None:
             optimizer.build([weight.variable for weight in self.parameters])
             self._fresh = [variable.numpy() for variable in optimizer.variables]
-        self._step = self._run if mode == "eager" else tf.function(self._run, jit_compile=mode == "xla")
+        self._step = (
+            self._run if mode == "eager" else tf.function(self._run, autograph=False, jit_compile=mode == "xla")
+        )
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the names and shapes of the weights, as PyTorch has them."""

@@ -85,5 +85,7 @@ def _run(case: Case, references: _References, keep_traces: bool) -> Result:
 
 def _said(error: Exception) -> str:
     """Return an error as one line."""
-    lines = str(error).strip().splitlines() or [""]
-    return lines[0] if isinstance(error, BlitzError) else f"{type(error).__name__}: {lines[0][:300]}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    # Traced code begins its message with "in user code:" and a traceback; what went wrong stands at the end.
+    line = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"

@@ -3,6 +3,15 @@
 from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.convolution import Conv2d
 from keras_blitz.layers.dropout import Dropout, Dropout2d
-from keras_blitz.layers.pooling import AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from keras_blitz.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 
-__all__ = ["AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Dropout2d", "MaxPool2d"]
+__all__ = [
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Dropout",
+    "Dropout2d",
+    "MaxPool2d",
+]

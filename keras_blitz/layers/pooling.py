@@ -162,18 +162,16 @@ class AvgPool2d(_Pool2d):
             return means * area / self.divisor_override
         if not self._uncounted(pads):
             return means
-        # The share of each window that counts: ones where it does, zeros where it does not.
-        ones = tf.ones(
-            (1, *([*inputs.shape[1:3]] if None not in inputs.shape[1:3] else tf.unstack(tf.shape(inputs)[1:3])), 1),
-            inputs.dtype,
-        )
-        counted = [[0, 0], *([p, p] for p in self.padding), [0, 0]]
+        return means / self._counted_share(inputs, pads)
+
+    def _counted_share(self, inputs, pads):
+        """Return the share of each window that counts: the mean over ones where it does, zeros where it does not."""
+        counted = tf.ones_like(inputs[:1, :, :, :1])
         if self.count_include_pad:
-            ones = tf.pad(ones, counted, constant_values=1)
-            pads = [
-                [0, after - before] for before, after in zip(np.array(counted)[:, 1], np.array(pads)[:, 1], strict=True)
-            ]
-        return means / self._pool(tf.pad(ones, pads))
+            own = [[0, 0], *([p, p] for p in self.padding), [0, 0]]
+            counted = tf.pad(counted, own, constant_values=1)
+            pads = [[p - q for p, q in zip(*axis, strict=True)] for axis in zip(pads, own, strict=True)]
+        return self._pool(tf.pad(counted, pads))
 
     def _uncounted(self, pads) -> bool:
         """Whether some window holds pixels that do not count."""
@@ -193,8 +191,50 @@ class AvgPool2d(_Pool2d):
         }
 
 
+class _AdaptivePool2d(keras.layers.Layer):
+    """What both adaptive pools share: window i of o over n pixels is ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉."""
+
+    def __init__(self, output_size: Pair, **options):
+        super().__init__(**options)
+        self.output_size = pair(output_size, "output_size", 1)
+
+    def compute_output_shape(self, input_shape):
+        """Return (N, height, width, C)."""
+        return (input_shape[0], *self.output_size, input_shape[-1])
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "output_size": self.output_size}
+
+
 @keras.saving.register_keras_serializable("keras_blitz")
-class AdaptiveMaxPool2d(keras.layers.Layer):
+class AdaptiveAvgPool2d(_AdaptivePool2d):
+    """Average pooling to a given size: window i of o over n pixels is ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉.
+
+    `keras.layers.AdaptiveAveragePooling2D` gives the same numbers in eager mode, but in Keras 3.15 raises a ValueError
+    inside `tf.function` and XLA.
+
+    Args:
+        output_size: ≥ 1, or (height, width).
+
+    Shapes:
+        input (N, H, W, C) with H and W known, output (N, height, width, C).
+
+    Source: torch/nn/modules/pooling.py.
+    """
+
+    def call(self, inputs):
+        """Return the mean of each window."""
+        axes = list(zip(inputs.shape[1:3], self.output_size, strict=True))
+        if all(size % outputs == 0 for size, outputs in axes):
+            window = [size // outputs for size, outputs in axes]
+            return tf.nn.avg_pool2d(inputs, window, window, "VALID")
+        rows, columns = (tf.constant(_averaging(*axis), inputs.dtype) for axis in axes)
+        return tf.einsum("oh,nhwc,pw->nopc", rows, inputs, columns)
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class AdaptiveMaxPool2d(_AdaptivePool2d):
     """Max pooling to a given size: window i of o over n pixels is ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉.
 
     `keras.layers.AdaptiveMaxPooling2D` gives the same output, but where values tie its gradient goes to another of them
@@ -209,32 +249,21 @@ class AdaptiveMaxPool2d(keras.layers.Layer):
     Source: torch/nn/modules/pooling.py.
     """
 
-    def __init__(self, output_size: Pair, **options):
-        super().__init__(**options)
-        self.output_size = pair(output_size, "output_size", 1)
-
     def call(self, inputs):
         """Return the maximum of each window."""
-        height, width = inputs.shape[1:3]
-        rows = [
-            tf.stack(
-                [
-                    _first_maximum(inputs[:, top:bottom, left:right])
-                    for left, right in _windows(width, self.output_size[1])
-                ],
-                1,
-            )
-            for top, bottom in _windows(height, self.output_size[0])
+        rows, columns = map(_windows, inputs.shape[1:3], self.output_size)
+        maxima = [
+            [_first_maximum(inputs[:, top:bottom, left:right]) for left, right in columns] for top, bottom in rows
         ]
-        return tf.stack(rows, 1)
+        return tf.stack([tf.stack(row, 1) for row in maxima], 1)
 
-    def compute_output_shape(self, input_shape):
-        """Return (N, height, width, C)."""
-        return (input_shape[0], *self.output_size, input_shape[-1])
 
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "output_size": self.output_size}
+def _averaging(size: int, outputs: int) -> np.ndarray:
+    """Return the matrix (outputs, size) that takes the mean of each window."""
+    matrix = np.zeros((outputs, size))
+    for row, (start, end) in zip(matrix, _windows(size, outputs), strict=True):
+        row[start:end] = 1 / (end - start)
+    return matrix
 
 
 def _windows(size: int, outputs: int) -> list[tuple[int, int]]:

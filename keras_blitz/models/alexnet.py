@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_blitz.layers import Conv2d, Dropout
+from keras_blitz.layers import AdaptiveAvgPool2d, Conv2d, Dropout
 from keras_blitz.models.network import Network
 
 
@@ -44,7 +44,7 @@ class AlexNet(Network):
         x = relu("features.9")(Conv2d(256, 3, padding=1, dtype=dtype, name="features.8")(x))
         x = relu("features.11")(Conv2d(256, 3, padding=1, dtype=dtype, name="features.10")(x))
         x = pool("features.12")(x)  # (N, 6, 6, 256)
-        x = keras.layers.AdaptiveAveragePooling2D(6, dtype=dtype, name="avgpool")(x)
+        x = AdaptiveAvgPool2d(6, dtype=dtype, name="avgpool")(x)
         x = keras.layers.Flatten(dtype=dtype, name="flatten")(x)  # (N, 9216)
         x = Dropout(dropout, dtype=dtype, name="classifier.0")(x)
         x = relu("classifier.2")(keras.layers.Dense(4096, dtype=dtype, name="classifier.1")(x))

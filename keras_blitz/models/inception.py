@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_blitz.layers import AvgPool2d, BatchNorm, Conv2d, Dropout
+from keras_blitz.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Conv2d, Dropout
 from keras_blitz.models.network import Network
 
 
@@ -80,7 +80,7 @@ class InceptionV3(Network):
         x = blocks.d(x, "Mixed_7a")  # (N, 8, 8, 1280)
         x = blocks.e(x, "Mixed_7b")  # (N, 8, 8, 2048)
         x = blocks.e(x, "Mixed_7c")
-        x = keras.layers.AdaptiveAveragePooling2D(1, dtype=dtype, name="avgpool")(x)  # (N, 1, 1, 2048)
+        x = AdaptiveAvgPool2d(1, dtype=dtype, name="avgpool")(x)  # (N, 1, 1, 2048)
         x = Dropout(dropout, dtype=dtype, name="dropout")(x)
         x = keras.layers.Flatten(dtype=dtype, name="flatten")(x)
         logits = keras.layers.Dense(num_classes, dtype=dtype, name="fc")(x)
@@ -184,6 +184,6 @@ class _Blocks:
         x = self.average(x, path, 5, 3)  # (N, 5, 5, 768)
         x = self.conv(x, f"{path}.conv0", 128, 1)
         x = self.conv(x, f"{path}.conv1", 768, 5)  # (N, 1, 1, 768)
-        x = keras.layers.AdaptiveAveragePooling2D(1, dtype=self.dtype, name=f"{path}.avgpool")(x)
+        x = AdaptiveAvgPool2d(1, dtype=self.dtype, name=f"{path}.avgpool")(x)
         x = keras.layers.Flatten(dtype=self.dtype, name=f"{path}.flatten")(x)
         return keras.layers.Dense(num_classes, dtype=self.dtype, name=f"{path}.fc")(x)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_blitz.layers import BatchNorm, Conv2d, MaxPool2d
+from keras_blitz.layers import AdaptiveAvgPool2d, BatchNorm, Conv2d, MaxPool2d
 from keras_blitz.models.network import Network
 
 
@@ -61,9 +61,7 @@ class ResNet(Network):
             for index in range(count):
                 stride = 2 if stage and not index else 1
                 x = block(x, f"layer{stage + 1}.{index}", 64 * 2**stage, stride, dtype)
-        x = keras.layers.AdaptiveAveragePooling2D(1, dtype=dtype, name="avgpool")(
-            x
-        )  # (N, 1, 1, 512), or 2048 of bottlenecks
+        x = AdaptiveAvgPool2d(1, dtype=dtype, name="avgpool")(x)  # (N, 1, 1, 512), or 2048 of bottlenecks
         x = keras.layers.Flatten(dtype=dtype, name="flatten")(x)
         outputs = keras.layers.Dense(num_classes, dtype=dtype, name="fc")(x)
         super().__init__(

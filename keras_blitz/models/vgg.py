@@ -4,7 +4,7 @@ from itertools import count
 
 import keras
 
-from keras_blitz.layers import BatchNorm, Conv2d, Dropout
+from keras_blitz.layers import AdaptiveAvgPool2d, BatchNorm, Conv2d, Dropout
 from keras_blitz.models.network import Network
 
 # channels of each 3×3 convolution; "M" is a max pooling
@@ -43,7 +43,7 @@ class VGG(Network):
     ):
         inputs = keras.Input(input_shape, dtype=dtype)
         x = _features(inputs, CONFIGS[variant.removesuffix("_bn")], variant.endswith("_bn"), dtype)
-        x = keras.layers.AdaptiveAveragePooling2D(7, dtype=dtype, name="avgpool")(x)  # (N, 7, 7, 512)
+        x = AdaptiveAvgPool2d(7, dtype=dtype, name="avgpool")(x)  # (N, 7, 7, 512)
         x = keras.layers.Flatten(dtype=dtype, name="flatten")(x)  # (N, 25088)
         x = keras.layers.Dense(4096, dtype=dtype, name="classifier.0")(x)
         x = keras.layers.ReLU(dtype=dtype, name="classifier.1")(x)

@@ -1,7 +1,11 @@
-"""The networks, each on two batches: synthetic images with unlike axes, and real images of the sample."""
+"""How a network is recorded on both sides, and the tutorials' networks.
 
-from collections.abc import Iterator
+Each runs on synthetic images with unlike axes, and on real images of the sample through its own transform.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from importlib import import_module
 
@@ -13,22 +17,35 @@ from parity import inputs
 from parity.cases.case import DTYPES, MODES, Case
 from parity.trace import Trace
 
-STEPS = 10
+Options = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One network.
+    """One network under one set of circumstances.
 
     Args:
-        name: the subject, the name of the port in keras_blitz.models, and of its stream of weights.
+        name: the subject.
         covers: ids of the inventory.
-        reference: file and class in parity/reference.
+        reference: file and callable in parity/reference.
         shape: input (N, C, H, W), N unlike the other sizes.
-        loss: "cross_entropy" or "mse" (against a target shaped as the output); None: forward only.
-        rate: learning rate of the plain SGD steps, the tutorial's own.
+        loss: "cross_entropy", "mse" (against a target shaped as the output), "inception" (both heads, the auxiliary one
+            by 0.4); None: forward only.
+        rate: learning rate of the SGD steps, the tutorial's own.
         normalize: (mean, std) of the tutorial's Normalize behind ToTensor; None without.
+        port: name in keras_blitz.models, and of the stream of weights; None: `name`.
+        port_options: further constructor arguments of the port.
         reference_options: constructor arguments of the reference.
+        steps: optimizer steps.
+        momentum: of SGD.
+        train: train mode, with the same dropout masks on both sides.
+        trained: patterns of the parameters that are not frozen.
+        batches: "synthetic", "sample".
+        classes: number of labels.
+        fan_out: how the weights are scaled, see `inputs.weights`.
+        keep: of a tensor with more values than these, only the fingerprint is recorded.
+        runs: patterns of <dtype>-<mode> to run in.
+        slow: patterns of those of them that take over 20 s.
     """
 
     name: str
@@ -38,7 +55,33 @@ class NetworkRow:
     loss: str | None = None
     rate: float = 0.0
     normalize: tuple[float, float] | None = None
-    reference_options: tuple[tuple[str, object], ...] = ()
+    port: str | None = None
+    port_options: Options = ()
+    reference_options: Options = ()
+    steps: int = 10
+    momentum: float = 0.0
+    train: bool = False
+    trained: tuple[str, ...] = ("*",)
+    batches: tuple[str, ...] = ("synthetic", "sample")
+    classes: int = 10
+    fan_out: bool = False
+    keep: int | None = None
+    runs: tuple[str, ...] = ("*",)
+    slow: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> str:
+        """The port's name in keras_blitz.models."""
+        return self.port or self.name
+
+    @property
+    def steps_taken(self) -> int:
+        """The optimizer's steps; none without a loss."""
+        return self.steps if self.loss else 0
+
+    def trains(self, parameter: str) -> bool:
+        """Whether a parameter is not frozen."""
+        return any(fnmatchcase(parameter, pattern) for pattern in self.trained)
 
 
 ROWS = (
@@ -55,33 +98,39 @@ ROWS = (
 )  # fmt: skip
 
 
-def cases(rows: tuple[NetworkRow, ...]) -> Iterator[Case]:
+def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
     """Yield the cases of these networks, those that can share a compiled step one after the other."""
     for row in rows:
-        for dtype in DTYPES:
-            for mode in MODES:
-                for batch in ("synthetic", "sample"):
-                    yield Case(
-                        subject=row.name + ("-sample" if batch == "sample" else ""),
-                        group="networks",
-                        covers=row.covers,
-                        dtype=dtype,
-                        mode=mode,
-                        record_reference=partial(_record_reference, row, batch),
-                        record_port=partial(_record_port, row, batch),
-                        kept_steps=(1, 2, STEPS),
-                    )
+        for run, dtype, mode in ((f"{dtype}-{mode}", dtype, mode) for dtype in DTYPES for mode in MODES):
+            if not _any_matches(run, row.runs):
+                continue
+            for batch in row.batches:
+                yield Case(
+                    subject=row.name + ("-sample" if batch == "sample" else ""),
+                    group="networks",
+                    covers=row.covers,
+                    dtype=dtype,
+                    mode=mode,
+                    record_reference=partial(_record_reference, row, batch),
+                    record_port=partial(_record_port, row, batch),
+                    kept_steps=tuple(sorted({1, 2, row.steps} if row.steps > 2 else {row.steps})),
+                    slow=_any_matches(run, row.slow),
+                )
+
+
+def _any_matches(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def _batch(row: NetworkRow, batch: str) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs (N, C, H, W) float32 and the target the row's loss takes."""
     count, channels, height, width = row.shape
     if batch == "synthetic":
-        images, labels = inputs.images(row.shape, row.name), inputs.labels(count, 10, row.name)
+        images, labels = inputs.images(row.shape, row.network), inputs.labels(count, row.classes, row.network)
     else:
         images, labels = _sample(row, count, (height, width, channels))
     if row.loss == "mse":
-        return images, inputs.uniform((count, 10), 1.0, "target", row.name)
+        return images, inputs.uniform((count, row.classes), 1.0, "target", row.network)
     return images, labels
 
 
@@ -101,6 +150,14 @@ def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
     return array.astype(dtype) if array.dtype.kind == "f" else array
 
 
+def _state(row: NetworkRow, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    return inputs.weights(shapes, row.network, fan_out=row.fan_out)
+
+
+def _mask(row: NetworkRow, path: str, shape: tuple[int, ...], p: float) -> np.ndarray:
+    return inputs.mask(shape, p, row.network, path)
+
+
 def _record_reference(row: NetworkRow, batch: str, dtype: str) -> Trace:
     import torch
 
@@ -108,37 +165,65 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str) -> Trace:
 
     file, name = row.reference.split(".")
     module = getattr(import_module(f"parity.reference.{file}"), name)(**dict(row.reference_options))
+    for path, parameter in module.named_parameters():
+        parameter.requires_grad_(row.trains(path))
+    cross_entropy = torch.nn.CrossEntropyLoss()
+    losses = {
+        "cross_entropy": cross_entropy,
+        "inception": lambda heads, y: cross_entropy(heads[0], y) + 0.4 * cross_entropy(heads[1], y),
+        "mse": torch.nn.MSELoss(),
+        None: None,
+    }
     images, target = _batch(row, batch)
     return torch_recorder.record(
         module,
-        inputs.weights(torch_recorder.shapes(module), row.name),
+        _state(row, torch_recorder.shapes(module)),
         _typed(images, dtype),
         _typed(target, dtype),
-        loss={"cross_entropy": torch.nn.CrossEntropyLoss(), "mse": torch.nn.MSELoss(), None: None}[row.loss],
-        optimizer=partial(torch.optim.SGD, lr=row.rate),
-        steps=STEPS if row.loss else 0,
+        loss=losses[row.loss],
+        optimizer=partial(torch.optim.SGD, lr=row.rate, momentum=row.momentum),
+        steps=row.steps_taken,
+        train=row.train,
         dtype=dtype,
+        masks=partial(_mask, row) if row.train else None,
+        keep=row.keep,
     )
 
 
 def _record_port(row: NetworkRow, batch: str, dtype: str, mode: str) -> Trace:
     recorder = _recorder(row, dtype, mode)
     images, target = _batch(row, batch)
-    state = inputs.weights(recorder.shapes(), row.name)
-    return recorder.record(state, _typed(images, dtype), _typed(target, dtype), STEPS if row.loss else 0)
+    return recorder.record(
+        _state(row, recorder.shapes()), _typed(images, dtype), _typed(target, dtype), row.steps_taken
+    )
 
 
 @lru_cache(maxsize=1)  # the next batch of the same network runs the step compiled for this one
 def _recorder(row: NetworkRow, dtype: str, mode: str):
     import keras
 
+    from keras_blitz.weights import weights
     from parity.keras_recorder import KerasRecorder
 
-    with precision(dtype):  # Keras's optimizers take their learning rate's type from floatx
+    with precision(dtype):  # Keras's losses and optimizers take their type from floatx
+        model = models.build(row.network, dtype=dtype, **dict(row.port_options))
+        for weight in weights(model):
+            weight.variable.trainable = weight.trainable and row.trains(weight.name)
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         losses = {
-            "cross_entropy": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "cross_entropy": cross_entropy,
+            "inception": lambda y, heads: cross_entropy(y, heads[0]) + 0.4 * cross_entropy(y, heads[1]),
             "mse": keras.losses.MeanSquaredError(),
             None: None,
         }
-        optimizer = keras.optimizers.SGD(row.rate) if row.loss else None
-        return KerasRecorder(models.build(row.name, dtype=dtype), loss=losses[row.loss], optimizer=optimizer, mode=mode)
+        # np.float64: Keras would pass a Python float through float32 (gap opt-sgd-momentum).
+        optimizer = keras.optimizers.SGD(row.rate, momentum=np.float64(row.momentum)) if row.steps_taken else None
+        return KerasRecorder(
+            model,
+            loss=losses[row.loss],
+            optimizer=optimizer,
+            train=row.train,
+            mode=mode,
+            masks=partial(_mask, row) if row.train else None,
+            keep=row.keep,
+        )

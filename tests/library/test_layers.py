@@ -139,11 +139,9 @@ def test_adaptive_max_pool2d(seed, batch, channels, height, width, output, ties)
 
 @examples
 @given(seed=seeds, batch=small, channels=small, height=sizes, width=sizes, output=st.tuples(sizes, sizes))
-def test_keras_adaptive_average_pooling_is_exact(seed, batch, channels, height, width, output):
-    """Why there is no layer of our own."""
+def test_adaptive_avg_pool2d(seed, batch, channels, height, width, output):
     array = images(seed, batch, channels, height, width)
-    layer = keras.layers.AdaptiveAveragePooling2D(output, dtype="float64")
-    assert_same(torch.nn.AdaptiveAvgPool2d(output), layer, array)
+    assert_same(torch.nn.AdaptiveAvgPool2d(output), layers.AdaptiveAvgPool2d(output, dtype="float64"), array)
 
 
 @examples
@@ -245,6 +243,8 @@ LAYERS = [
     (lambda: layers.MaxPool2d(3, 2, ceil_mode=True), (2, 8, 9, 3)),
     (lambda: layers.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 8, 9, 3)),
     (lambda: layers.AdaptiveMaxPool2d((3, 2)), (2, 8, 9, 3)),
+    (lambda: layers.AdaptiveAvgPool2d((3, 2)), (2, 8, 9, 3)),
+    (lambda: layers.AdaptiveAvgPool2d((4, 3)), (2, 8, 9, 3)),
     (lambda: layers.BatchNorm(), (2, 8, 9, 3)),
 ]
 
