@@ -16,7 +16,7 @@ class Difference:
         max_abs: the largest |actual − expected|.
         rms: √mean((actual − expected)²).
         scale: the largest |expected|.
-        estimated: one of the tensors was a fingerprint; `rms` is good to 9 %, `max_abs` is the largest error at 256
+        estimated: one of the tensors was a fingerprint; `rms` is good to 9 %, `max_abs` is the largest error at 64
             sampled places, or `rms` where that is larger.
     """
 

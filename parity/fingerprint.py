@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 BUCKETS = 256
-SAMPLES = 256
+SAMPLES = 64
 
 _CHUNK = 1 << 20  # values hashed at a time: 8 MB of indices
 
@@ -25,7 +25,7 @@ class Fingerprint:
         dtype: its NumPy type's name.
         peak: its largest magnitude.
         buckets: the sketch (256,) float64.
-        sample: every n-th value in C order (256,) float64.
+        sample: every n-th value in C order (64,) float64.
     """
 
     shape: tuple[int, ...]
@@ -60,12 +60,12 @@ def sketch(flat: np.ndarray) -> np.ndarray:
 
 
 def strided_sample(flat: np.ndarray) -> np.ndarray:
-    """Return 256 values spread evenly over a flat array, the first and the last among them."""
+    """Return 64 values spread evenly over a flat array, the first and the last among them."""
     return flat[sampled_places(flat.size)].astype(np.float64)
 
 
 def sampled_places(size: int) -> np.ndarray:
-    """Return the 256 flat indices that a sample of so many values is taken at."""
+    """Return the 64 flat indices that a sample of so many values is taken at."""
     return np.linspace(0, size - 1, SAMPLES).astype(np.intp)
 
 

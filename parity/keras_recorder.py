@@ -92,7 +92,8 @@ class KerasRecorder:
             activations, output, loss, gradients = self._step(x, y)
             if step == 1:
                 self._add_pass(trace, activations, output, loss, gradients, lies)
-                self._add_buffers(trace, "")
+                if not steps:  # else they are step1's
+                    self._add_buffers(trace, "")
             if steps:
                 trace.add(f"step{step}:loss", loss.numpy())
                 self._add_parameters(trace, f"step{step}:")

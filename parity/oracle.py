@@ -33,9 +33,9 @@ class Reference:
         return str(self.truth.meta.get("version", ""))
 
     @property
-    def steps(self) -> list[int] | None:
-        """The training steps that were kept; None: all."""
-        return self.truth.meta.get("steps")
+    def left_out(self) -> list[str]:
+        """Patterns of the names that were not kept."""
+        return self.truth.meta.get("left_out", [])
 
     def save(self, path: str | os.PathLike) -> None:
         """Write truth and own error as one trace file.
@@ -100,7 +100,7 @@ def record(case: Case, folder: Path) -> Path:
         BlitzError: PyTorch is not installed, or the file cannot be written.
     """
     _need_torch()
-    truth = golden.condense(case.record_reference("float64"), case.kept_steps)
+    truth = golden.condense(case.record_reference("float64"), case.not_golden)
     path = golden.path_of(case.subject, folder)
     Reference(truth, own_error(truth, case.record_reference("float32"))).save(path)
     return path

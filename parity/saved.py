@@ -33,7 +33,7 @@ def compare_files(reference: Path, port: Path, truth: Path | None = None) -> Com
         expected = _judged_by(exact, expected.truth, reference, truth)
     elif expected.own is None and _dtype(expected.truth, reference) not in ("float64", dtype):
         raise TraceError(f"{reference}: float32; a float64 trace is not judged by it")
-    actual = actual.at_steps(expected.steps)
+    actual = actual.without(expected.left_out)
     return compare(expected.truth, actual, case=f"{reference} {port}", dtype=dtype, own=expected.own)
 
 

@@ -63,7 +63,8 @@ def record(
             value.backward()
         if step == 1:
             _add_pass(trace, module, activations, output, value, x)
-            _add_buffers(trace, module, "")
+            if not steps:  # else they are step1's
+                _add_buffers(trace, module, "")
         if steps:
             if update is not None:
                 update.step()

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,11 @@ class Trace(dict[str, Value]):
             value = np.asarray(value)
             self[name] = value if self._keep is None else condensed(value, self._keep)
 
-    def at_steps(self, kept: Iterable[int] | None) -> "Trace":
-        """Return the trace with what comes before the first step and these steps alone; None keeps all."""
-        if kept is None:
-            return self
-        steps = {0, *kept}
-        return Trace(((name, value) for name, value in self.items() if step_of(name) in steps), **self.meta)
+    def without(self, patterns: Iterable[str]) -> "Trace":
+        """Return the trace without the names that match one of these patterns, such as "step[3-9]:*"."""
+        patterns = tuple(patterns)
+        kept = ((name, value) for name, value in self.items() if not any(fnmatchcase(name, p) for p in patterns))
+        return Trace(kept, **self.meta) if patterns else self
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the trace as a NumPy archive (.npz), whole or not at all.

@@ -43,6 +43,8 @@ def _dead_channels(array: np.ndarray) -> float:
     if array.ndim < 2:
         return 0.0
     axes = tuple(axis for axis in range(array.ndim) if axis != 1)
+    if array.size < 16 * array.shape[1]:
+        return 0.0  # too few values a channel to call it dead
     return float(np.mean(~array.any(axis=axes)))
 
 

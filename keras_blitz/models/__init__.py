@@ -45,6 +45,8 @@ __all__ = ["NETWORKS", "build", "head", "register", *_CLASSES]
 def __getattr__(name: str):
     if name in _CLASSES:
         return getattr(import_module(f"keras_blitz.models.{_CLASSES[name]}"), name)
+    if name in _CLASSES.values():  # a file of this folder, whether it is loaded yet or not
+        return import_module(f"keras_blitz.models.{name}")
     if name in NETWORKS:
         return partial(build, name)
     raise AttributeError(f"module 'keras_blitz.models' has no attribute {name!r}")
@@ -63,7 +65,9 @@ def _row(name: str) -> tuple[str, dict, str | None]:
 
 
 def build(name: str, *, weights: str | os.PathLike | None = None, **config):
-    """Build the network a command-line name stands for; `models.resnet18(…)` is `build("resnet18", …)`.
+    """Build the network a command-line name stands for.
+
+    `models.resnet18(…)` is `build("resnet18", …)`, and so on where no file has the name.
 
     Args:
         name: a key of `NETWORKS`.

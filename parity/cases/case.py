@@ -21,8 +21,8 @@ class Case:
         mode: "eager", "graph" or "xla".
         record_reference: dtype -> PyTorch's trace. Imports PyTorch.
         record_port: (dtype, mode) -> the port's trace. Imports TensorFlow.
-        kept_steps: the training steps a golden file keeps; None: all of them.
-        slow: takes over 20 s.
+        not_golden: patterns of the names that a golden file leaves out, to stay small; live runs compare them.
+        slow: left out of a plain run, which is to stay under a minute; `--slow` takes it.
     """
 
     subject: str
@@ -32,7 +32,7 @@ class Case:
     mode: str
     record_reference: Callable[[str], Trace]
     record_port: Callable[[str, str], Trace]
-    kept_steps: tuple[int, ...] | None = None
+    not_golden: tuple[str, ...] = ()
     slow: bool = False
 
     @property

@@ -13,7 +13,7 @@ from parity.fingerprint import condensed
 from parity.trace import Trace, Value
 
 FOLDER = Path(__file__).parent
-KEEP = 512  # values; a fingerprint is as large
+KEEP = 320  # values; a fingerprint is as large
 
 
 def path_of(subject: str, folder: Path = FOLDER) -> Path:
@@ -21,10 +21,11 @@ def path_of(subject: str, folder: Path = FOLDER) -> Path:
     return folder / f"{subject}.npz"
 
 
-def condense(truth: Trace, kept_steps: Iterable[int] | None) -> Trace:
-    """Return a float64 trace as it is kept: only some steps, fingerprints for what is large."""
-    entries = ((name, _condensed(value)) for name, value in truth.at_steps(kept_steps).items())
-    return Trace(entries, **truth.meta, steps=None if kept_steps is None else list(kept_steps))
+def condense(truth: Trace, left_out: Iterable[str]) -> Trace:
+    """Return a float64 trace as it is kept: without the names that match `left_out`, fingerprints for what is large."""
+    left_out = list(left_out)
+    entries = ((name, _condensed(value)) for name, value in truth.without(left_out).items())
+    return Trace(entries, **truth.meta, left_out=left_out)
 
 
 def _condensed(value: Value) -> Value:

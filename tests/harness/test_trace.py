@@ -66,10 +66,10 @@ def test_foreign_and_double_names_are_refused():
         Trace([("loss", 1.0), ("loss", 2.0)])
 
 
-def test_at_steps_keeps_what_is_before_the_first_step():
+def test_without_leaves_out_what_matches():
     trace = Trace([("loss", 1.0), *((f"step{k}:loss", float(k)) for k in (1, 2, 10))])
-    assert list(trace.at_steps((1, 10))) == ["loss", "step1:loss", "step10:loss"]
-    assert trace.at_steps(None) is trace
+    assert list(trace.without(["step[2-9]:*"])) == ["loss", "step1:loss", "step10:loss"]
+    assert trace.without([]) is trace
 
 
 def test_missing_foreign_and_newer_files(tmp_path):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -25,12 +27,54 @@ def images(name, count=2):
     return np.random.RandomState(0).rand(count, *SIZES[name][0]).astype(np.float32)
 
 
-def test_every_network_is_tested_here():
-    assert set(SIZES) == set(models.NETWORKS)
-
-
 def test_number_of_values(name):
     assert models.build(name).count_params() == SIZES[name][1]
+
+
+FAMILIES = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "vgg11": 132_863_336,
+    "vgg11_bn": 132_868_840,
+    "vgg13": 133_047_848,
+    "vgg13_bn": 133_053_736,
+    "vgg16": 138_357_544,
+    "vgg16_bn": 138_365_992,
+    "vgg19": 143_667_240,
+    "vgg19_bn": 143_678_248,
+    "alexnet": 61_100_840,
+    "inception_v3": 27_161_264,
+    "inception_v3_no_aux": 23_834_568,
+}
+
+
+def test_every_network_is_counted_here():
+    assert {*SIZES, *FAMILIES} == set(models.NETWORKS)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "resnet18" else pytest.mark.slow) for name in FAMILIES]
+)
+def test_family_has_torchvisions_parameters(name):
+    network = models.build(name)
+    assert sum(math.prod(variable.shape) for _, variable in named_parameters(network)) == FAMILIES[name]
+
+
+def test_resnet18_saves_reloads_and_draws(tmp_path):
+    network = models.resnet18(num_classes=7, input_shape=(64, 64, 3))
+    write_model(network, tmp_path / "network.keras")
+    again = load_model(tmp_path / "network.keras")
+    images = np.random.RandomState(0).rand(2, 64, 64, 3).astype(np.float32)
+    for training in (False, True):
+        np.testing.assert_array_equal(again(images, training=training), network(images, training=training))
+    lines = []
+    network.summary(print_fn=lines.append)
+    assert "layer4.1.bn2" in "\n".join(lines)
+    assert network.layer1[0].conv1.kernel.shape == (3, 3, 64, 64)
+    assert len(state_dict(network)) == 122
 
 
 def test_keras_file_reloads_to_equal_outputs(name, tmp_path):
