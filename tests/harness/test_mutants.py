@@ -122,7 +122,7 @@ def sum_for_mean(monkeypatch):
 
 def wrong_rate(monkeypatch):
     original = keras.optimizers.SGD
-    monkeypatch.setattr(keras.optimizers, "SGD", lambda rate: original(rate * (1 + 1e-9)))
+    monkeypatch.setattr(keras.optimizers, "SGD", lambda rate, **options: original(rate * (1 + 1e-9), **options))
 
 
 MISTAKES = [
