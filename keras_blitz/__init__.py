@@ -10,6 +10,7 @@ __version__ = version("keras-blitz")
 
 # public name -> the module that has it
 _HOMES = {
+    "manual_seed": "keras_blitz.random",
     "precision": "keras_blitz.floatx",
     "load_checkpoint": "keras_blitz.weights",
     "load_model": "keras_blitz.weights",
@@ -19,13 +20,15 @@ _HOMES = {
     "CheckpointError": "keras_blitz.errors",
 }
 
-__all__ = ["__version__", "data", "models", "weights", *_HOMES]
+_MODULES = ("data", "models", "random", "weights")
+
+__all__ = ["__version__", *_MODULES, *_HOMES]
 
 
 def __getattr__(name: str):
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name in ("data", "models", "weights"):
+    if name in _MODULES:
         return import_module(f"keras_blitz.{name}")
     raise AttributeError(f"module 'keras_blitz' has no attribute {name!r}")
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 class _MaskedDropout:
     """Multiply by a given mask in train mode; draw one where none is given.
 
-    No seed makes Keras draw PyTorch's mask (gap dropout-rng), so two runs are compared through the same one.
+    No seed makes Keras draw PyTorch's mask (gap dropout-rng), so two runs are compared through the same one;
+    `keras_blitz.random.dropout_mask` and `dropout2d_mask` draw PyTorch's.
     """
 
     # shape (N, …, C) -> values 0 or 1/(1 − p); what PyTorch's mask holds, in Keras's layout

@@ -55,7 +55,8 @@ def test_torch_is_imported_at_the_top_only_on_pytorchs_side():
 
 @pytest.mark.parametrize(
     "module",
-    ["keras_blitz", "keras_blitz.cli", "keras_blitz.data", "keras_blitz.models", "keras_blitz.weights.layout",
+    ["keras_blitz", "keras_blitz.cli", "keras_blitz.data", "keras_blitz.models", "keras_blitz.random",
+     "keras_blitz.weights.layout",
      "parity.cli", "parity.trace", "parity.compare", "parity.cases", "parity.run", "parity.oracle", "parity.saved",
      "parity.inputs", "parity.report.text", "parity.report.json"],
 )  # fmt: skip
