@@ -20,7 +20,7 @@ _HOMES = {
     "CheckpointError": "keras_blitz.errors",
 }
 
-_MODULES = ("data", "models", "random", "weights")
+_MODULES = ("data", "initializers", "models", "random", "weights")
 
 __all__ = ["__version__", *_MODULES, *_HOMES]
 

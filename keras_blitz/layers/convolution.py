@@ -1,8 +1,11 @@
 """`torch.nn.Conv2d` on channels-last images."""
 
+from math import prod
+
 import keras
 import tensorflow as tf
 
+from keras_blitz.initializers import fan_in_uniform
 from keras_blitz.layers.pairs import Pair, pair
 
 
@@ -60,8 +63,11 @@ class Conv2d(keras.layers.Layer):
         if channels % self.groups:
             raise ValueError(f"{self.name}: {channels} input channels are not a multiple of groups={self.groups}")
         shape = (*self.kernel_size, channels // self.groups, self.out_channels)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="glorot_uniform")
-        self.bias = self.add_weight(name="bias", shape=(self.out_channels,)) if self.use_bias else None
+        fan_in = prod(shape[:-1])
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=fan_in_uniform(fan_in))
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=fan_in_uniform(fan_in))
 
     def call(self, inputs):
         """Convolve each group and add the bias."""

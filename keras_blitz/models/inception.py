@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from keras_blitz.initializers import Normal
 from keras_blitz.layers import AdaptiveAvgPool2d, AvgPool2d, BatchNorm, Conv2d, Dropout
 from keras_blitz.models.network import Network
 
@@ -88,6 +89,10 @@ class InceptionV3(Network):
             inputs, [logits, *heads], name=name, num_classes=num_classes, aux_logits=aux_logits,
             transform_input=transform_input, dropout=dropout, input_shape=input_shape, dtype=dtype,
         )  # fmt: skip
+
+    def initial(self, layer, shape: tuple[int, ...]) -> Normal:
+        """Return torchvision's normal values; it cuts them off at ±2, twenty standard deviations away."""
+        return Normal(0.001 if layer.name == "AuxLogits.fc" else 0.1)
 
     def call(self, inputs, training=False, mask=None):
         """Return (logits, aux_logits) in train mode, logits otherwise."""

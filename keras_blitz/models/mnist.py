@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from keras_blitz.models.network import Network
+from keras_blitz.initializers import initialize
+from keras_blitz.models.network import Network, rebuilt
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -41,6 +42,7 @@ class Network1(keras.Model):
         self.fc2 = layers.Dense(60, dtype=dtype, name="fc2")
         self.out = layers.Dense(10, dtype=dtype, name="out")
         self.build((None, 28, 28, 1))
+        initialize(self)
 
     def build(self, input_shape):
         """Make the weights; no forward pass will."""
@@ -62,6 +64,8 @@ class Network1(keras.Model):
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
         return {"name": self.name, "dtype": self.dtype_policy.name}
+
+    from_config = classmethod(rebuilt)
 
 
 @keras.saving.register_keras_serializable("keras_blitz")

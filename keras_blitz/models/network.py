@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_blitz import random
+from keras_blitz.initializers import Normal, initialize
 from keras_blitz.quiet import check_keras
 
 check_keras()  # what a network's layers would raise on another backend says nothing of the cause
@@ -23,12 +25,19 @@ class Submodules:
             raise IndexError(str(error)) from None
 
 
+def rebuilt(cls, config: dict, custom_objects: dict | None = None):
+    """Build a network from its configuration; PyTorch's random stream, which constructors draw from, stays put."""
+    with random.fork_rng():
+        return cls(**config)
+
+
 @keras.saving.register_keras_serializable("keras_blitz")
 class Network(keras.Model):
     """A functional Keras model whose layers are named by PyTorch module paths.
 
     `net.conv1.bias` and `net.linear_relu_stack[0].kernel` read as in PyTorch. A subclass builds its layers in its
-    constructor and passes its tensors on, with the arguments a reload needs.
+    constructor and passes its tensors on, with the arguments a reload needs. Its initial values are PyTorch's (see
+    `initializers.initialize`).
 
     Args:
         inputs: Keras input tensor (N, H, W, C).
@@ -42,6 +51,11 @@ class Network(keras.Model):
         # The type the network has, not None: a reload must not depend on what floatx is by then.
         self._constructor = {**config, "dtype": config.get("dtype") or keras.config.floatx()}
         self.dtype_policy = self._constructor["dtype"]
+        initialize(self)
+
+    def initial(self, layer, shape: tuple[int, ...]) -> Normal | None:
+        """Return the initial values of a layer whose weight has this shape in PyTorch; None: PyTorch's own."""
+        return None
 
     def submodule(self, path: str):
         """Return the layer at a PyTorch module path, or the `Submodules` below it.
@@ -74,3 +88,5 @@ class Network(keras.Model):
     def get_config(self) -> dict:
         """Return the constructor's arguments, all that a reload from `.keras` needs."""
         return {"name": self.name, **self._constructor}
+
+    from_config = classmethod(rebuilt)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_blitz.initializers import Normal, kaiming_fan_out
 from keras_blitz.layers import AdaptiveAvgPool2d, BatchNorm, Conv2d, MaxPool2d
 from keras_blitz.models.network import Network
 
@@ -68,6 +69,10 @@ class ResNet(Network):
             inputs, outputs, name=name or variant, variant=variant, num_classes=num_classes, input_shape=input_shape,
             dtype=dtype,
         )  # fmt: skip
+
+    def initial(self, layer, shape: tuple[int, ...]) -> Normal | None:
+        """Return Kaiming's fan-out for the convolutions."""
+        return Normal(kaiming_fan_out(shape)) if isinstance(layer, Conv2d) else None
 
 
 def _basic_block(x, path: str, width: int, stride: int, dtype):

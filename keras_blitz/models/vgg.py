@@ -4,6 +4,7 @@ from itertools import count
 
 import keras
 
+from keras_blitz.initializers import Normal, kaiming_fan_out
 from keras_blitz.layers import AdaptiveAvgPool2d, BatchNorm, Conv2d, Dropout
 from keras_blitz.models.network import Network
 
@@ -56,6 +57,10 @@ class VGG(Network):
             inputs, outputs, name=name or variant, variant=variant, num_classes=num_classes, dropout=dropout,
             input_shape=input_shape, dtype=dtype,
         )  # fmt: skip
+
+    def initial(self, layer, shape: tuple[int, ...]) -> Normal:
+        """Return Kaiming's fan-out for the convolutions, 0.01 for the dense layers, and 0 for all biases."""
+        return Normal(kaiming_fan_out(shape) if isinstance(layer, Conv2d) else 0.01, zero_bias=True)
 
 
 def _features(x, channels: tuple, batch_norm: bool, dtype):
