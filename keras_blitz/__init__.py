@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
+_MODULES = ("data", "losses", "models", "weights")
+
 # public name -> the module that has it
 _HOMES = {
     "precision": "keras_blitz.floatx",
@@ -19,13 +21,13 @@ _HOMES = {
     "CheckpointError": "keras_blitz.errors",
 }
 
-__all__ = ["__version__", "data", "models", "weights", *_HOMES]
+__all__ = ["__version__", *_MODULES, *_HOMES]
 
 
 def __getattr__(name: str):
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    if name in ("data", "models", "weights"):
+    if name in _MODULES:
         return import_module(f"keras_blitz.{name}")
     raise AttributeError(f"module 'keras_blitz' has no attribute {name!r}")
 
