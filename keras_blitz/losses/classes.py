@@ -15,8 +15,10 @@ class _ClassLoss(Loss):
         self.weight, self.ignore_index = as_array(weight), ignore_index
 
     def divisor(self, y_true, y_pred, losses):
-        """Return Σ w of the classes that are not ignored."""
-        return tf.reduce_sum(self._picked(_exact(y_true), tf.ones_like(y_pred) * self._weights(y_pred)))
+        """Return Σ w of the classes that are not ignored; NaN where that is 0."""
+        total = tf.reduce_sum(self._picked(_exact(y_true), tf.ones_like(y_pred) * self._weights(y_pred)))
+        # PyTorch divides each part of a smoothed loss: 0/0 in the first is NaN, whatever the second is.
+        return tf.where(total == 0, tf.constant(float("nan"), total.dtype), total)
 
     def _weights(self, y_pred):
         classes = y_pred.shape[-1]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import keras_blitz
@@ -100,6 +100,7 @@ def share(reduction, counts):
     ignore=st.sampled_from([-100, 0, 255]), ignored=st.sampled_from([0.0, 0.3, 1.0]),
     smoothing=st.sampled_from([0.0, 0.1, 1.0]),
 )  # fmt: skip
+@example(0, "mean", (), 4, "normal", "some zero", -100, 0.0, 0.1)  # all weight on other classes than the target's
 def test_cross_entropy_of_indices(seed, reduction, shape, classes, scale, weighting, ignore, ignored, smoothing):
     rng = np.random.RandomState(seed)
     x, weight = logits(rng, scale, *shape, classes), weights(rng, weighting, classes)
