@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
-_MODULES = ("data", "losses", "models", "weights")
+_MODULES = ("data", "losses", "models", "optim", "weights")
 
 # public name -> the module that has it
 _HOMES = {
