@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
+_MODULES = ("data", "initializers", "losses", "models", "optim", "random", "weights")
+
 # public name -> the module that has it
 _HOMES = {
     "manual_seed": "keras_blitz.random",
@@ -19,8 +21,6 @@ _HOMES = {
     "state_dict": "keras_blitz.weights",
     "CheckpointError": "keras_blitz.errors",
 }
-
-_MODULES = ("data", "initializers", "models", "random", "weights")
 
 __all__ = ["__version__", *_MODULES, *_HOMES]
 

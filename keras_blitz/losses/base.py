@@ -1,0 +1,104 @@
+"""What PyTorch's losses share: the dtype of their inputs, three reductions, sample weights, checks."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_blitz.errors import BlitzError
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+class Loss(keras.losses.Loss):
+    """A Keras loss computed in the dtype of `y_pred`, with PyTorch's reductions.
+
+    none:  sample_weight · losses
+    mean:  Σ sample_weight · losses / divisor        PyTorch's divisor, whatever the sample weights
+    sum:   Σ sample_weight · losses
+
+    A subclass gives the unreduced losses (`call`) and, where it is not their number, the divisor of the mean.
+
+    `keras.losses.Loss` casts both arguments to floatx (gap loss-object-floatx: 8.3e-8 for a float64 model) and turns
+    0/0, PyTorch's NaN, into 0 (gap ce-all-ignored). Under a distribution strategy the mean is divided by the number of
+    replicas, as Keras's is, for Keras sums the replicas' gradients; the result is what PyTorch's
+    DistributedDataParallel computes.
+
+    Args:
+        reduction: "none", "mean" or "sum".
+        name: shown by Keras.
+
+    Raises:
+        BlitzError: another reduction.
+    """
+
+    dtype = None  # of the inputs; Keras's own losses have one
+
+    def __init__(self, reduction: str = "mean", name: str | None = None):
+        if reduction not in REDUCTIONS:
+            raise BlitzError(f'reduction must be "none", "mean" or "sum", not {reduction!r}')
+        super().__init__(name=name, reduction=reduction)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Return the reduced loss.
+
+        Args:
+            y_true: the target. Keras's order: PyTorch calls `loss(y_pred, y_true)`.
+            y_pred: the model's output, floating; its dtype is the loss's, and `y_true` is cast to it unless it holds
+                class indices.
+            sample_weight: multiplies each loss before the reduction; the shape of the unreduced losses, or of their
+                leading axes, say (N,). PyTorch has none: there `reduction="none"` times the weights.
+
+        Raises:
+            BlitzError: a shape, dtype or value PyTorch would refuse, or a Keras mask. Values are looked at in eager
+                mode alone.
+        """
+        if getattr(y_pred, "_keras_mask", None) is not None:
+            raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
+        y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+        if not y_pred.dtype.is_floating:
+            raise BlitzError(f"{self.name}: y_pred must be floating, not {y_pred.dtype.name}")
+        if None in (y_true.shape.rank, y_pred.shape.rank):
+            raise BlitzError(f"{self.name}: needs the ranks of y_true and y_pred; set the shapes of the data set")
+        losses = self.call(y_true, y_pred)
+        if sample_weight is not None:
+            losses *= self._aligned(as_tensor(sample_weight), losses)
+        if self.reduction == "none":
+            return losses
+        total = tf.reduce_sum(losses)
+        if self.reduction == "sum":
+            return total
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return total / tf.cast(self.divisor(y_true, y_pred, losses), total.dtype) / replicas
+
+    def divisor(self, y_true, y_pred, losses):
+        """Return what the mean divides by: the number of losses."""
+        return tf.size(losses)
+
+    def _aligned(self, sample_weight, losses):
+        rank = sample_weight.shape.rank
+        if rank is None or not sample_weight.shape.is_compatible_with(losses.shape[:rank]):
+            raise BlitzError(
+                f"{self.name}: sample_weight {sample_weight.shape} does not lead the losses' shape {losses.shape}"
+            )
+        for _ in range(losses.shape.rank - rank):
+            sample_weight = sample_weight[..., tf.newaxis]
+        return tf.cast(sample_weight, losses.dtype)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {"name": self.name, "reduction": self.reduction}
+
+
+def as_tensor(value) -> tf.Tensor:
+    """Return a tensor; Python's floats stay float64, where TensorFlow would make them float32."""
+    return tf.convert_to_tensor(np.asarray(value) if isinstance(value, (list, tuple, int, float)) else value)
+
+
+def as_array(weight) -> np.ndarray | None:
+    """Return weights as float64, which every dtype of a loss is made from."""
+    return None if weight is None else np.asarray(weight, "float64")
+
+
+def as_list(weight: np.ndarray | None) -> list | float | None:
+    """Return weights as a configuration holds them."""
+    return None if weight is None else weight.tolist()
