@@ -5,6 +5,8 @@ Source: torch/nn/modules/linear.py, conv.py, torch/nn/init.py.
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import keras
@@ -49,6 +51,22 @@ def kaiming_fan_out(shape: tuple[int, ...]) -> float:
     return math.sqrt(2.0) / math.sqrt(shape[0] * math.prod(shape[2:]))
 
 
+_wanted = ContextVar("initial values are wanted", default=True)
+
+
+@contextmanager
+def skip_init() -> Iterator[None]:
+    """Leave networks made in the block without PyTorch's initial values, as `torch.nn.utils.skip_init` does.
+
+    For weights that are loaded next: vgg16's would take 4 s to draw. PyTorch's random stream stays where it is.
+    """
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
 def initialize(model, generator: Generator | None = None) -> None:
     """Give a model the values that its PyTorch twin has after construction.
 
@@ -58,6 +76,8 @@ def initialize(model, generator: Generator | None = None) -> None:
     They are drawn in PyTorch's layout and in float32, whatever the model's type: a float64 model has the values of
     `Net().double()`. The networks of this package call this in their constructors. Batch normalisation stays as it is.
 
+    Does nothing inside `skip_init`.
+
     Args:
         model: a Keras model whose layers with weights have their layout declared (`weights/layout.py`).
         generator: to draw from, bit for bit. None: the default generator once `keras_blitz.manual_seed` was called;
@@ -66,6 +86,8 @@ def initialize(model, generator: Generator | None = None) -> None:
     Raises:
         BlitzError: a layer with weights has no declared layout.
     """
+    if not _wanted.get():
+        return
     if generator is None:
         generator = default_generator if default_generator.seeded else _Unseeded()
     layers = {layer.name: layer for layer in model.layers}

@@ -14,7 +14,7 @@ import typer
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 from parity.cases import DTYPES, MODES, Case, select
-from parity.run import Result, run
+from parity.run import Result, isolated, load_frameworks, run
 
 app = typer.Typer(
     name="parity", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -60,7 +60,7 @@ def run_command(
     for path in filter(None, (json, html, junit)):
         check_target(path)
     start = time.perf_counter()
-    _load_frameworks(live)
+    load_frameworks(live)
     results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces))
     _report(results, _versions(results), live, time.perf_counter() - start, json, html, junit)
     if interrupted:
@@ -90,9 +90,17 @@ def list_command(
 
 @app.command("show")
 def show_command(
-    case: Annotated[str, typer.Argument(help="The id of one case, or what names only one.")], live: Live = None
+    case: Annotated[str, typer.Argument(help="The id of one case, or what names only one.")],
+    live: Live = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Each layer by itself, given PyTorch's input (live, float64).")
+    ] = False,
 ) -> None:
-    """Show one case in full: every tensor, allowed, measured, the worst entries."""
+    """Show one case in full: every tensor, allowed, measured, the worst entries.
+
+    With --isolate, each layer's error by itself beside its error in the run: only a layer that is wrong by itself is to
+    be mended, the others have passed on what they were given.
+    """
     from parity.report import text
 
     found = select([case], slow=True)
@@ -101,8 +109,14 @@ def show_command(
         names = ", ".join(one.id for one in exact[:6])
         raise BlitzError(f"{case!r} names {len(exact)} cases: {names}{' …' if len(exact) > 6 else ''}; give one")
     live = _source(live)
-    _load_frameworks(live)
+    load_frameworks(live)
+    if isolate and not live:
+        raise BlitzError("--isolate runs PyTorch: it needs pip install 'keras-blitz[torch]', and no --golden")
     result = next(run(exact, live=live))
+    if isolate:
+        alone = isolated(exact[0])
+        text.console().print(text.isolation(result, alone))
+        raise typer.Exit(0 if result.passed and alone.passed else 1)
     text.console().print(text.case_in_full(result))
     raise typer.Exit(_status([result]))
 
@@ -173,15 +187,6 @@ def _source(live: bool | None) -> bool:
     return live
 
 
-def _load_frameworks(live: bool) -> None:
-    """Import what the cases run on, without TensorFlow's greetings; PyTorch must come before TensorFlow."""
-    from keras_blitz.quiet import import_tensorflow
-
-    if live:
-        import torch  # noqa: F401
-    import_tensorflow()
-
-
 def _saver(folder: Path | None) -> Callable[[Result], None] | None:
     if folder is None:
         return None
@@ -248,7 +253,8 @@ def _report(
     mode = "live" if live else "golden"
     console = text.console()
     console.print(text.summary_table(results))
-    console.print(f"{mode}, {', '.join(f'{name} {number}' for name, number in versions.items())}, {seconds:.0f} s")
+    names = ", ".join(f"{name} {number}" for name, number in versions.items())
+    console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most")
     if json or html:
         from parity.report.json import to_dict, write
 
@@ -263,6 +269,14 @@ def _report(
         from parity.report import junit as xml
 
         xml.write(results, junit, seconds=seconds)
+
+
+def _peak_memory() -> float:
+    """Return the most memory that this process, or one it has started, has held; GB."""
+    import resource
+
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return most / (1e9 if sys.platform == "darwin" else 1e6)  # bytes there, kB elsewhere
 
 
 def _versions(results: Sequence[Result]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Two traces compared: structure before values, every tensor, PyTorch's error as the measure in float32."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod, sqrt
 from statistics import median
 
@@ -12,6 +12,8 @@ from parity.difference import Difference, Entry, measure, worst_entries
 from parity.fingerprint import Fingerprint
 from parity.trace import ABSENT, Trace, Value, kind_of, step_of
 from parity.vacuous import warnings_for
+
+CANCELLED = 1e-12  # a float64 sum so small beside its terms is zero
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Comparison:
 
     Args:
         rows: a verdict a tensor, in the trace's order.
-        median_ratio: float32: the median of the ratios of activations, outputs, loss and gradients.
+        median_ratio: float32: the median of the ratios of activations, outputs and loss, or else of gradients.
         problem: what is wrong with the case as a whole.
         port_only: activations of layers that only the port has; listed, not judged.
         screened: float32 without PyTorch's own error to judge by.
@@ -114,13 +116,16 @@ def compare(
             rows[name] = Row(name, _size(truth[name]), True, 0.0, 0.0, 0.0)
         else:
             measured[name] = measure(truth[name], port[name])
+    cancelled = _cancelled(measured, getattr(truth, "meta", {}).get("terms", {}))
+    measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     if dtype == "float64":
         rows |= {name: _float64_row(case, name, port[name].size, found) for name, found in measured.items()}
     elif own is None:
         rows |= {name: _screened_row(name, port[name].size, found) for name, found in measured.items()}
     else:
         rows |= _float32_rows({n: port[n].size for n in measured}, measured, own)
-    finished = tuple(_with_detail(rows[name], truth, port) for name in names)
+    still = {name.replace("grad:", "param:", 1) for name in cancelled}
+    finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
     middle = _median_ratio(finished)
     problem = ""
     if middle is not None and middle > tolerance.MEDIAN_RATIO:
@@ -128,14 +133,28 @@ def compare(
     return Comparison(finished, middle, problem, port_only, dtype == "float32" and own is None)
 
 
-def _median_ratio(rows: Iterable[Row]) -> float | None:
-    """Return the median ratio of what was computed from the initial parameters.
+def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -> dict[str, float]:
+    """Return the sums that are zero but for rounding, and the size of their terms: the scale of their error.
 
-    Parameters after a step are left out: what they differ by is mostly the rounding of the parameter itself, the same
-    on both sides, and there are so many of them that they would outvote the rest with ratios of 1.
+    A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
+    value when the batch is permuted.
     """
-    judged = [row for row in rows if not step_of(row.name) and row.kind != "parameter"]
-    computed = [row.ratio for row in judged if row.ratio is not None]
+    return {n: total for n, total in terms.items() if n in measured and measured[n].scale < CANCELLED * total}
+
+
+def _median_ratio(rows: Iterable[Row]) -> float | None:
+    """Return the median ratio of the first forward pass, or of the gradients where nothing of it was recorded.
+
+    Gradients are left out, for they jump where rounding decides a relu, all of them together; and parameters after a
+    step: what they differ by is mostly the rounding of the parameter itself, the same on both sides.
+    """
+    ratios: dict[str, list[float]] = {}
+    for row in rows:
+        if row.ratio is not None and not step_of(row.name):
+            ratios.setdefault("forward" if row.kind in ("activation", "output", "loss") else row.kind, []).append(
+                row.ratio
+            )
+    computed = ratios.get("forward") or ratios.get("gradient")
     return median(computed) if computed else None
 
 
@@ -236,6 +255,7 @@ def _float32_rows(
     pools: dict[str, list[str]] = {}
     for name in measured:
         pools.setdefault(kind_of(name) if sizes[name] < tolerance.POOL_BELOW else name, []).append(name)
+    own = {name: replace(own[name], scale=measured[name].scale) for name in measured}
     pools = {key: group for name, members in pools.items() for key, group in _without_outliers(name, members, own)}
     return {
         name: _float32_row(name, sizes[name], measured[name], own[name], yardstick)
@@ -280,13 +300,13 @@ def _float32_row(name: str, size: int, found: Difference, own: Difference, yards
     return _judged(name, size, found, allowed, ratio=yardstick.ratio, problem=problem, reason=reason)
 
 
-def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace) -> Row:
+def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:
     """Add the worst entries and, where the tensor agreed, what makes the agreement weak."""
     expected, actual = truth.get(row.name), port.get(row.name)
     if expected is None or actual is None or _either_absent(expected, actual) or np.dtype(actual.dtype).kind != "f":
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
-    warnings = warnings_for(row.name, actual, _initial(row.name, port)) if row.passed else ()
+    warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if row.passed else ()
     fields = {**vars(row), "worst": worst, "warnings": warnings}
     return Row(**fields)
 
@@ -295,9 +315,11 @@ def _either_absent(expected: Value, actual: Value) -> bool:
     return expected is ABSENT or actual is ABSENT
 
 
-def _initial(name: str, port: Trace) -> np.ndarray | None:
-    """Return a parameter's value before the first step, if it has a gradient to be moved by."""
+def _initial(name: str, port: Trace, still: set[str]) -> np.ndarray | None:
+    """Return a parameter's value before the first step, if it has a gradient to be moved by; `still` ones have none."""
     if not step_of(name) or kind_of(name) != "parameter":
         return None
     before = name.split(":", 1)[1]
+    if before in still:
+        return None
     return None if port.get(before.replace("param:", "grad:", 1)) is ABSENT else port.get(before)

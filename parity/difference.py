@@ -1,6 +1,7 @@
 """How far one tensor is from another, in numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -54,6 +55,12 @@ def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint
     expected, error = _errors(expected, actual)
     finite = np.where(np.isfinite(expected), expected, 0.0)
     return Difference(float(np.abs(error).max()), _rms(error), float(np.abs(finite).max()))
+
+
+def largest(errors: Iterable[Difference]) -> Difference:
+    """Return the largest of several errors of one tensor."""
+    errors = list(errors)
+    return replace(errors[0], max_abs=max(e.max_abs for e in errors), rms=max(e.rms for e in errors))
 
 
 def _rms(error: np.ndarray) -> float:

@@ -2,10 +2,13 @@
 
 The sketch is linear: b_k = Σ s(i)·x(i) over the i that fall into bucket k, with seeded signs s(i) = ±1. For two tensors
 x and y, Σ_k (b_k(x) − b_k(y))² estimates Σ_i (x_i − y_i)² without bias, with a relative standard deviation of
-√(2/256) = 9 % (Charikar, Chen, Farach-Colton 2002). One pass, whatever the size.
+√(2/256) = 9 % (Charikar, Chen, Farach-Colton 2002); 12 % was measured where every block of 65,536 values holds the same
+error. One pass, whatever the size: a place within its block has a hashed bucket and sign, the same in every block, and
+each block has its own shift of the buckets and its own sign.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -13,7 +16,7 @@ import numpy as np
 BUCKETS = 256
 SAMPLES = 64
 
-_CHUNK = 1 << 20  # values hashed at a time: 8 MB of indices
+_BLOCK = 1 << 16  # values
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,30 @@ class Fingerprint:
 def fingerprint(array: np.ndarray) -> Fingerprint:
     """Take the fingerprint of a finite floating-point array of at least one value."""
     flat = array.reshape(-1)
-    return Fingerprint(
-        tuple(array.shape), str(array.dtype), float(np.abs(flat).max()), sketch(flat), strided_sample(flat)
-    )
+    return Fingerprint(tuple(array.shape), str(array.dtype), _peak(flat), sketch(flat), strided_sample(flat))
+
+
+def _peak(flat: np.ndarray) -> float:
+    return max(float(flat.max()), -float(flat.min()))
 
 
 def sketch(flat: np.ndarray) -> np.ndarray:
     """Return the count sketch (256,) of a flat array."""
     buckets = np.zeros(BUCKETS)
-    for start in range(0, flat.size, _CHUNK):
-        chunk = flat[start : start + _CHUNK].astype(np.float64)
-        hashed = _hash(np.arange(start, start + chunk.size, dtype=np.uint64))
-        signed = np.where(hashed & np.uint64(256), chunk, -chunk)
-        buckets += np.bincount((hashed & np.uint64(255)).astype(np.intp), weights=signed, minlength=BUCKETS)
+    blocks = range(0, flat.size, _BLOCK)
+    turns = _hash(np.arange(_BLOCK, _BLOCK + len(blocks), dtype=np.uint64))
+    for start, turn in zip(blocks, turns, strict=True):
+        block = flat[start : start + _BLOCK]
+        signed = np.bincount(_places()[: block.size], weights=block, minlength=2 * BUCKETS)
+        shift, sign = int(turn) % BUCKETS, 1 if int(turn) & BUCKETS else -1
+        buckets += sign * np.roll(signed[BUCKETS:] - signed[:BUCKETS], shift)
     return buckets
+
+
+@cache
+def _places() -> np.ndarray:
+    """Return the bucket of each place of a block, plus 256 where its sign is positive (65536,)."""
+    return (_hash(np.arange(_BLOCK, dtype=np.uint64)) % np.uint64(2 * BUCKETS)).astype(np.intp)
 
 
 def strided_sample(flat: np.ndarray) -> np.ndarray:
@@ -71,8 +84,8 @@ def sampled_places(size: int) -> np.ndarray:
 
 def condensed(array: np.ndarray, keep: int) -> "np.ndarray | Fingerprint":
     """Return the fingerprint of a finite floating-point array of more than `keep` values, any other as it is."""
-    large = array.dtype.kind == "f" and array.size > keep and np.isfinite(array).all()
-    return fingerprint(array) if large else array
+    large = array.dtype.kind == "f" and array.size > keep
+    return fingerprint(array) if large and np.isfinite(_peak(array)) else array
 
 
 def _hash(index: np.ndarray) -> np.ndarray:

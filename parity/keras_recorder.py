@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_blitz.layers import Dropout, Dropout2d
 from keras_blitz.weights import layout
 from keras_blitz.weights.mapping import weights
-from parity.trace import ABSENT, Trace, named_outputs
+from parity.trace import ABSENT, Trace, Value, kind_of, named_outputs
 
 MODES = ("eager", "graph", "xla")
 
@@ -51,7 +51,7 @@ class KerasRecorder:
             self._inject(masks)
         if optimizer is not None:
             optimizer.build([weight.variable for weight in self.parameters])
-            self._fresh = [variable.numpy() for variable in optimizer.variables]
+            self._fresh = [_folded(variable.numpy()) for variable in optimizer.variables]
         self._step = (
             self._run if mode == "eager" else tf.function(self._run, autograph=False, jit_compile=mode == "xla")
         )
@@ -77,8 +77,7 @@ class KerasRecorder:
             target: what `loss` takes; PyTorch's layout.
             steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
         """
-        for weight in self.weights:
-            weight.variable.assign(weight.layout.to_keras(state[weight.name].astype(weight.variable.dtype)))
+        self._load(state)
         if self.optimizer is not None:
             for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
                 variable.assign(value)
@@ -94,11 +93,43 @@ class KerasRecorder:
                 self._add_pass(trace, activations, output, loss, gradients, lies)
                 if not steps:  # else they are step1's
                     self._add_buffers(trace, "")
+            del activations, output, gradients  # VGG's are 1.5 GB
             if steps:
                 trace.add(f"step{step}:loss", loss.numpy())
                 self._add_parameters(trace, f"step{step}:")
                 self._add_buffers(trace, f"step{step}:")
         return trace
+
+    def isolate(self, state: Mapping[str, np.ndarray], truth: Mapping[str, Value]) -> Trace:
+        """Give each layer what PyTorch's module of its name was given, and return what it makes of that.
+
+        So an error in one layer does not colour those behind it. Runs in eager mode, layer by layer.
+
+        Args:
+            state: as in `record`.
+            truth: a trace with `fed:path` for each module.
+        """
+        self._load(state)
+        layers = {layer.name: layer for layer in self.model._flatten_layers(include_self=False)}
+        trace = Trace(keep=self.keep)
+        for name, given in truth.items():
+            path, _, number = name.removeprefix("fed:").partition("#")
+            if kind_of(name) != "fed" or path not in layers:
+                continue
+            x = tf.constant(self._lies_fed(path, given.ndim).to_keras(given))
+            takes_mode = layers[path]._call_has_training_arg
+            value = layers[path](x, **({"training": self.train} if takes_mode else {}))
+            way = self.flow.outputs.get((path, int(number or 1) - 1)) or layout.by_rank(len(value.shape))
+            trace.add(name.replace("fed:", "activation:", 1), way.to_torch(value.numpy()))
+        return trace
+
+    def _lies_fed(self, path: str, rank: int) -> layout.Layout:
+        sizes = self.flow.flattened_inputs.get(path)
+        return layout.flattened(sizes) if sizes else layout.by_rank(rank)
+
+    def _load(self, state: Mapping[str, np.ndarray]) -> None:
+        for weight in self.weights:
+            weight.variable.assign(weight.layout.to_keras(state[weight.name].astype(weight.variable.dtype)))
 
     def _run(self, x, y):
         """One forward and backward pass, and the update where there is an optimizer."""
@@ -140,6 +171,12 @@ class KerasRecorder:
         trace.add("grad:input", _gradient(gradients[0], lies))
         for weight, gradient in zip(self.parameters, gradients[1:], strict=True):
             trace.add(f"grad:{weight.name}", _gradient(gradient, weight.layout))
+
+
+def _folded(array: np.ndarray) -> np.ndarray:
+    """Return an array of one value throughout, as an optimizer's slot is at first, in the memory of that value."""
+    first = array.reshape(-1)[0]
+    return np.broadcast_to(first, array.shape) if (array == first).all() else array
 
 
 def _mask(masks: Callable, layer, lies: layout.Layout | None, shape: tuple[int, ...]) -> np.ndarray:

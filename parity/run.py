@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import groupby
 
 from keras_blitz.errors import BlitzError
-from parity import oracle
+from parity import apart, oracle
 from parity.cases.case import Case
 from parity.compare import Comparison, compare
 from parity.oracle import Reference
@@ -51,8 +53,44 @@ def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Iter
         keep_traces: keep both sides in the results; they are large.
     """
     references = _References(oracle.live if live else oracle.from_golden)
-    for case in cases:
-        yield _run(case, references, keep_traces)
+    for subject, group in groupby(cases, key=lambda case: case.subject if case.heavy else ""):
+        if not subject:
+            yield from (_run(case, references, keep_traces) for case in group)
+            continue
+        together = list(group)
+        for case, result in zip(together, apart.each(_run_apart, together, live, keep_traces), strict=True):
+            yield result or Result(case, Comparison(()), 0.0, "the process that ran it died; is there memory enough?")
+
+
+@cache
+def _references_apart(live: bool) -> "_References":
+    return _References(oracle.live if live else oracle.from_golden)
+
+
+def _run_apart(case: Case, live: bool, keep_traces: bool) -> Result:
+    load_frameworks(live)
+    return _run(case, _references_apart(live), keep_traces)
+
+
+def isolated(case: Case) -> Comparison:
+    """Compare each layer by itself, given what PyTorch's module was given, so that no error is an earlier one's.
+
+    Raises:
+        BlitzError: the case has no layers, or it is a float32 one.
+    """
+    if case.isolate is None or case.dtype != "float64":
+        raise BlitzError(f"{case.id}: layers are isolated in float64 cases of networks only, live and eager")
+    truth, port = case.isolate()
+    return compare(truth, port, case=case.id, dtype=case.dtype)
+
+
+def load_frameworks(live: bool) -> None:
+    """Import what the cases run on, without TensorFlow's greetings; PyTorch must come before TensorFlow."""
+    from keras_blitz.quiet import import_tensorflow
+
+    if live:
+        import torch  # noqa: F401
+    import_tensorflow()
 
 
 class _References:

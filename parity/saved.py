@@ -44,7 +44,7 @@ def _judged_by(exact: Trace, float32: Trace, reference: Path, truth: Path) -> Re
     misshapen = [n for n, v in exact.items() if v is not ABSENT and v.shape != getattr(float32[n], "shape", None)]
     if misshapen:
         raise TraceError(f"{reference}: {', '.join(misshapen[:3])} not shaped as in {truth}")
-    return Reference(exact, own_error(exact, float32))
+    return Reference(exact, own_error(exact, [float32]))
 
 
 def _dtype(trace: Trace, path: Path) -> str:

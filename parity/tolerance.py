@@ -30,12 +30,19 @@ class Tolerance:
 
 
 # The last row that fits a tensor holds.
-FLOAT64 = (Tolerance("*", "*", 1e-12, "rounding of float64 sums; the algebra is the same"),)
+FLOAT64 = (
+    Tolerance("*", "*", 1e-12, "rounding of float64 sums; the algebra is the same"),
+    Tolerance(
+        "inception_v3-train-*", "*", 2e-11,
+        "BatchNorm of the auxiliary head over three values a channel; measured 5.2e-12; PyTorch differs from itself by "
+        "7.4e-12 when these three images are reversed, with two images by 5.7e-12, with four by 9.6e-12",
+    ),
+)  # fmt: skip
 
 # float32: port's error / PyTorch's own error, both against PyTorch in float64.
 RMS_RATIO = 4.0  # of each tensor
 MAX_RATIO = 10.0  # of each tensor's largest error
-MEDIAN_RATIO = 2.0  # over a case's activations, outputs, losses and gradients; N1–N4 measure 0.8–1.9
+MEDIAN_RATIO = 2.0  # over a case's activations, outputs and loss; N1–N4 measure 0.4–1.9
 FLOOR_ULP = 4  # an error below so many units in the last place of max|truth| is rounding, whatever the ratio
 POOL_BELOW = 64  # tensors with fewer values are judged together: a few values' own error is luck
 POOL_OUTLIER = 10.0  # but one whose own error is so many times the pool's median is judged alone

@@ -1,7 +1,7 @@
 """Runs a PyTorch module and records its trace."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ def record(
     dtype: str = "float64",
     masks: Callable | None = None,
     keep: int | None = None,
+    fed: bool = False,
 ) -> Trace:
     """Load weights, run, and return the trace.
 
@@ -43,34 +44,41 @@ def record(
         dtype: "float64" or "float32".
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
+        fed: record what each innermost module is given, too.
     """
     module = module.to(getattr(torch, dtype)).train(train)
-    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in state.items()})
+    # Assigned, for the module may be on the meta device, which holds no values.
+    module.load_state_dict({name: _tensor(value, dtype) for name, value in state.items()}, assign=True)
     x = torch.from_numpy(np.array(inputs)).requires_grad_()
     y = None if target is None else torch.from_numpy(np.array(target))
     if masks is not None:
         _inject(module, masks)
-    trace = Trace(keep=keep, framework="torch", version=torch.__version__)
-    trace.add("input", _array(x))
-    _add_parameters(trace, module, "")
+    trace = Trace(framework="torch", version=torch.__version__)
+    _add(trace, "input", x, keep)
+    _add_parameters(trace, module, "", keep)
     update = optimizer([p for p in module.parameters() if p.requires_grad]) if steps else None
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
-        with recorded_calls(module, keep) if step == 1 else _nothing() as activations:
+        first = step == 1
+        with (
+            recorded_calls(module, keep, fed) if first else nullcontext() as activations,
+            summed_terms(module) if first else nullcontext() as terms,
+        ):
             output = module(x)
         value = None if loss is None else loss(output, y)
         if value is not None:
             value.backward()
-        if step == 1:
-            _add_pass(trace, module, activations, output, value, x)
+        if first:
+            _add_pass(trace, module, activations, output, value, x, keep)
+            trace.meta["terms"] = {f"grad:{name}": total for name, total in terms.items()}
             if not steps:  # else they are step1's
-                _add_buffers(trace, module, "")
+                _add_buffers(trace, module, "", keep)
         if steps:
             if update is not None:
                 update.step()
-            trace.add(f"step{step}:loss", _array(value))
-            _add_parameters(trace, module, f"step{step}:")
-            _add_buffers(trace, module, f"step{step}:")
+            _add(trace, f"step{step}:loss", value, keep)
+            _add_parameters(trace, module, f"step{step}:", keep)
+            _add_buffers(trace, module, f"step{step}:", keep)
     return trace
 
 
@@ -89,57 +97,71 @@ def _inject(module: torch.nn.Module, masks: Callable) -> None:
             inner.register_forward_hook(hook(path))
 
 
-def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str) -> None:
+def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:
     for name, parameter in module.named_parameters():
-        trace.add(f"{prefix}param:{name}", _array(parameter))
+        _add(trace, f"{prefix}param:{name}", parameter, keep)
 
 
-def _add_buffers(trace: Trace, module: torch.nn.Module, prefix: str) -> None:
+def _add_buffers(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:
     for name, buffer in module.named_buffers():
-        trace.add(f"{prefix}buffer:{name}", _array(buffer))
+        _add(trace, f"{prefix}buffer:{name}", buffer, keep)
 
 
-def _add_pass(trace: Trace, module, activations, output, value, x) -> None:
-    for name, activation in activations.items():
-        trace.add(f"activation:{name}", activation)
+def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | None) -> None:
+    for name, value_then in activations.items():
+        trace.add(name, value_then)
     for name, tensor in named_outputs(output):
-        trace.add(name, _array(tensor))
+        _add(trace, name, tensor, keep)
     if value is None:
         return
-    trace.add("loss", _array(value))
-    trace.add("grad:input", _gradient(x.grad))
+    _add(trace, "loss", value, keep)
+    _add(trace, "grad:input", x.grad, keep)
     for name, parameter in module.named_parameters():
-        trace.add(f"grad:{name}", _gradient(parameter.grad))
+        _add(trace, f"grad:{name}", parameter.grad, keep)
 
 
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().numpy().copy()
+def _tensor(value: np.ndarray, dtype: str) -> torch.Tensor:
+    return torch.from_numpy(np.array(value, dtype if value.dtype.kind == "f" else value.dtype))
 
 
-def _gradient(gradient: torch.Tensor | None):
-    return ABSENT if gradient is None else _array(gradient)
+def _add(trace: Trace, name: str, tensor: torch.Tensor | None, keep: int | None) -> None:
+    """Add what the tensor holds now; it may be overwritten afterwards."""
+    trace.add(name, ABSENT if tensor is None else _snapshot(tensor, keep))
+
+
+def _snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
+    array = tensor.detach().numpy()
+    value = array if keep is None else condensed(array, keep)
+    return value.copy() if value is array else value
 
 
 @contextmanager
-def recorded_calls(module: torch.nn.Module, keep: int | None = None) -> Iterator[dict[str, Value]]:
-    """Collect what each innermost module returns, by its path, `path#2` for its second call, while the block runs.
+def recorded_calls(module: torch.nn.Module, keep: int | None = None, fed: bool = False) -> Iterator[dict[str, Value]]:
+    """Collect `activation:path`, what each innermost module returns, `path#2` in its second call, in the block.
 
     Copied when it is called: an in-place ReLU behind it would overwrite it.
     """
     recorded: dict[str, Value] = {}
     calls: dict[str, int] = {}
 
-    def hook(path: str):
+    def hooks(path: str):
         def record_output(_module, _inputs, output):
             calls[path] = calls.get(path, 0) + 1
-            value = _array(output)
             name = path if calls[path] == 1 else f"{path}#{calls[path]}"
-            recorded[name] = value if keep is None else condensed(value, keep)
+            recorded[f"activation:{name}"] = _snapshot(output, keep)
 
-        return record_output
+        def record_input(_module, inputs):
+            number = calls.get(path, 0) + 1
+            recorded[f"fed:{path}" + (f"#{number}" if number > 1 else "")] = _snapshot(inputs[0], keep)
+
+        return record_input, record_output
 
     leaves = [(path, inner) for path, inner in module.named_modules() if path and not any(inner.children())]
-    handles = [inner.register_forward_hook(hook(path)) for path, inner in leaves]
+    handles = []
+    for path, inner in leaves:
+        before, after = hooks(path)
+        handles += [inner.register_forward_pre_hook(before)] if fed else []
+        handles.append(inner.register_forward_hook(after))
     try:
         yield recorded
     finally:
@@ -148,5 +170,29 @@ def recorded_calls(module: torch.nn.Module, keep: int | None = None) -> Iterator
 
 
 @contextmanager
-def _nothing():
-    yield {}
+def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
+    """Collect the largest Σ|dy| of each bias, the terms its gradient Σdy is summed of, in the backward pass to come.
+
+    Before a BatchNorm in train mode the sum is zero but for rounding: then the terms are its scale.
+    """
+    terms: dict[str, float] = {}
+
+    def hook(path: str):
+        def on_forward(_module, _inputs, output):
+            if output.requires_grad:  # hooked before an in-place ReLU overwrites it
+                output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient)}))
+
+        return on_forward
+
+    summing = [(p, m) for p, m in module.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    handles = [m.register_forward_hook(hook(p)) for p, m in summing if m.bias is not None and m.bias.requires_grad]
+    try:
+        yield terms
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _largest_sum(gradient: torch.Tensor) -> float:
+    feature = 1 if gradient.ndim == 4 else -1
+    return float(gradient.detach().abs().movedim(feature, 0).flatten(1).sum(1).max())

@@ -2,6 +2,7 @@
 
 input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
 grad:conv1.weight    grad:input              buffer:bn1.running_mean
+fed:conv1            (what a layer was given, where its error is to be isolated)
 step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
 fact:requires_grad:a       (no array but a truth value or a text)
 """
@@ -20,10 +21,11 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from parity.fingerprint import BUCKETS, SAMPLES, Fingerprint, condensed
 
-FORMAT = 1
+FORMAT = 2  # 1 had another hash in its fingerprints
 
 KINDS = {
     "input": "input",
+    "fed": "fed",
     "param": "parameter",
     "activation": "activation",
     "output": "output",

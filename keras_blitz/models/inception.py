@@ -86,7 +86,7 @@ class InceptionV3(Network):
         x = keras.layers.Flatten(dtype=dtype, name="flatten")(x)
         logits = keras.layers.Dense(num_classes, dtype=dtype, name="fc")(x)
         super().__init__(
-            inputs, [logits, *heads], name=name, num_classes=num_classes, aux_logits=aux_logits,
+            inputs, [logits, *heads] if heads else logits, name=name, num_classes=num_classes, aux_logits=aux_logits,
             transform_input=transform_input, dropout=dropout, input_shape=input_shape, dtype=dtype,
         )  # fmt: skip
 
@@ -96,8 +96,10 @@ class InceptionV3(Network):
 
     def call(self, inputs, training=False, mask=None):
         """Return (logits, aux_logits) in train mode, logits otherwise."""
-        logits, *heads = super().call(inputs, training=training, mask=mask)
-        return (logits, *heads) if training and heads else logits
+        outputs = super().call(inputs, training=training, mask=mask)
+        if not isinstance(outputs, list | tuple):  # no auxiliary head
+            return outputs
+        return tuple(outputs) if training else outputs[0]
 
 
 class _Blocks:

@@ -19,9 +19,13 @@ class Case:
         covers: ids of the inventory (SPEC.md).
         dtype: "float64" or "float32".
         mode: "eager", "graph" or "xla".
-        record_reference: dtype -> PyTorch's trace. Imports PyTorch.
+        record_reference: (dtype, sample) -> PyTorch's trace, from weights moved by rounding where sample > 0. Imports
+            PyTorch.
         record_port: (dtype, mode) -> the port's trace. Imports TensorFlow.
+        isolate: () -> PyTorch's trace and the port's, each layer given what PyTorch's was given; None: no layers.
         not_golden: patterns of the names that a golden file leaves out, to stay small; live runs compare them.
+        samples: how many float32 runs PyTorch's own error is the largest of.
+        heavy: needs gigabytes; its subject runs in a process of its own.
         slow: left out of a plain run, which is to stay under a minute; `--slow` takes it.
     """
 
@@ -30,9 +34,12 @@ class Case:
     covers: tuple[str, ...]
     dtype: str
     mode: str
-    record_reference: Callable[[str], Trace]
+    record_reference: Callable[[str, int], Trace]
     record_port: Callable[[str, str], Trace]
+    isolate: Callable[[], tuple[Trace, Trace]] | None = None
     not_golden: tuple[str, ...] = ()
+    samples: int = 1
+    heavy: bool = False
     slow: bool = False
 
     @property

@@ -3,8 +3,9 @@
 Each runs on synthetic images with unlike axes, and on real images of the sample through its own transform.
 """
 
+import gc
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from importlib import import_module
@@ -44,6 +45,8 @@ class NetworkRow:
         classes: number of labels.
         fan_out: how the weights are scaled, see `inputs.weights`.
         keep: of a tensor with more values than these, only the fingerprint is recorded.
+        samples: how many float32 runs PyTorch's own error is the largest of.
+        heavy: needs gigabytes of memory.
         not_golden: patterns of the names a golden file leaves out.
         runs: patterns of <dtype>-<mode> to run in.
         slow: patterns of those of them that a plain run leaves out.
@@ -67,6 +70,8 @@ class NetworkRow:
     classes: int = 10
     fan_out: bool = False
     keep: int | None = None
+    samples: int = 1
+    heavy: bool = False
     not_golden: tuple[str, ...] = ("step[3-9]:*",)
     runs: tuple[str, ...] = ("*",)
     slow: tuple[str, ...] = ()
@@ -115,7 +120,10 @@ def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
                     mode=mode,
                     record_reference=partial(_record_reference, row, batch),
                     record_port=partial(_record_port, row, batch),
+                    isolate=partial(_isolate, row, batch),
                     not_golden=row.not_golden,
+                    samples=row.samples,
+                    heavy=row.heavy,
                     slow=_any_matches(run, row.slow),
                 )
 
@@ -153,14 +161,19 @@ def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _state(row: NetworkRow, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    return inputs.weights(shapes, row.network, fan_out=row.fan_out)
+    return _weights(row.network, row.fan_out, tuple(shapes.items()))
+
+
+@lru_cache(maxsize=1)  # both sides, and the modes after each other, take the same; VGG's are drawn in 4 s
+def _weights(network: str, fan_out: bool, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, np.ndarray]:
+    return inputs.weights(dict(shapes), network, fan_out=fan_out)
 
 
 def _mask(row: NetworkRow, path: str, shape: tuple[int, ...], p: float) -> np.ndarray:
     return inputs.mask(shape, p, row.network, path)
 
 
-def _record_reference(row: NetworkRow, batch: str, dtype: str) -> Trace:
+def _record_reference(row: NetworkRow, batch: str, dtype: str, sample: int = 0, *, fed: bool = False) -> Trace:
     import torch
 
     from parity import torch_recorder
@@ -179,7 +192,7 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str) -> Trace:
     images, target = _batch(row, batch)
     return torch_recorder.record(
         module,
-        _state(row, torch_recorder.shapes(module)),
+        inputs.moved(_state(row, torch_recorder.shapes(module)), sample),
         _typed(images, dtype),
         _typed(target, dtype),
         loss=losses[row.loss],
@@ -189,25 +202,41 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str) -> Trace:
         dtype=dtype,
         masks=partial(_mask, row) if row.train else None,
         keep=row.keep,
+        fed=fed,
     )
+
+
+def _isolate(row: NetworkRow, batch: str) -> tuple[Trace, Trace]:
+    """Return PyTorch's forward pass in float64, and what each of the port's layers makes of the same inputs."""
+    row = replace(row, loss=None, keep=None)
+    truth = _record_reference(row, batch, "float64", fed=True)
+    recorder = _recorder(row, "float64", "eager")
+    port = recorder.isolate(_state(row, recorder.shapes()), truth)
+    return Trace((name, truth[name]) for name in port), port
 
 
 def _record_port(row: NetworkRow, batch: str, dtype: str, mode: str) -> Trace:
     recorder = _recorder(row, dtype, mode)
     images, target = _batch(row, batch)
-    return recorder.record(
+    trace = recorder.record(
         _state(row, recorder.shapes()), _typed(images, dtype), _typed(target, dtype), row.steps_taken
     )
+    if batch == row.batches[-1]:
+        _recorder.cache_clear()
+        del recorder
+        gc.collect()  # Keras's models are cycles, and VGG's with its optimizer is 4 GB
+    return trace
 
 
 @lru_cache(maxsize=1)  # the next batch of the same network runs the step compiled for this one
 def _recorder(row: NetworkRow, dtype: str, mode: str):
     import keras
 
+    from keras_blitz.initializers import skip_init
     from keras_blitz.weights import weights
     from parity.keras_recorder import KerasRecorder
 
-    with precision(dtype):  # Keras's losses and optimizers take their type from floatx
+    with precision(dtype), skip_init():  # Keras's losses and optimizers take their type from floatx
         model = models.build(row.network, dtype=dtype, **dict(row.port_options))
         for weight in weights(model):
             weight.variable.trainable = weight.trainable and row.trains(weight.name)

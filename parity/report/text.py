@@ -124,6 +124,28 @@ def case_in_full(result: Result) -> RenderableType:
     return Group(head, Text(), comparison_table(comparison), *_details(comparison), Text(), _verdict(comparison))
 
 
+def isolation(result: Result, alone: Comparison) -> RenderableType:
+    """Return each layer's error in the run beside its error by itself, and which layers are wrong by themselves."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("layer", overflow="fold")
+    for title in ("in the run", "by itself", "allowed"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("")
+    in_run = {row.name: row for row in result.comparison.rows}
+    for row in alone.rows:
+        seen = in_run.get(row.name)
+        remark = Text("ok", style="green") if row.passed else Text(f"FAIL {row.problem}", style="red")
+        numbers = [_number(value) for value in (seen and seen.relative, row.relative, row.allowed)]
+        table.add_row(Text(row.name.removeprefix("activation:")), *numbers, remark)
+    wrong = [row.name.removeprefix("activation:") for row in alone.rows if not row.passed]
+    verdict = Text(f"each of {len(alone.rows)} layers is right by itself", style="bold green")
+    if wrong:
+        verdict = Text(f"wrong by themselves: {', '.join(wrong)}", style="bold red")
+    elif not result.passed:
+        verdict = Text("each layer is right by itself: look between them, or behind the forward pass", style="bold red")
+    return Group(Text(f"{result.case.id}   layers isolated", style="bold"), Text(), table, Text(), verdict)
+
+
 def comparison_table(comparison: Comparison) -> Table:
     """Return a table with a line a tensor."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))

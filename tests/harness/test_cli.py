@@ -101,8 +101,8 @@ def test_golden_file_and_a_whole_trace_compare(tmp_path):
 @pytest.mark.torch
 def test_truth_gives_two_float32_traces_a_verdict(tmp_path):
     case = select(["lenet-float32-eager"])[0]
-    case.record_reference("float64").save(tmp_path / "truth.npz")
-    case.record_reference("float32").save(tmp_path / "torch.npz")
+    case.record_reference("float64", 0).save(tmp_path / "truth.npz")
+    case.record_reference("float32", 0).save(tmp_path / "torch.npz")
     case.record_port("float32", "eager").save(tmp_path / "keras.npz")
     done = invoke("compare", tmp_path / "torch.npz", tmp_path / "keras.npz", "--truth", tmp_path / "truth.npz")
     assert done.exit_code == 0, done.output
@@ -133,7 +133,7 @@ def test_selection(patterns, count):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "nosuch"], "no case 'nosuch'; `parity list` shows all 104"),
+        (["run", "nosuch"], "no case 'nosuch'; `parity list` shows all 167"),
         (["run", ""], "no case ''"),
         (["run", "--json", "/dev/null"], "/dev/null: is not an ordinary file"),
         (["run", "--dtype", "float16"], "'float16': choose among float64, float32"),
@@ -154,7 +154,7 @@ def test_bad_usage_is_said_in_one_line(arguments, message):
 def test_bad_usage_on_the_command_line_is_status_2_without_a_traceback():
     done = command("run", "nosuch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip() == "parity: error: no case 'nosuch'; `parity list` shows all 104"
+    assert done.stderr.strip() == "parity: error: no case 'nosuch'; `parity list` shows all 167"
     assert command("run", "--frob").returncode == 2
 
 

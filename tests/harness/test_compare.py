@@ -157,7 +157,7 @@ def float32(truth: Trace, error: float, seed: int) -> Trace:
 
 def judged32(port: Trace, own: Trace) -> list[str]:
     truth = trace()
-    return compare(truth, port, case="test", dtype="float32", own=own_error(truth, own))
+    return compare(truth, port, case="test", dtype="float32", own=own_error(truth, [own]))
 
 
 @pytest.mark.parametrize(("times", "passes"), [(1.0, True), (1.8, True), (3.0, False), (6.0, False)])
@@ -198,7 +198,15 @@ def test_float32_small_tensors_are_pooled():
     truth.add("grad:other.bias", SMALL * 5)
     own.add("grad:other.bias", np.float32(SMALL * 5 + 1e-5 * RNG.randn(5) * 10))
     port.add("grad:other.bias", np.float32(SMALL * 5 + 1e-5 * RNG.randn(5) * 10))
-    assert failed(compare(truth, port, case="t", dtype="float32", own=own_error(truth, own))) == []
+    assert failed(compare(truth, port, case="t", dtype="float32", own=own_error(truth, [own]))) == []
+
+
+def test_own_error_is_the_largest_of_the_runs():
+    truth = trace()
+    runs = [float32(truth, error, seed) for seed, error in enumerate((1e-6, 1e-4, 1e-5))]
+    of_all, of_second = own_error(truth, runs), own_error(truth, [runs[1]])
+    assert of_all == of_second
+    assert own_error(truth, reversed(runs)) == of_all
 
 
 def test_float32_floor_is_four_ulp():
@@ -259,7 +267,7 @@ def test_float32_noise_in_one_small_tensor_excuses_no_other():
     truth.add("grad:noise.bias", SMALL)
 
     def failures():
-        return failed(compare(truth, port, case="t", dtype="float32", own=own_error(truth, own)))
+        return failed(compare(truth, port, case="t", dtype="float32", own=own_error(truth, [own])))
 
     assert failures() == []
     port["grad:c.bias"] = np.float32(port["grad:c.bias"] * 1.3)
@@ -271,7 +279,7 @@ def test_float32_that_pytorch_itself_cannot_hold_is_no_measure(overflow):
     truth = Trace([("loss", np.float64(1e39)), ("step1:loss", np.float64(1.0))])
     own = Trace([("loss", np.float32(overflow)), ("step1:loss", np.float32(1.0))])
     port = Trace([("loss", np.float32(1.0)), ("step1:loss", np.float32(99.0))])
-    comparison = compare(truth, port, case="t", dtype="float32", own=own_error(truth, own))
+    comparison = compare(truth, port, case="t", dtype="float32", own=own_error(truth, [own]))
     assert sorted(failed(comparison)) == ["loss", "step1:loss"]
 
 

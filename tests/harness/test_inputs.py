@@ -34,3 +34,15 @@ def test_images_have_unit_spread():
     images = inputs.images((4, 3, 32, 28), "x")
     assert abs(images.mean()) < 0.05
     assert abs(images.std() - 1) < 0.05
+
+
+def test_moved_weights_are_within_four_units_in_the_last_place():
+    state = {"w": inputs.uniform((500, 7), 1.0, "moved"), "count": np.array(3)}
+    assert inputs.moved(state, 0)["w"] is state["w"]
+    first, second = inputs.moved(state, 1), inputs.moved(state, 2)
+    assert first["count"] == 3
+    assert first["w"].dtype == np.float32
+    steps = np.abs(first["w"].astype(float) - state["w"]) / np.spacing(np.abs(state["w"]))
+    assert 4 <= steps.max() <= 8  # a factor of 4·2⁻²³ is 8 units for a number just below a power of two
+    assert (first["w"] != state["w"]).mean() > 0.8
+    assert (first["w"] != second["w"]).any()

@@ -155,6 +155,39 @@ def test_mistake_fails_at_the_right_tensor(monkeypatch, mistake, subject, name, 
     assert problem in lines[0]
 
 
+@pytest.mark.torch
+def test_isolation_names_the_layer_that_is_wrong_by_itself(monkeypatch):
+    """In the run every layer from conv2 on differs; given PyTorch's input, conv2 alone does."""
+
+    class Scaled(keras.layers.Conv2D):
+        def call(self, inputs):
+            return 1.01 * super().call(inputs)
+
+    plant(monkeypatch, "lenet", "conv2", lambda _, *args, **options: Scaled(*args, **options))
+    (result,) = run(select(["lenet-float64-eager"]), live=True)
+    differing = {row.name for row in result.comparison.failures}
+    assert {"activation:conv2", "activation:fc1", "activation:fc2", "activation:fc3"} <= differing
+    shown = CliRunner().invoke(app, ["show", "lenet-float64-eager", "--isolate"])
+    assert shown.exit_code == 1
+    assert "wrong by themselves: conv2\n" in shown.output
+
+
+@pytest.mark.torch
+def test_isolation_looks_elsewhere_where_each_layer_is_right(monkeypatch):
+    dropped_relu(monkeypatch)
+    shown = CliRunner().invoke(app, ["show", "lenet-float64-eager", "--isolate"])
+    assert shown.exit_code == 1
+    assert "each layer is right by itself: look between them" in shown.output
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("case", ["lenet-float64-eager", "mlp-float64-graph", "resnet18-train-float64-graph"])
+def test_isolation_of_the_unmutated_port_finds_each_layer_right(case):
+    shown = CliRunner().invoke(app, ["show", case, "--isolate"])
+    assert shown.exit_code == 0
+    assert "layers is right by itself" in shown.output
+
+
 @pytest.mark.parametrize("mode", ["graph", "xla"])
 def test_mistake_is_seen_in_compiled_modes(monkeypatch, mode):
     zeroed_gradient(monkeypatch)

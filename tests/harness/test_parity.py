@@ -11,6 +11,7 @@ from parity.trace import ABSENT
 CASES = select([])
 EAGER = select([], modes=("eager",))  # the goldens are the same in every mode, and so they need but one
 SLOW = [case for case in all_cases() if case.slow]
+SLOW_BY_SUBJECT = {s: [case for case in SLOW if case.subject == s] for s in dict.fromkeys(c.subject for c in SLOW)}
 SUBJECTS = {case.subject: case for case in CASES}
 SLOW_SUBJECTS = {case.subject: case for case in SLOW if case.subject not in SUBJECTS}
 
@@ -55,10 +56,13 @@ def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_result
 
 @pytest.mark.slow
 @pytest.mark.torch
-@pytest.mark.parametrize("case", SLOW, ids=lambda case: case.id)
-def test_slow(case):
-    (result,) = run([case], live=True)
-    assert_passed(result)
+@pytest.mark.parametrize("subject", SLOW_BY_SUBJECT)
+def test_slow(subject):
+    """By subject, so that PyTorch runs once for all dtypes and modes."""
+    results = list(run(SLOW_BY_SUBJECT[subject], live=True))
+    assert len(results) == len(SLOW_BY_SUBJECT[subject])
+    for result in results:
+        assert_passed(result)
 
 
 def test_networks_are_covered_in_both_dtypes_and_all_modes():

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from keras_blitz.floatx import precision
+from parity import inputs
 from parity.compare import compare
 from parity.keras_recorder import KerasRecorder
 from parity.trace import ABSENT
@@ -104,6 +105,31 @@ def test_an_unused_layer_has_absent_gradients_on_both_sides():
     for trace in (record_reference(), record_port()):
         assert trace["grad:unused.weight"] is ABSENT
         np.testing.assert_array_equal(trace["step3:param:unused.weight"], STATE["unused.weight"])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("wrong", "passes"), [(0.0, True), (1e-6, False)])
+def test_a_bias_before_batchnorm_has_its_terms_as_the_scale(wrong, passes):
+    """Its true gradient is zero: both sides hold rounding, and a real mistake still shows."""
+    import torch
+
+    from parity import torch_recorder
+
+    module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(inplace=True))
+    state = inputs.weights(torch_recorder.shapes(module), "terms")
+    images = np.random.RandomState(7).randn(4, 2, 6, 5)
+
+    def record(images):
+        return torch_recorder.record(module, state, images, images, loss=lambda out, _: (out**3).sum(), train=True)
+
+    truth, port = record(images), record(images[::-1])
+    scale = truth.meta["terms"]["grad:0.bias"]
+    assert np.abs(truth["grad:0.bias"]).max() < 1e-12 * scale
+    assert truth.meta["terms"].keys() == {"grad:0.bias"}  # BatchNorm's own bias is no such sum
+    port["grad:0.bias"] = port["grad:0.bias"] + wrong * scale
+    rows = compare(truth, port, case="here", dtype="float64").rows
+    (row,) = [row for row in rows if row.name == "grad:0.bias"]
+    assert row.passed is passes
 
 
 def test_trace_is_in_the_order_things_happen():

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parity.fingerprint import fingerprint
-from parity.trace import ABSENT, Trace, TraceError, kind_of, step_of
+from parity.trace import ABSENT, FORMAT, Trace, TraceError, kind_of, step_of
 
 
 def example() -> Trace:
@@ -86,12 +86,12 @@ def test_missing_foreign_and_newer_files(tmp_path):
         Trace.load(tmp_path / "array.npy")
     header = np.frombuffer(json.dumps({"format": 99, "meta": {}, "entries": []}).encode(), np.uint8)
     np.savez(tmp_path / "newer.npz", trace=header)
-    with pytest.raises(TraceError, match="a trace of format 99; this version reads format 1"):
+    with pytest.raises(TraceError, match="a trace of format 99; this version reads format 2"):
         Trace.load(tmp_path / "newer.npz")
 
 
 def test_pickled_arrays_are_refused(tmp_path):
-    header = {"format": 1, "meta": {}, "entries": [{"name": "loss", "form": "array"}]}
+    header = {"format": FORMAT, "meta": {}, "entries": [{"name": "loss", "form": "array"}]}
     array = np.array([{"a": 1}], dtype=object)
     np.savez(tmp_path / "evil.npz", **{"trace": np.frombuffer(json.dumps(header).encode(), np.uint8), "0.array": array})
     with pytest.raises(TraceError, match=r"evil\.npz"):

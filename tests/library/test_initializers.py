@@ -257,5 +257,17 @@ def record() -> None:
     GOLDEN.write_text(json.dumps(hashes, indent=1) + "\n")
 
 
+def test_skip_init_leaves_networks_and_the_stream_alone():
+    random.manual_seed(0)
+    before = random.default_generator.get_state()
+    with initializers.skip_init():
+        skipped = models.LeNet()
+    np.testing.assert_array_equal(random.default_generator.get_state(), before)
+    made = models.LeNet()
+    assert not np.array_equal(skipped.conv1.kernel, made.conv1.kernel)
+    load_state_dict(skipped, state_dict(made))
+    np.testing.assert_array_equal(skipped.conv1.kernel, made.conv1.kernel)
+
+
 if __name__ == "__main__":
     record()
