@@ -19,7 +19,7 @@ def _row(name: str, covers: str, shape: tuple[int, int, int, int], network: str,
     _, channels, height, width = shape
     defaults = {
         "loss": "cross_entropy",
-        "reference": "families.build",
+        "reference": "families.empty",
         "reference_options": (("name", network),),
         "port_options": (("input_shape", (height, width, channels)),),
         "steps": 0,

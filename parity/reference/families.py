@@ -4,7 +4,7 @@ import torch
 
 
 def build(name: str, **options) -> torch.nn.Module:
-    """Return torchvision's model on the meta device: its values, yet to be loaded, would take VGG 4 s to draw.
+    """Return torchvision's model without pretrained weights.
 
     Args:
         name: torchvision's name, "resnet18".
@@ -16,10 +16,15 @@ def build(name: str, **options) -> torch.nn.Module:
     _define_missing_operators()
     import torchvision
 
+    return torchvision.models.get_model(name, weights=None, **options)
+
+
+def empty(name: str, **options) -> torch.nn.Module:
+    """Return the model on the meta device, for values that are loaded next; VGG's own would take 4 s to draw."""
     if name == "inception_v3":
         options |= {"init_weights": False}  # else it warns that this is slow
     with torch.device("meta"):
-        return torchvision.models.get_model(name, weights=None, **options)
+        return build(name, **options)
 
 
 def _define_missing_operators() -> None:

@@ -6,7 +6,7 @@ from parity import oracle
 from parity.cases import all_cases, select
 from parity.difference import measure
 from parity.run import run
-from parity.trace import ABSENT
+from parity.trace import ABSENT, kind_of, step_of
 
 CASES = select([])
 EAGER = select([], modes=("eager",))  # the goldens are the same in every mode, and so they need but one
@@ -94,9 +94,11 @@ def assert_golden_is_live(case):
         if value is not ABSENT and value.dtype != bool:
             assert measure(value, truth[name]).relative <= 1e-12, name
     assert list(golden.own) == [name for name in live.own if name in truth]
-    # Rounding differs between machines and thread counts, and a fingerprint's RMS is an estimate; not by 3 times.
+    # Rounding differs between machines and thread counts, and a fingerprint's RMS is an estimate; not by 3 times. But
+    # whether it decides a relu, and moves a deep network's gradients, is luck.
     for name, error in golden.own.items():
-        if error.scale and truth[name].size >= 64:
+        lucky = case.samples > 1 and (step_of(name) or kind_of(name) in ("gradient", "loss"))
+        if error.scale and truth[name].size >= 64 and not lucky:
             assert live.own[name].rms / 3 <= error.rms <= live.own[name].rms * 3, name
 
 
