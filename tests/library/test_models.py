@@ -1,5 +1,7 @@
 import math
+import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -75,6 +77,25 @@ def test_resnet18_saves_reloads_and_draws(tmp_path):
     assert "layer4.1.bn2" in "\n".join(lines)
     assert network.layer1[0].conv1.kernel.shape == (3, 3, 64, 64)
     assert len(state_dict(network)) == 122
+
+
+def test_resnet18_is_drawn(monkeypatch, tmp_path):
+    """The graph for `plot_model`, which Graphviz's `dot` makes a picture of, where it is installed."""
+    network = models.resnet18(num_classes=7, input_shape=(64, 64, 3))
+    if shutil.which("dot"):
+        keras.utils.plot_model(network, tmp_path / "network.png")
+        assert (tmp_path / "network.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr("keras.src.utils.model_visualization.check_graphviz", lambda: True)
+    graph = keras.utils.model_to_dot(network)
+    labels = " ".join(node.get("label") or "" for node in graph.get_nodes())
+    assert all(layer.name in labels for layer in network.layers)
+    assert len(graph.get_edges()) >= len(network.layers)  # more than a chain has: each block joins two paths
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_inception_without_its_auxiliary_head_returns_its_logits(training):
+    network = models.build("inception_v3_no_aux", num_classes=5, input_shape=(75, 75, 3))
+    assert network(np.zeros((2, 75, 75, 3), np.float32), training=training).shape == (2, 5)
 
 
 def test_keras_file_reloads_to_equal_outputs(name, tmp_path):
