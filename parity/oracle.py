@@ -21,7 +21,7 @@ class Reference:
 
     Args:
         truth: PyTorch's float64 trace.
-        own: PyTorch's own float32 error, by name; None where it was not recorded.
+        own: PyTorch's own float32 error, by name; empty where no case is in float32, None where it is not known.
     """
 
     truth: Trace
@@ -58,7 +58,7 @@ class Reference:
         if own is None:
             return cls(trace, None)
         try:
-            return cls(trace, {name: Difference(*map(float, own[name])) for name in _floating(trace)})
+            return cls(trace, {name: Difference(*map(float, own[name])) for name in _floating(trace) if own})
         except (KeyError, TypeError, ValueError):
             raise TraceError(f"{path}: its record of PyTorch's own error is broken") from None
 
@@ -71,7 +71,7 @@ def own_error(truth: Mapping[str, Value], runs: Iterable[Mapping[str, Value]]) -
     place. So deep networks take several runs, each from weights moved by rounding.
     """
     errors = [{name: measure(truth[name], run[name]) for name in _floating(truth)} for run in runs]
-    return {name: largest(error[name] for error in errors) for name in _floating(truth)}
+    return {name: largest(error[name] for error in errors) for name in _floating(truth) if errors}
 
 
 def _float32_runs(case: Case) -> Iterator[Trace]:

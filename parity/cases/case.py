@@ -24,7 +24,7 @@ class Case:
         record_port: (dtype, mode) -> the port's trace. Imports TensorFlow.
         isolate: () -> PyTorch's trace and the port's, each layer given what PyTorch's was given; None: no layers.
         not_golden: patterns of the names that a golden file leaves out, to stay small; live runs compare them.
-        samples: how many float32 runs PyTorch's own error is the largest of.
+        samples: how many float32 runs PyTorch's own error is the largest of; 0 where the subject has no float32 case.
         heavy: needs gigabytes; its subject runs in a process of its own.
         slow: left out of a plain run, which is to stay under a minute; `--slow` takes it.
     """

@@ -108,9 +108,9 @@ ROWS = (
 def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
     """Yield the cases of these networks, those that can share a compiled step one after the other."""
     for row in rows:
-        for run, dtype, mode in ((f"{dtype}-{mode}", dtype, mode) for dtype in DTYPES for mode in MODES):
-            if not _any_matches(run, row.runs):
-                continue
+        runs = [(f"{d}-{m}", d, m) for d in DTYPES for m in MODES if _any_matches(f"{d}-{m}", row.runs)]
+        samples = row.samples if "float32" in [dtype for _, dtype, _ in runs] else 0
+        for run, dtype, mode in runs:
             for batch in row.batches:
                 yield Case(
                     subject=row.name + ("-sample" if batch == "sample" else ""),
@@ -122,7 +122,7 @@ def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
                     record_port=partial(_record_port, row, batch),
                     isolate=partial(_isolate, row, batch),
                     not_golden=row.not_golden,
-                    samples=row.samples,
+                    samples=samples,
                     heavy=row.heavy,
                     slow=_any_matches(run, row.slow),
                 )
