@@ -4,7 +4,7 @@ Scalars are float64 until they meet a parameter, whatever dtype that has, for Py
 learning rates and momenta are float64 variables, and bias corrections are float64 tensors.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -83,15 +83,8 @@ class Optimizer(keras.optimizers.Optimizer):
     def _make_rate(self, rate: float | Schedule, group: int):
         return rate if isinstance(rate, Schedule) else self._add_scalar(f"learning_rate_{group}", rate)
 
-    def _add_scalar(self, name: str, value: float, dtype: str = "float64"):
-        return self.add_variable(
-            (),
-            # Keras's own constant passes through float32.
-            initializer=lambda shape, dtype: tf.fill(shape, tf.constant(value, dtype)),
-            dtype=dtype,
-            aggregation="only_first_replica",
-            name=name,
-        )
+    def _add_scalar(self, name: str, value: float):
+        return self.add_variable((), _filled(value), dtype="float64", aggregation="only_first_replica", name=name)
 
     # The parameters, their groups and slots
 
@@ -118,7 +111,10 @@ class Optimizer(keras.optimizers.Optimizer):
         return slots
 
     def _make_slot(self, key: str, variable, options: Options):
-        return self.add_variable_from_reference(variable, name=key)
+        return self.add_variable_from_reference(variable, key, _filled(self._first_value(key, options)))
+
+    def _first_value(self, key: str, options: Options) -> float:
+        return 0.0
 
     def slots(self) -> Iterator[Slot]:
         """Yield what PyTorch has in `optimizer.state`: nothing of a parameter that was never updated.
@@ -294,6 +290,11 @@ def _decayed(gradient: tf.Tensor, parameter: tf.Variable, options: Options) -> t
         return gradient + decay * parameter
     parameter.assign(parameter * like(parameter, 1 - options["lr"] * decay))
     return gradient
+
+
+def _filled(value: float) -> Callable:
+    """Return an initializer; Keras's own constant passes through float32."""
+    return lambda shape, dtype: tf.fill(shape, tf.constant(value, dtype))
 
 
 def _assign_each(what: str, variables: list, values: list[float]) -> None:
