@@ -1,5 +1,6 @@
 """PyTorch's optimizers, its schedules of the learning rate, and gradient clipping."""
 
+from keras_blitz.optim import schedules
 from keras_blitz.optim.adadelta import Adadelta
 from keras_blitz.optim.adagrad import Adagrad
 from keras_blitz.optim.adam import Adam, AdamW
@@ -22,4 +23,5 @@ __all__ = [
     "RMSprop",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "schedules",
 ]

@@ -67,21 +67,18 @@ class Optimizer(keras.optimizers.Optimizer):
         groups = list(groups)
         rows = rules.groups(defaults, groups)
         rate = rows[0][1]["lr"]
-        super().__init__(rate if isinstance(rate, Schedule) else 0.0, name=name)
+        # As a function, or Keras makes a variable of floatx, which rounds also the rate of float64 parameters.
+        super().__init__(rate if isinstance(rate, Schedule) else lambda: rate, name=name)
         self._patterns = [pattern for pattern, _ in rows]
         self._options = [options for _, options in rows]
         self._own = [list(defaults), *(list(own) for _, own in groups)]
-        if not isinstance(rate, Schedule):
-            # Keras has made one of floatx, which rounds a rate to float32 also for float64 parameters.
-            self._untrack_variable(self._learning_rate)
-            self._learning_rate = self._add_scalar("learning_rate", rate)
-        self._group_rates = [self._make_rate(options["lr"], group) for group, options in self._groups() if group]
+        self._learning_rate = self._make_rate(rate)
+        self._group_rates = [
+            self._make_rate(options["lr"], f"_{group}") for group, options in enumerate(self._options) if group
+        ]
 
-    def _groups(self) -> Iterator[tuple[int, Options]]:
-        return enumerate(self._options)
-
-    def _make_rate(self, rate: float | Schedule, group: int):
-        return rate if isinstance(rate, Schedule) else self._add_scalar(f"learning_rate_{group}", rate)
+    def _make_rate(self, rate: float | Schedule, suffix: str = ""):
+        return rate if isinstance(rate, Schedule) else self._add_scalar(f"learning_rate{suffix}", rate)
 
     def _add_scalar(self, name: str, value: float):
         return self.add_variable((), _filled(value), dtype="float64", aggregation="only_first_replica", name=name)
@@ -194,7 +191,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict:
         """Return the constructor's arguments, with the learning rates and momenta of now."""
-        now = [self._options_now(group) for group, _ in self._groups()]
+        now = [self._options_now(group) for group in range(len(self._options))]
         kept = [{name: now[group][name] for name in (*own, *self._varying())} for group, own in enumerate(self._own)]
         groups = [[pattern, own] for pattern, own in zip(self._patterns[1:], kept[1:], strict=True)]
         return {"name": self.name, **now[0], "groups": groups}
@@ -230,7 +227,9 @@ class MomentumOptimizer(Optimizer):
 
     def __init__(self, defaults: Options, groups: Iterable = (), name: str | None = None):
         super().__init__(defaults, groups, name)
-        self._momenta = [self._add_scalar(f"momentum_{group}", self._first(group)) for group, _ in self._groups()]
+        self._momenta = [
+            self._add_scalar(f"momentum_{group}", self._first(group)) for group in range(len(self._options))
+        ]
 
     def _first(self, group: int) -> float:
         value = self._options[group][self._cycled]
@@ -248,7 +247,7 @@ class MomentumOptimizer(Optimizer):
             BlitzError: another number of them than of groups, or a group that was made without momentum and so has no
                 buffer for one (PyTorch makes it then).
         """
-        if self._cycled == "momentum" and not all(self._first(group) for group, _ in self._groups()):
+        if self._cycled == "momentum" and not all(self._first(group) for group in range(len(self._options))):
             raise BlitzError("momentum 0 leaves no buffer for another one: make the optimizer with a momentum above 0")
         _assign_each("momenta", self._momenta, momenta)
 
