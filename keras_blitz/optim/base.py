@@ -118,6 +118,8 @@ class Optimizer(keras.optimizers.Optimizer):
 
         `step` is a whole number here; PyTorch keeps it as a float.
         """
+        if not self.built:
+            return
         for variable, slots in zip(self._trainable_variables, self._slots, strict=True):
             if self._has_state_from_the_start or (slots and slots["step"].numpy()):
                 for key, slot in slots.items():
