@@ -212,12 +212,11 @@ class Optimizer(keras.optimizers.Optimizer):
         """Make the optimizer that `get_config` described."""
 
         def revived(options: dict) -> dict:
-            rate = options.get("lr")
-            if isinstance(rate, dict):
-                rate = keras.saving.deserialize_keras_object(rate, custom_objects=custom_objects)
-            return {**options, "lr": rate}
+            if not isinstance(options.get("lr"), dict):
+                return options
+            return {**options, "lr": keras.saving.deserialize_keras_object(options["lr"], custom_objects)}
 
-        groups = [(pattern, revived(own)) for pattern, own in config["groups"]]
+        groups = [(pattern, revived(own)) for pattern, own in config.get("groups", ())]
         return cls(**{**revived(config), "groups": groups})
 
 
@@ -246,11 +245,12 @@ class MomentumOptimizer(Optimizer):
         """Set the momentum, or β₁, of each group; a compiled step takes them up too.
 
         Raises:
-            BlitzError: another number of them than of groups, or a group that was made without momentum and so has no
-                buffer for one (PyTorch makes it then).
+            BlitzError: another number of them than of groups, or a momentum of 0, to or from: whether there is a buffer
+                is settled when the optimizer is made (PyTorch makes one when it is first needed).
         """
-        if self._cycled == "momentum" and not all(self._first(group) for group in range(len(self._options))):
-            raise BlitzError("momentum 0 leaves no buffer for another one: make the optimizer with a momentum above 0")
+        firsts = [self._first(group) for group in range(len(self._options))]
+        if self._cycled == "momentum" and not all((*firsts, *momenta)):
+            raise BlitzError("a momentum of 0 has no buffer: make the optimizer with one above 0, and keep it above 0")
         _assign_each("momenta", self._momenta, momenta)
 
     def _scalars_now(self):
@@ -269,7 +269,7 @@ class MomentumOptimizer(Optimizer):
 
 
 def like(parameter: tf.Variable, scalar: tf.Tensor) -> tf.Tensor:
-    """Return a float64 scalar in the parameter's dtype: the only place where one is rounded."""
+    """Return a float64 scalar, all of it computed, in the parameter's dtype."""
     return tf.cast(scalar, parameter.dtype)
 
 

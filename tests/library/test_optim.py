@@ -548,6 +548,15 @@ def test_two_devices_give_what_one_gives(name):
     assert float(done.stdout) < 1e-13
 
 
+@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
+def test_slots_made_inside_a_compiled_step_begin_as_they_should(jit):
+    optimizer = optim.Adagrad(0.5, initial_accumulator_value=0.1)
+    variable = keras.Variable([1.0, 2.0], dtype="float64", name="x")
+    tf.function(lambda: optimizer.apply([tf.constant([3.0, 0.0], "float64")], [variable]), jit_compile=jit)()
+    np.testing.assert_allclose(variable.numpy(), [1 - 0.5 * 3 / np.sqrt(9.1), 2.0], rtol=1e-9)
+    assert next(optimizer.slots()).variable.numpy().tolist() == [9.1, 0.1]
+
+
 def test_slots_are_laid_out_as_their_parameters():
     optimizer = optim.Adam(amsgrad=True)
     variables = mlp().trainable_variables
@@ -590,7 +599,11 @@ REFUSED = {
     ),
     "rates": (lambda: optim.SGD().set_lrs([0.1, 0.2]), "2 rates for 1 parameter groups"),
     "momenta": (lambda: optim.Adam().set_momenta([]), "0 momenta for 1 parameter groups"),
-    "no-buffer": (lambda: optim.SGD().set_momenta([0.9]), "make the optimizer with a momentum above 0"),
+    "no-buffer": (
+        lambda: optim.SGD().set_momenta([0.9]),
+        "a momentum of 0 has no buffer: make the optimizer with one above 0",
+    ),
+    "to-no-buffer": (lambda: optim.SGD(momentum=0.9).set_momenta([0.0]), "a momentum of 0 has no buffer"),
     "scheduled": (
         lambda: schedules.StepLR(optim.SGD(schedules.StepLR(0.1, 3).as_keras(9)), 3),
         "SGD has no learning rate to set: a Keras schedule sets it",
