@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.optim import options as rules
+from keras_blitz.optim.groups import assigned, parameter_name, resolved
 from keras_blitz.optim.options import Options
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -65,7 +65,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     def __init__(self, defaults: Options, groups: Iterable = (), name: str | None = None):
         groups = list(groups)
-        rows = rules.groups(defaults, groups)
+        rows = resolved(defaults, groups)
         rate = rows[0][1]["lr"]
         # As a function, or Keras makes a variable of floatx, which rounds also the rate of float64 parameters.
         super().__init__(rate if isinstance(rate, Schedule) else lambda: rate, name=name)
@@ -89,8 +89,8 @@ class Optimizer(keras.optimizers.Optimizer):
         """Make the slots of these parameters, in the group that each one's name puts it."""
         if self.built:
             return
-        names = [rules.parameter_name(variable) for variable in variables]
-        self._group_of = rules.assigned(self._patterns, names)
+        names = [parameter_name(variable) for variable in variables]
+        self._group_of = assigned(self._patterns, names)
         super().build(variables)
         self._slots = [
             self._make_slots(variable, self._options[group])
@@ -104,7 +104,7 @@ class Optimizer(keras.optimizers.Optimizer):
     def _make_slots(self, variable, options: Options) -> dict[str, Any]:
         slots = {key: self._make_slot(key, variable, options) for key in self._slot_keys(options)}
         if slots:
-            slots["step"] = self.add_variable((), dtype="int64", name=f"{rules.parameter_name(variable)}_step")
+            slots["step"] = self.add_variable((), dtype="int64", name=f"{parameter_name(variable)}_step")
         return slots
 
     def _make_slot(self, key: str, variable, options: Options):

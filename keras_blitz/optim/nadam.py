@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import MomentumOptimizer, lerp, like
-from keras_blitz.optim.options import parameter_name
+from keras_blitz.optim.groups import parameter_name
 
 
 @keras.saving.register_keras_serializable("keras_blitz")

@@ -12,6 +12,7 @@ import tensorflow as tf
 import keras_blitz
 from keras_blitz import models, optim
 from keras_blitz.optim import schedules
+from keras_blitz.optim.groups import assigned, parameter_name
 from keras_blitz.weights import named_parameters
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
@@ -48,6 +49,13 @@ OPTIMIZERS = {
     "radam-decoupled": ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
 }  # fmt: skip
 PLAIN = {id_: row for id_, row in OPTIMIZERS.items() if "-" not in id_ or id_ == "sgd-momentum"}
+
+
+def often(table, ids):
+    """Return the rows as parameters, all but these marked slow."""
+    return [pytest.param(row, id=id_, marks=[] if id_ in ids else pytest.mark.slow) for id_, row in table.items()]
+
+
 rows = pytest.mark.parametrize("row", OPTIMIZERS.values(), ids=OPTIMIZERS)
 plain_rows = pytest.mark.parametrize("row", PLAIN.values(), ids=PLAIN)
 
@@ -149,10 +157,7 @@ def test_as_pytorch_in_a_compiled_step_with_the_rate_changed_midway(row):
     follow(row, "graph", every=10)
 
 
-@pytest.mark.parametrize(
-    "row",
-    [pytest.param(row, id=id_, marks=[] if id_ in PLAIN else pytest.mark.slow) for id_, row in OPTIMIZERS.items()],
-)
+@pytest.mark.parametrize("row", often(OPTIMIZERS, PLAIN))
 def test_as_pytorch_at_every_eager_step_with_the_rate_changed_midway(row):
     follow(row, "eager")
 
@@ -164,7 +169,7 @@ def test_as_pytorch_with_one_rate(row, mode):
     follow(row, mode, changed=False)
 
 
-@plain_rows
+@pytest.mark.parametrize("row", often(PLAIN, ("sgd-momentum", "adam", "nadam", "radam")))
 def test_as_pytorch_under_xla_with_the_rate_changed_midway(row):
     follow(row, "xla", every=25)
 
@@ -319,12 +324,12 @@ def test_groups_may_set_every_option(name, options, groups):
 @pytest.mark.parametrize("network", ["lenet", "mlp", "mnist1", "resnet18"])
 def test_patterns_see_the_names_of_the_state_dict(network):
     named = list(named_parameters(models.build(network)))
-    assert [optim.options.parameter_name(variable) for _, variable in named] == [name for name, _ in named]
+    assert [parameter_name(variable) for _, variable in named] == [name for name, _ in named]
     assert named
 
 
 def test_the_first_pattern_that_matches_wins():
-    assert optim.options.assigned(["*", "fc1.*", "*.bias"], ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]) == [
+    assert assigned(["*", "fc1.*", "*.bias"], ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]) == [
         1, 1, 0, 2]  # fmt: skip
 
 
@@ -384,6 +389,12 @@ def test_keras_schedules_are_looked_up_at_every_update():
     assert again.param_lrs == [0.1]
 
 
+def test_a_callback_of_keras_sets_the_rate_of_the_default_group():
+    model = mlp(optim.SGD(0.1, groups=[("fc2.*", {"lr": 0.3})]))
+    model.fit(**FIT, epochs=2, callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)])
+    assert model.optimizer.param_lrs == [0.025, 0.3]
+
+
 # fit, freezing, saving
 
 DATA = {"x": np.random.RandomState(0).randn(16, 4), "y": np.random.RandomState(1).randn(16, 2)}
@@ -440,13 +451,7 @@ def assert_goes_on(make, save, path):
     assert {variable.dtype for variable in whole.trainable_variables} == {"float64"}
 
 
-IN_EVERY_RUN = ("sgd", "adam-groups", "adamw-schedule")
-
-
-@pytest.mark.parametrize(
-    "make",
-    [pytest.param(make, id=id_, marks=[] if id_ in IN_EVERY_RUN else pytest.mark.slow) for id_, make in SAVED.items()],
-)
+@pytest.mark.parametrize("make", often(SAVED, ("sgd", "adam-groups", "adamw-schedule")))
 def test_fit_saved_and_loaded_goes_on_to_the_bit(make, tmp_path):
     assert_goes_on(make, through_keras, tmp_path)
 
