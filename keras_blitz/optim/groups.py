@@ -1,0 +1,68 @@
+"""Parameter groups: which options each has, and which parameters by PyTorch's names."""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.optim.options import Options, checked
+from keras_blitz.weights.layout import PARAMETERS
+
+# The pattern of the default group, which takes what no other takes.
+EVERYTHING = "*"
+
+
+def resolved(defaults: Options, given: Iterable) -> list[tuple[str, Options]]:
+    """Return (pattern, all options) of every group: that of the defaults, then those given in their order.
+
+    Args:
+        defaults: every option of the optimizer.
+        given: (pattern, {option: value}) pairs; an option left out takes the default.
+
+    Raises:
+        BlitzError: no such pair, an option that the optimizer does not have, or a value that breaks its rule.
+    """
+    rows = [(EVERYTHING, checked(defaults))]
+    for row in given:
+        if not (isinstance(row, (tuple, list)) and len(row) == 2 and isinstance(row[1], Mapping)):
+            raise BlitzError(f"groups must be (pattern, {{option: value}}) pairs, not {row!r}")
+        pattern, own = row
+        if unknown := [name for name in own if name not in defaults]:
+            raise BlitzError(f"groups: {pattern!r} sets {', '.join(unknown)}; the options are {', '.join(defaults)}")
+        rows.append((pattern, checked({**defaults, **own}, f"groups: {pattern!r}: ")))
+    return rows
+
+
+def assigned(patterns: list[str], names: list[str]) -> list[int]:
+    """Return the number of the group that each parameter belongs to: the first whose pattern matches, otherwise 0.
+
+    Args:
+        patterns: of all groups, that of the defaults first.
+        names: PyTorch's names of the parameters.
+
+    Raises:
+        BlitzError: a group that no parameter belongs to.
+    """
+    order = [*range(1, len(patterns)), 0]
+    members = [next(group for group in order if fnmatchcase(name, patterns[group])) for name in names]
+    for group, pattern in enumerate(patterns[1:], 1):
+        if group not in members:
+            raise BlitzError(
+                f"groups: {pattern!r} takes no parameter; there are {', '.join(names)} (fit leaves out frozen ones, "
+                "and the first pattern that matches takes a parameter)"
+            )
+    return members
+
+
+# Keras's names of weights -> PyTorch's; a variable does not know the class of its layer.
+_NAMES = {keras_name: name for row in PARAMETERS.values() for keras_name, (name, _) in row.items()}
+
+
+def parameter_name(variable) -> str:
+    """Return PyTorch's name of a Keras variable by its path: `conv1/kernel` is `conv1.weight`.
+
+    What stands before the layer's name (`sequential/fc/kernel`) is the model's, and no part of PyTorch's names. A
+    variable outside of any layer keeps its name, as does one whose layer has no row in `PARAMETERS`.
+    """
+    path = getattr(variable, "path", variable.name.split(":")[0])
+    *layer, name = path.split("/")[-2:]
+    return ".".join([*layer, _NAMES.get(name, name)]) if layer else name

@@ -1,0 +1,72 @@
+"""The rules that PyTorch has for the options of its optimizers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_blitz.errors import BlitzError
+
+Options = dict[str, Any]
+
+
+def _number(least: float, below: float = float("inf")) -> tuple[Callable[[Any], bool], str]:
+    """Return the check least ≤ value < below, and how to say it."""
+    said = f"a number ≥ {least:g}" if below == float("inf") else f"a number in [{least:g}, {below:g})"
+    return lambda value: _is_number(value) and least <= value < below, said
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule) or _number(0)[0](value)
+
+
+def _are_betas(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_number(0, 1)[0], value))
+
+
+_AT_LEAST_0 = _number(0)
+_TRUTH = (lambda value: isinstance(value, bool), "True or False")
+
+# option -> (check, the rule in words); the rules are PyTorch's
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "lr": (_is_rate, "a number ≥ 0 or a Keras schedule"),
+    "momentum": _AT_LEAST_0,
+    "dampening": (_is_number, "a number"),
+    "weight_decay": _AT_LEAST_0,
+    "eps": _AT_LEAST_0,
+    "betas": (_are_betas, "two numbers in [0, 1)"),
+    "alpha": _AT_LEAST_0,
+    "rho": (lambda value: _is_number(value) and 0 <= value <= 1, "a number in [0, 1]"),
+    "lr_decay": _AT_LEAST_0,
+    "initial_accumulator_value": _AT_LEAST_0,
+    "momentum_decay": _AT_LEAST_0,
+    **dict.fromkeys(("nesterov", "maximize", "amsgrad", "centered", "decoupled_weight_decay"), _TRUTH),
+}
+
+
+def checked(options: Options, where: str = "") -> Options:
+    """Return the options with every number as a Python float.
+
+    Raises:
+        BlitzError: a value that breaks its rule; `where` names the group it stands in.
+    """
+    for name, value in options.items():
+        holds, rule = RULES[name]
+        if not holds(value):
+            raise BlitzError(f"{where}{name} must be {rule}, not {value!r}")
+    if options.get("nesterov") and (options["momentum"] == 0 or options["dampening"] != 0):
+        momentum, dampening = options["momentum"], options["dampening"]
+        raise BlitzError(
+            f"{where}nesterov needs a momentum above 0 and a dampening of 0, not {momentum!r} and {dampening!r}"
+        )
+    return {name: _plain(value) for name, value in options.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return tuple(map(float, value))
+    return float(value) if _is_number(value) else value
