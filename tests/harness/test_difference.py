@@ -59,17 +59,28 @@ def test_sketch_sees_a_changed_order():
     assert measure(fingerprint(expected), expected.T.copy()).rms > 1
 
 
-def test_sketch_is_the_same_in_chunks(monkeypatch):
-    flat = np.random.RandomState(0).randn(5000)
-    whole = sketch(flat)
-    monkeypatch.setattr("parity.fingerprint._CHUNK", 999)
-    np.testing.assert_allclose(sketch(flat), whole, rtol=1e-12)
+@pytest.mark.parametrize("kind", ["noise", "offset", "one channel", "the same in every block"])
+def test_sketch_estimates_the_size_of_an_error_over_many_blocks(kind):
+    """To within 30 % (three standard deviations), whatever it looks like; 20 errors of 3 blocks of 65,536 values each."""
+    for seed in range(20):
+        rng = np.random.RandomState(seed)
+        block = rng.randn(65536)
+        error = {
+            "noise": rng.randn(3 * 65536),
+            "offset": np.full(3 * 65536, 1.0 + seed),
+            "one channel": np.tile(np.arange(256) == rng.randint(256), 3 * 256).astype(float),
+            "the same in every block": np.tile(block, 3),
+        }[kind]
+        estimate = np.sqrt((sketch(error) ** 2).sum())
+        assert estimate == pytest.approx(np.sqrt((error**2).sum()), rel=0.3)
 
 
 def test_fingerprint_is_frozen():
     """A changed hash would make every golden file wrong."""
-    flat = np.arange(1000, dtype=np.float64)
-    np.testing.assert_array_equal(sketch(flat)[:6], [-947.0, -565.0, -158.0, 1244.0, -724.0, 1665.0])
+    flat = np.arange(200_000, dtype=np.float64)
+    expected = [-4850997.0, -34469.0, -1450221.0, 6358317.0, -2637171.0, -1118815.0]
+    np.testing.assert_array_equal(sketch(flat)[:6], expected)
+    flat = flat[:1000]
     assert list(strided_sample(flat)[[0, 1, -1]]) == [0, 15, 999]
 
 
