@@ -61,7 +61,7 @@ def test_sketch_sees_a_changed_order():
 
 @pytest.mark.parametrize("kind", ["noise", "offset", "one channel", "the same in every block"])
 def test_sketch_estimates_the_size_of_an_error_over_many_blocks(kind):
-    """To within 30 % (three standard deviations), whatever it looks like; 20 errors of 3 blocks of 65,536 values each."""
+    """To within 30 % (three standard deviations), whatever it looks like; 20 errors, each of 3 blocks of 65,536."""
     for seed in range(20):
         rng = np.random.RandomState(seed)
         block = rng.randn(65536)
