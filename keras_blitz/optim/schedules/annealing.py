@@ -60,7 +60,8 @@ class OneCycleLR(Schedule):
         steps_per_epoch: batches in one.
         pct_start: the part that rises, 0–1.
         anneal_strategy: "cos" or "linear".
-        cycle_momentum: cycle the momentum too. Of Keras's own optimizers it is a constant of the compiled step: pass False.
+        cycle_momentum: cycle the momentum too. In Keras's own optimizers it is a constant of the compiled step: pass
+            False.
         base_momentum: the lowest, or a list.
         max_momentum: the highest, or a list.
         div_factor: max_lr / first rate.
