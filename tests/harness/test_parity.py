@@ -13,7 +13,6 @@ EAGER = select([], modes=("eager",))  # the goldens are the same in every mode, 
 SLOW = [case for case in all_cases() if case.slow]
 SLOW_BY_SUBJECT = {s: [case for case in SLOW if case.subject == s] for s in dict.fromkeys(c.subject for c in SLOW)}
 SUBJECTS = {case.subject: case for case in CASES}
-SLOW_SUBJECTS = {case.subject: case for case in SLOW if case.subject not in SUBJECTS}
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +57,12 @@ def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_result
 @pytest.mark.torch
 @pytest.mark.parametrize("subject", SLOW_BY_SUBJECT)
 def test_slow(subject):
-    """By subject, so that PyTorch runs once for all dtypes and modes."""
-    results = list(run(SLOW_BY_SUBJECT[subject], live=True))
-    assert len(results) == len(SLOW_BY_SUBJECT[subject])
-    for result in results:
+    """By subject, so that PyTorch runs once for all dtypes and modes, and for the golden trace."""
+    cases = SLOW_BY_SUBJECT[subject]
+    for case, result in zip(cases, run(cases, live=True, keep_traces=True), strict=True):
         assert_passed(result)
+        if case is cases[0]:
+            assert_golden_is_live(case, result.reference)
 
 
 def test_networks_are_covered_in_both_dtypes_and_all_modes():
@@ -75,19 +75,12 @@ def test_networks_are_covered_in_both_dtypes_and_all_modes():
 @pytest.mark.torch
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_golden_trace_is_what_pytorch_does_today(subject):
-    assert_golden_is_live(SUBJECTS[subject])
+    assert_golden_is_live(SUBJECTS[subject], oracle.live(SUBJECTS[subject]))
 
 
-@pytest.mark.slow
-@pytest.mark.torch
-@pytest.mark.parametrize("subject", SLOW_SUBJECTS)
-def test_slow_golden_trace_is_what_pytorch_does_today(subject):
-    assert_golden_is_live(SLOW_SUBJECTS[subject])
-
-
-def assert_golden_is_live(case):
+def assert_golden_is_live(case, live):
     """The two sources of truth agree: same names, same values, same verdict on PyTorch's own error."""
-    golden, live = oracle.from_golden(case), oracle.live(case)
+    golden = oracle.from_golden(case)
     truth = live.truth.without(golden.left_out)
     assert list(golden.truth) == list(truth)
     for name, value in golden.truth.items():
