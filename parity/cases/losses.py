@@ -65,7 +65,7 @@ ROWS = (
     *_reductions("mse", "MSELoss", LOGITS, TARGETS),
     *_reductions("bce", "BCELoss", SHARES, TARGETS, _WEIGHTED),
     # One sample: rounding would move the probability 1 beyond 1.
-    _row("bce-certain", "BCELoss", CERTAIN, HARD, samples=1, reduction="none"),
+    _row("bce-certain", "BCELoss", CERTAIN, HARD, samples=1, hard=True, reduction="none"),
     *_reductions("bce-logits", "BCEWithLogitsLoss", LOGITS, TARGETS, {"weight": WEIGHT, "pos_weight": WEIGHT[::-1]}),
     _row("bce-logits-100", "BCEWithLogitsLoss", SATURATED, HARD, {"pos_weight": WEIGHT}, reduction="none"),
 )

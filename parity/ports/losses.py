@@ -1,12 +1,12 @@
-"""The losses of keras_blitz, with the gradients of what is soft."""
+"""The losses of keras_blitz, with their gradients."""
 
 import tensorflow as tf
 
 from keras_blitz import losses
 
 
-def loss(x, y, upstream=None, *, name: str, weights: dict, **options) -> dict:
-    """Return a loss, and its gradients for the prediction and for a target that is no index, as PyTorch lays them out.
+def loss(x, y, upstream=None, *, name: str, weights: dict, hard: bool = False, **options) -> dict:
+    """Return a loss, and its gradients for the prediction and for a soft target, as PyTorch lays them out.
 
     Args:
         x: prediction; classes on axis 1.
@@ -14,10 +14,11 @@ def loss(x, y, upstream=None, *, name: str, weights: dict, **options) -> dict:
         upstream: what comes back from behind an unreduced loss.
         name: of the class in keras_blitz.losses.
         weights: the class's arguments that are tensors.
+        hard: the target takes no gradient: it is no number but a choice.
         options: its other arguments.
     """
     module = getattr(losses, name)(**weights, **options)
-    soft = {"x": x} | ({"y": y} if y.dtype.is_floating else {})
+    soft = {"x": x} | ({"y": y} if y.dtype.is_floating and not hard else {})
     with tf.GradientTape() as tape:
         tape.watch(list(soft.values()))
         value = module(_classes_last(y), _classes_last(x)) if name in ("CrossEntropyLoss", "NLLLoss") else module(y, x)
