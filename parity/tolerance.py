@@ -36,9 +36,9 @@ FLOAT64 = (
     *(
         Tolerance(
             f"*-{on}-*", "step*", 1e-10,
-            "what 100 updates make of the rounding of each; measured 1.2e-11 (functions), 7e-11 (LeNet)",
+            "what 100 updates make of the rounding of each; measured 1.2e-11",
         )
-        for on in ("functions", "lenet")
+        for on in ("functions", "resnet18")
     ),
     *(
         Tolerance(
