@@ -46,6 +46,7 @@ def test_live(case, live_results):
     assert_passed(result)
     if case.dtype == "float64":
         bound = 1e-10 if case.group == "optimizers" else 1e-12  # after 100 steps
+        bound = 1e-8 if "zero-gradient" in case.subject else bound  # which Adam divides by eps
         assert all(row.relative <= bound for row in result.comparison.rows if row.relative is not None)
 
 
