@@ -55,11 +55,11 @@ OPTIMIZERS = (
     ("radam-decoupled", "RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
 )  # fmt: skip
 
-# A plain run takes one row of each optimizer, and of it one case: float64, compiled, the rate changed half-way (till then
-# it is the constant plan). Eager updates are in tests/library/test_optim.py.
+# A plain run takes one row of each optimizer, and of it one case: float64, compiled, the rate changed half-way (till
+# then it is the constant plan). Eager updates are in tests/library/test_optim.py.
 DEFAULT = (
-    "sgd-nesterov", "adagrad", "rmsprop-centered-momentum", "adadelta", "adam-amsgrad-decay", "adamw", "nadam", "adamax",
-    "radam", "sgd-momentum-clip-norm", "adam-clip-value",
+    "sgd-nesterov", "adagrad", "rmsprop-centered-momentum", "adadelta", "adam-amsgrad-decay", "adamw", "nadam",
+    "adamax", "radam", "sgd-momentum-clip-norm", "adam-clip-value",
 )  # fmt: skip
 NOT_DEFAULT = ("constant-*", "schedule-*", "onecycle-*", "*-float32-*", "*-xla")
 
