@@ -133,14 +133,15 @@ def kind_of(layer, kinds: Mapping[str, str]) -> str | None:
 def torch_units(module, order: Sequence[str]) -> list[Unit]:
     """Return the units of a PyTorch module, those called first, in their order, then the others."""
     found: dict[str, list[Unit]] = {}
-    inside = ""
+    inside, seen = "", set()  # a tied weight is its first owner's
     for path, inner in module.named_modules():
         if inside and path.startswith(inside):
             continue
         kind = kind_of(inner, TORCH_KINDS)
         deep = kind == "attention"
         inside = f"{path}." if deep else ""
-        own = {n: tuple(p.shape) for n, p in inner.named_parameters(recurse=deep)}
+        own = {n: tuple(p.shape) for n, p in inner.named_parameters(recurse=deep) if id(p) not in seen}
+        seen |= {id(p) for p in inner.parameters(recurse=deep)}
         buffers = {n: tuple(b.shape) for n, b in inner.named_buffers(recurse=deep) if n != "num_batches_tracked"}
         shapes = own | (buffers if kind else {})
         if not kind:

@@ -519,3 +519,29 @@ def test_the_readmes_example_prints_what_it_says():
 
     assert words(printed.getvalue()) == words(said), printed.getvalue()
     assert len(code.splitlines()) < 10
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(9, 4)
+        self.out = nn.Linear(4, 9, bias=False)
+        self.out.weight = self.tokens.weight
+
+    def forward(self, text):
+        return self.out(self.tokens(text))
+
+
+class TiedKeras(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.tokens = layers.Embedding(9, 4)
+
+    def call(self, text):
+        return ops.matmul(self.tokens(text), ops.transpose(self.tokens.embeddings))
+
+
+def test_a_tied_weight_is_one():
+    report = parity.check(Tied(), TiedKeras(), tokens(2, 5) % 9)
+    assert report.passed, str(report)
+    assert [path for path, _, _ in report.weights] == ["tokens"]
