@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_blitz.autograd.tape import Gradients
 from keras_blitz.errors import BlitzError
+from keras_blitz.losses.base import as_tensor
 
 
 def vjp(function: Callable, inputs: Sequence, vector=None) -> tuple[tf.Tensor, list[tf.Tensor]]:
@@ -90,7 +91,7 @@ def jacobian(function: Callable, inputs: Sequence) -> list[tf.Tensor]:
 
 
 def _tensors(values: Sequence) -> list[tf.Tensor]:
-    return [tf.convert_to_tensor(value) for value in values]
+    return [as_tensor(value) for value in values]
 
 
 def _matching(argument: str, inputs: list[tf.Tensor], values: Sequence) -> list[tf.Tensor]:

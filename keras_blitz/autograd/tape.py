@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.losses.base import as_tensor
 
 
 class Gradients:
@@ -254,7 +255,7 @@ def _checked(output, gradient) -> tf.Tensor:
                 "pass gradient= of that shape"
             )
         return tf.ones_like(output)
-    gradient = tf.cast(gradient, output.dtype)
+    gradient = tf.cast(as_tensor(gradient), output.dtype)
     if gradient.shape != output.shape:
         raise BlitzError(f"gradient {tuple(gradient.shape)} must have the output's shape {tuple(output.shape)}")
     return gradient
