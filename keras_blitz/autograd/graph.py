@@ -5,7 +5,7 @@ The function is traced, not run. What PyTorch's graph has none of is left out: c
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,13 +80,18 @@ class OperationGraph:
             stack.extend(reversed(rows))
         return "\n".join(lines)
 
+    def colours(self) -> dict[str, str]:
+        """Return each node's colour: leaves are blue, as in PyTorch's tutorial, outputs green."""
+        return {
+            node.name: "lightblue" if node.leaf else "palegreen" if node.name in self.outputs else "lightgray"
+            for node in self.nodes.values()
+        }
+
     def dot(self) -> str:
-        """Return the graph in Graphviz's language; leaves are blue, as in PyTorch's tutorial, outputs green."""
-        lines = ["digraph {", '  node [shape=box, style=filled, fillcolor=lightgray, fontname="monospace"]']
-        for node in self.nodes.values():
-            colour = "lightblue" if node.leaf else "palegreen" if node.name in self.outputs else None
-            fill = f", fillcolor={colour}" if colour else ""
-            lines.append(f"  {_quoted(node.name)} [label={_quoted(_title(node))}{fill}]")
+        """Return the graph in Graphviz's language."""
+        lines = ["digraph {", "  node [shape=box, style=filled]"]
+        for name, colour in self.colours().items():
+            lines.append(f"  {_quoted(name)} [label={_quoted(_title(self.nodes[name]))}, fillcolor={colour}]")
         lines += [f"  {_quoted(node)} -> {_quoted(source)}" for node, source in self.edges()]
         return "\n".join([*lines, "}"])
 
@@ -103,18 +108,19 @@ class OperationGraph:
         if ending not in (".txt", ".dot", ".svg", ".png"):
             raise BlitzError(f"{path}: a graph is written as .txt, .dot, .svg or .png")
         if ending in (".svg", ".png"):
-            content = _picture(self.dot(), ending[1:])
+            content = _picture(self, ending[1:])
         else:
             content = f"{self.text() if ending == '.txt' else self.dot()}\n".encode()
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
 
 
-def trace(function: Callable, **leaves) -> OperationGraph:
+def trace(function: Callable, *, frozen: Iterable = (), **leaves) -> OperationGraph:
     """Record the operations of a function.
 
     Args:
         function: of the leaves by name, to a tensor or a list of them. Its trainable variables are leaves too.
+        frozen: Keras variables that are not; a trace does not know that Keras froze them.
         leaves: name to a floating tensor or array, whose shape and dtype are traced, not its values.
 
     Raises:
@@ -122,7 +128,7 @@ def trace(function: Callable, **leaves) -> OperationGraph:
     """
     specs = {name: tf.TensorSpec.from_tensor(tf.convert_to_tensor(leaf), name=name) for name, leaf in leaves.items()}
     traced = tf.function(function, autograph=False).get_concrete_function(**specs).graph
-    nodes = _leaves(traced, leaves)
+    nodes = _leaves(traced, leaves, [id(variable.value.handle) for variable in frozen])
     _grow(nodes, traced)
     sources = [_source(tensor, nodes) for tensor in traced.outputs]
     outputs = tuple(source for source in sources if source is not None)
@@ -131,9 +137,10 @@ def trace(function: Callable, **leaves) -> OperationGraph:
     return OperationGraph(_reached(nodes, outputs), outputs)
 
 
-def _leaves(traced, leaves) -> dict[str, Node]:
+def _leaves(traced, leaves, frozen: list[int]) -> dict[str, Node]:
     """Return the nodes of the arguments and of the trainable variables, by the placeholder's name."""
     variables = {id(variable.handle): variable for variable in traced.variables if variable.trainable}
+    variables = {handle: variable for handle, variable in variables.items() if handle not in frozen}
     found = {inside.op.name: (inside.op.name, inside.shape) for inside in traced.inputs if inside.op.name in leaves}
     for outside, inside in traced.captures:
         if id(outside) in variables:
@@ -185,12 +192,19 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _picture(dot: str, form: str) -> bytes:
+def _picture(graph: OperationGraph, form: str) -> bytes:
     try:
         import pydot
     except ImportError:
         raise BlitzError("a picture needs pydot: pip install pydot; .txt and .dot do without") from None
+    # Built, not parsed from `dot()`: pydot's parser warns of its own grammar.
+    picture = pydot.Dot(graph_type="digraph")
+    for name, colour in graph.colours().items():
+        label = _quoted(_title(graph.nodes[name]))
+        picture.add_node(pydot.Node(_quoted(name), label=label, shape="box", style="filled", fillcolor=colour))
+    for node, source in graph.edges():
+        picture.add_edge(pydot.Edge(_quoted(node), _quoted(source)))
     try:
-        return pydot.graph_from_dot_data(dot)[0].create(format=form)
+        return picture.create(format=form)
     except FileNotFoundError:
         raise BlitzError("a picture needs Graphviz's dot on the PATH; .txt and .dot do without") from None
