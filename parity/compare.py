@@ -139,7 +139,13 @@ def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -
     A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
     value when the batch is permuted.
     """
-    return {n: total for n, total in terms.items() if n in measured and measured[n].scale < CANCELLED * total}
+    sums = {n: total for n, total in terms.items() if n in measured and measured[n].scale < CANCELLED * total}
+    averages = {}  # Adam's, of such a gradient and of its square
+    for name in measured:
+        key, _, parameter = name.partition(":slot:")[2].partition(":")
+        if f"grad:{parameter}" in sums and key in ("exp_avg", "exp_avg_sq"):
+            averages[name] = sums[f"grad:{parameter}"] ** (2 if key == "exp_avg_sq" else 1)
+    return sums | averages
 
 
 def _median_ratio(rows: Iterable[Row]) -> float | None:
@@ -154,8 +160,8 @@ def _median_ratio(rows: Iterable[Row]) -> float | None:
             ratios.setdefault("forward" if row.kind in ("activation", "output", "loss") else row.kind, []).append(
                 row.ratio
             )
-    computed = ratios.get("forward") or ratios.get("gradient")
-    return median(computed) if computed else None
+    enough = [found for kind in ("forward", "gradient") if len(found := ratios.get(kind, ())) >= tolerance.MEDIAN_OF]
+    return median(enough[0]) if enough else None
 
 
 def mismatch(expected: Value | None, actual: Value | None, dtype: str) -> str:

@@ -22,7 +22,8 @@ class KerasRecorder:
     Args:
         model: layers named by PyTorch's module paths.
         loss: (target, output) -> scalar; None records forward only.
-        optimizer: updates the parameters after each step; needs `loss`.
+        optimizer: updates the parameters after each step; needs `loss`. Its slots are recorded where it can list them.
+        clip: gradients -> clipped gradients, between the backward pass and the update.
         train: PyTorch's train mode, otherwise eval mode.
         mode: "eager", "graph" (`tf.function`) or "xla" (`tf.function(jit_compile=True)`).
         masks: (path, PyTorch's shape, p) -> what each dropout layer multiplies by in train mode.
@@ -35,6 +36,7 @@ class KerasRecorder:
         *,
         loss: Callable | None = None,
         optimizer=None,
+        clip: Callable | None = None,
         train: bool = False,
         mode: str = "eager",
         masks: Callable | None = None,
@@ -42,7 +44,8 @@ class KerasRecorder:
     ):
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-        self.model, self.loss, self.optimizer, self.train, self.keep = model, loss, optimizer, train, keep
+        self.model, self.loss, self.optimizer, self.clip = model, loss, optimizer, clip
+        self.train, self.keep = train, keep
         self.weights = weights(model)
         self.parameters = [weight for weight in self.weights if weight.trainable]
         self.buffers = [weight for weight in self.weights if not weight.trainable]
@@ -67,7 +70,12 @@ class KerasRecorder:
                 layer.mask = partial(_mask, masks, layer, self.flow.outputs.get((layer.name, 0)))
 
     def record(
-        self, state: Mapping[str, np.ndarray], inputs: np.ndarray, target: np.ndarray | None = None, steps: int = 0
+        self,
+        state: Mapping[str, np.ndarray],
+        inputs: np.ndarray,
+        target: np.ndarray | None = None,
+        steps: int = 0,
+        plan: Callable | None = None,
     ) -> Trace:
         """Load weights, run, and return the trace.
 
@@ -76,6 +84,7 @@ class KerasRecorder:
             inputs: PyTorch's layout (N, C, H, W).
             target: what `loss` takes; PyTorch's layout.
             steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
+            plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
         """
         self._load(state)
         if self.optimizer is not None:
@@ -87,6 +96,7 @@ class KerasRecorder:
         trace = Trace(keep=self.keep, framework="tensorflow", version=tf.__version__, keras=keras.__version__)
         trace.add("input", lies.to_torch(x.numpy()))
         self._add_parameters(trace, "")
+        after = plan(self.optimizer) if plan else None
         for step in range(1, max(steps, 1) + 1):
             activations, output, loss, gradients = self._step(x, y)
             if step == 1:
@@ -98,6 +108,9 @@ class KerasRecorder:
                 trace.add(f"step{step}:loss", loss.numpy())
                 self._add_parameters(trace, f"step{step}:")
                 self._add_buffers(trace, f"step{step}:")
+                self._add_slots(trace, f"step{step}:")
+            if after:
+                after(step)
         return trace
 
     def isolate(self, state: Mapping[str, np.ndarray], truth: Mapping[str, Value]) -> Trace:
@@ -148,7 +161,8 @@ class KerasRecorder:
         ]
         present = [(g, v) for g, v in zip(gradients[1:], variables, strict=True) if g is not None]
         if self.optimizer is not None and present:
-            self.optimizer.apply(*map(list, zip(*present, strict=True)))
+            taken, updated = map(list, zip(*present, strict=True))
+            self.optimizer.apply(self.clip(taken) if self.clip else taken, updated)
         return dict(activations), output, loss, gradients
 
     def _add_parameters(self, trace: Trace, prefix: str) -> None:
@@ -158,6 +172,14 @@ class KerasRecorder:
     def _add_buffers(self, trace: Trace, prefix: str) -> None:
         for weight in self.buffers:
             trace.add(f"{prefix}buffer:{weight.name}", weight.value())
+
+    def _add_slots(self, trace: Trace, prefix: str) -> None:
+        """Record the optimizer's state; Keras's own optimizers do not say which parameter a slot is of."""
+        of = {id(weight.variable): weight for weight in self.parameters}
+        for slot in getattr(self.optimizer, "slots", tuple)():
+            weight, value = of[id(slot.parameter)], np.asarray(slot.variable.numpy())
+            value = weight.layout.to_torch(value) if value.ndim else _scalar_slot(value, slot.parameter.dtype)
+            trace.add(f"{prefix}slot:{slot.key}:{weight.name}", value)
 
     def _add_pass(self, trace: Trace, activations, output, loss, gradients, lies) -> None:
         for (name, call), value in activations.items():
@@ -171,6 +193,11 @@ class KerasRecorder:
         trace.add("grad:input", _gradient(gradients[0], lies))
         for weight, gradient in zip(self.parameters, gradients[1:], strict=True):
             trace.add(f"grad:{weight.name}", _gradient(gradient, weight.layout))
+
+
+def _scalar_slot(value: np.ndarray, dtype: str) -> np.ndarray:
+    """Return a scalar of the state, such as NAdam's product, which is float32 always, in the parameter's type."""
+    return value.astype(dtype) if value.dtype.kind == "f" else value
 
 
 def _folded(array: np.ndarray) -> np.ndarray:

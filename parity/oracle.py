@@ -43,7 +43,8 @@ class Reference:
         Raises:
             BlitzError: the file cannot be written.
         """
-        own = {name: [error.max_abs, error.rms, error.scale] for name, error in (self.own or {}).items()}
+        # A measure needs no more digits, and each takes room in the golden files.
+        own = {n: [float(f"{e.max_abs:.4g}"), float(f"{e.rms:.4g}"), e.scale] for n, e in (self.own or {}).items()}
         Trace(self.truth.items(), **self.truth.meta, **({} if self.own is None else {"own": own})).save(path)
 
     @classmethod

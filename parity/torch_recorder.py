@@ -24,6 +24,9 @@ def record(
     loss: Callable | None = None,
     optimizer: Callable | None = None,
     steps: int = 0,
+    plan: Callable | None = None,
+    clip: Callable | None = None,
+    slots: bool = False,
     train: bool = False,
     dtype: str = "float64",
     masks: Callable | None = None,
@@ -38,8 +41,11 @@ def record(
         inputs: (N, C, H, W).
         target: what `loss` takes.
         loss: (output, target) -> scalar; None records forward only.
-        optimizer: parameters -> torch.optim.Optimizer.
+        optimizer: [(name, parameter)] -> torch.optim.Optimizer.
         steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
+        plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+        clip: parameters -> None, clips their gradients between the backward pass and the update.
+        slots: record the optimizer's state, too.
         train: train mode, otherwise eval mode.
         dtype: "float64" or "float32".
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
@@ -56,7 +62,8 @@ def record(
     trace = Trace(framework="torch", version=torch.__version__)
     _add(trace, "input", x, keep)
     _add_parameters(trace, module, "", keep)
-    update = optimizer([p for p in module.parameters() if p.requires_grad]) if steps else None
+    update = optimizer([(n, p) for n, p in module.named_parameters() if p.requires_grad]) if steps else None
+    after = plan(update) if plan else None
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
         first = step == 1
@@ -74,11 +81,17 @@ def record(
             if not steps:  # else they are step1's
                 _add_buffers(trace, module, "", keep)
         if steps:
+            if clip is not None:
+                clip(module.parameters())
             if update is not None:
                 update.step()
             _add(trace, f"step{step}:loss", value, keep)
             _add_parameters(trace, module, f"step{step}:", keep)
             _add_buffers(trace, module, f"step{step}:", keep)
+            if slots:
+                _add_slots(trace, module, update, f"step{step}:", keep)
+        if after:
+            after(step)
     return trace
 
 
@@ -105,6 +118,15 @@ def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str, keep: in
 def _add_buffers(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:
     for name, buffer in module.named_buffers():
         _add(trace, f"{prefix}buffer:{name}", buffer, keep)
+
+
+def _add_slots(trace: Trace, module: torch.nn.Module, update, prefix: str, keep: int | None) -> None:
+    """Add the optimizer's state; `step` as the whole number it is, NAdam's product in the parameter's type."""
+    for name, parameter in module.named_parameters():
+        for key, value in update.state.get(parameter, {}).items():
+            if value is not None:
+                value = value.long() if key == "step" else value.to(parameter.dtype)
+                _add(trace, f"{prefix}slot:{key}:{name}", value, keep)
 
 
 def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | None) -> None:

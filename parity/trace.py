@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from parity.fingerprint import BUCKETS, SAMPLES, Fingerprint, condensed
 
-FORMAT = 2  # 1 had another hash in its fingerprints
+FORMAT = 3  # 1 had another hash in its fingerprints, 2 a member of the archive a tensor
 
 KINDS = {
     "input": "input",
@@ -125,14 +126,13 @@ class Trace(dict[str, Value]):
         Raises:
             BlitzError: the file cannot be written.
         """
-        entries, arrays = [], {}
-        for number, (name, value) in enumerate(self.items()):
-            form, extra, parts = _taken_apart(value)
-            entries.append({"name": name, "form": form, **extra})
-            arrays.update({f"{number}.{part}": array for part, array in parts.items()})
+        entries, packed = [], _Packed()
+        for name, value in self.items():
+            form, extra, arrays = _taken_apart(value)
+            entries.append({"name": name, "form": form, **extra, "arrays": [packed.put(array) for array in arrays]})
         header = json.dumps({"format": FORMAT, "meta": self.meta, "entries": entries})
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, trace=np.frombuffer(header.encode(), np.uint8), **arrays)
+            np.savez_compressed(file, trace=np.frombuffer(header.encode(), np.uint8), **packed.joined())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Trace":
@@ -161,28 +161,63 @@ class Trace(dict[str, Value]):
         if header["format"] != FORMAT:
             raise TraceError(f"a trace of format {header['format']}; this version reads format {FORMAT}")
         trace = cls(**header["meta"])
-        for number, entry in enumerate(header["entries"]):
-            trace.add(entry["name"], _put_together(entry, lambda part, n=number: archive[f"{n}.{part}"]))
+        packed = _Unpacked(archive)
+        for entry in header["entries"]:
+            trace.add(entry["name"], _put_together(entry, [packed.take(*each) for each in entry["arrays"]]))
         return trace
 
 
-def _taken_apart(value: Value) -> tuple[str, dict, dict[str, np.ndarray]]:
+class _Packed:
+    """Arrays joined into one a type: an archive's member of its own costs more than a small tensor itself."""
+
+    def __init__(self):
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def put(self, array: np.ndarray) -> tuple[str, list[int]]:
+        self._parts.setdefault(array.dtype.str, []).append(array.reshape(-1))
+        return array.dtype.str, list(array.shape)
+
+    def joined(self) -> dict[str, np.ndarray]:
+        return {dtype: np.concatenate(parts) for dtype, parts in self._parts.items()}
+
+
+class _Unpacked:
+    """The arrays of an archive, taken out in the order they were put in."""
+
+    def __init__(self, archive):
+        self._archive = archive
+        self._joined: dict[str, np.ndarray] = {}
+        self._taken: dict[str, int] = {}
+
+    def take(self, dtype: str, shape: list[int]) -> np.ndarray:
+        if dtype not in self._joined:
+            self._joined[dtype] = self._archive[dtype]
+        start = self._taken.get(dtype, 0)
+        end = self._taken[dtype] = start + prod(shape)
+        found = self._joined[dtype][start:end]
+        if self._joined[dtype].dtype.str != dtype or found.size != end - start:
+            raise TraceError("truncated: it holds fewer values than its header says")
+        return found.reshape(shape).copy()  # not a view, which would keep all the others
+
+
+def _taken_apart(value: Value) -> tuple[str, dict, list[np.ndarray]]:
     """Return the form, the plain facts and the arrays a value is saved as."""
     if isinstance(value, _Absent):
-        return "absent", {}, {}
+        return "absent", {}, []
     if isinstance(value, Fingerprint):
         facts = {"shape": list(value.shape), "dtype": value.dtype, "peak": value.peak}
-        return "fingerprint", facts, {"buckets": value.buckets, "sample": value.sample}
-    return "array", {}, {"array": value}
+        return "fingerprint", facts, [value.buckets, value.sample]
+    return "array", {}, [value]
 
 
-def _put_together(entry: dict, part) -> Value:
+def _put_together(entry: dict, arrays: list[np.ndarray]) -> Value:
     if entry["form"] == "absent":
         return ABSENT
     if entry["form"] == "fingerprint":
         shape = tuple(int(size) for size in entry["shape"])
-        kept = Fingerprint(shape, str(entry["dtype"]), float(entry["peak"]), part("buckets"), part("sample"))
+        kept = Fingerprint(shape, str(entry["dtype"]), float(entry["peak"]), *arrays)
         if kept.buckets.shape != (BUCKETS,) or kept.sample.shape != (SAMPLES,):
             raise TraceError(f"the fingerprint of {entry['name']} is broken")
         return kept
-    return part("array")
+    (array,) = arrays
+    return array

@@ -3,13 +3,13 @@
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
-from parity.cases import families, networks
+from parity.cases import families, networks, optimizers
 from parity.cases.case import DTYPES, MODES, Case
 
 
 def all_cases() -> list[Case]:
     """Return every case, in the order they run."""
-    return [*networks.cases(networks.ROWS), *networks.cases(families.ROWS)]
+    return [case for rows in (networks, families, optimizers) for case in networks.cases(rows.ROWS)]
 
 
 def select(

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from importlib import import_module
+from itertools import product
 
 import numpy as np
 
 from keras_blitz import models
 from keras_blitz.floatx import precision
 from parity import inputs
+from parity.cases import functions, plans
 from parity.cases.case import DTYPES, MODES, Case
 from parity.trace import Trace
 
@@ -34,14 +36,19 @@ class NetworkRow:
             by 0.4); None: forward only.
         rate: learning rate of the SGD steps, the tutorial's own.
         normalize: (mean, std) of the tutorial's Normalize behind ToTensor; None without.
-        port: name in keras_blitz.models, and of the stream of weights; None: `name`.
+        group: of the cases.
+        port: name in keras_blitz.models or parity/cases/functions.py, and of the stream of weights; None: `name`.
         port_options: further constructor arguments of the port.
         reference_options: constructor arguments of the reference.
         steps: optimizer steps.
         momentum: of SGD.
+        optimizer: another optimizer: its name in torch.optim and keras_blitz.optim, and its options.
+        groups: its parameter groups: (pattern, options) of those that do not take its own.
+        clip: ("norm", most) or ("value", most), between the backward pass and the update.
         train: train mode, with the same dropout masks on both sides.
         trained: patterns of the parameters that are not frozen.
         batches: "synthetic", "sample".
+        plans: what becomes of the learning rate, see parity/cases/plans.py; each plan is a subject of its own.
         classes: number of labels.
         fan_out: how the weights are scaled, see `inputs.weights`.
         keep: of a tensor with more values than these, only the fingerprint is recorded.
@@ -55,7 +62,7 @@ class NetworkRow:
     name: str
     covers: tuple[str, ...]
     reference: str
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     loss: str | None = None
     rate: float = 0.0
     normalize: tuple[float, float] | None = None
@@ -64,9 +71,14 @@ class NetworkRow:
     reference_options: Options = ()
     steps: int = 10
     momentum: float = 0.0
+    optimizer: tuple[str, Options] | None = None
+    groups: tuple[tuple[str, Options], ...] = ()
+    clip: tuple[str, float] | None = None
     train: bool = False
     trained: tuple[str, ...] = ("*",)
     batches: tuple[str, ...] = ("synthetic", "sample")
+    plans: tuple[str, ...] = ("",)
+    group: str = "networks"
     classes: int = 10
     fan_out: bool = False
     keep: int | None = None
@@ -111,20 +123,20 @@ def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
         runs = [(f"{d}-{m}", d, m) for d in DTYPES for m in MODES if _any_matches(f"{d}-{m}", row.runs)]
         samples = row.samples if "float32" in [dtype for _, dtype, _ in runs] else 0
         for run, dtype, mode in runs:
-            for batch in row.batches:
+            for batch, plan in product(row.batches, row.plans):
                 yield Case(
-                    subject=row.name + ("-sample" if batch == "sample" else ""),
-                    group="networks",
+                    subject="-".join(filter(None, (row.name, "sample" if batch == "sample" else "", plan))),
+                    group=row.group,
                     covers=row.covers,
                     dtype=dtype,
                     mode=mode,
-                    record_reference=partial(_record_reference, row, batch),
-                    record_port=partial(_record_port, row, batch),
+                    record_reference=partial(_record_reference, row, batch, plan),
+                    record_port=partial(_record_port, row, batch, plan),
                     isolate=partial(_isolate, row, batch),
                     not_golden=row.not_golden,
                     samples=samples,
                     heavy=row.heavy,
-                    slow=_any_matches(run, row.slow),
+                    slow=_any_matches(f"{plan}-{run}" if plan else run, row.slow),
                 )
 
 
@@ -134,6 +146,8 @@ def _any_matches(text: str, patterns: tuple[str, ...]) -> bool:
 
 def _batch(row: NetworkRow, batch: str) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs (N, C, H, W) float32 and the target the row's loss takes."""
+    if row.loss == "functions":
+        return np.ones(row.shape, np.float32), np.zeros(1, np.float32)
     count, channels, height, width = row.shape
     if batch == "synthetic":
         images, labels = inputs.images(row.shape, row.network), inputs.labels(count, row.classes, row.network)
@@ -173,7 +187,9 @@ def _mask(row: NetworkRow, path: str, shape: tuple[int, ...], p: float) -> np.nd
     return inputs.mask(shape, p, row.network, path)
 
 
-def _record_reference(row: NetworkRow, batch: str, dtype: str, sample: int = 0, *, fed: bool = False) -> Trace:
+def _record_reference(
+    row: NetworkRow, batch: str, plan: str, dtype: str, sample: int = 0, *, fed: bool = False
+) -> Trace:
     import torch
 
     from parity import torch_recorder
@@ -187,6 +203,7 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str, sample: int = 0, 
         "cross_entropy": cross_entropy,
         "inception": lambda heads, y: cross_entropy(heads[0], y) + 0.4 * cross_entropy(heads[1], y),
         "mse": torch.nn.MSELoss(),
+        "functions": lambda points, _: functions.total(points),
         None: None,
     }
     images, target = _batch(row, batch)
@@ -196,8 +213,11 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str, sample: int = 0, 
         _typed(images, dtype),
         _typed(target, dtype),
         loss=losses[row.loss],
-        optimizer=partial(torch.optim.SGD, lr=row.rate, momentum=row.momentum),
+        optimizer=partial(_torch_optimizer, row),
         steps=row.steps_taken,
+        plan=partial(plans.of_torch, plan) if plan else None,
+        clip=partial(getattr(torch.nn.utils, f"clip_grad_{row.clip[0]}_"), **_bound(row)) if row.clip else None,
+        slots=row.optimizer is not None,
         train=row.train,
         dtype=dtype,
         masks=partial(_mask, row) if row.train else None,
@@ -209,19 +229,60 @@ def _record_reference(row: NetworkRow, batch: str, dtype: str, sample: int = 0, 
 def _isolate(row: NetworkRow, batch: str) -> tuple[Trace, Trace]:
     """Return PyTorch's forward pass in float64, and what each of the port's layers makes of the same inputs."""
     row = replace(row, loss=None, keep=None)
-    truth = _record_reference(row, batch, "float64", fed=True)
+    truth = _record_reference(row, batch, "", "float64", fed=True)
     recorder = _recorder(row, "float64", "eager")
     port = recorder.isolate(_state(row, recorder.shapes()), truth)
     return Trace((name, truth[name]) for name in port), port
 
 
-def _record_port(row: NetworkRow, batch: str, dtype: str, mode: str) -> Trace:
+def _torch_optimizer(row: NetworkRow, named: list):
+    """Return PyTorch's optimizer of named parameters, in the groups of the row: the first pattern that matches."""
+    import torch
+
+    from keras_blitz.optim.groups import assigned
+
+    name, options = row.optimizer or ("SGD", (("lr", row.rate), ("momentum", row.momentum)))
+    patterns = ["*", *(pattern for pattern, _ in row.groups)]
+    of = assigned(patterns, [name for name, _ in named])
+    members = [[entry for entry, group in zip(named, of, strict=True) if group == k] for k in range(len(patterns))]
+    own = [{}, *(dict(own) for _, own in row.groups)]
+    return getattr(torch.optim, name)(
+        [{"params": params, **options} for params, options in zip(members, own, strict=True)], **dict(options)
+    )
+
+
+def _keras_optimizer(row: NetworkRow):
+    import keras
+
+    from keras_blitz import optim
+
+    if row.optimizer is None:
+        # np.float64: Keras would pass a Python float through float32 (gap opt-sgd-momentum).
+        return keras.optimizers.SGD(row.rate, momentum=np.float64(row.momentum))
+    name, options = row.optimizer
+    return getattr(optim, name)(**dict(options), groups=[(pattern, dict(own)) for pattern, own in row.groups])
+
+
+def _keras_clip(row: NetworkRow, gradients: list) -> list:
+    from keras_blitz.optim import clip_grad_norm_, clip_grad_value_
+
+    if row.clip[0] == "value":
+        return clip_grad_value_(gradients, **_bound(row))
+    return clip_grad_norm_(gradients, **_bound(row))[0]
+
+
+def _bound(row: NetworkRow) -> dict[str, float]:
+    return {"max_norm" if row.clip[0] == "norm" else "clip_value": row.clip[1]}
+
+
+def _record_port(row: NetworkRow, batch: str, plan: str, dtype: str, mode: str) -> Trace:
     recorder = _recorder(row, dtype, mode)
     images, target = _batch(row, batch)
     trace = recorder.record(
-        _state(row, recorder.shapes()), _typed(images, dtype), _typed(target, dtype), row.steps_taken
-    )
-    if batch == row.batches[-1]:
+        _state(row, recorder.shapes()), _typed(images, dtype), _typed(target, dtype), row.steps_taken,
+        partial(plans.of_keras, plan) if plan else None,
+    )  # fmt: skip
+    if (batch, plan) == (row.batches[-1], row.plans[-1]):
         _recorder.cache_clear()
         del recorder
         gc.collect()  # Keras's models are cycles, and VGG's with its optimizer is 4 GB
@@ -237,7 +298,8 @@ def _recorder(row: NetworkRow, dtype: str, mode: str):
     from parity.keras_recorder import KerasRecorder
 
     with precision(dtype), skip_init():  # Keras's losses and optimizers take their type from floatx
-        model = models.build(row.network, dtype=dtype, **dict(row.port_options))
+        build = functions.PORTS.get(row.network) or partial(models.build, row.network)
+        model = build(dtype=dtype, **dict(row.port_options))
         for weight in weights(model):
             weight.variable.trainable = weight.trainable and row.trains(weight.name)
         cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -245,14 +307,14 @@ def _recorder(row: NetworkRow, dtype: str, mode: str):
             "cross_entropy": cross_entropy,
             "inception": lambda y, heads: cross_entropy(y, heads[0]) + 0.4 * cross_entropy(y, heads[1]),
             "mse": keras.losses.MeanSquaredError(),
+            "functions": lambda _, points: functions.total(points),
             None: None,
         }
-        # np.float64: Keras would pass a Python float through float32 (gap opt-sgd-momentum).
-        optimizer = keras.optimizers.SGD(row.rate, momentum=np.float64(row.momentum)) if row.steps_taken else None
         return KerasRecorder(
             model,
             loss=losses[row.loss],
-            optimizer=optimizer,
+            optimizer=_keras_optimizer(row) if row.steps_taken else None,
+            clip=partial(_keras_clip, row) if row.clip else None,
             train=row.train,
             mode=mode,
             masks=partial(_mask, row) if row.train else None,

@@ -6,10 +6,11 @@ from parity import oracle
 from parity.cases import all_cases, select
 from parity.difference import measure
 from parity.run import run
-from parity.trace import ABSENT, kind_of, step_of
+from parity.trace import ABSENT, KINDS, kind_of, step_of
 
 CASES = select([])
-EAGER = select([], modes=("eager",))  # the goldens are the same in every mode, and so they need but one
+# The goldens are the same in every mode, and so they need but one; the optimizers' are live in the plain run already.
+ONE_MODE = list({(c.subject, c.dtype): c for c in reversed(CASES) if c.group != "optimizers"}.values())[::-1]
 SLOW = [case for case in all_cases() if case.slow]
 SLOW_BY_SUBJECT = {s: [case for case in SLOW if case.subject == s] for s in dict.fromkeys(c.subject for c in SLOW)}
 SUBJECTS = {case.subject: case for case in CASES}
@@ -17,7 +18,7 @@ SUBJECTS = {case.subject: case for case in CASES}
 
 @pytest.fixture(scope="module")
 def golden_results():
-    return {result.case.id: result for result in run(EAGER, live=False)}
+    return {result.case.id: result for result in run(ONE_MODE, live=False)}
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,11 @@ def assert_passed(result):
     assert result.error == ""
     assert [f"{row.name}: {row.problem}" for row in result.comparison.failures] == []
     assert result.passed
-    assert [row.warnings for row in result.comparison.rows if row.warnings] == []
+    if result.case.dtype == "float64" or result.case.group != "optimizers":  # Adadelta's first steps are all √eps/√0.1
+        assert [row.warnings for row in result.comparison.rows if row.warnings] == []
 
 
-@pytest.mark.parametrize("case", EAGER, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", ONE_MODE, ids=lambda case: case.id)
 def test_golden(case, golden_results):
     assert_passed(golden_results[case.id])
 
@@ -43,14 +45,15 @@ def test_live(case, live_results):
     result = live_results[case.id]
     assert_passed(result)
     if case.dtype == "float64":
-        assert all(row.relative <= 1e-12 for row in result.comparison.rows if row.relative is not None)
+        bound = 1e-10 if case.group == "optimizers" else 1e-12  # after 100 steps
+        assert all(row.relative <= bound for row in result.comparison.rows if row.relative is not None)
 
 
 @pytest.mark.torch
 def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_results):
     rows = [row for result in live_results.values() for row in result.comparison.rows]
     assert len(rows) > 1000
-    assert {row.kind for row in rows} == {"input", "parameter", "activation", "output", "loss", "gradient", "buffer"}
+    assert {row.kind for row in rows} == set(KINDS.values()) - {"fed", "fact"}
 
 
 @pytest.mark.slow

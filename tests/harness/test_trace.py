@@ -86,14 +86,14 @@ def test_missing_foreign_and_newer_files(tmp_path):
         Trace.load(tmp_path / "array.npy")
     header = np.frombuffer(json.dumps({"format": 99, "meta": {}, "entries": []}).encode(), np.uint8)
     np.savez(tmp_path / "newer.npz", trace=header)
-    with pytest.raises(TraceError, match="a trace of format 99; this version reads format 2"):
+    with pytest.raises(TraceError, match="a trace of format 99; this version reads format 3"):
         Trace.load(tmp_path / "newer.npz")
 
 
 def test_pickled_arrays_are_refused(tmp_path):
-    header = {"format": FORMAT, "meta": {}, "entries": [{"name": "loss", "form": "array"}]}
+    header = {"format": FORMAT, "meta": {}, "entries": [{"name": "loss", "form": "array", "arrays": [["|O", [1]]]}]}
     array = np.array([{"a": 1}], dtype=object)
-    np.savez(tmp_path / "evil.npz", **{"trace": np.frombuffer(json.dumps(header).encode(), np.uint8), "0.array": array})
+    np.savez(tmp_path / "evil.npz", **{"trace": np.frombuffer(json.dumps(header).encode(), np.uint8), "|O": array})
     with pytest.raises(TraceError, match=r"evil\.npz"):
         Trace.load(tmp_path / "evil.npz")
 

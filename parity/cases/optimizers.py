@@ -1,0 +1,172 @@
+"""O1–O3, H3: every optimizer with its options, 100 steps, parameters and slots after every one.
+
+On the classic test functions and on LeNet, under each plan of the learning rate; SGD with momentum and Adam also on the
+MLP and ResNet18; parameter groups, frozen layers, clipping; and Adam where the true gradient is zero.
+"""
+
+from parity.cases.families import OUTLINE
+from parity.cases.networks import NetworkRow
+from parity.cases.plans import PLANS
+
+STEPS = 100
+
+# Of the steps a golden trace keeps 1, 2, 10, 50, 51 and 100.
+KEPT = ("step[3-9]:*", "step1[1-9]:*", "step[2-4]?:*", "step5[2-9]:*", "step[6-9]?:*")
+# Of a network the small biases, and of the last step all parameters: slots of every weight would take 10 MB.
+BRIEF = (*KEPT, "input", "activation:*", "param:*", "grad:*", "step?:*.weight", "step??:*.weight",
+         "step100:slot:*.weight", "step*:slot:*:fc[12].bias", "step*:slot:*:conv2.bias")  # fmt: skip
+
+# Every optimizer with every option it has: name, class, options.
+OPTIMIZERS = (
+    ("sgd", "SGD", {"lr": 1e-3}),
+    ("sgd-momentum", "SGD", {"lr": 1e-3, "momentum": 0.9}),
+    ("sgd-dampening-decay", "SGD", {"lr": 1e-3, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.1}),
+    ("sgd-nesterov", "SGD", {"lr": 1e-3, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    # Uphill the functions grow without end, at a rate that lets them.
+    ("sgd-maximize", "SGD", {"lr": 1e-6, "momentum": 0.5, "maximize": True}),
+    ("adagrad", "Adagrad", {"lr": 0.01}),
+    ("adagrad-decays", "Adagrad", {"lr": 0.1, "lr_decay": 0.03, "weight_decay": 0.1}),
+    ("adagrad-start-maximize", "Adagrad", {"initial_accumulator_value": 0.1, "eps": 1e-3, "maximize": True}),
+    ("rmsprop", "RMSprop", {"lr": 1e-3}),
+    ("rmsprop-momentum", "RMSprop", {"lr": 1e-3, "alpha": 0.9, "momentum": 0.7, "weight_decay": 0.1}),
+    ("rmsprop-centered", "RMSprop", {"lr": 1e-3, "centered": True, "eps": 1e-4}),
+    ("rmsprop-centered-momentum", "RMSprop",
+     {"lr": 1e-3, "centered": True, "momentum": 0.7, "maximize": True, "eps": 1e-4}),
+    ("adadelta", "Adadelta", {"lr": 1.0}),
+    ("adadelta-decay", "Adadelta", {"lr": 0.05, "rho": 0.7, "eps": 1e-4, "weight_decay": 0.1, "maximize": True}),
+    ("adam", "Adam", {"lr": 1e-3}),
+    ("adam-amsgrad-decay", "Adam", {"lr": 3e-3, "betas": (0.7, 0.99), "amsgrad": True, "weight_decay": 0.1}),
+    ("adam-decoupled-maximize", "Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+    ("adam-no-beta1", "Adam", {"betas": (0.0, 0.999), "eps": 1e-3}),
+    ("adamw", "AdamW", {"lr": 3e-3}),
+    ("adamw-amsgrad", "AdamW", {"weight_decay": 0.3, "amsgrad": True, "maximize": True}),
+    ("nadam", "NAdam", {"lr": 2e-3}),
+    # β₁ of 0.8 would take the product of the momenta, which is float32 always, below the least normal number.
+    ("nadam-decay", "NAdam", {"lr": 2e-3, "weight_decay": 0.1, "momentum_decay": 0.01}),
+    ("nadam-decoupled", "NAdam",
+     {"lr": 2e-3, "betas": (0.9, 0.9), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("adamax", "Adamax", {"lr": 2e-3}),
+    # A decay of more than the least curvature would take its gradient through zero, where Adamax's step jumps.
+    ("adamax-decay", "Adamax", {"lr": 5e-3, "betas": (0.4, 0.9), "weight_decay": 5e-5, "maximize": True}),
+    ("radam", "RAdam", {"lr": 1e-3}),
+    ("radam-decay", "RAdam", {"lr": 3e-3, "betas": (0.8, 0.99), "weight_decay": 0.1}),
+    ("radam-decoupled", "RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
+)  # fmt: skip
+
+# A plain run takes one case of each: float64, compiled, the rate changed half-way (till then it is the constant plan).
+# Eager updates are in tests/library/test_optim.py.
+NOT_DEFAULT = ("constant-*", "schedule-*", "onecycle-*", "*-float32-*", "*-xla")
+
+
+def _options(options: dict) -> tuple:
+    return tuple(options.items())
+
+
+def _row(name: str, optimizer: str, options: dict, covers: tuple[str, ...], **fields) -> NetworkRow:
+    defaults = {
+        "covers": (*covers, "H3"), "group": "optimizers", "optimizer": (optimizer, _options(options)),
+        "steps": STEPS, "batches": ("synthetic",), "plans": PLANS, "slow": ("*",),
+        "runs": ("*-graph",),
+    }  # fmt: skip
+    return NetworkRow(name=name, **(defaults | fields))
+
+
+def _on_functions(name: str, optimizer: str, options: dict, covers=("O1", "O2", "O3"), **fields) -> NetworkRow:
+    defaults = {
+        "reference": "functions.Points", "shape": (1, 1), "loss": "functions", "port": "functions",
+        "not_golden": KEPT, "runs": ("*-graph", "float64-xla"), "slow": NOT_DEFAULT,
+        "samples": 4,  # of two values one run's error is luck
+    }  # fmt: skip
+    return _row(f"{name}-functions", optimizer, options, covers, **(defaults | fields))
+
+
+def _on_lenet(name: str, optimizer: str, options: dict, covers=("O1", "O2", "O3"), **fields) -> NetworkRow:
+    defaults = {
+        "reference": "lenet.Net", "shape": (3, 1, 32, 32), "loss": "mse", "port": "lenet", "not_golden": BRIEF,
+    }  # fmt: skip
+    return _row(f"{name}-lenet", optimizer, _calmed(optimizer, options), covers, **(defaults | fields))
+
+
+def _calmed(optimizer: str, options: dict) -> dict:
+    """Return the options with a tenth of the rate, but for SGD.
+
+    At the full rate LeNet learns its three images by heart within 50 steps, and then a run is chaotic: a relu that
+    rounding decides grows to 7.6e-4 of a slot by step 100 in float64 (RMSprop with momentum).
+    """
+    return options if optimizer == "SGD" else {**options, "lr": options.get("lr", 1e-3) / 10}
+
+
+TWO = [row for row in OPTIMIZERS if row[0] in ("sgd-momentum", "adam")]
+
+GROUPS = (
+    ("conv*", _options({"lr": 1e-4, "weight_decay": 0.1})),
+    ("*.bias", _options({"lr": 5e-3})),
+)
+
+ROWS = (
+    *(_on_functions(*row, plans=(*PLANS, "onecycle") if row in TWO else PLANS) for row in OPTIMIZERS),
+    *(
+        _on_functions(f"{name}-clip-{kind}", *row, ("O3",), clip=(kind, most), plans=("changed",))
+        for name, *row in TWO
+        for kind, most in (("norm", 1.0), ("value", 142.0))
+    ),
+    *(_on_lenet(*row) for row in OPTIMIZERS),
+    *(
+        _on_lenet(f"{name}-clip-{kind}", *row, ("O3",), clip=(kind, most), plans=("changed",))
+        for name, *row in TWO
+        for kind, most in (("norm", 0.05), ("value", 0.005))
+    ),
+    *(_on_lenet(f"{name}-groups", *row, ("O2",), groups=GROUPS, plans=("changed", "schedule")) for name, *row in TWO),
+    *(_on_lenet(f"{name}-frozen", *row, ("O2", "H5"), trained=("fc*",), plans=("changed",)) for name, *row in TWO),
+    *(
+        _row(
+            f"{name}-mlp",
+            *row,
+            ("O1", "N3"),
+            reference="mlp.NeuralNetwork",
+            shape=(64, 1, 28, 28),
+            loss="cross_entropy",
+            port="mlp",
+            plans=("changed",),
+            not_golden=(*BRIEF, "step*:*.weight"),
+        )
+        for name, *row in TWO
+    ),
+    *(
+        _row(
+            f"{name}-resnet18",
+            *row,
+            ("O1", "N6"),
+            reference="families.empty",
+            reference_options=(("name", "resnet18"),),
+            port="resnet18",
+            port_options=(("input_shape", (64, 64, 3)),),
+            shape=(3, 3, 64, 64),
+            loss="cross_entropy",
+            classes=1000,
+            fan_out=True,
+            train=True,
+            plans=("changed",),
+            keep=1 << 16,
+            runs=("float64-graph",),
+            heavy=True,
+            not_golden=(*KEPT, *OUTLINE, "grad:*", "step*:*.weight", "step?:*", "step??:*"),
+        )
+        for name, *row in TWO
+    ),
+    _row(
+        "adam-zero-gradient",
+        "Adam",
+        {"lr": 1e-3},
+        ("O1",),
+        reference="functions.ZeroGradient",
+        shape=(5, 2, 8, 8),
+        loss="cross_entropy",
+        port="zero_gradient",
+        train=True,
+        plans=("constant",),
+        runs=("float64-graph",),
+        not_golden=KEPT,
+        slow=(),
+    ),
+)
