@@ -17,7 +17,7 @@ from keras_blitz import models
 from keras_blitz.floatx import precision
 from parity import inputs
 from parity.cases import functions, plans
-from parity.cases.case import DTYPES, MODES, Case
+from parity.cases.case import DTYPES, MODES, Case, any_matches
 from parity.trace import Trace
 
 Options = tuple[tuple[str, object], ...]
@@ -120,7 +120,7 @@ ROWS = (
 def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
     """Yield the cases of these networks, those that can share a compiled step one after the other."""
     for row in rows:
-        runs = [(f"{d}-{m}", d, m) for d in DTYPES for m in MODES if _any_matches(f"{d}-{m}", row.runs)]
+        runs = [(f"{d}-{m}", d, m) for d in DTYPES for m in MODES if any_matches(f"{d}-{m}", row.runs)]
         samples = row.samples if "float32" in [dtype for _, dtype, _ in runs] else 0
         for run, dtype, mode in runs:
             for batch, plan in product(row.batches, row.plans):
@@ -136,12 +136,8 @@ def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
                     not_golden=row.not_golden,
                     samples=samples,
                     heavy=row.heavy,
-                    slow=_any_matches(f"{plan}-{run}" if plan else run, row.slow),
+                    slow=any_matches(f"{plan}-{run}" if plan else run, row.slow),
                 )
-
-
-def _any_matches(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def _batch(row: NetworkRow, batch: str) -> tuple[np.ndarray, np.ndarray]:
