@@ -319,7 +319,8 @@ def main() -> None:
     except BlitzError as error:
         print(f"finetune_resnet18: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        stopped.__traceback__ = None  # lets go of fit's data pipeline, which Python would wait for when it ends
         print("finetune_resnet18: stopped; nothing is saved", file=sys.stderr)
         raise SystemExit(130) from None
 

@@ -13,7 +13,10 @@ def a15_two_layers_by_hand(
     """A15: a two-layer network trained by gradients written by hand and by the tape's.
 
     h = x·w1,  r = max(h, 0),  p = r·w2,  loss = Σ (p − y)²
-    ∂p = 2(p − y),  ∂w2 = rᵀ·∂p,  ∂r = ∂p·w2ᵀ,  ∂h = ∂r where h > 0,  ∂w1 = xᵀ·∂h
+    ∂p = 2(p − y),  ∂w2 = rᵀ·∂p,  ∂r = ∂p·w2ᵀ,  ∂h = ∂r where h ≥ 0,  ∂w1 = xᵀ·∂h
+
+    The tutorial's `clamp(min=0)` lets the gradient through at h = 0, as `tf.maximum(h, 0)` does (gap
+    clamp-tensor-bounds); a relu does not.
 
     Args:
         x, y, w1, w2: (N, m), (N, n), (m, h), (h, n); None: normal, N = 64, m = 1000, h = 100, n = 10.
@@ -48,7 +51,7 @@ def _numpy(x, y, w1, w2, lr: float, steps: int) -> dict:
         losses.append(np.square(p - y).sum())
         dp = 2 * (p - y)
         dw2 = r.T @ dp
-        dh = np.where(h > 0, dp @ w2.T, 0)
+        dh = np.where(h < 0, 0, dp @ w2.T)
         dw1 = x.T @ dh
         w1, w2 = w1 - lr * dw1, w2 - lr * dw2
     return {"losses": np.array(losses), "w1.grad": dw1, "w2.grad": dw2, "w1": w1, "w2": w2}
@@ -60,7 +63,7 @@ def _tensorflow(x, y, w1, w2, lr: float, steps: int) -> dict:
     for _ in range(steps):
         gradients.zero_grad()
         with gradients.record() as recording:
-            loss = tf.reduce_sum((tf.nn.relu(x @ w1) @ w2 - y) ** 2)
+            loss = tf.reduce_sum((tf.maximum(x @ w1, 0) @ w2 - y) ** 2)
         recording.backward(loss)
         losses.append(loss.numpy())
         for weight in (w1, w2):

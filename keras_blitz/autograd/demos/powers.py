@@ -95,15 +95,17 @@ def a5_graph(function: Callable = powers, **leaves) -> dict:
         leaves: tensors; none: those of A2.
 
     Returns:
-        `text`, `dot`, `operations` (backward functions, outputs first) and `leaves`.
+        `text`, `dot`, `operations` (backward functions, outputs first), `leaves`, and `edges`, sorted.
 
     Source: blitz/autograd_tutorial, "Computational Graph".
     """
     graph = trace(function, **(leaves or {"a": tf.constant(A, "float64"), "b": tf.constant(B, "float64")}))
     nodes = list(graph.nodes.values())
+    edges = [(graph.nodes[node].label, graph.nodes[source].label) for node, source in graph.edges()]
     return {
         "text": graph.text(),
         "dot": graph.dot(),
         "operations": np.array([node.label for node in reversed(nodes) if not node.leaf]),
         "leaves": np.array([node.label for node in nodes if node.leaf]),
+        "edges": np.array(sorted(f"{node} -> {source}" for node, source in edges)),
     }
