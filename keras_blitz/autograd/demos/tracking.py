@@ -89,15 +89,16 @@ def a10_switches(x=(1.0, 2.0, 3.0), *, dtype: str = "float64") -> dict:
                 enabled = x**2
         with recording.set_grad_enabled(False):
             disabled = x**2
-        y = detach(after) * x
+        cut = detach(after)
+        y = cut * x
     values = {"after requires_grad_": after, "no_grad": silent, "enabled in no_grad": enabled}
-    values |= {"set_grad_enabled(False)": disabled, "detach": detach(after)}
+    values |= {"set_grad_enabled(False)": disabled, "detach": cut}
     tracked = {name: recording.requires_grad(value) for name, value in values.items()}
     recording.backward(y, gradient=tf.ones_like(y))
     return {
         "before requires_grad_": untracked.requires_grad(before),
         **tracked,
-        "detached values equal": np.array_equal(detach(after), after),
+        "detached values equal": np.array_equal(cut, after),
         "x.grad": gradients.grad(x).numpy(),
     }
 
