@@ -18,9 +18,18 @@ def main() -> None:
     """Print the lesson."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry-run", action="store_true", help="one step of the frozen ResNet18 instead of five")
-    steps = 1 if parser.parse_args().dry_run else 5
+    parser.add_argument("--graph", help="also draw A5's graph to this .svg, .png, .dot or .txt")
+    options = parser.parse_args()
+    steps = 1 if options.dry_run else 5
     import_tensorflow()
-    from keras_blitz.autograd import demos
+    from keras_blitz.autograd import demos, trace
+    from keras_blitz.errors import BlitzError
+
+    if options.graph:
+        try:
+            trace(demos.powers.powers, **demos.powers.leaves()).write(options.graph)
+        except BlitzError as error:
+            parser.error(str(error))
 
     print("A1: a training step of ResNet18. loss = Σ (prediction − labels), so fc.bias.grad is 1 everywhere")
     found = demos.a1_resnet_step()
@@ -53,7 +62,8 @@ def main() -> None:
         print("train mode:" if training else "eval mode:", len(found["absent"]), "gradients absent")
         show(found, "losses", "running statistics moved")
 
-    print("\nA9: z = x·w + b and its binary cross entropy with 0: b.grad = sigmoid(z)/3, and so is each row of w.grad")
+    print("\nA9: z = x·w + b and its binary cross entropy with 0: b.grad = sigmoid(z)/3, and so is each row of w.grad.")
+    print("PyTorch has one function for the loss; TensorFlow several, the last of them the division of the mean")
     show(demos.a9_logits())
 
     print("\nA10: what is tracked under each switch; y = detach(x²)·x has the gradient x², not 3x²")

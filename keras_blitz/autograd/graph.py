@@ -18,8 +18,10 @@ from keras_blitz.files import atomic_path
 BACKWARD = {
     "AddV2": "AddBackward0",
     "BiasAdd": "AddBackward0",
+    "Conv2D": "ConvolutionBackward0",
     "MatMul": "MmBackward0",
     "Max": "AmaxBackward0",
+    "MaxPool": "MaxPool2DWithIndicesBackward0",
     "Mean": "MeanBackward0",
     "RealDiv": "DivBackward0",
     "Square": "PowBackward0",
@@ -124,10 +126,14 @@ def trace(function: Callable, *, frozen: Iterable = (), **leaves) -> OperationGr
         leaves: name to a floating tensor or array, whose shape and dtype are traced, not its values.
 
     Raises:
-        BlitzError: no output depends on a leaf.
+        BlitzError: no output depends on a leaf, or the function's Python branches or loops on a tensor's value, which a
+            trace does not know.
     """
     specs = {name: tf.TensorSpec.from_tensor(tf.convert_to_tensor(leaf), name=name) for name, leaf in leaves.items()}
-    traced = tf.function(function, autograph=False).get_concrete_function(**specs).graph
+    try:
+        traced = tf.function(function, autograph=False).get_concrete_function(**specs).graph
+    except tf.errors.OperatorNotAllowedInGraphError:
+        raise BlitzError("cannot trace a Python branch or loop on a tensor's value: trace the way taken") from None
     nodes = _leaves(traced, leaves, [id(variable.value.handle) for variable in frozen])
     _grow(nodes, traced)
     sources = [_source(tensor, nodes) for tensor in traced.outputs]

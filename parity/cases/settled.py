@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-NOISE = np.float32(0.05)  # what is left of a hidden layer's ordinary weights
+NOISE = np.float32(0.025)  # what is left of a hidden layer's ordinary weights
 BIAS = np.float32(4)
 LEAD = np.float32(3)  # of a pool's winner
 
@@ -27,7 +27,8 @@ def state(ordinary: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _settled(value: np.ndarray) -> np.ndarray:
     if value.ndim == 1:
         return np.where((np.arange(value.size) % 4 == 1) & (value.size > 16), -BIAS, BIAS) + NOISE * value
-    settled = NOISE * value
+    # None near zero, which weight decay would take through it: there the steps of Adam and its like jump.
+    settled = NOISE * (value + np.copysign(np.abs(value).max(), value))
     if value.ndim == 4:
         outs, ins, height, width = value.shape
         settled[np.arange(outs), np.arange(outs) % ins, height // 2, width // 2] += 1

@@ -175,7 +175,7 @@ def test_slots_a_changed_rate_and_clipping_are_recorded_on_both_sides():
         reference(), STATE, IMAGES, LABELS, loss=torch.nn.CrossEntropyLoss(), steps=52, plan=plan[1], slots=True,
         optimizer=partial(torch.optim.Adam, lr=0.01), clip=partial(torch.nn.utils.clip_grad_norm_, max_norm=0.1),
     )  # fmt: skip
-    comparison = compare(truth, port, case="here-lenet-", dtype="float64")
+    comparison = compare(truth, port, case="here", dtype="float64")
     assert [f"{row.name}: {row.problem}" for row in comparison.failures] == []
     assert {f"step52:slot:{key}:conv.weight" for key in ("step", "exp_avg", "exp_avg_sq")} <= set(truth)
     assert np.sqrt(sum((port[f"grad:{name}"] ** 2).sum() for name in STATE if "unused" not in name)) > 0.1

@@ -10,8 +10,18 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "blitz_autograd.py"
 
 
 @pytest.fixture(scope="module")
-def printed():
-    return subprocess.run([sys.executable, SCRIPT, "--dry-run"], capture_output=True, text=True, check=True).stdout
+def graph(tmp_path_factory):
+    return tmp_path_factory.mktemp("lesson") / "graph.dot"
+
+
+@pytest.fixture(scope="module")
+def printed(graph):
+    command = [sys.executable, SCRIPT, "--dry-run", "--graph", graph]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_graph_is_written(printed, graph):
+    assert graph.read_text(encoding="utf-8").strip() == demos.a5_graph()["dot"]
 
 
 def test_every_demo_is_shown_in_order(printed):

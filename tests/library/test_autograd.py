@@ -497,6 +497,8 @@ def test_a_graph_stops_at_what_is_cut_off_and_shows_a_shared_node_once(x):
     ]
     with pytest.raises(BlitzError, match="depends on none of the leaves"):
         autograd.trace(lambda x: tf.ones(2), x=x)
+    with pytest.raises(BlitzError, match="cannot trace a Python branch"):
+        autograd.trace(lambda x: x * 2 if x[0] > 0 else x, x=x)
 
 
 def test_a_networks_parameters_are_leaves_unless_frozen(lenet):

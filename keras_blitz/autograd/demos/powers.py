@@ -17,6 +17,11 @@ def powers(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return 3 * a**3 - b**2
 
 
+def leaves() -> dict[str, tf.Tensor]:
+    """Return the tutorial's a and b."""
+    return {"a": tf.constant(A, "float64"), "b": tf.constant(B, "float64")}
+
+
 def a2_powers(a=A, b=B, gradient=(1.0, 1.0), *, dtype: str = "float64") -> dict:
     """A2: backward through Q with an external gradient.
 
@@ -87,19 +92,19 @@ def a4_products(x=(1.0, 2.0, 3.0), vector=(0.1, 1.0, 0.01), *, dtype: str = "flo
     return {name: value.numpy() for name, value in found.items()}
 
 
-def a5_graph(function: Callable = powers, **leaves) -> dict:
+def a5_graph(function: Callable = powers, **given) -> dict:
     """A5: the graph of recorded operations, drawn.
 
     Args:
         function: of the leaves by name.
-        leaves: tensors; none: those of A2.
+        given: its leaves, tensors; none: those of A2.
 
     Returns:
         `text`, `dot`, `operations` (backward functions, outputs first), `leaves`, and `edges`, sorted.
 
     Source: blitz/autograd_tutorial, "Computational Graph".
     """
-    graph = trace(function, **(leaves or {"a": tf.constant(A, "float64"), "b": tf.constant(B, "float64")}))
+    graph = trace(function, **(given or leaves()))
     nodes = list(graph.nodes.values())
     edges = [(graph.nodes[node].label, graph.nodes[source].label) for node, source in graph.edges()]
     return {
