@@ -3,13 +3,13 @@
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
-from parity.cases import calls, families, losses, networks, optimizers, randomness, schedules
+from parity.cases import calls, families, losses, networks, optimizers, randomness, schedules, small
 from parity.cases.case import DTYPES, MODES, Case
 
 
 def all_cases() -> list[Case]:
     """Return every case, in the order they run."""
-    nets = (case for table in (networks, families, optimizers) for case in networks.cases(table.ROWS))
+    nets = (case for table in (networks, families, optimizers, small) for case in networks.cases(table.ROWS))
     return [*nets, *(case for table in (losses, schedules, randomness) for case in calls.cases(table.ROWS))]
 
 

@@ -1,0 +1,13 @@
+"""H8: the small network that parity/faults plants most of its mistakes in: eval mode, train mode, frozen layers."""
+
+from dataclasses import replace
+
+from parity.cases.networks import NetworkRow
+
+EVAL = NetworkRow(
+    "small", ("H8",), "small.Net", (5, 3, 32, 24), "cross_entropy", 0.1, group="faults", steps=3,
+    batches=("synthetic",), runs=("float64-eager",), not_golden=("step3:*",),
+)  # fmt: skip
+TRAIN = replace(EVAL, name="small-train", covers=("H8", "H2", "H4"), port="small", momentum=0.9, train=True)
+
+ROWS = (EVAL, TRAIN, replace(TRAIN, name="small-frozen", covers=("H8", "H5"), trained=("fc*",)))
