@@ -1,4 +1,5 @@
-"""H8: the small network that parity/faults plants most of its mistakes in: eval mode, train mode, frozen layers."""
+"""H8: the small network that parity/faults plants most of its mistakes in: eval mode, train mode, frozen layers,
+parameter groups."""
 
 from dataclasses import replace
 
@@ -10,4 +11,16 @@ EVAL = NetworkRow(
 )  # fmt: skip
 TRAIN = replace(EVAL, name="small-train", covers=("H8", "H2", "H4"), port="small", momentum=0.9, train=True)
 
-ROWS = (EVAL, TRAIN, replace(TRAIN, name="small-frozen", covers=("H8", "H5"), trained=("fc*",)))
+# Groups that overlap, and a norm that is never reached.
+OPTIMIZED = replace(
+    EVAL, port="small", covers=("H8", "O2", "O3"), clip=("norm", 1000.0),
+    groups=(("conv*", (("lr", 1e-3), ("weight_decay", 0.1))), ("*.bias", (("lr", 0.05),))),
+)  # fmt: skip
+
+ROWS = (
+    EVAL,
+    TRAIN,
+    replace(TRAIN, name="small-frozen", covers=("H8", "H5"), trained=("fc*",)),
+    replace(OPTIMIZED, name="small-sgd", optimizer=("SGD", (("lr", 0.01), ("momentum", 0.9)))),
+    replace(OPTIMIZED, name="small-adam", optimizer=("Adam", (("lr", 1e-3),))),
+)
