@@ -110,6 +110,7 @@ FAULTS = (
         "same-at-stride-2", 'padding="same" for PyTorch\'s padding=1 at stride 2', "gap conv-same-stride2",
         eager("small", "activation:conv1", in_layer("conv1", call=_same)),
         eager("small", "activation:conv3", in_layer("conv3", call=_same_in_groups)),
+        eager("resnet18", "activation:layer3.0.conv1", in_layer("layer3.0.conv1", call=_same)),
     ),
     fault(
         "padding-on-one-side", "all of the padding behind the image", "gap conv-even-kernel-same",

@@ -33,10 +33,6 @@ def _method(kind: type, name: str, function: Callable) -> Planting:
     return lambda plant: plant.around(kind, name, function)
 
 
-def _labels(original, self, y_true, y_pred, **rest):
-    return original(self, tf.math.floormod(y_true + 1, y_pred.shape[-1]), y_pred, **rest)
-
-
 def _softmax_twice(original, self, y_true, y_pred, *rest):
     return original(self, y_true, tf.nn.softmax(y_pred), *rest)
 
@@ -195,11 +191,6 @@ FAULTS = (
         "half-squared-error", "½(x − y)², as textbooks have it", "gap mse-reduction",
         _loss("mse-mean", _method(losses.MSELoss, "call", _scaled(0.5))),
         _loss("mse-none", _method(losses.MSELoss, "call", _scaled(0.5))),
-    ),
-    fault(
-        "labels-from-one", "the class behind the right one", "gap data-datasets-layout",
-        _loss("cross-entropy-mean", _method(CE, "call", _labels)),
-        _loss("nll-sum", _method(losses.NLLLoss, "call", _labels)),
     ),
     fault(
         "softmax-twice", "softmax, and a loss that takes it of what it is given", "gap ce-logits",

@@ -71,6 +71,7 @@ FAULTS = (
         "bn-eps", "Keras's epsilon of 1e-3 for PyTorch's 1e-5", "gap bn-eps-default",
         eager("small", "activation:bn1", in_layer("bn1", eps=1e-3)),
         eager("small-train", "activation:bn3", in_layer("bn3", eps=1e-3)),
+        eager("resnet18", "activation:layer2.1.bn2", in_layer("layer2.1.bn2", eps=1e-3)),
     ),
     fault(
         "bn-eps-outside", "eps added behind the root", "gap bn-eps-default",

@@ -1,7 +1,7 @@
 """Plants every mistake, runs the cases it must fail in, and says what was caught and located."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -10,7 +10,7 @@ from parity.cases.case import Case
 from parity.faults.fault import Fault, Place
 from parity.faults.plant import planted
 from parity.locate import first_divergence
-from parity.run import Result, run
+from parity.run import run
 
 LOCATED = 0.95  # the least share of the mistakes
 
@@ -72,11 +72,6 @@ def cases_of(faults: Iterable[Fault]) -> list[Case]:
     """Return the cases that these mistakes are planted in, in the order they run."""
     named = {place.case for fault in faults for place in fault.places}
     return [case for case in all_cases() if case.id in named]
-
-
-def unmutated(faults: Iterable[Fault]) -> Iterator[Result]:
-    """Yield the results of the port as it is, in every case that a mistake will be planted in."""
-    return run(cases_of(faults), live=False)
 
 
 def outcome(fault: Fault, cases: dict[str, Case]) -> Outcome:
