@@ -1,0 +1,23 @@
+"""The frameworks by the names their users know them by, loaded at first use: listing the catalogue loads neither."""
+
+from importlib import import_module
+
+
+class _Lazy:
+    def __init__(self, module: str):
+        self._module = module
+
+    def __getattr__(self, name: str):
+        return getattr(import_module(self._module), name)
+
+
+torch = _Lazy("torch")
+nn = _Lazy("torch.nn")
+F = _Lazy("torch.nn.functional")
+tf = _Lazy("tensorflow")
+keras = _Lazy("keras")
+ops = _Lazy("keras.ops")
+layers = _Lazy("keras_blitz.layers")
+losses = _Lazy("keras_blitz.losses")
+optim = _Lazy("keras_blitz.optim")
+random = _Lazy("keras_blitz.random")
