@@ -14,6 +14,10 @@ from parity.gaps.gap import CATALOGUE, Gap
 SECTIONS = {
     "convolution": "Convolution, pooling, linear, layout",
     "normalisation": "Normalisation, activations, dropout, embedding, recurrent, attention",
+    "initial_values": "Initial values, random numbers, resizing, regularisers",
+    "losses": "Losses",
+    "optimizers": "Optimizers, clipping, schedules",
+    "autograd": "Autograd",
 }
 
 

@@ -118,9 +118,15 @@ def _outcome(expected: Mapping[str, Value], gap: Gap, spelling: Callable) -> Out
 
 
 def _said(error: Exception) -> str:
-    first = re.sub(r"\{\{function_node .*?\}\} *", "", str(error).strip()).partition("\n")[0]
-    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return text if len(text) <= 120 else text[:119] + "…"
+    """Return an error's name and first line, without TensorFlow's node names and Keras's frame around it."""
+    text = re.sub(r"\{\{function_node .*?\}\} *|\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "Exception encountered" not in line]
+    return _short(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else text[:99] + "…"
 
 
 def compared(expected: Mapping[str, Value], actual: Mapping[str, Value]) -> Outcome:
@@ -131,7 +137,7 @@ def compared(expected: Mapping[str, Value], actual: Mapping[str, Value]) -> Outc
         dtype = str(one.dtype) if isinstance(one, np.ndarray) else ""
         problem = mismatch(one, other, dtype)
         if problem:
-            outcomes.append(Outcome(inf, name, f"{name}: {problem}"))
+            outcomes.append(Outcome(inf, name, _short(f"{name}: {problem}")))
         elif one is not ABSENT and one.dtype.kind == "f":
             outcomes.append(Outcome(distance(one, other).relative, name))
     return max(outcomes, key=lambda outcome: outcome.error if isfinite(outcome.error) else inf)

@@ -1,6 +1,5 @@
 """Normalisation, activations, dropout, embedding, recurrent layers, attention."""
 
-# ruff: noqa: D101, D102, N805 (each class is a row: its docstrings are the texts of `gap`)
 import numpy as np
 
 from keras_blitz.random import Generator
@@ -278,7 +277,7 @@ class _:
 
     def exact(x):
         layer = layers.Dropout(0.3)
-        layer.mask = lambda shape: Generator(0).dropout_mask(shape, 0.3, dtype=np.float64)
+        layer.mask = lambda shape: Generator().manual_seed(0).dropout_mask(shape, 0.3, "float64")
         return layer(tf.constant(x), training=True)
 
 
@@ -353,7 +352,7 @@ class _:
         return _kept(layers.Dropout(0.3)(x, training=True))
 
 
-@gap("dropout-p1", "O", "`Dropout(1.0)` returns zeros", "`Dropout(1.0)`: the same", "the same", x=(4,))
+@output_gap("dropout-p1", "O", "`Dropout(1.0)` returns zeros", "`Dropout(1.0)`: the same", "the same", x=(4,))
 class _:
     def pytorch(x):
         return F.dropout(x, 1.0)

@@ -24,15 +24,15 @@ def table(measured: Sequence[Measurement]) -> RenderableType:
     parts = []
     for section, rows in groupby(measured, key=lambda one: one.gap.section):
         lines = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        lines.add_column(SECTIONS[section], width=max(34, len(SECTIONS[section])), no_wrap=True)
-        lines.add_column("naive", min_width=8, max_width=60)
+        lines.add_column(section, width=30, no_wrap=True)
+        lines.add_column("naive", width=60)
         lines.add_column("exact", min_width=8, max_width=60)
         lines.add_column("affects", no_wrap=True)
         for one in rows:
             style = STYLES.get(one.verdict, "bold red")
             naive = str(one.naive) if one.differs else f"{one.naive}  no difference here"
             exact = str(one.exact) + ("" if one.passed else f"  BEYOND {one.allowed:.0e}")
-            lines.add_row(one.gap.id, naive, exact, one.gap.affects, style=style)
+            lines.add_row(*map(Text, (one.gap.id, naive, exact, one.gap.affects)), style=style)
         parts += [lines, Text()]
     return Group(*parts, *_legend(measured), _sum(measured))
 
