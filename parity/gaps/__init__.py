@@ -18,6 +18,7 @@ SECTIONS = {
     "losses": "Losses",
     "optimizers": "Optimizers, clipping, schedules",
     "autograd": "Autograd",
+    "operations": "Tensor operations",
 }
 
 

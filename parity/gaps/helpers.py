@@ -76,3 +76,8 @@ def raised(function: Callable) -> str:
 def numbers(*values: float) -> Callable:
     """Return what makes an input of these values."""
     return lambda stream: np.array(values, np.float64)
+
+
+def dtype(tensor) -> str:
+    """Return the name of a tensor's type, the same for both frameworks."""
+    return getattr(tensor.dtype, "name", str(tensor.dtype)).removeprefix("torch.")

@@ -406,7 +406,6 @@ class _:
 )
 class _:
     def pytorch():
-        torch.set_default_dtype(torch.float64)
         return _torch_path(lambda p: torch.optim.NAdam(p))
 
     def naive():
