@@ -19,6 +19,8 @@ SECTIONS = {
     "optimizers": "Optimizers, clipping, schedules",
     "autograd": "Autograd",
     "operations": "Tensor operations",
+    "data": "Data and image transforms",
+    "precision": "Precision, configuration, threads, whole runs",
 }
 
 
