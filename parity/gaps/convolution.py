@@ -2,19 +2,20 @@
 
 import numpy as np
 
-
 from parity.gaps.gap import gap, output_gap
 from parity.gaps.helpers import channels_first, channels_last, hwio, on_images, padded, positive, rounded, with_weights
 from parity.gaps.lazy import F, keras, layers, tf, torch
 
 
 @gap(
-    "conv-same-stride2", "O G T",
+    "conv-same-stride2",
+    "O G T",
     "`Conv2d(k3, s2, p1)` pads 1 on every side",
     "`Conv2D(3, strides=2, padding='same')` pads 0 before and 1 behind on even sizes: the same shape, silently",
     "`keras_blitz.layers.Conv2d`, or pad explicitly and convolve 'valid'",
-    x=(2, 3, 8, 8), w=(4, 3, 3, 3),
-)  # fmt: skip
+    x=(2, 3, 8, 8),
+    w=(4, 3, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, stride=2, padding=1)
@@ -27,12 +28,14 @@ class _:
 
 
 @gap(
-    "conv-same-stem7", "O G T",
+    "conv-same-stem7",
+    "O G T",
     "ResNet's stem, `Conv2d(k7, s2, p3)`, pads 3 on every side",
     "`Conv2D(7, strides=2, padding='same')` pads 2 before and 3 behind",
     "`keras_blitz.layers.Conv2d`",
-    x=(1, 3, 16, 16), w=(4, 3, 7, 7),
-)  # fmt: skip
+    x=(1, 3, 16, 16),
+    w=(4, 3, 7, 7),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, stride=2, padding=3)
@@ -45,12 +48,14 @@ class _:
 
 
 @gap(
-    "conv-same-odd-input", "(hides)",
+    "conv-same-odd-input",
+    "(hides)",
     "the same layer on an odd size, 9×9",
     "'same' pads 1 and 1 there and coincides: a test on odd sizes hides the gap",
     "pad explicitly; test even and odd sizes",
-    x=(1, 3, 9, 9), w=(4, 3, 3, 3),
-)  # fmt: skip
+    x=(1, 3, 9, 9),
+    w=(4, 3, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, stride=2, padding=1)
@@ -63,12 +68,14 @@ class _:
 
 
 @gap(
-    "conv-1x1-s2", "none",
+    "conv-1x1-s2",
+    "none",
     "the shortcut's `Conv2d(k1, s2, p0)`",
     "`Conv2D(1, strides=2, padding='same')` samples 0, 2, 4 …: coincides",
     "either",
-    x=(1, 3, 8, 8), w=(4, 3, 1, 1),
-)  # fmt: skip
+    x=(1, 3, 8, 8),
+    w=(4, 3, 1, 1),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, stride=2)
@@ -81,12 +88,14 @@ class _:
 
 
 @gap(
-    "conv-even-kernel-same", "O G T",
+    "conv-even-kernel-same",
+    "O G T",
     "`Conv2d(k4, p2)` grows the image by one pixel",
     "`Conv2D(4, padding='same')` keeps its size; only PyTorch's own padding='same' is that",
     "`keras_blitz.layers.Conv2d`",
-    x=(1, 3, 8, 8), w=(4, 3, 4, 4),
-)  # fmt: skip
+    x=(1, 3, 8, 8),
+    w=(4, 3, 4, 4),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, padding=2)
@@ -99,12 +108,14 @@ class _:
 
 
 @gap(
-    "conv-dilation-stride", "O G",
+    "conv-dilation-stride",
+    "O G",
     "`Conv2d(k3, s2, p2, dilation=2)` is legal",
     "`Conv2D(strides=2, dilation_rate=2)` is refused",
     "`keras_blitz.layers.Conv2d`: dilated at stride 1, then every second value",
-    x=(1, 3, 9, 9), w=(4, 3, 3, 3),
-)  # fmt: skip
+    x=(1, 3, 9, 9),
+    w=(4, 3, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, stride=2, padding=2, dilation=2)
@@ -118,12 +129,14 @@ class _:
 
 
 @gap(
-    "conv-dilation-pad", "O G T",
+    "conv-dilation-pad",
+    "O G T",
     "`Conv2d(k3, p1, dilation=2)` shrinks the image by 2",
     "`Conv2D(3, dilation_rate=2, padding='same')` keeps its size",
     "`keras_blitz.layers.Conv2d`",
-    x=(1, 3, 9, 9), w=(4, 3, 3, 3),
-)  # fmt: skip
+    x=(1, 3, 9, 9),
+    w=(4, 3, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, padding=1, dilation=2)
@@ -136,12 +149,14 @@ class _:
 
 
 @gap(
-    "conv-weight-layout", "O G T",
+    "conv-weight-layout",
+    "O G T",
     "a kernel is (out, in, h, w)",
     "reshaped to (h, w, in, out): silent, for the number of values agrees",
     "`w.transpose(2, 3, 1, 0)`; Conv1d `(2, 1, 0)`, Conv3d `(2, 3, 4, 1, 0)`",
-    x=(1, 3, 6, 6), w=(3, 3, 3, 3),
-)  # fmt: skip
+    x=(1, 3, 6, 6),
+    w=(3, 3, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w)
@@ -154,12 +169,14 @@ class _:
 
 
 @gap(
-    "conv-groups", "O G",
+    "conv-groups",
+    "O G",
     "`Conv2d(4, 6, 3, groups=2)`, weight (6, 2, 3, 3)",
     "`tf.nn.conv2d` with the smaller kernel: its float64 gradient has no CPU kernel (float32 has)",
     "`keras_blitz.layers.Conv2d(groups=2)`: each group by itself",
-    x=(1, 4, 6, 6), w=(6, 2, 3, 3),
-)  # fmt: skip
+    x=(1, 4, 6, 6),
+    w=(6, 2, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, groups=2)
@@ -172,12 +189,14 @@ class _:
 
 
 @gap(
-    "conv-depthwise-layout", "O G",
+    "conv-depthwise-layout",
+    "O G",
     "a depthwise kernel is (C·m, 1, h, w), a channel's m outputs beside each other",
     "`DepthwiseConv2D`'s (h, w, C, m) filled as if the m blocks lay beside each other",
     "`w.reshape(C, m, h, w).transpose(2, 3, 0, 1)`",
-    x=(1, 4, 6, 6), w=(8, 1, 3, 3),
-)  # fmt: skip
+    x=(1, 4, 6, 6),
+    w=(8, 1, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(x, w, groups=4)
@@ -192,12 +211,14 @@ class _:
 
 
 @gap(
-    "convtranspose-same", "O G T",
+    "convtranspose-same",
+    "O G T",
     "`ConvTranspose2d(k3, s2, p1, output_padding=1)` crops 1 before and 0 behind",
     "`Conv2DTranspose(3, strides=2, padding='same')` crops 0 before and 1 behind: the same shape",
     "'valid', then crop `[p : size − p + output_padding]`",
-    x=(1, 3, 5, 5), w=(3, 4, 3, 3),
-)  # fmt: skip
+    x=(1, 3, 5, 5),
+    w=(3, 4, 3, 3),
+)
 class _:
     def pytorch(x, w):
         return F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=1)
@@ -211,12 +232,14 @@ class _:
 
 
 @gap(
-    "convtranspose-k4s2p1", "O G",
+    "convtranspose-k4s2p1",
+    "O G",
     "DCGAN's `ConvTranspose2d(k4, s2, p1)`, weight (in, out, h, w)",
     "the kernel taken for (out, in, h, w): silent where in = out",
     "the same layer, `w.transpose(2, 3, 1, 0)`; 'same' crops 1 and 1 here",
-    x=(1, 3, 5, 5), w=(3, 3, 4, 4),
-)  # fmt: skip
+    x=(1, 3, 5, 5),
+    w=(3, 3, 4, 4),
+)
 class _:
     def pytorch(x, w):
         return F.conv_transpose2d(x, w, stride=2, padding=1)
@@ -231,12 +254,14 @@ class _:
 
 
 @gap(
-    "conv-padding-mode", "O G",
+    "conv-padding-mode",
+    "O G",
     "`padding_mode='circular'` (also 'reflect', 'replicate')",
     "`Conv2D(padding='same')`: Keras has zeros only",
     "gather rows and columns `i mod n`, then 'valid'; 'replicate' is a clipped index, 'reflect' `tf.pad`'s mode",
-    x=(1, 2, 6, 6), w=(2, 2, 5, 5),
-)  # fmt: skip
+    x=(1, 2, 6, 6),
+    w=(2, 2, 5, 5),
+)
 class _:
     def pytorch(x, w):
         return F.conv2d(F.pad(x, (2, 2, 2, 2), mode="circular"), w)
@@ -251,12 +276,13 @@ class _:
 
 
 @gap(
-    "pad-symmetric-vs-reflect", "O",
+    "pad-symmetric-vs-reflect",
+    "O",
     "`F.pad(mode='reflect')` leaves the edge out",
     "`tf.pad(mode='SYMMETRIC')` repeats the edge",
     "`tf.pad(mode='REFLECT')`",
     x=(1, 1, 5, 5),
-)  # fmt: skip
+)
 class _:
     def pytorch(x):
         return F.pad(x, (2, 2, 2, 2), mode="reflect")
@@ -269,12 +295,13 @@ class _:
 
 
 @gap(
-    "maxpool-pad-zero", "O G T",
+    "maxpool-pad-zero",
+    "O G T",
     "`MaxPool2d(3, 2, 1)` pads with −∞",
     "`ZeroPadding2D(1)` and `MaxPooling2D(3, 2)`: zero wins over negative values",
     "`keras_blitz.layers.MaxPool2d`",
     x=lambda stream: stream.standard_normal((2, 3, 8, 8)) - 1,
-)  # fmt: skip
+)
 class _:
     def pytorch(x):
         return F.max_pool2d(x, 3, 2, 1)
@@ -287,12 +314,13 @@ class _:
 
 
 @gap(
-    "maxpool-same", "O G T",
+    "maxpool-same",
+    "O G T",
     "`MaxPool2d(3, 2, 1)` on an even size",
     "`MaxPooling2D(3, 2, padding='same')`: the windows lie one pixel further",
     "`keras_blitz.layers.MaxPool2d`",
     x=(2, 3, 8, 8),
-)  # fmt: skip
+)
 class _:
     def pytorch(x):
         return F.max_pool2d(x, 3, 2, 1)

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_blitz.random import Generator
 from parity.gaps.gap import array_gap, gap, output_gap
-from parity.gaps.helpers import channels_first, channels_last, numbers, on_images, raised, with_weights
+from parity.gaps.helpers import channels_first, channels_last, numbers, on_images, with_weights
 from parity.gaps.lazy import F, keras, layers, nn, tf, torch
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from keras_blitz.floatx import precision
 from parity.gaps.gap import array_gap, output_gap
 from parity.gaps.helpers import dtype, float32, on_images
-from parity.gaps.lazy import F, blitz, keras, layers, nn, optim, random, tf, torch
+from parity.gaps.lazy import F, blitz, keras, layers, nn, optim, tf, torch
 
 
 @array_gap(
