@@ -2,9 +2,10 @@
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,32 @@ class Gap:
 
     def code(self, side: str) -> str:
         """Return the source of a function ("pytorch", "naive", "exact")."""
-        return textwrap.dedent(inspect.getsource(getattr(self, side))).rstrip()
+        return _source(getattr(self, side))
+
+    def helpers(self) -> list[str]:
+        """Return the sources of the catalogue's own functions that the three functions call, each once."""
+        found: dict[str, Callable] = {}
+        waiting = [self.pytorch, self.naive, self.exact]
+        while waiting:
+            function = waiting.pop()
+            for name in _names(function.__code__):
+                used = function.__globals__.get(name)
+                if inspect.isfunction(used) and used.__module__.startswith("parity.gaps.") and name not in found:
+                    found[name] = used
+                    waiting.append(used)
+        return [_source(function) for function in found.values()]
+
+
+def _source(function: Callable) -> str:
+    return textwrap.dedent(inspect.getsource(function)).rstrip()
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the global names that a function, and the functions inside of it, may use."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def _made(value, stream: np.random.RandomState):

@@ -74,9 +74,14 @@ def in_full(one: Measurement) -> RenderableType:
     explained.add_row("exact", Text(gap.exact_spelling))
     code: list[RenderableType] = []
     for side, title in SIDES.items():
-        source = Syntax(gap.code(side), "python", background_color="default", word_wrap=True)
-        code += [Text(), Text(title, style="bold"), source]
+        code += [Text(), Text(title, style="bold"), _python(gap.code(side))]
+    if gap.helpers():
+        code += [Text(), Text("with", style="bold"), _python("\n\n".join(gap.helpers()))]
     return Group(head, Text(), explained, *code, Text(), *_measured(one))
+
+
+def _python(code: str) -> Syntax:
+    return Syntax(code, "python", background_color="default", word_wrap=True)
 
 
 def _measured(one: Measurement) -> list[Text]:
@@ -113,6 +118,7 @@ def _gap(one: Measurement) -> dict[str, Any]:
         "id": gap.id,
         "section": gap.section,
         "affects": gap.affects,
+        "helpers": gap.helpers(),
         "pytorch": {"spelling": gap.behaviour, "code": gap.code("pytorch")},
         "naive": {"spelling": gap.naive_spelling, "code": gap.code("naive"), **_outcome(one.naive)},
         "exact": {"spelling": gap.exact_spelling, "code": gap.code("exact"), **_outcome(one.exact)},
