@@ -1,6 +1,8 @@
 """Data and image transforms."""
 
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -127,31 +129,12 @@ class _:
         return transforms.normalize(transforms.to_tensor(image), MEAN, STD)
 
 
-def _weights(size, outputs):
-    """Return the matrix (outputs, size) of PIL's bilinear filter, which widens where it shrinks."""
-    scale, matrix = size / outputs, np.zeros((outputs, size))
-    reach = max(scale, 1.0)
-    for i, row in enumerate(matrix):
-        centre = (i + 0.5) * scale
-        places = np.arange(max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), size))
-        row[places] = np.maximum(0, 1 - np.abs((places - centre + 0.5) / reach))
-        row /= row.sum()
-    return matrix
-
-
-def _fixed_point(image, matrix, axis):
-    """Resample one axis as PIL does: weights of 22 bits, rounded to uint8."""
-    whole = np.trunc(matrix * (1 << 22) + 0.5).astype(np.int64)
-    sums = np.moveaxis(np.tensordot(whole, image.astype(np.int64), (1, axis)), 0, axis)
-    return np.clip((sums + (1 << 21)) >> 22, 0, 255).astype(np.uint8)
-
-
 @array_gap(
     "data-resize-pil",
     "O",
     "`Resize` of a PIL image: antialiased, rounded to whole levels after each axis",
     "`tf.image.resize`: not antialiased",
-    "PIL's own fixed-point weights, first along the width",
+    "`keras_blitz.data.resize`",
     image=_photo,
 )
 class _:
@@ -162,8 +145,7 @@ class _:
         return tf.cast(tf.image.resize(image, (20, 31)), tf.float64)
 
     def exact(image):
-        narrow = _fixed_point(image, _weights(61, 31), 1)
-        return _fixed_point(narrow, _weights(47, 20), 0).astype(np.float64)
+        return transforms.resize(image, (20, 31)).astype(np.float64)
 
 
 @array_gap(
@@ -171,7 +153,7 @@ class _:
     "O",
     "`Resize` of a tensor: antialiased",
     "`tf.image.resize`: not antialiased, float32",
-    "two matrices of weights and einsum",
+    "`keras_blitz.data.resize`",
     x=(47, 61, 3),
 )
 class _:
@@ -183,7 +165,7 @@ class _:
         return tf.cast(tf.image.resize(x, (20, 31)), tf.float64)
 
     def exact(x):
-        return tf.einsum("oh,hwc,pw->opc", _weights(47, 20), x, _weights(61, 31))
+        return transforms.resize(x, (20, 31))
 
 
 @array_gap(
@@ -191,7 +173,7 @@ class _:
     "O",
     "`Resize(20)`: the shorter side",
     "`Resizing(20, 20)`: both, squashed",
-    "(20, int(20·long/short))",
+    "`keras_blitz.data.resize`",
     image=_photo,
 )
 class _:
@@ -202,7 +184,7 @@ class _:
         return {"shape": str(tuple(keras.layers.Resizing(20, 20)(image).shape))}
 
     def exact(image):
-        return {"shape": str(tuple(tf.image.resize(image, (20, int(20 * 61 / 47))).shape))}
+        return {"shape": str(transforms.resize(image, 20).shape)}
 
 
 @array_gap(
@@ -501,3 +483,66 @@ class _:
 
     def exact():
         return {"dtype": dtype(next(iter(tf.data.Dataset.from_tensor_slices(np.array([1, 2])))))}
+
+
+@array_gap(
+    "data-rotate",
+    "O",
+    "`rotate(30)`: anticlockwise, the nearest pixel, zeros outside",
+    "`RandomRotation((30/360, 30/360))`: interpolated, reflected outside",
+    "the pixel that the inverse rotation about the centre finds",
+    x=(9, 12, 3),
+)
+class _:
+    def pytorch(x):
+        return torchvision.transforms.functional.rotate(torch.tensor(x).permute(2, 0, 1), 30).permute(1, 2, 0)
+
+    def naive(x):
+        layer = keras.layers.RandomRotation((30 / 360, 30 / 360), dtype="float32")
+        return tf.cast(layer(x[None], training=True)[0], tf.float64)
+
+    def exact(x):
+        height, width = x.shape[:2]
+        down, across = np.mgrid[:height, :width] - np.array([height - 1, width - 1])[:, None, None] / 2
+        cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
+        row = np.round(sin * across + cos * down + (height - 1) / 2).astype(int)
+        column = np.round(cos * across - sin * down + (width - 1) / 2).astype(int)
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        pixels = x[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        return np.where(inside[..., None], pixels, 0)
+
+
+def _in_folders(read):
+    """Return what `read` makes of a folder with eight images in two classes."""
+    with TemporaryDirectory() as folder:
+        for i in range(8):
+            place = Path(folder, "ab"[i % 2])
+            place.mkdir(exist_ok=True)
+            Image.fromarray(np.full((4, 4, 3), 30 * i, np.uint8)).save(place / f"{i}.png")
+        return read(folder)
+
+
+def _read_by_keras(folder, **options):
+    images = keras.utils.image_dataset_from_directory(folder, image_size=(4, 4), verbose=False, **options)
+    return np.concatenate([batch[:, 0, 0, 0] for batch, _ in images])
+
+
+@array_gap(
+    "data-imagefolder-order",
+    "T",
+    "`ImageFolder`: classes by name, files by path",
+    "`image_dataset_from_directory` shuffles",
+    "shuffle=False",
+)
+class _:
+    def pytorch():
+        def read(folder):
+            return np.array([np.asarray(image)[0, 0, 0] for image, _ in torchvision.datasets.ImageFolder(folder)])
+
+        return _in_folders(read).astype(np.float32)
+
+    def naive():
+        return _in_folders(lambda folder: _read_by_keras(folder, seed=1))
+
+    def exact():
+        return _in_folders(lambda folder: _read_by_keras(folder, shuffle=False))

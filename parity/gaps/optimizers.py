@@ -1013,3 +1013,30 @@ class _:
         for n, p in enumerate(_path(optim.SGD(0.1))):
             average += (p - average) / (n + 1)
         return average
+
+
+@array_gap(
+    "opt-order-of-params",
+    "T",
+    "`parameters()` goes by the order of assignment in the constructor",
+    "`trainable_variables` of a functional model goes by the order of use",
+    "match by name, as `keras_blitz.named_parameters` does",
+)
+class _:
+    def pytorch():
+        last, first = nn.Linear(4, 2, bias=False), nn.Linear(3, 4, bias=False)  # made in this order
+        return [p.shape[1] for p in nn.ModuleDict({"last": last, "first": first}).parameters()]
+
+    def naive():
+        return [v.shape[0] for v in _two_layers().trainable_variables]
+
+    def exact():
+        model = _two_layers()
+        return [model.get_layer(name).kernel.shape[0] for name in ("last", "first")]
+
+
+def _two_layers():
+    last = keras.layers.Dense(2, use_bias=False, name="last")
+    first = keras.layers.Dense(4, use_bias=False, name="first")
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, last(first(inputs)))
