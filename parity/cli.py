@@ -207,6 +207,64 @@ def faults_command(
     raise typer.Exit(0 if report.passed(outcomes, unmutated) else 1)
 
 
+@app.command("gaps")
+def gaps_command(
+    gap: Annotated[
+        list[str] | None, typer.Argument(metavar="GAP", help="Ids, beginnings of ids or sections; all if none.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="List the ids; measure nothing.")] = False,
+) -> None:
+    """Measure the semantic differences between PyTorch and TensorFlow: the obvious port beside the exact one.
+
+    One GAP is shown with its explanation and the code of both. Exit status 1: an exact spelling is beyond its bound.
+    """
+    from parity.gaps import select as select_gaps
+    from parity.oracle import torch_installed
+    from parity.report import gaps as report
+    from parity.report import text
+    from parity.report.json import write
+
+    chosen = select_gaps(gap or [])
+    if listing:
+        print("\n".join(f"{one.id:<34}  {one.section}" for one in chosen))
+        return
+    for path in filter(None, (json, html)):
+        check_target(path)
+    start = time.perf_counter()
+    if not torch_installed():
+        raise BlitzError("parity gaps runs PyTorch: pip install 'keras-blitz[torch]'")
+    load_frameworks(live=True)
+    measured, interrupted = _measured(chosen)
+    document = report.to_dict(
+        measured, versions=_versions([]) | {"torch": version("torch")}, seconds=time.perf_counter() - start
+    )
+    text.console().print(report.in_full(measured[0]) if len(chosen) == len(measured) == 1 else report.table(measured))
+    print(", ".join(f"{name} {number}" for name, number in document["versions"].items())
+          + f", {document['summary']['seconds']:.0f} s")  # fmt: skip
+    if json:
+        write(document, json)
+    if html:
+        report.write_html(document, html)
+    if interrupted:
+        print(f"interrupted: {len(measured)} of {len(chosen)} gaps were measured", file=sys.stderr)
+        raise typer.Exit(130)
+    raise typer.Exit(0 if all(one.passed for one in measured) else 1)
+
+
+def _measured(chosen: list) -> tuple[list, bool]:
+    """Measure the gaps; Ctrl-C ends it and keeps what is done."""
+    from parity.gaps.measure import measure
+
+    measured = []
+    try:
+        measured.extend(measure(one) for one in _progress(chosen, "gaps", lambda one: one.id))
+    except KeyboardInterrupt:
+        return measured, True
+    return measured, False
+
+
 def _status(results: Sequence[Result]) -> int:
     if any(result.missing for result in results):
         return 2

@@ -51,6 +51,17 @@ FLOAT64 = (
         "BatchNorm of the auxiliary head over three values a channel; measured 5.2e-12; PyTorch differs from itself by "
         "7.4e-12 when these three images are reversed, with two images by 5.7e-12, with four by 9.6e-12",
     ),
+    Tolerance(
+        "gap:bn-f32-cancel", "*", 4e-6,
+        "float32, |mean| 100 std: PyTorch's own error is 2.3e-6, the exact spelling differs by that; naive 1.0e-5",
+    ),
+    Tolerance(
+        "gap:prec-mixed-default-dtype", "*", 1e-10,
+        "PyTorch keeps NAdam's product of momenta in float32 but where the default dtype is float64; measured 2.1e-11",
+    ),
+    Tolerance("gap:data-color", "*", 1e-7, "float32: the grey mean is summed in another order; measured 3.0e-8"),
+    Tolerance("gap:op-var-large-mean", "*", 1e-6, "float32, |mean| 10,000 std: PyTorch's own error is 4.3e-7"),
+    Tolerance("gap:op-cumsum-f32", "*", 1e-6, "a float32 sum: PyTorch's own error is 5.7e-8, TensorFlow's 2.5e-7"),
 )  # fmt: skip
 
 # float32: port's error / PyTorch's own error, both against PyTorch in float64.

@@ -48,7 +48,7 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
     first = first_divergence(comparison.rows)
     return {
         "problem": comparison.problem,
-        "median_ratio": _number(comparison.median_ratio),
+        "median_ratio": number(comparison.median_ratio),
         "first_divergence": first.name if first else None,
         "port_only": list(comparison.port_only),
         "tensors": [_row(row) for row in comparison.rows],
@@ -60,10 +60,10 @@ def _row(row: Row) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "size": row.size,
-        "max_abs": _number(row.max_abs),
-        "relative": _number(row.relative),
-        "allowed": _number(row.allowed),
-        "ratio": _number(row.ratio),
+        "max_abs": number(row.max_abs),
+        "relative": number(row.relative),
+        "allowed": number(row.allowed),
+        "ratio": number(row.ratio),
         "passed": row.passed,
         **({"problem": row.problem} if row.problem else {}),
         **({"warnings": list(row.warnings)} if row.warnings else {}),
@@ -71,7 +71,8 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _number(value: float | None) -> float | None:
+def number(value: float | None) -> float | None:
+    """Return a number, or None for what JSON has no word for."""
     return value if value is not None and math.isfinite(value) else None
 
 

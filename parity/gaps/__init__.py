@@ -1,0 +1,56 @@
+"""The catalogue of semantic differences between PyTorch and TensorFlow, each row measured.
+
+`parity gaps` prints it. A row is three small functions that should do the same: PyTorch's, the obvious port, and the
+exact port; no framework is loaded before a row is measured.
+"""
+
+from difflib import get_close_matches
+from importlib import import_module
+
+from keras_blitz.errors import BlitzError
+from parity.gaps.gap import CATALOGUE, Gap
+
+# module -> what its rows are about
+SECTIONS = {
+    "convolution": "Convolution, pooling, linear, layout",
+    "normalisation": "Normalisation, activations, dropout, embedding, recurrent, attention",
+    "initial_values": "Initial values, random numbers, resizing, regularisers",
+    "losses": "Losses",
+    "optimizers": "Optimizers, clipping, schedules",
+    "autograd": "Autograd",
+    "operations": "Tensor operations",
+    "data": "Data and image transforms",
+    "precision": "Precision, configuration, threads, whole runs",
+}
+
+
+def catalogue() -> list[Gap]:
+    """Return all rows, section by section."""
+    for section in SECTIONS:
+        import_module(f"parity.gaps.{section}")
+    return list(CATALOGUE.values())
+
+
+def select(names: list[str]) -> list[Gap]:
+    """Return the rows that ids, sections or beginnings of ids name; all where there are no names.
+
+    Raises:
+        BlitzError: a name that fits no row.
+    """
+    gaps = catalogue()
+    if not names:
+        return gaps
+    chosen: dict[str, Gap] = {}
+    for name in names:
+        found = [one for one in gaps if one.id == name] or [
+            one for one in gaps if one.section == name or one.id.startswith(name)
+        ]
+        if not found:
+            raise BlitzError(f"no gap is called {name!r}{_near(name, gaps)}; `parity gaps --list` has them all")
+        chosen |= {one.id: one for one in found}
+    return list(chosen.values())
+
+
+def _near(name: str, gaps: list[Gap]) -> str:
+    near = get_close_matches(name, [*(one.id for one in gaps), *SECTIONS], n=3, cutoff=0.5)
+    return f"; near: {', '.join(near)}" if near else ""
