@@ -13,7 +13,7 @@ def build(name: str, **options) -> torch.nn.Module:
     Raises:
         ImportError: torchvision is not installed.
     """
-    _define_missing_operators()
+    define_missing_operators()
     import torchvision
 
     return torchvision.models.get_model(name, weights=None, **options)
@@ -27,7 +27,7 @@ def empty(name: str, **options) -> torch.nn.Module:
         return build(name, **options)
 
 
-def _define_missing_operators() -> None:
+def define_missing_operators() -> None:
     """Declare the compiled operators that torchvision's import looks for and a CPU-only PyTorch may not have."""
     signatures = {
         "torchvision::nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
