@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -55,7 +56,10 @@ def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Iter
     references = _References(oracle.live if live else oracle.from_golden)
     for subject, group in groupby(cases, key=lambda case: case.subject if case.heavy else ""):
         if not subject:
-            yield from (_run(case, references, keep_traces) for case in group)
+            for case in group:
+                with _one_thread(live):
+                    result = _run(case, references, keep_traces)
+                yield result
             continue
         together = list(group)
         for case, result in zip(together, apart.each(_run_apart, together, live, keep_traces), strict=True):
@@ -91,6 +95,24 @@ def load_frameworks(live: bool) -> None:
     if live:
         import torch  # noqa: F401
     import_tensorflow()
+
+
+@contextmanager
+def _one_thread(live: bool) -> Iterator[None]:
+    """Keep PyTorch's operations on small tensors to one thread: where other work keeps the cores busy, its threads wait
+    for each other five times as long as they work.
+    """
+    if not live or not oracle.torch_installed():
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _References:

@@ -1,4 +1,4 @@
-"""What a PyTorch user has already, written into the tensorflow-datasets directory, so that `tfds.load` reads it offline.
+"""What a PyTorch user has already, written into the tensorflow-datasets directory: `tfds.load` reads it offline.
 
 MNIST/raw/*-ubyte[.gz]    FashionMNIST/raw/*-ubyte[.gz]    cifar-10-batches-py/
 a folder or zip of class-named folders of images, in train/ and test/ or in train.zip and test.zip

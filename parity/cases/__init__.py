@@ -3,13 +3,14 @@
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
-from parity.cases import families, networks, optimizers
+from parity.cases import calls, families, losses, networks, optimizers, randomness, schedules
 from parity.cases.case import DTYPES, MODES, Case
 
 
 def all_cases() -> list[Case]:
     """Return every case, in the order they run."""
-    return [case for rows in (networks, families, optimizers) for case in networks.cases(rows.ROWS)]
+    nets = (case for table in (networks, families, optimizers) for case in networks.cases(table.ROWS))
+    return [*nets, *(case for table in (losses, schedules, randomness) for case in calls.cases(table.ROWS))]
 
 
 def select(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from parity.trace import Trace
 
@@ -46,3 +47,8 @@ class Case:
     def id(self) -> str:
         """The case's name on the command line and in reports."""
         return f"{self.subject}-{self.dtype}-{self.mode}"
+
+
+def any_matches(text: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a text, such as <dtype>-<mode>, matches one of these patterns."""
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

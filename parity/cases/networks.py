@@ -16,8 +16,8 @@ import numpy as np
 from keras_blitz import models
 from keras_blitz.floatx import precision
 from parity import inputs
-from parity.cases import functions, plans
-from parity.cases.case import DTYPES, MODES, Case
+from parity.cases import functions, plans, settled
+from parity.cases.case import DTYPES, MODES, Case, any_matches
 from parity.trace import Trace
 
 Options = tuple[tuple[str, object], ...]
@@ -48,6 +48,7 @@ class NetworkRow:
         train: train mode, with the same dropout masks on both sides.
         trained: patterns of the parameters that are not frozen.
         batches: "synthetic", "sample".
+        settled: keep relus and pools from being decided by rounding, see parity/cases/settled.py.
         plans: what becomes of the learning rate, see parity/cases/plans.py; each plan is a subject of its own.
         classes: number of labels.
         fan_out: how the weights are scaled, see `inputs.weights`.
@@ -77,6 +78,7 @@ class NetworkRow:
     train: bool = False
     trained: tuple[str, ...] = ("*",)
     batches: tuple[str, ...] = ("synthetic", "sample")
+    settled: bool = False
     plans: tuple[str, ...] = ("",)
     group: str = "networks"
     classes: int = 10
@@ -120,7 +122,7 @@ ROWS = (
 def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
     """Yield the cases of these networks, those that can share a compiled step one after the other."""
     for row in rows:
-        runs = [(f"{d}-{m}", d, m) for d in DTYPES for m in MODES if _any_matches(f"{d}-{m}", row.runs)]
+        runs = [(f"{d}-{m}", d, m) for d in DTYPES for m in MODES if any_matches(f"{d}-{m}", row.runs)]
         samples = row.samples if "float32" in [dtype for _, dtype, _ in runs] else 0
         for run, dtype, mode in runs:
             for batch, plan in product(row.batches, row.plans):
@@ -136,12 +138,8 @@ def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
                     not_golden=row.not_golden,
                     samples=samples,
                     heavy=row.heavy,
-                    slow=_any_matches(f"{plan}-{run}" if plan else run, row.slow),
+                    slow=any_matches(f"{plan}-{run}" if plan else run, row.slow),
                 )
-
-
-def _any_matches(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def _batch(row: NetworkRow, batch: str) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +149,7 @@ def _batch(row: NetworkRow, batch: str) -> tuple[np.ndarray, np.ndarray]:
     count, channels, height, width = row.shape
     if batch == "synthetic":
         images, labels = inputs.images(row.shape, row.network), inputs.labels(count, row.classes, row.network)
+        images = settled.images(images) if row.settled else images
     else:
         images, labels = _sample(row, count, (height, width, channels))
     if row.loss == "mse":
@@ -175,7 +174,8 @@ def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _state(row: NetworkRow, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    return _weights(row.network, row.fan_out, tuple(shapes.items()))
+    ordinary = _weights(row.network, row.fan_out, tuple(shapes.items()))
+    return settled.state(ordinary) if row.settled else ordinary
 
 
 @lru_cache(maxsize=1)  # both sides, and the modes after each other, take the same; VGG's are drawn in 4 s

@@ -288,3 +288,15 @@ def test_what_is_not_finite_on_both_sides_is_flagged():
     comparison = judged(trace(output=broken), trace(output=broken))
     (row,) = [row for row in comparison.rows if row.name == "output"]
     assert "NaN or infinite on both sides" in row.warnings[0]
+
+
+@pytest.mark.parametrize(("key", "error", "passes"), [
+    ("exp_avg", 1e-15, True), ("exp_avg", 1e-9, False), ("exp_avg_sq", 1e-28, True), ("exp_avg_sq", 1e-9, False),
+    ("max_exp_avg_sq", 1e-28, False),
+])  # fmt: skip
+def test_adams_averages_of_a_gradient_that_cancels_are_judged_by_its_terms(key, error, passes):
+    """The gradient is rounding of terms that sum to zero, and so is what Adam averages."""
+    entries = {"grad:conv.bias": np.full(3, 1e-17), f"step1:slot:{key}:conv.bias": np.full(3, 1e-30)}
+    truth = Trace(entries.items(), terms={"grad:conv.bias": 2.0})
+    port = Trace((name, value + (error if ":slot:" in name else 0)) for name, value in entries.items())
+    assert judged(port, truth).passed is passes

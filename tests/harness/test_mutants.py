@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+from keras_blitz import optim
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.cases import networks, select
@@ -106,8 +107,8 @@ def halved_upstream_gradient(monkeypatch):
 def shifted_label(monkeypatch):
     record = KerasRecorder.record
 
-    def shifted(self, state, inputs, target, steps):
-        return record(self, state, inputs, (target + 1) % 10, steps)
+    def shifted(self, state, inputs, target, *rest):
+        return record(self, state, inputs, (target + 1) % 10, *rest)
 
     monkeypatch.setattr(KerasRecorder, "record", shifted)
 
@@ -123,6 +124,38 @@ def sum_for_mean(monkeypatch):
 def wrong_rate(monkeypatch):
     original = keras.optimizers.SGD
     monkeypatch.setattr(keras.optimizers, "SGD", lambda rate, **options: original(rate * (1 + 1e-9), **options))
+
+
+def eps_hat(monkeypatch):
+    """Adam as its paper abbreviates it, and Keras has it: eps added before the bias correction."""
+
+    def update(self, p, g, slots, options):
+        m, v, (beta1, beta2) = slots["exp_avg"], slots["exp_avg_sq"], options["betas"]
+        m.assign(beta1 * m + (1 - beta1) * g)
+        v.assign(beta2 * v + (1 - beta2) * g * g)
+        rate = options["lr"] * tf.sqrt(1 - beta2 ** options["step"]) / (1 - beta1 ** options["step"])
+        p.assign_sub(rate * m / (tf.sqrt(v) + options["eps"]))
+
+    monkeypatch.setattr(optim.Adam, "_update", update)
+
+
+def velocity_holds_the_rate(monkeypatch):
+    """Keras's velocity: the same while the rate stays, another once it changes."""
+
+    def update(self, p, g, slots, options):
+        slots["momentum_buffer"].assign(options["momentum"] * slots["momentum_buffer"] - options["lr"] * g)
+        p.assign_add(slots["momentum_buffer"])
+
+    monkeypatch.setattr(optim.SGD, "_update", update)
+
+
+def clipped_apart(monkeypatch):
+    """Each gradient clipped by its own norm, as Keras's `clipnorm` does, not all by their common one."""
+
+    def clip(gradients, max_norm):
+        return [tf.clip_by_norm(gradient, max_norm) for gradient in gradients], None
+
+    monkeypatch.setattr(optim, "clip_grad_norm_", clip)
 
 
 MISTAKES = [
@@ -153,6 +186,24 @@ def test_mistake_fails_at_the_right_tensor(monkeypatch, mistake, subject, name, 
     lines = [line for line in shown.output.splitlines() if line.startswith(name) and "FAIL" in line]
     assert lines
     assert problem in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "subject", "names"),
+    [
+        (eps_hat, "adam-functions", ["step1:param"]),
+        (velocity_holds_the_rate, "sgd-momentum-functions", ["step1:slot:momentum_buffer"]),
+        (clipped_apart, "sgd-momentum-clip-norm-functions", ["step1:param", "step1:slot:momentum_buffer"]),
+    ],
+    ids=["eps-hat", "velocity", "clipnorm"],
+)  # fmt: skip
+def test_mistake_in_an_optimizer_shows_at_the_first_step(monkeypatch, mistake, subject, names):
+    mistake(monkeypatch)
+    (result,) = run(select([f"{subject}-changed-float64-graph"]), live=False)
+    found = [row.name for row in result.comparison.failures if row.name.startswith("step1:")]
+    assert found
+    assert {name.rpartition(":")[0] for name in found} <= set(names)
+    assert not [row for row in result.comparison.failures if row.kind in ("gradient", "activation", "output")]
 
 
 @pytest.mark.torch

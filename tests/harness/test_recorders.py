@@ -150,6 +150,41 @@ def test_recording_again_starts_from_the_given_weights_and_a_fresh_optimizer():
     assert first["step3:loss"] == second["step3:loss"]
 
 
+@pytest.mark.torch
+def test_slots_a_changed_rate_and_clipping_are_recorded_on_both_sides():
+    from functools import partial
+
+    import torch
+
+    from keras_blitz import optim
+    from parity import torch_recorder
+    from parity.cases import plans
+
+    plan = partial(plans.of_keras, "changed"), partial(plans.of_torch, "changed")
+    with precision("float64"):
+        recorder = KerasRecorder(
+            Port(),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            optimizer=optim.Adam(0.01),
+            clip=lambda gradients: optim.clip_grad_norm_(gradients, 0.1)[0],
+            mode="graph",
+        )
+        port = recorder.record(STATE, IMAGES, LABELS, 52, plan[0])
+        unchanged = recorder.record(STATE, IMAGES, LABELS, 52)
+    truth = torch_recorder.record(
+        reference(), STATE, IMAGES, LABELS, loss=torch.nn.CrossEntropyLoss(), steps=52, plan=plan[1], slots=True,
+        optimizer=partial(torch.optim.Adam, lr=0.01), clip=partial(torch.nn.utils.clip_grad_norm_, max_norm=0.1),
+    )  # fmt: skip
+    comparison = compare(truth, port, case="here", dtype="float64")
+    assert [f"{row.name}: {row.problem}" for row in comparison.failures] == []
+    assert {f"step52:slot:{key}:conv.weight" for key in ("step", "exp_avg", "exp_avg_sq")} <= set(truth)
+    assert np.sqrt(sum((port[f"grad:{name}"] ** 2).sum() for name in STATE if "unused" not in name)) > 0.1
+    assert not any("unused" in name for name in port if ":slot:" in name)  # it was never updated
+    np.testing.assert_array_equal(unchanged["step50:param:fc.bias"], port["step50:param:fc.bias"])
+    moved = np.abs(np.diff([run["step51:param:fc.bias"] - run["step50:param:fc.bias"] for run in (unchanged, port)], 0))
+    assert (moved > 0).all()
+
+
 def test_several_outputs_have_a_row_each():
     inputs = keras.Input((3,))
     outputs = {"a": layers.Dense(2, name="a")(inputs), "b": layers.Dense(4, name="b")(inputs)}

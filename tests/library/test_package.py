@@ -16,7 +16,9 @@ MAY_IMPORT_TORCH = {
     "keras_blitz/weights/checkpoint.py",
     "parity/torch_recorder.py",
     "parity/run.py",  # first of all, for TensorFlow must not come before it
-    "parity/cases/networks.py",  # torch.nn's losses and torch.optim, inside the function that records PyTorch
+    "parity/cases/networks.py",  # torch.nn's losses and torch.optim, inside the functions that record PyTorch
+    "parity/cases/plans.py",
+    "parity/cases/calls.py",
 }
 
 
