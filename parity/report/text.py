@@ -50,7 +50,8 @@ def _worst(result: Result) -> str:
     ratios = [row.ratio for row in rows if row.ratio is not None]
     if not ratios:
         return "exact" if not any(row.max_abs for row in rows) else "within 4 ulp"
-    return f"{result.comparison.median_ratio or 0:.2f}× {max(ratios):.2f}×"
+    middle = result.comparison.median_ratio
+    return f"{'-' if middle is None else f'{middle:.2f}×'} {max(ratios):.2f}×"
 
 
 def _legend(results: Sequence[Result]) -> list[Text]:
