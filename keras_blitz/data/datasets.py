@@ -129,6 +129,11 @@ def load_or_sample(
     """
     if download or find_prepared(name, data_dir):
         return load(name, data_dir, download)
+    return sample_as(name, shape)
+
+
+def sample_as(name: str, shape: tuple[int, int, int] = ()) -> ImageData:
+    """Return the sample in place of another data set, fitted to a network's images (see `fit_to`)."""
     splits = []
     for split in ("train", "test"):
         images, labels = load_sample(split)

@@ -208,7 +208,8 @@ class Trainer:
         """
         variables = {f"variable:{number}": value.numpy() for number, value in enumerate(self._variables())}
         arrays = {
-            "place": np.array([self.epoch, self.step]), "generator": self._generator if self.step else random.get_state(),
+            "place": np.array([self.epoch, self.step]),
+            "generator": self._generator if self.step else random.get_state(),
             "losses": self.losses, "correct": self.correct, "setting": np.array(self._setting()),
             **{f"history:{name}": np.asarray(value) for name, value in history.items()},
         }  # fmt: skip

@@ -30,7 +30,7 @@ def run(monkeypatch, capsys, name: str, *options) -> tuple[int, str, str]:
         (
             "train_fashion_mnist",
             "mlp-last-relu",
-            r"loss: \d\.\d{6}  \[    0/ 2000\]\nTest Error: \n Accuracy: \d+\.\d%",
+            r"loss: \d\.\d{6}  \[    0/ 2000\]\nTest Error: \n Accuracy: \d",
         ),
         ("train_mnist", "mnist", r"epoch: 0 total_correct: \d+ accuracy: 0\.\d{4} loss: 4\.\d+"),
     ],
@@ -63,19 +63,19 @@ def test_interrupted_run_goes_on_to_the_same_result(tmp_path, loop):
                    "--data-dir", tmp_path, "--output", tmp_path / folder, *options]  # fmt: skip
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
-    whole = start("whole")
-    whole.communicate()
+    with start("whole") as whole:
+        whole.communicate()
     assert whole.returncode == 0
 
-    first = start("parts")
-    for line in first.stdout:
-        if line.startswith("[2,"):
-            first.send_signal(signal.SIGINT)
-            break
-    assert "go on with --resume" in first.stdout.read()
-    assert first.wait() == 130
-    second = start("parts", "--resume")
-    assert "going on from epoch" in second.communicate()[0]
+    with start("parts") as first:
+        for line in first.stdout:
+            if line.startswith("[2,"):
+                first.send_signal(signal.SIGINT)
+                break
+        assert "go on with --resume" in first.stdout.read()
+    assert first.returncode == 130
+    with start("parts", "--resume") as second:
+        assert "going on from epoch" in second.communicate()[0]
     assert second.returncode == 0
     with np.load(tmp_path / "whole" / "checkpoint.npz") as one, np.load(tmp_path / "parts" / "checkpoint.npz") as other:
         assert set(one) == set(other)
