@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
-_MODULES = ("data", "initializers", "losses", "models", "optim", "random", "weights")
+_MODULES = ("data", "export", "initializers", "losses", "models", "optim", "random", "training", "weights")
 
 # public name -> the module that has it
 _HOMES = {
