@@ -34,11 +34,12 @@ def test_every_task_has_its_functions(bench):
 
 def test_ratio_is_the_median_of_the_rounds(bench):
     rounds = [
-        {"torch": {"rate": 10.0, "peak_mb": 5.0}, "ours": {"rate": rate, "peak_mb": 7.0}} for rate in (30, 10, 20)
+        {"torch": {"rate": 10.0, "cpu_ms": 3.0}, "ours": {"rate": rate, "cpu_ms": 30 / rate}} for rate in (30, 10, 20)
     ]
     found = bench["summary"](rounds)
     assert (found["ratio_min"], found["ratio"], found["ratio_max"]) == (1, 2, 3)
-    assert found["ours"] == {"rate": 20, "peak_mb": 7}
+    assert found["ratio_cpu"] == 2
+    assert found["ours"] == {"rate": 20, "cpu_ms": 1.5}
 
 
 @pytest.mark.slow
