@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
-_MODULES = ("data", "export", "initializers", "losses", "models", "optim", "random", "training", "weights")
+_MODULES = ("data", "export", "initializers", "losses", "models", "ops", "optim", "random", "training", "weights")
 
 # public name -> the module that has it
 _HOMES = {

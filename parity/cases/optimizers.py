@@ -12,9 +12,11 @@ STEPS = 100
 
 # Of the steps a golden trace keeps 1, 2, 10, 50, 51 and 100.
 KEPT = ("step[3-9]:*", "step1[1-9]:*", "step[2-4]?:*", "step5[2-9]:*", "step[6-9]?:*")
-# Of a network the small biases, and of the last step all parameters: slots of every weight would take 10 MB.
-BRIEF = (*KEPT, "input", "activation:*", "param:*", "grad:*", "step?:*.weight", "step??:*.weight",
-         "step100:slot:*.weight", "step*:slot:*:fc[12].bias", "step*:slot:*:conv2.bias")  # fmt: skip
+# Of a network 1, 51 and 100, the small biases, and of the last step all parameters: all slots would take 10 MB.
+BRIEF = (
+    *KEPT, "step2:*", "step10:*", "step50:*", "input", "activation:*", "param:*", "grad:*", "step?:*.weight",
+    "step??:*.weight", "step100:slot:*.weight", "step*:slot:*:fc[12].bias", "step*:slot:*:conv2.bias",
+)  # fmt: skip
 
 # Every optimizer with every option it has: name, class, options.
 OPTIMIZERS = (
@@ -53,8 +55,12 @@ OPTIMIZERS = (
     ("radam-decoupled", "RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
 )  # fmt: skip
 
-# A plain run takes one case of each: float64, compiled, the rate changed half-way (till then it is the constant plan).
-# Eager updates are in tests/library/test_optim.py.
+# A plain run takes one row of each optimizer, and of it one case: float64, compiled, the rate changed half-way (till
+# then it is the constant plan). Eager updates are in tests/library/test_optim.py.
+DEFAULT = (
+    "sgd-nesterov", "adagrad", "rmsprop-centered-momentum", "adadelta", "adam-amsgrad-decay", "adamw", "nadam",
+    "adamax", "radam", "sgd-momentum-clip-norm", "adam-clip-value",
+)  # fmt: skip
 NOT_DEFAULT = ("constant-*", "schedule-*", "onecycle-*", "*-float32-*", "*-xla")
 
 
@@ -74,7 +80,8 @@ def _row(name: str, optimizer: str, options: dict, covers: tuple[str, ...], **fi
 def _on_functions(name: str, optimizer: str, options: dict, covers=("O1", "O2", "O3"), **fields) -> NetworkRow:
     defaults = {
         "reference": "functions.Points", "shape": (1, 1), "loss": "functions", "port": "functions",
-        "not_golden": KEPT, "runs": ("*-graph", "float64-xla"), "slow": NOT_DEFAULT,
+        "not_golden": KEPT, "runs": ("*-graph", "float64-xla"),
+        "slow": NOT_DEFAULT if name in DEFAULT else ("*",),
         "samples": 4,  # of two values one run's error is luck
     }  # fmt: skip
     return _row(f"{name}-functions", optimizer, options, covers, **(defaults | fields))

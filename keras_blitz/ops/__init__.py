@@ -1,0 +1,32 @@
+"""PyTorch's tensor functions on `tf.Tensor`, one table of the inventory a file.
+
+`ops.max(x, 1)`, `ops.std(x)`, `ops.gather(x, 1, index)` … take PyTorch's arguments and give PyTorch's values, dtypes,
+gradients and errors. Each docstring has the spelling in NumPy, PyTorch and TensorFlow, and the trap between them.
+"""
+
+from importlib import import_module
+
+_ELEMENTWISE = "abs add addcdiv addcmul ceil clamp div exp floor log mul neg pow sigmoid sign sqrt sub tanh"
+_TABLES = {
+    "creation": "Tensor arange eye from_numpy full linspace logspace ones ones_like rand randn tensor zeros zeros_like",
+    "shape": "cat clone contiguous dim item numel permute reshape resize size squeeze unsqueeze view",
+    "selection": "gather index_select masked_select nonzero scatter",
+    "elementwise": f"{_ELEMENTWISE} softmax {' '.join(f'{name}_' for name in _ELEMENTWISE.split())}",
+    "reduction": "Reduced cumprod cumsum dist mean median norm prod std sum var",
+    "comparison": "eq equal ge gt le lt max min ne topk",
+    "linalg": "SVD bmm dot mm mv svd t",
+    "promotion": "promote result_type",
+}
+_HOMES = {name: module for module, names in _TABLES.items() for name in names.split()}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(import_module(f"keras_blitz.ops.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'keras_blitz.ops' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
