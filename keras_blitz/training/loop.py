@@ -20,6 +20,7 @@ from keras_blitz.data.sampler import batches
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
+from keras_blitz.layers import Dropout, Dropout2d
 from keras_blitz.training.callbacks import AfterSteps, EveryStep, correct
 
 LOOPS = ("fit", "tape")
@@ -51,6 +52,8 @@ class Transform:
 
 class Trainer:
     """A run that can be interrupted, saved and continued to the same bits.
+
+    Dropout of keras_blitz.layers draws PyTorch's masks once `keras_blitz.manual_seed` was called.
 
     Args:
         model: a network of this package, or any Keras model of images whose first layer says its type.
@@ -90,7 +93,7 @@ class Trainer:
             raise BlitzError(f"loop must be one of {', '.join(LOOPS)}, not {loop!r}")
         self.model, self.optimizer, self.loss, self.loop = model, optimizer, loss, loop
         self.batch_size, self.shuffle, self.counts_correct = batch_size, shuffle, counts_correct
-        self.dtype = model.dtype_policy.name
+        self.dtype = keras.backend.standardize_dtype(model.trainable_variables[0].dtype)
         self.epoch, self.step = 0, 0
         self.losses, self.correct = np.zeros(0, self.dtype), np.zeros(0, np.int64)  # of this epoch's steps
         self._count, self._jit, self._steps_per_call = len(data), jit, steps_per_call
@@ -98,10 +101,14 @@ class Trainer:
         self._transform = Transform(normalize, self.dtype)
         self.steps_per_epoch = -(-self._count // batch_size)
         self._taken = min(self.steps_per_epoch, max_steps or self.steps_per_epoch)
-        self._generator = random.get_state()
+        self._generator, self._within = random.get_state(), None  # at the epoch's begin, and where it was interrupted
         self._compiled: dict[int, Callable] = {}
         self._metric = None
         optimizer.build(model.trainable_variables)
+        if random.default_generator.seeded:
+            for layer in model.layers:
+                if isinstance(layer, Dropout | Dropout2d) and layer.mask is None:
+                    layer.draw_masks()
 
     def run_epoch(self, after: Callable[[np.ndarray, np.ndarray], bool] = lambda losses, right: True) -> bool:
         """Train for what is left of the epoch.
@@ -115,11 +122,17 @@ class Trainer:
         if self.step == 0:
             self._generator = random.get_state()
             self.losses, self.correct = self.losses[:0], self.correct[:0]
+        if self._within is not None:
+            random.set_state(self._generator)
         order = np.fromiter(chain.from_iterable(batches(self._count, self.batch_size, self.shuffle)), np.int64)
+        if self._within is not None:  # past the dropout masks of the steps that are done
+            random.set_state(self._within)
+            self._within = None
         order = order[self.step * self.batch_size : self._taken * self.batch_size]
         with precision(self.dtype) if self.dtype == "float64" else nullcontext():
             (self._fit if self.loop == "fit" else self._tape)(order, after)
         if self.step < self._taken:
+            self._within = random.get_state()
             return False
         self.epoch, self.step = self.epoch + 1, 0
         return True
@@ -210,6 +223,7 @@ class Trainer:
         arrays = {
             "place": np.array([self.epoch, self.step]),
             "generator": self._generator if self.step else random.get_state(),
+            "within": random.get_state() if self._within is None else self._within,
             "losses": self.losses, "correct": self.correct, "setting": np.array(self._setting()),
             **{f"history:{name}": np.asarray(value) for name, value in history.items()},
         }  # fmt: skip
@@ -229,7 +243,7 @@ class Trainer:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 found = dict(archive)
             setting = str(found["setting"])
-            (epoch, step), generator = found["place"].tolist(), found["generator"]
+            (epoch, step), generator, within = found["place"].tolist(), found["generator"], found["within"]
         except Exception as error:  # a damaged archive raises whatever its damaged part does
             raise BlitzError(f"{path}: truncated, or no checkpoint of a training run") from error
         if setting != self._setting():
@@ -238,7 +252,7 @@ class Trainer:
             variable.assign(found[f"variable:{number}"])
         self.epoch, self.step, self.losses, self.correct = epoch, step, found["losses"], found["correct"]
         random.set_state(generator)
-        self._generator = generator
+        self._generator, self._within = generator, within if step else None
         return {name.partition(":")[2]: value for name, value in found.items() if name.startswith("history:")}
 
     def _variables(self) -> Iterator:

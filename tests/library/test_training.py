@@ -160,3 +160,71 @@ def test_pictures_are_written(tmp_path):
         path = tmp_path / f"{number}.png"
         plots.save_figure(figure, path)
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def dropout_model(dtype="float64"):
+    import keras
+
+    from keras_blitz.initializers import initialize
+    from keras_blitz.layers import Dropout, Dropout2d
+
+    inputs = keras.Input((28, 28, 1), dtype=dtype)
+    x = keras.layers.Conv2D(4, 5, strides=4, dtype=dtype, name="conv")(inputs)
+    x = Dropout2d(0.3, dtype=dtype, name="drop1")(x)
+    x = keras.layers.GlobalAveragePooling2D(dtype=dtype, name="mean")(x)
+    x = Dropout(0.5, dtype=dtype, name="drop2")(x)
+    model = keras.Model(inputs, keras.layers.Dense(10, dtype=dtype, name="fc")(x), name="dropout")
+    initialize(model)
+    return model
+
+
+def dropout_trainer(loop: str, seed: int = 3) -> Trainer:
+    keras_blitz.manual_seed(seed)
+    return Trainer(
+        dropout_model(), SGD(0.1), CrossEntropyLoss(), sample(), batch_size=BATCH, shuffle=True, loop=loop,
+        steps_per_call=4,
+    )  # fmt: skip
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("loop", ["fit", "tape"])
+def test_dropout_draws_pytorchs_masks(loop):
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.drop1 = nn.Conv2d(1, 4, 5, stride=4), nn.Dropout2d(0.3)
+            self.drop2, self.fc = nn.Dropout(0.5), nn.Linear(4, 10)
+
+        def forward(self, x):
+            return self.fc(self.drop2(self.drop1(self.conv(x)).mean((2, 3))))
+
+    torch.manual_seed(3)
+    net, data = Net().double(), sample()
+    images = torch.from_numpy(data.images.transpose(0, 3, 1, 2)).float().div(255).double()
+    pairs = torch.utils.data.TensorDataset(images, torch.from_numpy(data.labels))
+    loader, optimizer = torch.utils.data.DataLoader(pairs, BATCH, shuffle=True), torch.optim.SGD(net.parameters(), 0.1)
+    expected = []
+    for _ in range(EPOCHS):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            expected.append(loss.item())
+    losses, _ = run(dropout_trainer(loop))
+    np.testing.assert_allclose(losses, expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("loop", ["fit", "tape"])
+def test_continued_run_goes_on_in_the_stream_of_masks(tmp_path, loop):
+    losses, _ = run(dropout_trainer(loop))
+    first = dropout_trainer(loop)
+    first.run_epoch(lambda *_: first.step < 8)
+    first.save(tmp_path / "checkpoint.npz")
+    second = dropout_trainer(loop, seed=99)
+    second.restore(tmp_path / "checkpoint.npz")
+    rest, _ = run(second)
+    np.testing.assert_array_equal(rest, losses)
