@@ -14,6 +14,7 @@ import typer
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 from parity.cases import DTYPES, MODES, Case, select
+from parity.cases.training import without_missing
 from parity.run import Result, isolated, load_frameworks, run
 
 app = typer.Typer(
@@ -56,6 +57,9 @@ def run_command(
 ) -> None:
     """Run the cases and print how far the port is from PyTorch."""
     chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
+    chosen, skipped = without_missing(chosen)
+    for line in skipped:
+        print(line, file=sys.stderr)
     live = _source(live)
     for path in filter(None, (json, html, junit)):
         check_target(path)

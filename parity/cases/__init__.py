@@ -3,7 +3,19 @@
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
-from parity.cases import autograd, calls, families, losses, networks, ops, optimizers, randomness, schedules, small
+from parity.cases import (
+    autograd,
+    calls,
+    families,
+    losses,
+    networks,
+    ops,
+    optimizers,
+    randomness,
+    schedules,
+    small,
+    training,
+)
 from parity.cases.case import DTYPES, MODES, Case
 
 
@@ -14,6 +26,7 @@ def all_cases() -> list[Case]:
     return [
         *(case for rows in nets for case in networks.cases(rows)),
         *(case for rows in functions for case in calls.cases(rows)),
+        *training.cases(),
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from parity import oracle
 from parity.cases import all_cases, select
+from parity.cases.training import missing
 from parity.difference import measure
 from parity.run import run
 from parity.trace import ABSENT, KINDS, kind_of, step_of
@@ -76,6 +77,8 @@ def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_result
 def test_slow(subject):
     """By subject, so that PyTorch runs once for all dtypes and modes, and for the golden trace."""
     cases = SLOW_BY_SUBJECT[subject]
+    if reason := missing(cases[0]):
+        pytest.skip(reason)
     for case, result in zip(cases, run(cases, live=True, keep_traces=True), strict=True):
         assert_passed(result)
         if case is cases[0]:
