@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
-_MODULES = ("data", "initializers", "losses", "models", "ops", "optim", "random", "weights")
+_MODULES = ("autograd", "data", "initializers", "losses", "models", "ops", "optim", "random", "weights")
 
 # public name -> the module that has it
 _HOMES = {

@@ -2,3 +2,16 @@
 
 Everything after the recording needs NumPy alone; TensorFlow and PyTorch are loaded by the recorders.
 """
+
+from typing import Any
+
+__all__ = ["assert_equivalent", "check"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public door when it is first used."""
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module("parity.equivalence"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

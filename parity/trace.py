@@ -76,12 +76,23 @@ def step_of(name: str) -> int:
 
 def named_outputs(output) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict."""
-    if isinstance(output, Mapping):
-        yield from ((f"output:{key}", value) for key, value in output.items())
-    elif isinstance(output, tuple | list):
-        yield from ((f"output:{number}", value) for number, value in enumerate(output))
-    else:
-        yield "output", output
+    yield from _named("output", output)
+
+
+def named_inputs(inputs) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of what a model takes: `input`, `input:0` …, or `input:<key>` of a dict."""
+    yield from _named("input", inputs)
+
+
+def _named(name: str, tree) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _named(f"{name}:{key}", value)
+    elif isinstance(tree, tuple | list):
+        for number, value in enumerate(tree):
+            yield from _named(f"{name}:{number}", value)
+    elif tree is not None:
+        yield name, tree
 
 
 class Trace(dict[str, Value]):

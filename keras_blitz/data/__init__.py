@@ -2,7 +2,7 @@
 
 from keras_blitz.data.sample import CLASSES, load_sample
 from keras_blitz.data.sampler import RandomSampler, batches, random_split
-from keras_blitz.data.transforms import fit_to, normalize, to_tensor
+from keras_blitz.data.transforms import fit_to, normalize, resize, to_tensor
 
 __all__ = [
     "CLASSES",
@@ -12,5 +12,6 @@ __all__ = [
     "load_sample",
     "normalize",
     "random_split",
+    "resize",
     "to_tensor",
 ]

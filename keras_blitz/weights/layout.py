@@ -74,18 +74,31 @@ SAME = Layout()
 BY_RANK = {3: Layout((0, 2, 1)), 4: Layout((0, 3, 1, 2)), 5: Layout((0, 4, 1, 2, 3))}
 
 # Layer class -> {Keras variable: (PyTorch name, layout)}. A subclass inherits its parent's row.
-_CONVOLUTION = {"kernel": ("weight", Layout((3, 2, 0, 1))), "bias": ("bias", SAME)}
+# A transposed convolution's kernel is (kh, kw, out, in) here and (in, out, kh, kw) there: the same transpose.
+_CONVOLUTION = {
+    rank: {"kernel": ("weight", Layout((rank + 1, rank, *range(rank)))), "bias": ("bias", SAME)} for rank in (1, 2, 3)
+}
+_NORM = {"gamma": ("weight", SAME), "beta": ("bias", SAME)}
+_BATCH_NORM = _NORM | {
+    "moving_mean": ("running_mean", SAME),
+    "moving_variance": ("running_var", SAME),
+    "num_batches_tracked": ("num_batches_tracked", SAME),
+}
 PARAMETERS = {
-    "Conv2D": _CONVOLUTION,
-    "Conv2d": _CONVOLUTION,
+    "Conv1D": _CONVOLUTION[1],
+    "Conv2D": _CONVOLUTION[2],
+    "Conv2d": _CONVOLUTION[2],
+    "Conv3D": _CONVOLUTION[3],
+    "Conv1DTranspose": _CONVOLUTION[1],
+    "Conv2DTranspose": _CONVOLUTION[2],
+    "Conv3DTranspose": _CONVOLUTION[3],
     "Dense": {"kernel": ("weight", Layout((1, 0))), "bias": ("bias", SAME)},
-    "BatchNorm": {
-        "gamma": ("weight", SAME),
-        "beta": ("bias", SAME),
-        "moving_mean": ("running_mean", SAME),
-        "moving_variance": ("running_var", SAME),
-        "num_batches_tracked": ("num_batches_tracked", SAME),
-    },
+    "Embedding": {"embeddings": ("weight", SAME)},
+    "BatchNorm": _BATCH_NORM,
+    "BatchNormalization": _BATCH_NORM,
+    "LayerNormalization": _NORM,
+    "GroupNormalization": _NORM,
+    "RMSNormalization": {"scale": ("weight", SAME)},
 }
 
 # What PyTorch registers as buffers; all else are parameters, frozen or not.
@@ -93,8 +106,8 @@ BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
 
 # Layers and operations that work on each feature by itself, and so keep the order a Flatten gave them.
 FEATURE_WISE = {
-    "Activation", "BatchNorm", "Dropout", "ELU", "Elu", "Gelu", "Identity", "LeakyRelu", "LeakyReLU", "ReLU", "Relu",
-    "Sigmoid", "Silu", "Softplus", "Tanh",
+    "Activation", "BatchNorm", "BatchNormalization", "Dropout", "ELU", "Elu", "Gelu", "Identity", "LeakyRelu",
+    "LeakyReLU", "ReLU", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh",
 }  # fmt: skip
 
 

@@ -38,9 +38,22 @@ class Weight:
         """The shape of PyTorch's tensor."""
         return self.layout.torch_shape(self.variable.shape)
 
+    @property
+    def variables(self) -> tuple:
+        """The Keras variables that hold it."""
+        return (self.variable,)
+
+    def joined(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Return what lies as `variables` do, such as their gradients, in PyTorch's layout."""
+        return self.layout.to_torch(arrays[0])
+
     def value(self) -> np.ndarray:
         """The value in PyTorch's layout."""
-        return self.layout.to_torch(np.asarray(self.variable.numpy()))
+        return self.joined([np.asarray(self.variable.numpy())])
+
+    def assign(self, array: np.ndarray) -> None:
+        """Take a value in PyTorch's layout, rounded to the variable's type."""
+        self.variable.assign(self.layout.to_keras(array.astype(self.variable.dtype)))
 
 
 def weights(model) -> list[Weight]:

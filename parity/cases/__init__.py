@@ -3,14 +3,18 @@
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
-from parity.cases import calls, families, losses, networks, optimizers, randomness, schedules, small
+from parity.cases import autograd, calls, families, losses, networks, ops, optimizers, randomness, schedules, small
 from parity.cases.case import DTYPES, MODES, Case
 
 
 def all_cases() -> list[Case]:
     """Return every case, in the order they run."""
-    nets = (case for table in (networks, families, optimizers, small) for case in networks.cases(table.ROWS))
-    return [*nets, *(case for table in (losses, schedules, randomness) for case in calls.cases(table.ROWS))]
+    nets = (networks.ROWS, families.ROWS, optimizers.ROWS, small.ROWS, autograd.NETWORKS)
+    functions = (losses.ROWS, schedules.ROWS, randomness.ROWS, ops.ROWS, autograd.ROWS)
+    return [
+        *(case for rows in nets for case in networks.cases(rows)),
+        *(case for rows in functions for case in calls.cases(rows)),
+    ]
 
 
 def select(

@@ -28,6 +28,7 @@ class CallRow:
         port: file and function in parity/ports, the same in TensorFlow.
         arrays: by name, float32 values or integers.
         options: further arguments of both, no tensors.
+        keep: of a tensor with more values than these, only the fingerprint is recorded.
         samples: how many float32 runs PyTorch's own error is the largest of.
         runs: patterns of <dtype>-<mode> to run in; what returns facts runs eagerly.
         slow: patterns of those of them that a plain run leaves out.
@@ -40,6 +41,7 @@ class CallRow:
     port: str
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     options: tuple[tuple[str, object], ...] = ()
+    keep: int | None = None
     samples: int = 4  # of few values one run's error is luck
     runs: tuple[str, ...] = ("*",)
     slow: tuple[str, ...] = ()
@@ -86,7 +88,9 @@ def _record_reference(row: CallRow, dtype: str, sample: int = 0) -> Trace:
         found = function(**given, **dict(row.options))
     finally:
         torch.set_default_dtype(before)
-    return _trace(found, lambda tensor: tensor.detach().cpu().numpy(), framework="torch", version=torch.__version__)
+    return _trace(
+        found, lambda tensor: tensor.detach().cpu().numpy(), keep=row.keep, framework="torch", version=torch.__version__
+    )
 
 
 def _record_port(row: CallRow, dtype: str, mode: str) -> Trace:
@@ -98,11 +102,11 @@ def _record_port(row: CallRow, dtype: str, mode: str) -> Trace:
         function = tf.function(function, autograph=False, jit_compile=mode == "xla")
     with precision(dtype):
         found = function(**given)
-    return _trace(found, lambda tensor: tensor.numpy(), framework="tensorflow", version=tf.__version__)
+    return _trace(found, lambda tensor: tensor.numpy(), keep=row.keep, framework="tensorflow", version=tf.__version__)
 
 
-def _trace(found: Mapping, array: Callable, **meta) -> Trace:
-    return Trace(((name, _value(value, array)) for name, value in found.items()), **meta)
+def _trace(found: Mapping, array: Callable, **options) -> Trace:
+    return Trace(((name, _value(value, array)) for name, value in found.items()), **options)
 
 
 def _value(value, array: Callable):

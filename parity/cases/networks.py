@@ -32,8 +32,8 @@ class NetworkRow:
         covers: ids of the inventory.
         reference: file and callable in parity/reference.
         shape: input (N, C, H, W), N unlike the other sizes.
-        loss: "cross_entropy", "mse" (against a target shaped as the output), "inception" (both heads, the auxiliary one
-            by 0.4); None: forward only.
+        loss: "cross_entropy", "mse" and "difference" (the sum of output − target; the target shaped as the output),
+            "inception" (both heads, the auxiliary one by 0.4); None: forward only.
         rate: learning rate of the SGD steps, the tutorial's own.
         normalize: (mean, std) of the tutorial's Normalize behind ToTensor; None without.
         group: of the cases.
@@ -152,7 +152,7 @@ def _batch(row: NetworkRow, batch: str) -> tuple[np.ndarray, np.ndarray]:
         images = settled.images(images) if row.settled else images
     else:
         images, labels = _sample(row, count, (height, width, channels))
-    if row.loss == "mse":
+    if row.loss in ("mse", "difference"):
         return images, inputs.uniform((count, row.classes), 1.0, "target", row.network)
     return images, labels
 
@@ -203,6 +203,7 @@ def _record_reference(
         "cross_entropy": cross_entropy,
         "inception": lambda heads, y: cross_entropy(heads[0], y) + 0.4 * cross_entropy(heads[1], y),
         "mse": torch.nn.MSELoss(),
+        "difference": lambda output, y: (output - y).sum(),
         "functions": lambda points, _: functions.total(points),
         None: None,
     }
@@ -307,6 +308,7 @@ def _recorder(row: NetworkRow, dtype: str, mode: str):
             "cross_entropy": cross_entropy,
             "inception": lambda y, heads: cross_entropy(y, heads[0]) + 0.4 * cross_entropy(y, heads[1]),
             "mse": keras.losses.MeanSquaredError(),
+            "difference": lambda y, output: keras.ops.sum(output - y),
             "functions": lambda _, points: functions.total(points),
             None: None,
         }

@@ -55,8 +55,12 @@ OPTIMIZERS = (
     ("radam-decoupled", "RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
 )  # fmt: skip
 
-# A plain run takes one case of each: float64, compiled, the rate changed half-way (till then it is the constant plan).
-# Eager updates are in tests/library/test_optim.py.
+# A plain run takes one row of each optimizer, and of it one case: float64, compiled, the rate changed half-way (till
+# then it is the constant plan). Eager updates are in tests/library/test_optim.py.
+DEFAULT = (
+    "sgd-nesterov", "adagrad", "rmsprop-centered-momentum", "adadelta", "adam-amsgrad-decay", "adamw", "nadam",
+    "adamax", "radam", "sgd-momentum-clip-norm", "adam-clip-value",
+)  # fmt: skip
 NOT_DEFAULT = ("constant-*", "schedule-*", "onecycle-*", "*-float32-*", "*-xla")
 
 
@@ -76,7 +80,8 @@ def _row(name: str, optimizer: str, options: dict, covers: tuple[str, ...], **fi
 def _on_functions(name: str, optimizer: str, options: dict, covers=("O1", "O2", "O3"), **fields) -> NetworkRow:
     defaults = {
         "reference": "functions.Points", "shape": (1, 1), "loss": "functions", "port": "functions",
-        "not_golden": KEPT, "runs": ("*-graph", "float64-xla"), "slow": NOT_DEFAULT,
+        "not_golden": KEPT, "runs": ("*-graph", "float64-xla"),
+        "slow": NOT_DEFAULT if name in DEFAULT else ("*",),
         "samples": 4,  # of two values one run's error is luck
     }  # fmt: skip
     return _row(f"{name}-functions", optimizer, options, covers, **(defaults | fields))

@@ -75,6 +75,18 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def joined(documents: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return the documents of several runs, (name, document), as one; each case's id begins with its run's name."""
+    summaries = [document["summary"] for _, document in documents]
+    return {
+        **documents[0][1],
+        "summary": {key: round(sum(summary[key] for summary in summaries), 1) for key in summaries[0]},
+        "cases": [
+            {**case, "id": f"{name}: {case['id']}"} for name, document in documents for case in document["cases"]
+        ],
+    }
+
+
 def write(document: dict[str, Any], path: str | os.PathLike) -> None:
     """Write a dictionary as a JSON file, whole or not at all."""
     with atomic_path(path) as temporary:

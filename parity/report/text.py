@@ -214,6 +214,42 @@ def comparison_in_full(comparison: Comparison) -> RenderableType:
     return Group(comparison_table(comparison), *_details(comparison), Text(), _verdict(comparison))
 
 
+def check_lines(report) -> list[str]:
+    """Return the report of `parity.check`: the verdicts, where a difference begins, the weights, the notes."""
+    lines = [f"{report.title}: {'equivalent' if report.passed else 'NOT equivalent'}"]
+    for dtype, comparison in report.comparisons.items():
+        failed, total = len(comparison.failures), len(comparison.rows)
+        found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
+        if comparison.passed:
+            found += check_worst(dtype, comparison)
+        lines.append(f"  {dtype}: {found}" + (f"; {comparison.problem}" if comparison.problem else ""))
+    if report.location:
+        lines += [f"  {line}" for line in report.location.lines()]
+        for entry in report.location.row.worst:
+            at = list(entry.index)
+            lines.append(f"    at {at}   PyTorch {entry.expected:.9g}   Keras {entry.actual:.9g}")
+        comparison = next(c for c in report.comparisons.values() if not c.passed)
+        others = [row for row in comparison.failures if row.name != report.first_divergence]
+        lines += [f"    {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
+        lines += [f"    and {len(others) - SHOWN_FAILURES} more"] if len(others) > SHOWN_FAILURES else []
+    lines.append("  weights: " + ", ".join(_mapped(*entry) for entry in report.weights))
+    return lines + [f"  {note}" for note in report.notes]
+
+
+def check_worst(dtype: str, comparison: Comparison) -> str:
+    """Return the worst error of a comparison that passed."""
+    if dtype == "float64":
+        worst = max((row.relative for row in comparison.rows if row.relative is not None), default=0.0)
+        allowed = max((row.allowed or 0.0 for row in comparison.rows), default=0.0)
+        return f"worst relative error {worst:.1e}, allowed {allowed:.0e}"
+    ratios = [row.ratio for row in comparison.rows if row.ratio is not None]
+    return f"worst error {max(ratios):.2f} × PyTorch's own" if ratios else "within 4 ulp"
+
+
+def _mapped(path: str, name: str, how: str) -> str:
+    return path if path == name else f"{path} = {name} ({how})"
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that breaks no line of a table when its output goes to a file."""
     plain = Console(stderr=stderr, highlight=False, soft_wrap=False)

@@ -122,8 +122,8 @@ def test_list_names_every_case_and_what_it_covers():
 @pytest.mark.parametrize(
     ("patterns", "count"),
     [
-        (["lenet"], 12), (["lenet-float64-xla"], 1), (["N3"], 21), (["networks"], 82), (["optimizers"], 33),
-        (["*-sample-*-xla"], 12), (["lenet", "N1"], 13), (["mnist"], 12), (["mlp-last-relu"], 8),
+        (["lenet"], 12), (["lenet-float64-xla"], 1), (["N3"], 21), (["networks"], 82), (["optimizers"], 12),
+        (["autograd"], 30), (["*-sample-*-xla"], 12), (["lenet", "N1"], 13), (["mnist"], 12), (["mlp-last-relu"], 8),
     ],
 )  # fmt: skip
 def test_selection(patterns, count):

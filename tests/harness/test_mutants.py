@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+from keras_blitz.autograd import Gradients, OperationGraph, demos
 from parity.cases import select
 from parity.cli import app
 from parity.faults.calls import before, behind
@@ -41,6 +42,64 @@ def test_mistake_fails_at_the_right_tensor_on_the_screen(mistake, name, problem)
     lines = [line for line in shown.output.splitlines() if line.startswith(name) and "FAIL" in line]
     assert lines
     assert problem in lines[0]
+
+
+def not_accumulated(monkeypatch):
+    monkeypatch.setattr(Gradients, "add", lambda self, gradients: setattr(self, "_grads", list(gradients)))
+
+
+def zeros_for_absent(monkeypatch):
+    grad = Gradients.grad
+    monkeypatch.setattr(
+        Gradients, "grad", lambda self, leaf: tf.zeros_like(leaf) if grad(self, leaf) is None else grad(self, leaf)
+    )
+
+
+def hook_not_called(monkeypatch):
+    monkeypatch.setattr("parity.ports.autograd.hook", lambda tensor, function: tf.identity(tensor))
+
+
+def detach_that_does_not(monkeypatch):
+    monkeypatch.setattr(demos.tracking, "detach", tf.identity)
+
+
+def vector_not_multiplied(monkeypatch):
+    monkeypatch.setattr("keras_blitz.autograd.tape._checked", lambda output, gradient: tf.ones_like(output))
+
+
+def relu_for_a_clamp(monkeypatch):
+    monkeypatch.setattr(tf, "maximum", lambda x, least: tf.nn.relu(x))
+
+
+def square_for_a_cube(monkeypatch):
+    monkeypatch.setattr(demos.powers, "powers", lambda a, b: 3 * a**2 - b**2)
+
+
+def edge_lost(monkeypatch):
+    edges = OperationGraph.edges
+    monkeypatch.setattr(OperationGraph, "edges", lambda self: edges(self)[1:])
+
+
+@pytest.mark.parametrize(
+    ("mistake", "subject", "names"),
+    [
+        (not_accumulated, "backward-twice", {"grad:second"}),
+        (not_accumulated, "small-batches", {"grad:accumulated", "grad:forgotten"}),
+        (zeros_for_absent, "hooks", {"grad:unused", "grad:unused zeroed", "grad:x forgotten"}),
+        (hook_not_called, "hooks", {"grad:x"}),
+        (detach_that_does_not, "switches", {"fact:detach", "grad:x"}),
+        (vector_not_multiplied, "powers", {"grad:a", "grad:b"}),
+        (relu_for_a_clamp, "two-layers",
+         {"output:tensorflow.losses", "grad:tensorflow.w1", "grad:tensorflow.w2", "output:tensorflow.w1",
+          "output:tensorflow.w2"}),
+        (square_for_a_cube, "powers-summed", {"output:Q.sum", "grad:a"}),
+        (edge_lost, "graph", {"fact:edges"}),
+    ],
+)  # fmt: skip
+def test_mistake_in_the_tape_layer_fails_at_the_right_tensor(monkeypatch, mistake, subject, names):
+    mistake(monkeypatch)
+    (result,) = run(select([f"autograd-{subject}-float64-eager"]), live=False)
+    assert {row.name for row in result.comparison.failures} == names
 
 
 SCALED = in_layer("conv2", call=behind(lambda outputs: 1.01 * outputs))

@@ -42,7 +42,8 @@ def assert_passed(result):
     assert result.error == ""
     assert [f"{row.name}: {row.problem}" for row in result.comparison.failures] == []
     assert result.passed
-    if result.case.dtype == "float64" or result.case.group != "optimizers":  # Adadelta's first steps are all √eps/√0.1
+    adadelta = result.case.group == "optimizers" and result.case.dtype == "float32"  # its first steps are all √eps/√0.1
+    if not adadelta and result.case.group != "ops":  # where a gradient of zeros is what is to be shown
         assert [row.warnings for row in result.comparison.rows if row.warnings] == []
 
 

@@ -1,7 +1,9 @@
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
-from keras_blitz.data import CLASSES, fit_to, load_sample, normalize, to_tensor
+from keras_blitz.data import CLASSES, fit_to, load_sample, normalize, resize, to_tensor
 from keras_blitz.data.sample import __file__ as sample_file
 
 
@@ -80,3 +82,55 @@ def test_fit_to_pads_with_zeros_and_repeats_the_channel():
 def test_fit_to_refuses_what_does_not_fit(shape):
     with pytest.raises(ValueError, match="cannot be fitted"):
         fit_to(np.ones((1, 28, 28, 1), np.uint8), shape)
+
+
+SIZES = [64, 224, 20, (20, 31), (94, 100), (30, 61), (47, 7), (47, 61)]
+
+
+@pytest.fixture(scope="module")
+def torchvision():
+    if not find_spec("torchvision"):  # not imported before the reference has prepared for that
+        pytest.skip("needs torchvision: pip install 'keras-blitz[torch]'")
+    from parity.reference import families
+
+    families.empty("alexnet")
+    import torchvision.transforms
+
+    return torchvision
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", SIZES)
+def test_resize_of_bytes_is_torchvisions_of_a_pil_image_bit_for_bit(torchvision, size):
+    from PIL import Image
+
+    transform = torchvision.transforms.Resize(size)
+    images = np.random.RandomState(0).randint(0, 256, (3, 47, 61, 3)).astype(np.uint8)
+    truth = np.stack([np.asarray(transform(Image.fromarray(image))) for image in images])
+    np.testing.assert_array_equal(resize(images, size), truth)
+
+
+@pytest.mark.torch
+def test_resize_of_the_sample_is_torchvisions_bit_for_bit(torchvision):
+    from PIL import Image
+
+    images, _ = load_sample("train")
+    transform = torchvision.transforms.Resize(64)
+    truth = np.stack([np.asarray(transform(Image.fromarray(image[..., 0]))) for image in images[:100]])
+    np.testing.assert_array_equal(resize(images[:100], 64)[..., 0], truth)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("size", SIZES)
+def test_resize_of_numbers_is_torchs_antialiased_interpolation(torchvision, size):
+    import torch
+
+    images = np.random.RandomState(1).randn(2, 47, 61, 3)
+    truth = torchvision.transforms.Resize(size, antialias=True)(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(resize(images, size).transpose(0, 3, 1, 2), truth.numpy(), rtol=0, atol=1e-14)
+
+
+def test_resize_keeps_a_flat_image_flat_and_the_dtype():
+    assert (resize(np.full((1, 5, 7, 1), 137, np.uint8), (9, 3)) == 137).all()
+    assert resize(np.zeros((5, 7, 1), np.float32), 10).dtype == np.float32
+    assert resize(np.zeros((2, 5, 7, 1), np.float32), 10).shape == (2, 10, 14, 1)

@@ -1,0 +1,61 @@
+"""The pytest fixture `parity`, and `--parity-html`. Imports no framework before a test asks for it."""
+
+import pytest
+
+_REPORTS = pytest.StashKey[list]()
+
+
+def pytest_addoption(parser) -> None:
+    """Add --parity-html."""
+    group = parser.getgroup("parity")
+    group.addoption("--parity-html", metavar="FILE", help="write all reports of the fixture `parity` as one HTML page")
+
+
+class Door:
+    """What the fixture gives: `check` and `assert_equivalent`, of the arguments of `parity.check`."""
+
+    def __init__(self, name: str, reports: list):
+        self._name, self._reports = name, reports
+
+    def check(self, *args, **kwargs):
+        """Return the report of `parity.check`."""
+        from parity import check
+
+        report = check(*args, **kwargs)
+        self._reports.append((self._name, report))
+        return report
+
+    def assert_equivalent(self, *args, **kwargs) -> None:
+        """Fail the test with the full report where the two models are not equivalent."""
+        __tracebackhide__ = True
+        report = self.check(*args, **kwargs)
+        if not report.passed:
+            pytest.fail(str(report), pytrace=False)
+
+
+@pytest.fixture(name="parity")
+def _parity(request) -> Door:
+    """Check a port: `parity.assert_equivalent(torch_module, keras_model, inputs)`."""
+    reports = request.config.stash.setdefault(_REPORTS, [])
+    return Door(request.node.name, reports)
+
+
+def pytest_sessionfinish(session) -> None:
+    """Write the page."""
+    path = session.config.getoption("--parity-html")
+    reports = session.config.stash.get(_REPORTS, [])
+    if not path or not reports:
+        return
+    from parity.report import html
+    from parity.report.json import joined
+
+    html.write(joined([(name, report.to_dict()) for name, report in reports]), path)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say where the page is."""
+    config = terminalreporter.config
+    if config.getoption("--parity-html"):
+        count = len(config.stash.get(_REPORTS, []))
+        said = f"{count} reports in {config.getoption('--parity-html')}" if count else "no test has used the fixture"
+        terminalreporter.write_line(f"parity: {said}")

@@ -1,0 +1,575 @@
+"""`parity.check` on pairs of models as users write them, Keras's layers under Keras's own names."""
+
+import re
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+import parity
+from keras_blitz.errors import BlitzError
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+nn = torch.nn
+pytest_plugins = "pytester"
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return np.random.RandomState(len(shape)).randn(*shape).astype("float32")
+
+
+def tokens(*shape: int) -> np.ndarray:
+    return np.random.RandomState(1).randint(0, 30, shape)
+
+
+class TextClassifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(30, 6)
+        self.lstm = nn.LSTM(6, 5, batch_first=True, bidirectional=True)
+        self.gru = nn.GRU(10, 4, batch_first=True)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, text):
+        sequence, _ = self.lstm(self.embedding(text))
+        _, last = self.gru(sequence)
+        return self.fc(last[-1])
+
+
+def text_classifier(mistake: bool):
+    gate = "hard_sigmoid" if mistake else "sigmoid"
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            layers.Embedding(30, 6),
+            layers.Bidirectional(layers.LSTM(5, return_sequences=True, recurrent_activation=gate)),
+            layers.GRU(4),
+            layers.Dense(3),
+        ]
+    )
+
+
+class Conv1dNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv1d(3, 8, 5, padding=2)
+        self.bn1 = nn.BatchNorm1d(8)
+        self.conv2 = nn.Conv1d(8, 4, 3, stride=2, padding=1)
+        self.drop = nn.Dropout(0.25)
+        self.fc = nn.Linear(4 * 10, 6)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.relu(self.conv2(x))
+        return self.fc(self.drop(torch.flatten(x, 1)))
+
+
+def conv1d_net(mistake: bool):
+    inputs = keras.Input((20, 3))
+    x = layers.Conv1D(8, 5, padding="same")(inputs)
+    x = layers.BatchNormalization(momentum=0.9, **({} if mistake else {"epsilon": 1e-5}))(x)
+    x = layers.ZeroPadding1D(1)(layers.ReLU()(x))
+    x = layers.Conv1D(4, 3, strides=2, activation="relu")(x)
+    x = layers.Dropout(0.25)(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(6)(x))
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.GroupNorm(4, 8), nn.ReLU(inplace=True))
+        self.bottom = nn.Sequential(nn.Conv2d(8, 12, 3, padding=1), nn.GroupNorm(3, 12), nn.ReLU(inplace=True))
+        self.up = nn.ConvTranspose2d(12, 8, 3, stride=2, padding=1, output_padding=1)
+        self.out = nn.Conv2d(16, 2, 1)
+
+    def forward(self, x):
+        left = self.down(x)
+        right = self.up(self.bottom(nn.functional.max_pool2d(left, 2)))
+        return self.out(torch.cat([left, right], 1))
+
+
+def u_net(mistake: bool):
+    def block(x, width, groups):
+        x = layers.Conv2D(width, 3, padding="same")(x)
+        return layers.ReLU()(layers.GroupNormalization(groups, epsilon=1e-5)(x))
+
+    inputs = keras.Input((16, 12, 2))
+    left = block(inputs, 8, 4)
+    x = block(layers.MaxPooling2D()(left), 12, 3)
+    if mistake:
+        x = layers.Conv2DTranspose(8, 3, strides=2, padding="same")(x)
+    else:  # PyTorch crops one in front
+        x = layers.Conv2DTranspose(8, 3, strides=2, padding="valid", output_padding=1)(x)
+        x = layers.Cropping2D(((1, 1), (1, 1)))(x)
+    return keras.Model(inputs, layers.Conv2D(2, 1)(layers.Concatenate()([left, x])))
+
+
+class Separable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.depthwise = nn.Conv2d(3, 6, 3, groups=3)
+        self.pointwise = nn.Conv2d(6, 5, 1)
+        self.act = nn.PReLU(5)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.fc = nn.Linear(5 * 4 * 5, 7)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.act(self.pointwise(self.depthwise(x)))).flatten(1))
+
+
+class SeparableKeras(keras.Model):
+    """Subclassed, as a Keras user would."""
+
+    def __init__(self, padding="same"):
+        super().__init__()
+        self.depthwise = layers.DepthwiseConv2D(3, depth_multiplier=2)
+        self.pointwise = layers.Conv2D(5, 1)
+        self.act = layers.PReLU(shared_axes=[1, 2])
+        self.pool = layers.MaxPooling2D(2, padding=padding)
+        self.head = layers.Dense(7)
+
+    def call(self, x):
+        x = self.pool(self.act(self.pointwise(self.depthwise(x))))
+        return self.head(ops.reshape(x, (ops.shape(x)[0], -1)))
+
+
+class SeparableWrong(SeparableKeras):
+    def call(self, x):
+        x = self.pool(self.act(self.pointwise(self.depthwise(x))))
+        return self.head(ops.reshape(ops.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0))), (ops.shape(x)[0], -1)))
+
+
+def separable(mistake: bool):
+    return SeparableWrong("valid") if mistake else SeparableKeras()
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image = nn.Conv2d(1, 4, 3)
+        self.facts = nn.Linear(5, 4)
+        self.label = nn.Linear(8, 3)
+        self.value = nn.Linear(8, 1)
+
+    def forward(self, picture, facts):
+        seen = self.image(picture).mean((2, 3))
+        both = torch.cat([torch.nn.functional.gelu(seen), torch.tanh(self.facts(facts))], 1)
+        return {"label": self.label(both), "value": self.value(both)}
+
+
+def two_heads(mistake: bool):
+    picture, facts = keras.Input((9, 7, 1), name="picture"), keras.Input((5,), name="facts")
+    seen = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(picture))
+    about = layers.Dense(4, activation="sigmoid" if mistake else "tanh", name="facts_dense")(facts)
+    both = layers.Concatenate()([layers.Activation("gelu")(seen), about])
+    return keras.Model([picture, facts], {"label": layers.Dense(3)(both), "value": layers.Dense(1)(both)})
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(30, 8)
+        self.places = nn.Embedding(7, 8)
+        self.norm1 = nn.LayerNorm(8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm2 = nn.LayerNorm(8)
+        self.mlp = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))
+
+    def forward(self, text):
+        x = self.tokens(text) + self.places(torch.arange(text.shape[1]))
+        y = self.norm1(x)
+        x = x + self.attention(y, y, y, need_weights=False)[0]
+        return x + self.mlp(self.norm2(x))
+
+
+class Places(layers.Layer):
+    """Adds a learned position to each token."""
+
+    def __init__(self, count, width, **options):
+        super().__init__(**options)
+        self.count, self.width = count, width
+        self.embedding = layers.Embedding(count, width)
+
+    def build(self, shape):
+        self.embedding.build((None,))
+
+    def call(self, x):
+        return x + self.embedding(ops.arange(self.count))
+
+    def get_config(self):
+        return {**super().get_config(), "count": self.count, "width": self.width}
+
+
+def block(mistake: bool):
+    text = keras.Input((7,), dtype="int64")
+    x = Places(7, 8)(layers.Embedding(30, 8)(text))
+    y = layers.LayerNormalization(epsilon=1e-5)(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(y, y)])
+    y = layers.LayerNormalization(epsilon=1e-5)(x)
+    tanh = layers.Lambda(lambda x: ops.gelu(x, approximate=True))
+    y = layers.Dense(16)(y)
+    y = tanh(y) if mistake else layers.Activation("gelu")(y)
+    return keras.Model(text, layers.Add()([x, layers.Dense(8)(y)]))
+
+
+# PyTorch's module, (mistake: bool) -> Keras's model, inputs, what the report must say of the mistake
+PAIRS = {
+    "text": (TextClassifier, text_classifier, tokens(4, 9), ["at activation:lstm:", "is made in it"]),
+    "conv1d": (Conv1dNet, conv1d_net, numbers(5, 3, 20), ["at activation:bn1:", "looks like bn-eps-default"]),
+    "unet": (UNet, u_net, numbers(3, 2, 16, 12), ["at activation:up:", "looks like convtranspose-same"]),
+    "separable": (Separable, separable, numbers(2, 3, 9, 11), ["at activation:pool:", "looks like maxpool-ceil-mode"]),
+    "two-heads": (
+        TwoHeads, two_heads, (numbers(3, 1, 9, 7), numbers(3, 5)),
+        ["at activation:label:", "differs already", "look between activation:facts and it"],
+    ),
+    "transformer": (Block, block, tokens(4, 7), ["at activation:mlp.1:", "PyTorch's is gelu (erf)", "gelu (tanh)"]),
+}  # fmt: skip
+
+
+def models(name: str, mistake: bool = False):
+    torch.manual_seed(0)
+    keras.utils.set_random_seed(0)
+    theirs, ours, given, says = PAIRS[name]
+    return theirs(), ours(mistake), given, says
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_right_port_passes_in_both_precisions(name):
+    module, model, given, _ = models(name)
+    report = parity.check(module, model, given)
+    assert report.passed, str(report)
+    assert list(report.comparisons) == ["float64", "float32"]
+    names = {row.name for row in report.comparisons["float64"].rows}
+    assert {f"grad:{name}" for name, _ in module.named_parameters()} <= names
+    assert report.first_divergence is None
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_mistake_is_caught_and_located(name):
+    module, model, given, says = models(name, mistake=True)
+    with pytest.raises(AssertionError) as caught:
+        parity.assert_equivalent(module, model, given)
+    assert [part for part in says if part not in str(caught.value)] == [], str(caught.value)
+
+
+def test_the_users_models_stay_as_they_are():
+    module, model, given, _ = models("conv1d")
+    before = {name: value.clone() for name, value in module.state_dict().items()}, model.get_weights()
+    dtypes = {p.dtype for p in module.parameters()}
+    parity.check(module, model, given, train=True, optimizer=(partial(torch.optim.SGD, lr=0.1), sgd()), steps=2)
+    assert all(torch.equal(value, before[0][name]) for name, value in module.state_dict().items())
+    assert all(map(np.array_equal, model.get_weights(), before[1]))
+    assert module.training
+    assert {p.dtype for p in module.parameters()} == dtypes
+    assert not any(inner._forward_hooks for inner in module.modules())
+    assert all("call" not in vars(layer) for layer in model.layers)
+
+
+def sgd(rate=0.1):
+    return keras.optimizers.SGD(rate, momentum=0.9)
+
+
+def cross_entropy():
+    return nn.CrossEntropyLoss(), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def plain_conv1d():
+    """Without BatchNorm, whose running variance Keras cannot keep as PyTorch does."""
+    module = nn.Sequential(
+        nn.Conv1d(3, 8, 5), nn.ReLU(), nn.Dropout1d(0.4), nn.Flatten(),
+        nn.Linear(128, 6), nn.Dropout(0.3), nn.Linear(6, 4),
+    )  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.Input((20, 3)),
+            layers.Conv1D(8, 5, activation="relu"),
+            layers.SpatialDropout1D(0.4),
+            layers.Flatten(),
+            layers.Dense(6),
+            layers.Dropout(0.3),
+            layers.Dense(4),
+        ]
+    )
+    return module, model
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.11])
+def test_training_with_a_loss_an_optimizer_and_dropout(rate):
+    module, model = plain_conv1d()
+    report = parity.check(
+        module, model, numbers(5, 3, 20), cross_entropy(), train=True, target=np.array([0, 3, 1, 2, 2]), steps=4,
+        optimizer=(partial(torch.optim.SGD, lr=0.1, momentum=0.9), sgd(rate)),
+    )  # fmt: skip
+    assert report.passed is (rate == 0.1), str(report)
+    assert any(row.name == "step4:param:0.weight" for row in report.comparisons["float64"].rows)
+    if rate != 0.1:
+        assert report.first_divergence.startswith("step1:param:")
+
+
+def test_another_dropout_rate_is_seen_in_train_mode():
+    module, model = plain_conv1d()
+    module[5].p = 0.31
+    assert parity.check(module, model, numbers(5, 3, 20), dtypes=["float64"]).passed
+    report = parity.check(module, model, numbers(5, 3, 20), train=True, dtypes=["float64"])
+    assert report.first_divergence == "activation:5"
+
+
+def test_the_biased_running_variance_is_named():
+    module, model, given, _ = models("conv1d")
+    report = parity.check(module, model, given, train=True, dtypes=["float64"])
+    assert report.first_divergence == "buffer:bn1.running_var"
+    assert "looks like bn-unbiased-running-var" in str(report)
+
+
+def test_a_dropout_inside_a_layer_cannot_be_compared_in_train_mode():
+    module = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2))
+    drop = layers.Dropout(0.5, name="drop")
+    model = keras.Sequential([keras.Input((4,)), layers.Embedding(5, 3), drop, layers.Dense(2)])
+    with pytest.raises(BlitzError, match="drop: its dropout has no counterpart"):
+        parity.check(module, model, tokens(2, 4) % 5, train=True)
+
+
+class Stacked(nn.Module):
+    """Two layers, time first."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, num_layers=2)
+
+    def forward(self, x):
+        return self.lstm(x.transpose(0, 1))[0].transpose(0, 1)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_two_biases_move_twice_as_far_as_their_sum(steps):
+    model = keras.Sequential([keras.Input((6, 3)), *(layers.LSTM(4, return_sequences=True) for _ in range(2))])
+    optimizer = (partial(torch.optim.SGD, lr=0.1), keras.optimizers.SGD(0.1)) if steps else None
+    report = parity.check(Stacked(), model, numbers(5, 6, 3), optimizer=optimizer, steps=steps, dtypes=["float64"])
+    wrong = {row.name for row in report.comparisons["float64"].failures}
+    assert wrong == ({f"step1:param:lstm.bias_hh_l{k}" for k in (0, 1)} if steps else set()), str(report)
+    assert not steps or "looks like lstm-map" in str(report)
+
+
+def test_a_function_of_the_dtype_and_a_dict_of_inputs():
+    module, _, (picture, facts), _ = models("two-heads")
+    report = parity.check(module, lambda dtype: two_heads(False), {"facts": facts, "picture": picture})
+    assert report.passed, str(report)
+    assert "float64" in report.comparisons
+
+
+def test_a_model_that_cannot_be_rebuilt_is_compared_in_float32_and_kept():
+    class Own(keras.Model):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x):
+            return self.inner(x) * tf.ones(2)  # float32, whatever x is
+
+    module, model = nn.Linear(3, 2), Own(layers.Dense(2))
+    given = numbers(4, 3)
+    before = model(given).numpy()
+    report = parity.check(nn.Sequential(module), model, given)
+    assert report.passed, str(report)
+    assert list(report.comparisons) == ["float32"]
+    assert "cannot be rebuilt from its configuration" in str(report)
+    np.testing.assert_array_equal(model(given).numpy(), before)
+    with pytest.raises(BlitzError, match="cannot be rebuilt"):
+        parity.check(nn.Sequential(module), model, given, dtypes=["float64"])
+
+
+@pytest.mark.parametrize(("approximate", "agrees"), [(False, True), (True, False)])
+def test_a_copy_holds_what_the_constructor_was_given(approximate, agrees):
+    """Keras's default configuration of a subclassed model has the defaults instead: the mistake would be gone."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.g, self.b = nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.b(self.g(self.a(x)))
+
+    class Port(keras.Model):
+        def __init__(self, approximate=False):
+            super().__init__()
+            self.a, self.b, self.approximate = layers.Dense(8), layers.Dense(3), approximate
+
+        def call(self, x):
+            return self.b(keras.activations.gelu(self.a(x), approximate=self.approximate))
+
+    report = parity.check(Block(), Port(approximate), numbers(5, 6))
+    assert report.comparisons["float32"].passed is agrees
+    worst = max(row.relative for row in report.comparisons["float64"].rows if row.relative is not None)
+    assert worst < 1e-6 if agrees else worst > 1e-5
+    assert ("a constant goes through float32 somewhere" in str(report)) is agrees
+
+
+def test_weights_can_be_kept_and_then_differ():
+    module = nn.Sequential(nn.Linear(3, 2))
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    given = numbers(4, 3)
+    assert parity.check(module, model, given).passed
+    assert parity.check(module, model, given, weights="keep").first_divergence == "param:0.weight"
+    model.set_weights([module[0].weight.detach().numpy().T, module[0].bias.detach().numpy()])
+    assert parity.check(module, model, given, weights="keep").passed
+
+
+def test_weights_that_do_not_fit_are_listed_with_their_shapes():
+    module = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="a"), layers.Dense(2, use_bias=False, name="b")])
+    with pytest.raises(BlitzError) as caught:
+        parity.check(module, model, numbers(4, 3))
+    assert "PyTorch has 1 (linear: weight (2, 4), bias (2,)); Keras has b (linear: weight (2, 4))" in str(caught.value)
+
+
+def branches(order):
+    """Two layers of one shape, which Keras calls in another order."""
+    given = keras.Input((4,))
+    made = {name: layers.Dense(4, name=name) for name in ("one", "two")}
+    results = {name: made[name](given) for name in order}
+    return keras.Model(given, results["one"] - 2 * results["two"])
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.first(x) - 2 * self.second(x)
+
+
+def test_weights_can_be_paired_by_hand():
+    given, module, model = numbers(3, 4), Branches(), branches(["one", "two"])
+    assert parity.check(module, model, given, weights={"first": "one", "second": "two"}).passed
+    assert not parity.check(module, model, given, weights={"first": "two"}).passed
+    with pytest.raises(BlitzError, match="weights: 'third' names none of PyTorch's layers: first, second"):
+        parity.check(module, model, given, weights={"third": "one"})
+
+
+def test_a_permute_before_flatten_keeps_pytorchs_order():
+    module = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(3 * 4 * 5, 2))
+    model = keras.Sequential(
+        [keras.Input((6, 7, 2)), layers.Conv2D(3, 3), layers.Permute((3, 1, 2)), layers.Flatten(), layers.Dense(2)]
+    )
+    report = parity.check(module, model, numbers(2, 2, 6, 7))
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"inputs": np.ones((2, 5), "float32")},
+            r"the PyTorch module, given \(2, 5\), raises RuntimeError: mat1 and mat2",
+        ),
+        ({"inputs": (np.ones((2, 3)), np.ones(2))}, "the PyTorch module, .* raises TypeError"),
+        ({"keras_model": keras.Input((3,))}, "keras_model must be a Keras model, or a function dtype -> model"),
+        ({"torch_module": 3}, "torch_module must be a torch.nn.Module, not int"),
+        ({"loss": nn.MSELoss()}, "loss must be a pair"),
+        ({"steps": 2}, "steps need an optimizer"),
+        ({"dtypes": ["float16"]}, "dtypes must be some of float64, float32"),
+        ({"weights": "guess"}, 'weights must be "auto", "keep"'),
+        ({"inputs": np.array(["a"])}, "must be numbers"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments, message):
+    usual = {
+        "torch_module": nn.Sequential(nn.Linear(3, 2)), "inputs": numbers(4, 3),
+        "keras_model": keras.Sequential([keras.Input((3,)), layers.Dense(2)]),
+    }  # fmt: skip
+    with pytest.raises(BlitzError, match=message) as caught:
+        parity.check(**(usual | arguments))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_input_of_another_shape_names_both():
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(2, 3)])
+    with pytest.raises(
+        BlitzError, match=r"input is \(2, 1, 9, 8\) in PyTorch; the Keras model takes \(None, 8, 8, 1\)"
+    ):
+        parity.check(nn.Sequential(nn.Conv2d(1, 2, 3)), model, numbers(2, 1, 9, 8))
+
+
+def test_the_report_as_page_and_dictionary(tmp_path):
+    module, model, given, _ = models("conv1d", mistake=True)
+    report = parity.check(module, model, given, dtypes=["float64"])
+    report.write_html(tmp_path / "report.html")
+    assert "activation:bn1" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    document = report.to_dict()
+    assert document["cases"][0]["first_divergence"] == report.first_divergence == "activation:bn1"
+    assert document["summary"]["failed"] == 1
+    assert ["conv1", "conv1d", "structure"] in [[a, b.split("_")[0], how] for a, b, how in document["weights"]]
+
+
+def test_the_fixture_fails_a_test_with_the_report_and_writes_the_page(pytester, request):
+    pytester.makepyfile(
+        """
+        import keras, numpy, torch
+
+        def models(eps):
+            model = keras.Sequential([keras.Input((3,)), keras.layers.LayerNormalization(epsilon=eps)])
+            return torch.nn.Sequential(torch.nn.LayerNorm(3)), model, numpy.random.randn(4, 3)
+
+        def test_right(parity):
+            parity.assert_equivalent(*models(1e-5))
+
+        def test_wrong(parity):
+            parity.assert_equivalent(*models(1e-3))
+        """
+    )
+    plugin = [] if request.config.pluginmanager.hasplugin("parity") else ["-p", "parity.pytest_plugin"]
+    done = pytester.runpytest_inprocess(*plugin, "--parity-html", "parity.html", "-p", "no:cacheprovider")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["*NOT equivalent*", "*looks like layernorm-eps*", "*parity: 2 reports in parity.html*"])
+    assert "test_wrong" in (pytester.path / "parity.html").read_text(encoding="utf-8")
+
+
+def test_the_readmes_example_prints_what_it_says():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    code, said = re.search(
+        r"## Check your own port\n.*?```python\n(.*?)```.*?```\n(.*?)```", readme, flags=re.S
+    ).groups()
+    torch.manual_seed(0)
+    keras.utils.clear_session()  # which counts the layers' names from the start
+    with redirect_stdout(StringIO()) as printed:
+        exec(compile(code, "README.md", "exec"), {})
+
+    def words(text):
+        return [re.sub(r"-?\d+(\.\d+)?(e-?\d+)?", "n", line).split() for line in text.strip().splitlines()]
+
+    assert words(printed.getvalue()) == words(said), printed.getvalue()
+    assert len(code.splitlines()) < 10
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(9, 4)
+        self.out = nn.Linear(4, 9, bias=False)
+        self.out.weight = self.tokens.weight
+
+    def forward(self, text):
+        return self.out(self.tokens(text))
+
+
+class TiedKeras(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.tokens = layers.Embedding(9, 4)
+
+    def call(self, text):
+        return ops.matmul(self.tokens(text), ops.transpose(self.tokens.embeddings))
+
+
+def test_a_tied_weight_is_one():
+    report = parity.check(Tied(), TiedKeras(), tokens(2, 5) % 9)
+    assert report.passed, str(report)
+    assert [path for path, _, _ in report.weights] == ["tokens"]
