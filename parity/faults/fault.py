@@ -30,8 +30,8 @@ class Fault:
     Args:
         id: its name on the command line.
         what: what people did.
-        source: who did it, or what was measured: a public report, or "gap" and its row in the catalogue of semantic
-            differences.
+        source: who did it, or what was measured: a public report, "gap" and its row in the catalogue of semantic
+            differences, or H8, the inventory's own list.
         places: two at least.
         survives: why no case shows it; then every place must pass.
     """

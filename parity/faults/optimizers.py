@@ -346,7 +346,7 @@ FAULTS = (
     ),
     fault(
         "step-stale", "a step counter that stands at 1", "gap opt-state-dtype-step",
-        _on("adam", "step1:slot:step:*", _counting(lambda update, counter, _: (update(), counter.assign(0)))),
+        _on("adam", "step2:slot:step:*", _counting(_stale)),
         _on("radam", "step2:slot:step:*", _counting(_stale)),
     ),
     fault(

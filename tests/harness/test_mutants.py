@@ -44,9 +44,6 @@ def test_mistake_fails_at_the_right_tensor_on_the_screen(mistake, name, problem)
     assert problem in lines[0]
 
 
-SCALED = in_layer("conv2", call=behind(lambda outputs: 1.01 * outputs))
-
-
 def not_accumulated(monkeypatch):
     monkeypatch.setattr(Gradients, "add", lambda self, gradients: setattr(self, "_grads", list(gradients)))
 
@@ -103,6 +100,9 @@ def test_mistake_in_the_tape_layer_fails_at_the_right_tensor(monkeypatch, mistak
     mistake(monkeypatch)
     (result,) = run(select([f"autograd-{subject}-float64-eager"]), live=False)
     assert {row.name for row in result.comparison.failures} == names
+
+
+SCALED = in_layer("conv2", call=behind(lambda outputs: 1.01 * outputs))
 
 
 @pytest.mark.torch
