@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from parity import oracle
@@ -44,7 +45,7 @@ def assert_passed(result):
     assert [f"{row.name}: {row.problem}" for row in result.comparison.failures] == []
     assert result.passed
     adadelta = result.case.group == "optimizers" and result.case.dtype == "float32"  # its first steps are all √eps/√0.1
-    if not adadelta and result.case.group != "ops":  # where a gradient of zeros is what is to be shown
+    if not adadelta and result.case.group not in ("ops", "autograd"):  # where zeros and ones are what is to be shown
         assert [row.warnings for row in result.comparison.rows if row.warnings] == []
 
 
@@ -68,7 +69,7 @@ def test_live(case, live_results):
 def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_results):
     rows = [row for result in live_results.values() for row in result.comparison.rows]
     assert len(rows) > 1000
-    assert {row.kind for row in rows} == set(KINDS.values()) - {"fed", "fact"}
+    assert {row.kind for row in rows} == set(KINDS.values()) - {"fed"}
 
 
 @pytest.mark.slow
@@ -104,7 +105,9 @@ def assert_golden_is_live(case, live):
     truth = live.truth.without(golden.left_out)
     assert list(golden.truth) == list(truth)
     for name, value in golden.truth.items():
-        if value is not ABSENT and value.dtype != bool:
+        if value is ABSENT or np.dtype(value.dtype).kind not in "fiu":
+            assert np.array_equal(value, truth[name]), name
+        else:
             assert measure(value, truth[name]).relative <= 1e-12, name
     assert list(golden.own) == [name for name in live.own if name in truth]
     # Rounding differs between machines and thread counts, and a fingerprint's RMS is an estimate; not by 3 times. But
