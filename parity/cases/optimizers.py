@@ -123,7 +123,7 @@ ROWS = (
     *(
         _on_lenet(f"{name}-clip-{kind}", *row, ("O3",), clip=(kind, most), plans=("changed",))
         for name, *row in TWO
-        for kind, most in (("norm", 0.05), ("value", 0.005))
+        for kind, most in (("norm", 0.05), ("value", 0.15))
     ),
     *(_on_lenet(f"{name}-groups", *row, ("O2",), groups=GROUPS, plans=("changed", "schedule")) for name, *row in TWO),
     *(_on_lenet(f"{name}-frozen", *row, ("O2", "H5"), trained=("fc*",), plans=("changed",)) for name, *row in TWO),
