@@ -195,20 +195,32 @@ def clamp(x, min=None, max=None):
     bounds = [bound for bound in (min, max) if bound is not None]
     x, *bounds = promoted("clamp", x, *bounds)
     not_bool("clamp", x)
-    low = bounds[0] if min is not None else None
-    high = bounds[-1] if max is not None else None
 
     @tf.custom_gradient
-    def clamped(x):
-        found, inside = x, tf.ones_like(x, tf.bool)
+    def clamped(x, *bounds):
+        low = bounds[0] if min is not None else None
+        high = bounds[-1] if max is not None else None
+        found, below, above = x, tf.zeros_like(x, tf.bool), tf.zeros_like(x, tf.bool)
         if low is not None:
-            found, inside = tf.maximum(found, low), inside & (x >= low)
+            found, below = tf.maximum(found, low), x < low
         if high is not None:
-            found, inside = tf.minimum(found, high), inside & (x <= high)
+            found, above = tf.minimum(found, high), x > high
         found = tf.where(x != x, x, found)
-        return found, lambda upstream: tf.where(inside, upstream, tf.zeros_like(upstream))
 
-    return clamped(x)
+        def gradient(upstream):
+            none = tf.zeros_like(upstream)
+            parts = [summed_to(tf.where((x != x) | below | above, none, upstream), x)]
+            if low is not None:
+                took_low = below if high is None else below & (low < high)
+                parts.append(summed_to(tf.where(took_low, upstream, none), low))
+            if high is not None:
+                took_high = above if low is None else above | (high < low)
+                parts.append(summed_to(tf.where(took_high, upstream, none), high))
+            return parts
+
+        return found, gradient
+
+    return clamped(x, *bounds)
 
 
 def exp(x):

@@ -202,6 +202,17 @@ def test_clamp(seed, shape, dtype, special, bounds):
     assert_same(*both("clamp", min=low, max=high), array(np.random.RandomState(seed), shape, dtype, special))
 
 
+@examples
+@given(seed=seeds, shape=st.sampled_from([(5,), (2, 3)]), which=st.sampled_from(["min", "max", "both"]))
+def test_clamp_between_tensors_which_have_gradients_too(seed, shape, which):
+    rng = np.random.RandomState(seed)
+    arrays = [array(rng, shape, "float64") for _ in range(3 if which == "both" else 2)]
+    if which == "both":
+        assert_same(*both("clamp"), *arrays)
+    else:
+        assert_same(lambda x, b: torch.clamp(x, **{which: b}), lambda x, b: ops.clamp(x, **{which: b}), *arrays)
+
+
 # Of all elements, or along dimensions, of which some are not there.
 @pytest.mark.parametrize("name", ["sum", "mean", "var", "std", "norm"])
 @examples
