@@ -8,7 +8,9 @@ from importlib.metadata import version
 
 __version__ = version("keras-blitz")
 
-_MODULES = ("autograd", "data", "initializers", "losses", "models", "ops", "optim", "random", "weights")
+_MODULES = (
+    "autograd", "data", "export", "initializers", "losses", "models", "ops", "optim", "random", "training", "weights",
+)  # fmt: skip
 
 # public name -> the module that has it
 _HOMES = {

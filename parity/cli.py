@@ -14,6 +14,7 @@ import typer
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 from parity.cases import DTYPES, MODES, Case, select
+from parity.cases.training import without_missing
 from parity.run import Result, isolated, load_frameworks, run
 
 app = typer.Typer(
@@ -56,6 +57,9 @@ def run_command(
 ) -> None:
     """Run the cases and print how far the port is from PyTorch."""
     chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
+    chosen, skipped = without_missing(chosen)
+    for line in skipped:
+        print(line, file=sys.stderr)
     live = _source(live)
     for path in filter(None, (json, html, junit)):
         check_target(path)
@@ -160,6 +164,51 @@ def compare_command(
     if comparison.screened:
         print("only screened: PyTorch's own float32 error is not known; give --truth for a verdict", file=sys.stderr)
     raise typer.Exit(0 if comparison.passed else 1)
+
+
+@app.command("faults")
+def faults_command(
+    fault: Annotated[
+        list[str] | None, typer.Argument(metavar="FAULT", help="Ids, or patterns with *; all if none.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+) -> None:
+    """Plant every mistake of the catalogue in the working port: which are caught, and located.
+
+    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass.
+    """
+    if json:
+        check_target(json)
+    start = time.perf_counter()
+    load_frameworks(live=False)
+    from parity.faults.catalogue import select as select_faults
+    from parity.faults.run import cases_of, outcome
+    from parity.report import faults as report
+    from parity.report import text
+
+    chosen = select_faults(fault or [])
+    cases = cases_of(chosen)
+    unmutated, interrupted = _run_with_progress(cases, live=False, fail_fast=False, save=None)
+    if not interrupted and not all(result.passed for result in unmutated):
+        text.console().print(text.summary_table(unmutated))
+        print("the port fails before a mistake is planted", file=sys.stderr)
+        raise typer.Exit(_status(unmutated))
+    by_id, outcomes = {case.id: case for case in cases}, []
+    try:
+        for one in _progress([] if interrupted else chosen, "planting", lambda one: one.id):
+            outcomes.append(outcome(one, by_id))
+    except KeyboardInterrupt:
+        interrupted = True
+    seconds = time.perf_counter() - start
+    text.console().print(report.summary_table(outcomes, unmutated, seconds))
+    if json:
+        from parity.report.json import write
+
+        write(report.to_dict(outcomes, unmutated, seconds, mode="golden", versions=_versions(unmutated)), json)
+    if interrupted:
+        print(f"interrupted: {len(outcomes)} of {len(chosen)} mistakes were planted", file=sys.stderr)
+        raise typer.Exit(130)
+    raise typer.Exit(0 if report.passed(outcomes, unmutated) else 1)
 
 
 @app.command("gaps")

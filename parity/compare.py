@@ -123,7 +123,7 @@ def compare(
     elif own is None:
         rows |= {name: _screened_row(name, port[name].size, found) for name, found in measured.items()}
     else:
-        rows |= _float32_rows({n: port[n].size for n in measured}, measured, own)
+        rows |= _float32_rows({n: port[n].size for n in measured}, measured, own, tolerance.pooled_steps(case))
     still = {name.replace("grad:", "param:", 1) for name in cancelled}
     finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
     middle = _median_ratio(finished)
@@ -255,12 +255,16 @@ class _Yardstick:
 
 
 def _float32_rows(
-    sizes: Mapping[str, int], measured: Mapping[str, Difference], own: Mapping[str, Difference]
+    sizes: Mapping[str, int], measured: Mapping[str, Difference], own: Mapping[str, Difference], steps: int | None
 ) -> dict[str, Row]:
-    """Judge each tensor by PyTorch's own error in it; the small ones by that of all small ones of their kind."""
+    """Judge each tensor by PyTorch's own error in it; the small ones by that of all small ones of their kind.
+
+    With `steps`, only those of so many successive steps are judged together.
+    """
     pools: dict[str, list[str]] = {}
     for name in measured:
-        pools.setdefault(kind_of(name) if sizes[name] < tolerance.POOL_BELOW else name, []).append(name)
+        together = f"{kind_of(name)} {(step_of(name) - 1) // steps if steps else ''}"
+        pools.setdefault(together if sizes[name] < tolerance.POOL_BELOW else name, []).append(name)
     own = {name: replace(own[name], scale=measured[name].scale) for name in measured}
     pools = {key: group for name, members in pools.items() for key, group in _without_outliers(name, members, own)}
     return {

@@ -62,7 +62,8 @@ def sketch(flat: np.ndarray) -> np.ndarray:
         block = flat[start : start + _BLOCK]
         signed = np.bincount(_places()[: block.size], weights=block, minlength=2 * BUCKETS)
         shift, sign = int(turn) % BUCKETS, 1 if int(turn) & BUCKETS else -1
-        buckets += sign * np.roll(signed[BUCKETS:] - signed[:BUCKETS], shift)
+        with np.errstate(over="ignore", invalid="ignore"):  # of a port gone wild; infinite is how far that is
+            buckets += sign * np.roll(signed[BUCKETS:] - signed[:BUCKETS], shift)
     return buckets
 
 

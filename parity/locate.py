@@ -19,5 +19,5 @@ def first_divergence(rows: Sequence[Row]) -> Row | None:
 
 def _when(position: int, row: Row) -> tuple[int, int, int]:
     backwards = row.kind == "gradient"
-    phase = {"gradient": 1, "buffer": 2}.get(row.kind, 0)
+    phase = {"gradient": 1, "buffer": 2, "slot": 3, "parameter": 4 if step_of(row.name) else 0}.get(row.kind, 0)
     return step_of(row.name), phase, -position if backwards else position

@@ -78,25 +78,56 @@ def _from_configuration(model, dtype: str):
     functions = {f"{layer.name}/function": layer.function for layer in layers if isinstance(layer, keras.layers.Lambda)}
     with precision(dtype), SafeModeScope(False):  # the user's own code, in the user's own process
         if not is_functional(model) and not isinstance(model, keras.Sequential):
-            return _constructed(model, dtype, own)
+            with keras.saving.custom_object_scope(own | functions):
+                return _copied(model, dtype, {})
         document = keras.saving.serialize_keras_object(model)
         document.pop("compile_config", None)
         objects = own | functions
         return keras.saving.deserialize_keras_object(_typed(document, dtype), custom_objects=objects, safe_mode=False)
 
 
-def _constructed(model, dtype: str, own: Mapping[str, type]):
-    """Return a subclassed model made anew of what its configuration says of its constructor's arguments.
+def _copied(layer, dtype: str, done: dict[int, Any]):
+    """Return the copy of a layer; one that is in two places stays one.
 
-    Keras's default configuration has the defaults in place of what was given, so the copy must
-    prove that it does the same.
+    A layer of Keras, and whatever has a `get_config` of its own, is made of its configuration. The default one of a
+    subclassed model has the constructor's defaults in place of what was given, so that model is copied attribute by
+    attribute.
     """
-    takes = inspect.signature(type(model).__init__).parameters.values()
-    config = model.get_config()
-    if not any(p.kind is p.VAR_KEYWORD for p in takes):
-        config = {name: value for name, value in config.items() if name in {p.name for p in takes}}
-    with keras.saving.custom_object_scope(dict(own)):
-        return type(model).from_config(_typed(config, dtype))
+    if id(layer) not in done:
+        kept = type(layer).get_config not in (keras.Model.get_config, keras.layers.Layer.get_config)
+        if kept or is_functional(layer) or isinstance(layer, keras.Sequential):
+            done[id(layer)] = type(layer).from_config(_typed(layer.get_config(), dtype))
+        else:
+            done[id(layer)] = _of_attributes(layer, dtype, done)
+    return done[id(layer)]
+
+
+def _of_attributes(layer, dtype: str, done: dict[int, Any]):
+    base = keras.Model if isinstance(layer, keras.Model) else keras.layers.Layer
+    copy = type(layer).__new__(type(layer))
+    base.__init__(copy, name=layer.name, dtype=dtype)
+    done[id(layer)] = copy
+    usual = set(vars(copy))
+
+    def of(value):
+        if isinstance(value, keras.layers.Layer):
+            return _copied(value, dtype, done)
+        if isinstance(value, keras.Variable):
+            kind = dtype if str(value.dtype).startswith("float") else value.dtype
+            return copy.add_weight(shape=value.shape, dtype=kind, trainable=value.trainable, name=value.name)
+        if isinstance(value, Mapping):
+            return {key: of(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [of(each) for each in value]
+        return tuple(map(of, value)) if type(value) is tuple else value
+
+    for name, value in vars(layer).items():
+        if name not in usual and not name.startswith("_self_"):
+            setattr(copy, name, of(value))
+    if layer.built and type(layer).build not in (base.build, keras.layers.Layer.build):
+        copy.built = True  # what its own `build` makes has been copied
+    copy.trainable = layer.trainable
+    return copy
 
 
 def _typed(config: Any, dtype: str) -> Any:

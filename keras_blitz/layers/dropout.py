@@ -1,10 +1,13 @@
 """`torch.nn.Dropout` and `Dropout2d` whose mask can be given."""
 
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_blitz import random
 
 
 class _MaskedDropout:
@@ -21,7 +24,26 @@ class _MaskedDropout:
         """Drop values in train mode."""
         if not training or self.mask is None:
             return super().call(inputs, training=training)
-        return inputs * tf.constant(self.mask(tuple(inputs.shape)), inputs.dtype)
+        mask = self.mask(tuple(inputs.shape)) if inputs.shape.is_fully_defined() else self._mask_when_run(inputs)
+        outputs = inputs * (mask if tf.is_tensor(mask) else tf.constant(mask, inputs.dtype))
+        outputs.set_shape(inputs.shape)  # a mask that is drawn later has none yet
+        return outputs
+
+    def _mask_when_run(self, inputs):
+        """Ask for the mask when the graph runs, for only then the batch size is known."""
+        return tf.numpy_function(
+            lambda shape: np.asarray(self.mask(tuple(shape)), inputs.dtype.name), [tf.shape(inputs)], inputs.dtype
+        )
+
+    def draw_masks(self) -> None:
+        """Draw PyTorch's mask from `keras_blitz.random` at every step, compiled or not (XLA alone cannot)."""
+        drawn = random.dropout2d_mask if isinstance(self, keras.layers.SpatialDropout2D) else random.dropout_mask
+
+        def mask(shape):
+            values = partial(drawn, tuple(int(size) for size in shape), self.rate, self.compute_dtype, True)
+            return values() if tf.executing_eagerly() else tf.numpy_function(values, [], self.compute_dtype)
+
+        self.mask = mask
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""

@@ -3,17 +3,30 @@
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
-from parity.cases import autograd, calls, families, losses, networks, ops, optimizers, randomness, schedules
+from parity.cases import (
+    autograd,
+    calls,
+    families,
+    losses,
+    networks,
+    ops,
+    optimizers,
+    randomness,
+    schedules,
+    small,
+    training,
+)
 from parity.cases.case import DTYPES, MODES, Case
 
 
 def all_cases() -> list[Case]:
     """Return every case, in the order they run."""
-    nets = (networks.ROWS, families.ROWS, optimizers.ROWS, autograd.NETWORKS)
+    nets = (networks.ROWS, families.ROWS, optimizers.ROWS, small.ROWS, autograd.NETWORKS)
     functions = (losses.ROWS, schedules.ROWS, randomness.ROWS, ops.ROWS, autograd.ROWS)
     return [
         *(case for rows in nets for case in networks.cases(rows)),
         *(case for rows in functions for case in calls.cases(rows)),
+        *training.cases(),
     ]
 
 

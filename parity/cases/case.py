@@ -27,6 +27,7 @@ class Case:
         not_golden: patterns of the names that a golden file leaves out, to stay small; live runs compare them.
         samples: how many float32 runs PyTorch's own error is the largest of; 0 where the subject has no float32 case.
         heavy: needs gigabytes; its subject runs in a process of its own.
+        needs: a data set that must be prepared on this machine, without which the case is skipped; "": none.
         slow: left out of a plain run, which is to stay under a minute; `--slow` takes it.
     """
 
@@ -41,6 +42,7 @@ class Case:
     not_golden: tuple[str, ...] = ()
     samples: int = 1
     heavy: bool = False
+    needs: str = ""
     slow: bool = False
 
     @property

@@ -55,5 +55,12 @@ def zero_gradient_port(dtype: str):
     return keras.Model(image, keras.layers.Dense(10, dtype=dtype, name="fc")(x), name="zero_gradient")
 
 
+def small_port(dtype: str):
+    """Return the Keras model that parity/faults plants its mistakes in."""
+    from parity.ports import small
+
+    return small.network(dtype)
+
+
 # Ports that are no network of the tutorials, beside keras_blitz.models.
-PORTS = {"functions": functions_port, "zero_gradient": zero_gradient_port}
+PORTS = {"functions": functions_port, "zero_gradient": zero_gradient_port, "small": small_port}

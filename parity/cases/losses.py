@@ -56,6 +56,9 @@ ROWS = (
     *_reductions("cross-entropy", "CrossEntropyLoss", LOGITS, LABELS),
     *_reductions("cross-entropy-weighted", "CrossEntropyLoss", LOGITS, IGNORED, _WEIGHTED),
     _row("cross-entropy-smoothed", "CrossEntropyLoss", LOGITS, IGNORED, _WEIGHTED, label_smoothing=0.1),
+    _row("cross-entropy-smoothed-sum", "CrossEntropyLoss", LOGITS, IGNORED, _WEIGHTED, label_smoothing=0.1,
+         reduction="sum"),
+    _row("cross-entropy-shares-sum", "CrossEntropyLoss", LOGITS, SHARES, reduction="sum"),
     _row("cross-entropy-ignore-index", "CrossEntropyLoss", LOGITS, LABELS, ignore_index=int(LABELS[0])),
     _row("cross-entropy-shares", "CrossEntropyLoss", LOGITS, SHARES, _WEIGHTED, label_smoothing=0.2),
     _row("cross-entropy-maps", "CrossEntropyLoss", MAPS, MAP_LABELS, _WEIGHTED),
@@ -66,6 +69,7 @@ ROWS = (
     *_reductions("bce", "BCELoss", SHARES, TARGETS, _WEIGHTED),
     # One sample: rounding would move the probability 1 beyond 1.
     _row("bce-certain", "BCELoss", CERTAIN, HARD, samples=1, hard=True, reduction="none"),
+    _row("bce-certain-sum", "BCELoss", CERTAIN, HARD, samples=1, hard=True, reduction="sum"),
     *_reductions("bce-logits", "BCEWithLogitsLoss", LOGITS, TARGETS, {"weight": WEIGHT, "pos_weight": WEIGHT[::-1]}),
     _row("bce-logits-100", "BCEWithLogitsLoss", SATURATED, HARD, {"pos_weight": WEIGHT}, reduction="none"),
-)
+)  # fmt: skip

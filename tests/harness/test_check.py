@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 import parity
@@ -369,7 +370,7 @@ def test_a_model_that_cannot_be_rebuilt_is_compared_in_float32_and_kept():
             self.inner = inner
 
         def call(self, x):
-            return self.inner(x)
+            return self.inner(x) * tf.ones(2)  # float32, whatever x is
 
     module, model = nn.Linear(3, 2), Own(layers.Dense(2))
     given = numbers(4, 3)
@@ -381,6 +382,33 @@ def test_a_model_that_cannot_be_rebuilt_is_compared_in_float32_and_kept():
     np.testing.assert_array_equal(model(given).numpy(), before)
     with pytest.raises(BlitzError, match="cannot be rebuilt"):
         parity.check(nn.Sequential(module), model, given, dtypes=["float64"])
+
+
+@pytest.mark.parametrize(("approximate", "agrees"), [(False, True), (True, False)])
+def test_a_copy_holds_what_the_constructor_was_given(approximate, agrees):
+    """Keras's default configuration of a subclassed model has the defaults instead: the mistake would be gone."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.g, self.b = nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.b(self.g(self.a(x)))
+
+    class Port(keras.Model):
+        def __init__(self, approximate=False):
+            super().__init__()
+            self.a, self.b, self.approximate = layers.Dense(8), layers.Dense(3), approximate
+
+        def call(self, x):
+            return self.b(keras.activations.gelu(self.a(x), approximate=self.approximate))
+
+    report = parity.check(Block(), Port(approximate), numbers(5, 6))
+    assert report.comparisons["float32"].passed is agrees
+    worst = max(row.relative for row in report.comparisons["float64"].rows if row.relative is not None)
+    assert worst < 1e-6 if agrees else worst > 1e-5
+    assert ("a constant goes through float32 somewhere" in str(report)) is agrees
 
 
 def test_weights_can_be_kept_and_then_differ():

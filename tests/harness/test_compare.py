@@ -235,7 +235,8 @@ def test_a_float32_port_of_a_float64_case_fails():
 
 def test_first_divergence_walks_forward_then_gradients_backwards_then_steps():
     gradients = ["grad:input", "grad:a.weight", "grad:b.weight"]
-    names = ["activation:a", "activation:b", "loss", *gradients, "step1:param:a.weight"]
+    steps = [f"step1:{name}" for name in ("loss", "param:a.weight", "buffer:bn.running_mean", "slot:exp_avg:a.weight")]
+    names = ["activation:a", "activation:b", "loss", *gradients, *steps]
     truth = Trace((name, LARGE) for name in names)
 
     def first(*wrong):
@@ -247,6 +248,9 @@ def test_first_divergence_walks_forward_then_gradients_backwards_then_steps():
     assert first("grad:input", "grad:a.weight") == "grad:a.weight"
     assert first("grad:a.weight", "step1:param:a.weight") == "grad:a.weight"
     assert first("step1:param:a.weight") == "step1:param:a.weight"
+    assert first("step1:param:a.weight", "step1:slot:exp_avg:a.weight") == "step1:slot:exp_avg:a.weight"
+    assert first("step1:slot:exp_avg:a.weight", "step1:buffer:bn.running_mean") == "step1:buffer:bn.running_mean"
+    assert first(*steps) == "step1:loss"
 
 
 def test_tolerance_table_has_reasons_and_later_rows_win(monkeypatch):

@@ -54,6 +54,7 @@ def test_the_three_ways_end_with_the_same_head(tmp_path):
     assert (tmp_path / "resnet18-finetuned.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_train_mode_with_augmentation_leaves_features_out(lesson, capsys):
     lesson("--dry-run", "--mode", "train", "--augment", "--output", "net.keras")
     printed = capsys.readouterr().out
@@ -147,7 +148,7 @@ def test_what_cannot_be_is_one_line(lesson, capsys, tmp_path, arguments, said):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("loop", ["fit", "tape"])
+@pytest.mark.parametrize("loop", ["fit", pytest.param("tape", marks=pytest.mark.slow)])
 def test_ctrl_c_ends_cleanly_and_at_once(tmp_path, loop):
     """In a process of its own: after Ctrl-C within `fit`, Python may wait for the data pipeline and never end."""
     arguments = ["--way", "outside", "--loop", loop, "--images", "100", "--size", "32", "--epochs", "5000"]

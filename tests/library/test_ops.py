@@ -135,6 +135,38 @@ def test_of_two_tensors_with_broadcasting_and_promotion(name, seed, pair, first,
     assert_same(*both(name), *arrays)
 
 
+NUMPYS = {
+    "abs": np.abs, "ceil": np.ceil, "floor": np.floor, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "tanh": np.tanh,
+    "neg": np.negative, "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod,
+    "t": np.transpose,
+    "std": lambda x: np.std(x, ddof=1), "var": lambda x: np.var(x, ddof=1), "norm": np.linalg.norm,
+    "nonzero": np.argwhere,
+}  # fmt: skip
+NUMPYS_OF_TWO = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "eq": np.equal, "ne": np.not_equal,
+    "ge": np.greater_equal, "gt": np.greater, "le": np.less_equal, "lt": np.less, "max": np.maximum, "min": np.minimum,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMPYS)
+@examples
+@given(seed=seeds, shape=st.sampled_from([(2,), (5,), (2, 3)]), special=specials)
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+def test_of_one_tensor_as_numpy(name, seed, shape, special):
+    values = array(np.random.RandomState(seed), shape, "float64", special)
+    assert_close(np.asarray(getattr(ops, name)(values)), np.asarray(NUMPYS[name](values)), 100.0)
+
+
+@pytest.mark.parametrize("name", NUMPYS_OF_TWO)
+@examples
+@given(seed=seeds, pair=st.sampled_from([((5,), (5,)), ((2, 3), (3,)), ((2, 1), (1, 4))]), special=specials)
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+def test_of_two_tensors_as_numpy(name, seed, pair, special):
+    rng = np.random.RandomState(seed)
+    x, y = (array(rng, shape, "float64", special) for shape in pair)
+    assert_close(getattr(ops, name)(x, y).numpy(), NUMPYS_OF_TWO[name](x, y), 1.0)
+
+
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "div", *ORDERED, "pow"])
 @examples
 @given(seed=seeds, shape=shapes, dtype=dtypes, special=specials,

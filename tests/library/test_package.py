@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 MAY_IMPORT_TORCH = {
     "keras_blitz/weights/checkpoint.py",
     "parity/torch_recorder.py",
+    "parity/cases/training.py",  # inside the function that records PyTorch
     "parity/run.py",  # first of all, for TensorFlow must not come before it
     "parity/cases/networks.py",  # torch.nn's losses and torch.optim, inside the functions that record PyTorch
     "parity/cases/plans.py",

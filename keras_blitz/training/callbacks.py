@@ -1,0 +1,63 @@
+"""What `fit` needs to tell the loss of every step, though it runs many inside the graph."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class EveryStep(keras.metrics.Metric):
+    """Keeps the loss of each step, and how many of its answers were right; shown is the last loss.
+
+    Args:
+        loss: (y_true, y_pred) -> the batch's loss, the one the model is compiled with.
+        steps: of an epoch at most.
+        counts_correct: count the right answers, too.
+    """
+
+    def __init__(self, loss: Callable, steps: int, counts_correct: bool = False, name: str = "last_loss"):
+        super().__init__(name=name)
+        self._loss, self._counts_correct = loss, counts_correct
+        self._losses = self.add_variable((steps,), "zeros", name="losses")
+        self._correct = self.add_variable((steps,), "zeros", dtype="int64", name="correct")
+        self._step = self.add_variable((), "zeros", dtype="int64", name="step")
+        self._last = self.add_variable((), "zeros", name="last")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Keep the loss of one step."""
+        value, place = self._loss(y_true, y_pred), [[self._step.value]]
+        self._last.assign(value)
+        self._losses.value.scatter_nd_update(place, [value])
+        if self._counts_correct:
+            self._correct.value.scatter_nd_update(place, [correct(y_true, y_pred)])
+        self._step.assign_add(1)
+
+    def result(self):
+        """Return the last step's loss."""
+        return self._last.value
+
+    def steps(self, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return losses and right answers of the steps from `start` on."""
+        end = int(self._step.numpy())
+        return self._losses.value[start:end].numpy(), self._correct.value[start:end].numpy()
+
+
+def correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Return how many of the answers are right."""
+    return tf.math.count_nonzero(tf.argmax(logits, -1) == tf.cast(labels, tf.int64))
+
+
+class AfterSteps(keras.callbacks.Callback):
+    """Hands on what each execution of the graph did, and stops where that returns False."""
+
+    def __init__(self, metric: EveryStep, after: Callable[[np.ndarray, np.ndarray], bool]):
+        super().__init__()
+        self._metric, self._after, self._seen = metric, after, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Take the new steps."""
+        losses, right = self._metric.steps(self._seen)
+        self._seen += len(losses)
+        if not self._after(losses, right):
+            self.model.stop_training = True

@@ -1,0 +1,130 @@
+"""What became of the planted mistakes: the table of `parity faults`, and the same as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from parity.faults.run import Finding, Outcome, enough_located
+from parity.run import Result
+
+
+def summary_table(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> RenderableType:
+    """Return a line a mistake, what was missed, the survivors with their arguments, and the sum."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("mistake", "places", "caught", "located", "first seen"):
+        table.add_column(title, justify="right" if title in ("places", "caught", "located") else "left", no_wrap=True)
+    mistakes, survivors = _split(outcomes)
+    for outcome in mistakes:
+        table.add_row(outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
+    missed = [Text(line, style="red") for outcome in mistakes for line in _missed(outcome)]
+    argued = [line for outcome in survivors for line in _survivor(outcome)]
+    return Group(table, *_block(missed), *_block(argued), Text(), _sum(outcomes, unmutated, seconds))
+
+
+def _split(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """Return the mistakes, and the changes that were to survive."""
+    survivors = [outcome for outcome in outcomes if outcome.fault.survives]
+    return [outcome for outcome in outcomes if not outcome.fault.survives], survivors
+
+
+def _counts(outcome: Outcome) -> list[Text]:
+    found = (sum(f.caught for f in outcome.findings), sum(f.located for f in outcome.findings))
+    return [Text(str(n), style="green" if n == len(outcome.findings) else "bold red") for n in found]
+
+
+def _seen(finding: Finding) -> str:
+    return f"{finding.seen or finding.problem or finding.error or 'nowhere'}  in {finding.place.case}"
+
+
+def _missed(outcome: Outcome) -> list[str]:
+    lines = []
+    for finding in outcome.findings:
+        if not finding.located:
+            said = finding.error or finding.problem or "no difference"
+            where = f"{finding.place.case}: expected at {finding.place.seen}"
+            lines.append(f"{outcome.fault.id}, {where}, seen at {finding.seen or 'none'}: {said}")
+    return lines
+
+
+def _survivor(outcome: Outcome) -> list[Text]:
+    style = "" if outcome.survived else "red"
+    verdict = "survives" if outcome.survived else "was to survive, and did not"
+    cases = ", ".join(finding.place.case for finding in outcome.findings)
+    head = Text(f"{outcome.fault.id} {verdict}: {outcome.fault.what} ({cases})", style=style)
+    return [head, Text(f"    {outcome.fault.survives}", style="dim")]
+
+
+def _block(lines: list[Text]) -> list[Text]:
+    return [Text(), *lines] if lines else []
+
+
+def _sum(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> Text:
+    numbers = _numbers(outcomes, unmutated, seconds)
+    text = (
+        f"{numbers['mistakes']} mistakes in {numbers['places']} places: {numbers['caught']} caught, "
+        f"{numbers['located']} located; {numbers['survivors']} survivors\n"
+        f"unmutated, {numbers['unmutated_passed']} of {numbers['unmutated_cases']} cases passed; {seconds:.0f} s"
+    )
+    return Text(text, style="bold green" if passed(outcomes, unmutated) else "bold red")
+
+
+def _numbers(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> dict[str, Any]:
+    mistakes, survivors = _split(outcomes)
+    return {
+        "mistakes": len(mistakes),
+        "places": sum(len(outcome.findings) for outcome in mistakes),
+        "caught": sum(outcome.caught for outcome in mistakes),
+        "located": sum(outcome.located for outcome in mistakes),
+        "survivors": len(survivors),
+        "unmutated_cases": len(unmutated),
+        "unmutated_passed": sum(result.passed for result in unmutated),
+        "seconds": round(seconds, 1),
+    }
+
+
+def passed(outcomes: Sequence[Outcome], unmutated: Sequence[Result]) -> bool:
+    """Whether the port passes, every mistake is caught, enough are located, and what was to survive does."""
+    expected = all(outcome.as_expected for outcome in outcomes) and enough_located(outcomes)
+    return expected and all(result.passed for result in unmutated)
+
+
+def to_dict(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, **meta: Any) -> dict[str, Any]:
+    """Return a run as a dictionary: summary, the unmutated port's cases, mistakes, survivors."""
+    mistakes, survivors = _split(outcomes)
+    return {
+        **meta,
+        "summary": {"passed": passed(outcomes, unmutated), **_numbers(outcomes, unmutated, seconds)},
+        "unmutated": [{"id": result.case.id, "passed": result.passed} for result in unmutated],
+        "mistakes": [
+            {**_described(outcome), "caught": outcome.caught, "located": outcome.located} for outcome in mistakes
+        ],
+        "survivors": [
+            {**_described(outcome), "argument": outcome.fault.survives, "survived": outcome.survived}
+            for outcome in survivors
+        ],
+    }
+
+
+def _described(outcome: Outcome) -> dict[str, Any]:
+    fault = outcome.fault
+    return {
+        "id": fault.id,
+        "what": fault.what,
+        "source": fault.source,
+        "seconds": round(outcome.seconds, 2),
+        "places": [
+            {
+                "case": finding.place.case,
+                "expected": finding.place.seen,
+                "seen": finding.seen,
+                "problem": finding.problem,
+                "caught": finding.caught,
+                "located": finding.located,
+                **({"error": finding.error} if finding.error else {}),
+            }
+            for finding in outcome.findings
+        ],
+    }

@@ -1,0 +1,39 @@
+"""Turn the data sets PyTorch has downloaded, or folders of images, into tensorflow-datasets, to be read offline.
+
+python scripts/prepare_data.py ~/data --name mnist
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_blitz.data.prepare import prepare
+from keras_blitz.training.command import errors_as_one_line
+
+
+def main(
+    source: Annotated[Path, typer.Argument(help="MNIST/raw, cifar-10-batches-py …, or the folder they are in.")],
+    name: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, cifar10, or a name for your images.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="tensorflow-datasets directory; TFDS_DATA_DIR or ~/tensorflow_datasets.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace what was prepared before.")] = False,
+) -> None:
+    """Prepare a data set: MNIST, FashionMNIST, cifar-10-batches-py, or class-named folders of images."""
+    from rich.console import Console
+
+    from keras_blitz.quiet import import_tensorflow
+
+    with errors_as_one_line():
+        console = Console(stderr=True)
+        with console.status("reading …") as status:
+            import_tensorflow()
+            written = prepare(
+                source, name, data_dir, overwrite, lambda split, count: status.update(f"{split}: {count:,} images")
+            )
+        typer.echo(f"{written}: ready, tfds.load({written.parent.name!r}) reads it")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,183 @@
+"""TensorBoard: scalars, images, figures, histograms, text, a graph, an embedding, precision–recall curves, audio.
+
+python scripts/tensorboard_tour.py
+tensorboard --logdir runs/tensorboard --port 6006
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from keras_blitz.training.command import errors_as_one_line
+
+
+def train(epochs: int):
+    """Train the MLP on the sample; yields (epoch, trainer, test) behind each epoch."""
+    import keras_blitz
+    from keras_blitz import models, optim
+    from keras_blitz.data.datasets import sample_as
+    from keras_blitz.losses import CrossEntropyLoss
+    from keras_blitz.training.loop import Trainer
+    from keras_blitz.training.metrics import Test
+
+    keras_blitz.manual_seed(0)
+    data = sample_as("fashion_mnist")
+    trainer = Trainer(
+        models.NeuralNetwork(), optim.SGD(0.05, momentum=0.9), CrossEntropyLoss(), data.train,
+        batch_size=64, shuffle=True, loop="tape",
+    )  # fmt: skip
+    for epoch in range(epochs):
+        trainer.run_epoch()
+        yield epoch, trainer, Test.of(trainer, data.test)
+
+
+def write_scalars(trainer, test, epoch: int) -> None:
+    """Losses of the steps, accuracy of the epoch: what `add_scalar` writes."""
+    import tensorflow as tf
+
+    for step, loss in enumerate(trainer.losses):
+        tf.summary.scalar("loss", loss, step=epoch * trainer.steps_per_epoch + step)
+    tf.summary.scalar("accuracy", test.accuracy, step=epoch)
+
+
+def write_histograms(trainer, epoch: int) -> None:
+    """The distribution of each parameter: `add_histogram`."""
+    import tensorflow as tf
+
+    from keras_blitz.weights import state_dict
+
+    for name, value in state_dict(trainer.model).items():
+        tf.summary.histogram(name.replace(".", "/"), value, step=epoch)
+
+
+def write_images(images: np.ndarray, labels: np.ndarray) -> None:
+    """A grid of images, and a figure with a title above each: `add_image`, `add_figure`."""
+    import tensorflow as tf
+
+    from keras_blitz.data import CLASSES, make_grid, to_tensor
+    from keras_blitz.training import plots
+
+    tf.summary.image("four images", make_grid(to_tensor(images[:4]))[np.newaxis], step=0)
+    write_figure("images with labels", plots.image_grid(images[:8], [CLASSES[label] for label in labels[:8]], 4))
+
+
+def write_figure(name: str, figure) -> None:
+    """A matplotlib figure as an image."""
+    import io
+
+    import tensorflow as tf
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    tf.summary.image(name, tf.io.decode_png(buffer.getvalue(), channels=4)[tf.newaxis], step=0)
+
+
+def write_graph(model, logdir: Path) -> None:
+    """The graph of a forward pass: `add_graph`."""
+    import tensorflow as tf
+
+    forward = tf.function(lambda images: model(images, training=False))
+    concrete = forward.get_concrete_function(tf.TensorSpec((1, *model.input_shape[1:]), tf.float32))
+    tf.summary.graph(concrete.graph)
+
+
+def write_pr_curves(test, classes: tuple[str, ...], epoch: int) -> None:
+    """Precision against recall of each class, one against the others: `add_pr_curve`."""
+    import tensorflow as tf
+    from tensorboard.plugins.pr_curve import metadata
+
+    shifted = np.exp(test.logits - test.logits.max(1, keepdims=True))
+    probabilities = shifted / shifted.sum(1, keepdims=True)
+    for label, name in enumerate(classes):
+        table = pr_table(test.labels == label, probabilities[:, label])
+        kind = metadata.create_summary_metadata(display_name=name, description="", num_thresholds=table.shape[1])
+        tf.summary.write(f"precision-recall/{name}", tf.constant(table, tf.float32), step=epoch, metadata=kind)
+
+
+def pr_table(truth: np.ndarray, scores: np.ndarray, thresholds: int = 127) -> np.ndarray:
+    """Return true and false positives, true and false negatives, precision and recall, each (thresholds,).
+
+    Args:
+        truth: (N,) whether it is the class.
+        scores: (N,) 0–1; positive from the threshold on.
+        thresholds: evenly from 0 to 1.
+    """
+    positive = scores[:, np.newaxis] >= np.linspace(0, 1, thresholds)
+    truth = truth[:, np.newaxis]
+    tp, fp = (positive & truth).sum(0), (positive & ~truth).sum(0)
+    fn, tn = (~positive & truth).sum(0), (~positive & ~truth).sum(0)
+    return np.stack([tp, fp, tn, fn, tp / np.maximum(tp + fp, 1), tp / np.maximum(tp + fn, 1)]).astype(np.float32)
+
+
+def write_embedding(logdir: Path, features: np.ndarray, images: np.ndarray, names: list[str]) -> None:
+    """Points with labels and thumbnails for the projector: `add_embedding`."""
+    from tensorboard.plugins import projector
+
+    from keras_blitz.data import make_grid, save_image, to_tensor
+
+    np.savetxt(logdir / "features.tsv", features, delimiter="\t", fmt="%.6g")
+    (logdir / "labels.tsv").write_text("\n".join(names) + "\n", encoding="utf-8")
+    rows = int(np.ceil(np.sqrt(len(images))))  # a sprite is square
+    squared = np.concatenate([images, np.zeros((rows * rows - len(images), *images.shape[1:]), np.uint8)])
+    save_image(make_grid(to_tensor(squared), nrow=rows, padding=0), logdir / "sprite.png")
+    config = projector.ProjectorConfig()
+    entry = config.embeddings.add(tensor_name="images", tensor_path="features.tsv", metadata_path="labels.tsv")
+    entry.sprite.image_path = "sprite.png"
+    entry.sprite.single_image_dim.extend(images.shape[1:3])
+    projector.visualize_embeddings(str(logdir), config)
+
+
+def write_audio(rate: int = 8000) -> None:
+    """A second of a falling tone: `add_audio`."""
+    import tensorflow as tf
+
+    time = np.arange(rate) / rate
+    wave = (np.sin(2 * np.pi * (880 - 330 * time) * time) * (1 - time)).astype(np.float32)
+    tf.summary.audio("a falling tone", wave[np.newaxis, :, np.newaxis], rate, step=0)
+
+
+def tour(logdir: Path, epochs: int) -> None:
+    """Train, and write every kind of summary."""
+    import keras
+    import tensorflow as tf
+
+    from keras_blitz.data import CLASSES, load_sample, to_tensor
+    from keras_blitz.training import plots
+
+    plots.check_matplotlib()
+    logdir.mkdir(parents=True, exist_ok=True)
+    images, labels = load_sample("test")
+    with tf.summary.create_file_writer(str(logdir)).as_default():
+        tf.summary.text("about", "The MLP of the basics tutorial on **2,000 images** of Fashion-MNIST.", step=0)
+        write_images(images, labels)
+        write_audio()
+        for epoch, trainer, test in train(epochs):
+            write_scalars(trainer, test, epoch)
+            write_histograms(trainer, epoch)
+            write_pr_curves(test, CLASSES, epoch)
+            print(f"epoch {epoch + 1}: loss {trainer.losses.mean():.4f}, accuracy {100 * test.accuracy:.1f} %")
+        write_figure("confusion matrix", plots.confusion_matrix(test.confusion(), CLASSES))
+        write_graph(trainer.model, logdir)
+        last = keras.Model(trainer.model.input, trainer.model.linear_relu_stack[3].output)
+        features = last(to_tensor(images[:200]), training=False).numpy()
+    write_embedding(logdir, features, images[:200], [CLASSES[label] for label in labels[:200]])
+    print(f"tensorboard --logdir {logdir} --port 6006")
+
+
+def main(
+    logdir: Annotated[Path, typer.Option(help="Where the logs go.")] = Path("runs/tensorboard"),
+    epochs: Annotated[int, typer.Option(min=1)] = 5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="One epoch.")] = False,
+) -> None:
+    """Write every kind of summary that TensorBoard shows."""
+    from keras_blitz.quiet import import_tensorflow
+
+    with errors_as_one_line():
+        import_tensorflow()
+        tour(logdir, 1 if dry_run else epochs)
+
+
+if __name__ == "__main__":
+    typer.run(main)

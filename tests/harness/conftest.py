@@ -1,0 +1,62 @@
+"""What a case must hold, for the files that run cases."""
+
+import numpy as np
+import pytest
+
+from parity import oracle
+from parity.difference import measure
+from parity.run import run
+from parity.trace import ABSENT, kind_of, step_of
+
+
+@pytest.fixture(scope="session")
+def assert_passed():
+    """A result is within bounds, and its evidence is not weak."""
+    return _assert_passed
+
+
+@pytest.fixture(scope="session")
+def assert_golden_is_live():
+    """A golden trace is what PyTorch does today."""
+    return _assert_golden_is_live
+
+
+@pytest.fixture(scope="session")
+def assert_subject_passes():
+    """A subject's cases pass live, PyTorch running once for all of them and for the golden trace."""
+
+    def holds(cases):
+        for case, result in zip(cases, run(cases, live=True, keep_traces=True), strict=True):
+            _assert_passed(result)
+            if case is cases[0]:
+                _assert_golden_is_live(case, result.reference)
+
+    return holds
+
+
+def _assert_passed(result):
+    assert result.error == ""
+    assert [f"{row.name}: {row.problem}" for row in result.comparison.failures] == []
+    assert result.passed
+    adadelta = result.case.group == "optimizers" and result.case.dtype == "float32"  # its first steps are all √eps/√0.1
+    if not adadelta and result.case.group not in ("ops", "autograd"):  # where zeros and ones are what is to be shown
+        assert [row.warnings for row in result.comparison.rows if row.warnings] == []
+
+
+def _assert_golden_is_live(case, live):
+    """The two sources of truth agree: same names, same values, same verdict on PyTorch's own error."""
+    golden = oracle.from_golden(case)
+    truth = live.truth.without(golden.left_out)
+    assert list(golden.truth) == list(truth)
+    for name, value in golden.truth.items():
+        if value is ABSENT or np.dtype(value.dtype).kind not in "fiu":
+            assert np.array_equal(value, truth[name]), name
+        else:
+            assert measure(value, truth[name]).relative <= 1e-12, name
+    assert list(golden.own) == [name for name in live.own if name in truth]
+    # Rounding differs between machines and thread counts, and a fingerprint's RMS is an estimate; not by 3 times. But
+    # whether it decides a relu, and moves a deep network's gradients, is luck.
+    for name, error in golden.own.items():
+        lucky = case.samples > 1 and (step_of(name) or kind_of(name) in ("gradient", "loss"))
+        if error.scale and truth[name].size >= 64 and not lucky:
+            assert live.own[name].rms / 3 <= error.rms <= live.own[name].rms * 3, name

@@ -1,0 +1,15 @@
+"""The slow cases of the networks; those of the others are in a file of their own, beside which this one runs."""
+
+import pytest
+
+from parity.cases import all_cases
+
+SLOW = [case for case in all_cases() if case.slow and case.group == "networks"]
+SLOW_BY_SUBJECT = {s: [case for case in SLOW if case.subject == s] for s in dict.fromkeys(c.subject for c in SLOW)}
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+@pytest.mark.parametrize("subject", SLOW_BY_SUBJECT)
+def test_slow(subject, assert_subject_passes):
+    assert_subject_passes(SLOW_BY_SUBJECT[subject])
