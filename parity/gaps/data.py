@@ -9,7 +9,7 @@ import numpy as np
 from keras_blitz.floatx import precision
 from parity.gaps.gap import array_gap, output_gap
 from parity.gaps.helpers import dtype, raised
-from parity.gaps.lazy import F, Image, keras, nn, random, tf, torch, torchvision, transforms
+from parity.gaps.lazy import F, Image, data, keras, nn, random, tf, torch, torchvision
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -40,7 +40,7 @@ def _tensor(image):
     "O",
     "`ToTensor`: divided by 255, in float32",
     "`Rescaling(1/255)` multiplies",
-    "`keras_blitz.data.transforms.to_tensor`",
+    "`keras_blitz.data.to_tensor`",
     image=_photo,
 )
 class _:
@@ -51,7 +51,7 @@ class _:
         return keras.layers.Rescaling(1 / 255, dtype="float32")(image)
 
     def exact(image):
-        return transforms.to_tensor(image)
+        return data.to_tensor(image)
 
 
 @array_gap(
@@ -70,7 +70,7 @@ class _:
         return keras.utils.img_to_array(Image.fromarray(image), dtype="float32")
 
     def exact(image):
-        return transforms.to_tensor(image).transpose(2, 0, 1)
+        return data.to_tensor(image).transpose(2, 0, 1)
 
 
 @array_gap(
@@ -78,7 +78,7 @@ class _:
     "O",
     "`Normalize`: − mean, then / std, in float32",
     "in float64, then cast",
-    "`keras_blitz.data.transforms.normalize`",
+    "`keras_blitz.data.normalize`",
     image=_photo,
 )
 class _:
@@ -89,7 +89,7 @@ class _:
         return ((image / 255 - MEAN) / STD).astype(np.float32)
 
     def exact(image):
-        return transforms.normalize(transforms.to_tensor(image), MEAN, STD)
+        return data.normalize(data.to_tensor(image), MEAN, STD)
 
 
 @array_gap(
@@ -108,7 +108,7 @@ class _:
         return tf.cast(image, tf.float32) / 127.5 - 1
 
     def exact(image):
-        return transforms.normalize(transforms.to_tensor(image), (0.5,), (0.5,))
+        return data.normalize(data.to_tensor(image), (0.5,), (0.5,))
 
 
 @array_gap(
@@ -116,7 +116,7 @@ class _:
     "O",
     "`Normalize(mean, std)` of the data set",
     "`tf.image.per_image_standardization`: of the image",
-    "`keras_blitz.data.transforms.normalize`",
+    "`keras_blitz.data.normalize`",
     image=_photo,
 )
 class _:
@@ -127,7 +127,7 @@ class _:
         return tf.image.per_image_standardization(tf.cast(image, tf.float32) / 255)
 
     def exact(image):
-        return transforms.normalize(transforms.to_tensor(image), MEAN, STD)
+        return data.normalize(data.to_tensor(image), MEAN, STD)
 
 
 @array_gap(
@@ -146,7 +146,7 @@ class _:
         return tf.cast(tf.image.resize(image, (20, 31)), tf.float64)
 
     def exact(image):
-        return transforms.resize(image, (20, 31)).astype(np.float64)
+        return data.resize(image, (20, 31)).astype(np.float64)
 
 
 @array_gap(
@@ -166,7 +166,7 @@ class _:
         return tf.cast(tf.image.resize(x, (20, 31)), tf.float64)
 
     def exact(x):
-        return transforms.resize(x, (20, 31))
+        return data.resize(x, (20, 31))
 
 
 @array_gap(
@@ -185,7 +185,7 @@ class _:
         return {"shape": str(tuple(keras.layers.Resizing(20, 20)(image).shape))}
 
     def exact(image):
-        return {"shape": str(transforms.resize(image, 20).shape)}
+        return {"shape": str(data.resize(image, 20).shape)}
 
 
 @array_gap(
@@ -193,7 +193,7 @@ class _:
     "O",
     "`CenterCrop((20, 28))` of (47, 61) begins at round(13.5), round(16.5), halves to even",
     "`CenterCrop` begins at 13, 16",
-    "`int(round((n − size)/2))`",
+    "`keras_blitz.data.center_crop`",
     image=_photo,
 )
 class _:
@@ -204,8 +204,7 @@ class _:
         return tf.cast(keras.layers.CenterCrop(20, 28)(image[None])[0], tf.uint8)
 
     def exact(image):
-        top, left = round((47 - 20) / 2), round((61 - 28) / 2)
-        return image[top : top + 20, left : left + 28]
+        return data.center_crop(image, (20, 28))
 
 
 @array_gap(
@@ -270,7 +269,7 @@ class _:
     "O (figures)",
     "`make_grid(nrow=3)`: two pixels between the images and around them",
     "the images side by side",
-    "a canvas, image (r, c) at (r·(H + 2) + 2, c·(W + 2) + 2)",
+    "`keras_blitz.data.make_grid`",
     x=_unit(6, 3, 4, 4),
 )
 class _:
@@ -281,11 +280,7 @@ class _:
         return tf.concat([tf.concat(list(x[row : row + 3]), 2) for row in (0, 3)], 1)
 
     def exact(x):
-        canvas = np.zeros((3, 2 * 6 + 2, 3 * 6 + 2), np.float32)
-        for i, image in enumerate(x):
-            top, left = i // 3 * 6 + 2, i % 3 * 6 + 2
-            canvas[:, top : top + 4, left : left + 4] = image
-        return canvas
+        return data.make_grid(x.transpose(0, 2, 3, 1), nrow=3).transpose(2, 0, 1)
 
 
 @array_gap(
@@ -293,7 +288,7 @@ class _:
     "O",
     "`save_image` rounds: x·255 + 0.5",
     "`tf.cast(x·255, tf.uint8)` cuts off",
-    "`tf.cast(tf.clip_by_value(x·255 + 0.5, 0, 255), tf.uint8)`",
+    "`keras_blitz.data.save_image`",
     x=_unit(3, 4, 4),
 )
 class _:
@@ -306,7 +301,9 @@ class _:
         return tf.cast(x.transpose(1, 2, 0) * 255, tf.uint8)
 
     def exact(x):
-        return tf.cast(tf.clip_by_value(x.transpose(1, 2, 0) * 255 + 0.5, 0, 255), tf.uint8)
+        with TemporaryDirectory() as folder:
+            data.save_image(x.transpose(1, 2, 0), Path(folder, "x.png"))
+            return np.asarray(Image.open(Path(folder, "x.png")))
 
 
 @array_gap(
@@ -364,11 +361,9 @@ class _:
         return np.array(list(tf.data.Dataset.range(40).shuffle(10, seed=0).as_numpy_iterator()))
 
     def exact():
-        from keras_blitz.data import batches
-
         with random.fork_rng():
             random.manual_seed(0)
-            return np.concatenate(list(batches(40, 8, shuffle=True)))
+            return np.concatenate(list(data.batches(40, 8, shuffle=True)))
 
 
 @array_gap(
@@ -388,11 +383,9 @@ class _:
         return random.Generator().manual_seed(0).rand(3)
 
     def exact():
-        from keras_blitz.data import batches
-
         with random.fork_rng():
             random.manual_seed(0)
-            list(batches(4, 2))
+            list(data.batches(4, 2))
             return random.rand(3)
 
 
