@@ -130,7 +130,7 @@ def arange(start, end=None, step=1, dtype=None):
 def linspace(start: float, end: float, steps: int, dtype=None):
     """Return `steps` values evenly from `start` to `end`, both among them.
 
-    The first half is counted from `start`, the second from `end`, as in PyTorch.
+    The first half is counted from `start`, the second from `end`, in fused multiply-adds: PyTorch's bits.
 
     NumPy `np.linspace(start, end, steps)`, PyTorch `torch.linspace(start, end, steps)`, TensorFlow `tf.linspace(…)`.
     Trap: TensorFlow counts all from `start`: another rounding (gap op-linspace).
@@ -139,7 +139,8 @@ def linspace(start: float, end: float, steps: int, dtype=None):
     array([0. , 0.5, 1. ], dtype=float32)
     """
     dtype = tf.as_dtype(dtype or default_dtype())
-    return tf.constant(_evenly(start, end, steps), dtype)
+    kind = np.float32 if dtype == tf.float32 else np.float64
+    return tf.constant(_evenly(kind(start), kind(end), steps), dtype)
 
 
 def logspace(start: float, end: float, steps: int, base: float = 10.0, dtype=None):
@@ -155,13 +156,46 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, dtype=Non
 
 
 def _evenly(start: float, end: float, steps: int) -> np.ndarray:
+    """Return the values of `linspace` in the dtype of `start`; Python's floats are float64."""
+    start, end = (np.float64(value) if isinstance(value, int | float) else value for value in (start, end))
     if steps < 0:
         raise BlitzError(f"the number of steps must be ≥ 0, not {steps}")
-    if steps == 1:
-        return np.array([float(start)])
-    step = (end - start) / (steps - 1) if steps else 0.0
-    i = np.arange(steps)
-    return np.where(i < steps // 2, start + i * step, end - (steps - 1 - i) * step)
+    if steps < 2:
+        return np.full(steps, start)
+    with np.errstate(all="ignore"):  # of infinite ends
+        step = (end - start) / start.dtype.type(steps - 1)
+        i = np.arange(steps)
+        first = i < steps // 2
+        return _fused(np.where(first, i, i - (steps - 1)), step, np.where(first, start, end))
+
+
+def _fused(i: np.ndarray, step: np.floating, start: np.ndarray) -> np.ndarray:
+    """Return i · step + start, rounded once; |i| < 2²⁶.
+
+    Source: Boldo, Melquiond, Emulation of FMA and correctly rounded sums, 2008.
+    """
+    if step.dtype == np.float32:
+        return _to_odd(i * np.float64(step), start.astype(np.float64)).astype(np.float32)
+    product = i * step
+    high = step * (2**27 + 1) - (step * (2**27 + 1) - step)  # 26 bits, so that i · high is exact
+    near, far = _exact_sum(start, (i * high - product) + i * (step - high))
+    total, rest = _exact_sum(product, near)
+    lost = _to_odd(far, rest)
+    return np.where(np.isfinite(lost), total + lost, product + start)
+
+
+def _exact_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a + b and what its rounding lost."""
+    total = a + b
+    rest = total - a
+    return total, (a - (total - rest)) + (b - rest)
+
+
+def _to_odd(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return a + b, rounded to an odd last bit where it is not exact: a second rounding then does no harm."""
+    total, lost = _exact_sum(a, b)
+    even = (total.view(np.int64) & 1 == 0) & np.isfinite(lost) & (lost != 0)
+    return np.where(even, np.nextafter(total, np.copysign(np.inf, lost)), total)
 
 
 def rand(*size, dtype=None):
