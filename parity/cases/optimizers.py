@@ -139,6 +139,7 @@ ROWS = (
             port="mlp",
             plans=("changed",),
             settled=True,
+            heavy=True,
             not_golden=(*BRIEF, "step*:*.weight"),
         )
         for name, optimizer, options in TWO
@@ -160,7 +161,7 @@ ROWS = (
             train=True,
             plans=("changed",),
             keep=1 << 16,
-            runs=("float64-graph",),
+            samples=3,
             heavy=True,
             not_golden=(*KEPT, *OUTLINE, "grad:*", "step*:*.weight", "step?:*", "step??:*"),
         )
