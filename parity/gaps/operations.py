@@ -162,7 +162,7 @@ class _:
         return tf.linspace(3.0, 10.0, 50)
 
     def exact():
-        return ops.linspace(3, 10, 50)
+        return ops.linspace(3, 10, 50, dtype=tf.float32)
 
 
 @array_gap(
