@@ -149,6 +149,7 @@ def compare_command(
     truth: Annotated[
         Path | None, typer.Option(metavar="C.npz", help="float32 traces: the float64 truth to judge both by.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the comparison as an HTML page.")] = None,
 ) -> None:
     """Compare two saved traces.
 
@@ -159,8 +160,18 @@ def compare_command(
     from parity.report import text
     from parity.saved import compare_files
 
+    if html:
+        check_target(html)
+    start = time.perf_counter()
     comparison = compare_files(reference, port, truth)
     text.console().print(text.comparison_in_full(comparison))
+    if html:
+        from parity.report import html as page
+        from parity.report.json import pair_to_dict
+
+        title, found = f"{reference.name} and {port.name}", {comparison.dtype: comparison}
+        seconds = time.perf_counter() - start
+        page.write(pair_to_dict(title, found, mode="saved", versions=_versions([]), seconds=seconds), html)
     if comparison.screened:
         print("only screened: PyTorch's own float32 error is not known; give --truth for a verdict", file=sys.stderr)
     raise typer.Exit(0 if comparison.passed else 1)

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from parity import tolerance
-from parity.difference import Difference, Entry, measure, worst_entries
+from parity.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
 from parity.fingerprint import Fingerprint
 from parity.trace import ABSENT, Trace, Value, kind_of, step_of
 from parity.vacuous import warnings_for
@@ -28,6 +28,7 @@ class Row:
         relative: `max_abs` by the largest magnitude expected.
         allowed: the bound on `relative`.
         ratio: float32: RMS error by PyTorch's own (of the pool for a small tensor); None where PyTorch has none.
+        own: float32: PyTorch's own largest error, by the largest magnitude expected; None where it is not known.
         passed: within bounds.
         problem: what is wrong, in words, where it failed.
         warnings: why the agreement may mean little.
@@ -43,6 +44,7 @@ class Row:
     relative: float | None = None
     allowed: float | None = None
     ratio: float | None = None
+    own: float | None = None
     problem: str = ""
     warnings: tuple[str, ...] = ()
     estimated: bool = False
@@ -53,6 +55,13 @@ class Row:
     def kind(self) -> str:
         """What the tensor is."""
         return kind_of(self.name)
+
+    @property
+    def excess(self) -> float:
+        """The error by what is allowed; infinite where it failed and no number says by how much."""
+        if self.allowed and self.relative is not None:
+            return self.relative / self.allowed
+        return 0.0 if self.passed else np.inf
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class Comparison:
         problem: what is wrong with the case as a whole.
         port_only: activations of layers that only the port has; listed, not judged.
         screened: float32 without PyTorch's own error to judge by.
+        dtype: what the port was run in.
+        histogram: the errors of the worst tensor, if it has `tolerance.POOL_BELOW` values or more.
     """
 
     rows: tuple[Row, ...]
@@ -72,6 +83,8 @@ class Comparison:
     problem: str = ""
     port_only: tuple[str, ...] = ()
     screened: bool = False
+    dtype: str = ""
+    histogram: Histogram | None = None
 
     @property
     def passed(self) -> bool:
@@ -82,7 +95,7 @@ class Comparison:
     def failures(self) -> list[Row]:
         """The tensors out of bounds, worst first; what no number can say before all others."""
         failed = [row for row in self.rows if not row.passed]
-        return sorted(failed, key=lambda row: -(row.relative / row.allowed if row.allowed else np.inf))
+        return sorted(failed, key=lambda row: -row.excess)
 
 
 def compare(
@@ -105,7 +118,7 @@ def compare(
     port_only = tuple(name for name in port if name not in truth and kind_of(name) == "activation")
     names = [*truth, *(name for name in port if name not in truth and name not in port_only)]
     if not truth or not names:
-        return Comparison((), problem="nothing was compared", port_only=port_only)
+        return Comparison((), problem="nothing was compared", port_only=port_only, dtype=dtype)
     rows: dict[str, Row] = {}
     measured: dict[str, Difference] = {}
     for name in names:
@@ -130,7 +143,18 @@ def compare(
     problem = ""
     if middle is not None and middle > tolerance.MEDIAN_RATIO:
         problem = f"the median error is {middle:.2f} × PyTorch's own, allowed {tolerance.MEDIAN_RATIO:g} ×"
-    return Comparison(finished, middle, problem, port_only, dtype == "float32" and own is None)
+    screened = dtype == "float32" and own is None
+    counted = _histogram(finished, truth, port, measured, own)
+    return Comparison(finished, middle, problem, port_only, screened, dtype, counted)
+
+
+def _histogram(rows: Iterable[Row], truth, port, measured, own) -> Histogram | None:
+    """Return the errors of the worst tensor that has values enough."""
+    large = [row for row in rows if row.name in measured and row.size >= tolerance.POOL_BELOW and row.max_abs]
+    if not large:
+        return None
+    worst = max(large, key=lambda row: (not row.passed, row.excess))
+    return histogram(worst.name, truth[worst.name], port[worst.name], own[worst.name] if own else None)
 
 
 def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -> dict[str, float]:
@@ -224,13 +248,15 @@ def _screened_row(name: str, size: int, found: Difference) -> Row:
     return _judged(name, size, found, bound.relative, reason=bound.reason)
 
 
-def _judged(name: str, size: int, found: Difference, allowed: float, *, ratio=None, problem="", reason="") -> Row:
+def _judged(
+    name: str, size: int, found: Difference, allowed: float, *, ratio=None, own=None, problem="", reason=""
+) -> Row:
     """Make the row of a measured tensor: it fails by its largest error, or by a problem said already."""
     allowed = allowed if found.scale else 0.0  # nothing is small beside zero
     if not problem and not found.relative <= allowed:
         problem = f"differs by {found.relative:.1e} of its scale, allowed {allowed:.1e}"
     return Row(
-        name, size, not problem, found.max_abs, found.relative, allowed, ratio, problem,
+        name, size, not problem, found.max_abs, found.relative, allowed, ratio, own, problem,
         estimated=found.estimated, reason=reason,
     )  # fmt: skip
 
@@ -307,7 +333,7 @@ def _float32_row(name: str, size: int, found: Difference, own: Difference, yards
     if yardstick.too_far and rms > allowed_rms:  # of a pool that is too far, the tensors that make it so
         problem = f"RMS error {rms:.1e} of its scale, allowed {allowed_rms:.1e} (PyTorch's own is {yardstick.rms:.1e})"
     reason = f"the larger of {tolerance.MAX_RATIO:g} × PyTorch's own error and {tolerance.FLOOR_ULP} ulp"
-    return _judged(name, size, found, allowed, ratio=yardstick.ratio, problem=problem, reason=reason)
+    return _judged(name, size, found, allowed, ratio=yardstick.ratio, own=own.relative, problem=problem, reason=reason)
 
 
 def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:

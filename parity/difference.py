@@ -8,6 +8,9 @@ import numpy as np
 
 from parity.fingerprint import BUCKETS, Fingerprint, fingerprint, sampled_places, strided_sample
 
+BINS = 41  # of a histogram: odd, so that the middle one is about zero
+COUNTED = 1_000_000  # errors that a histogram counts, about
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -44,6 +47,23 @@ class Entry:
     index: tuple[int, ...]
     expected: float
     actual: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How the errors of a tensor, actual − expected, are spread.
+
+    Args:
+        tensor: its name.
+        counts: how many lie in each of `BINS` equal bins from −`reach` to `reach`.
+        reach: the largest |error|.
+        own: PyTorch's own float32 error, where it is known.
+    """
+
+    tensor: str
+    counts: tuple[int, ...]
+    reach: float
+    own: Difference | None = None
 
 
 def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint) -> Difference:
@@ -102,6 +122,22 @@ def worst_entries(
         Entry(tuple(int(i) for i in np.unravel_index(place, actual.shape)), float(values[at]), float(results[at]))
         for place, at in zip(places, order, strict=True)
     )
+
+
+def histogram(
+    tensor: str, expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint, own: Difference | None = None
+) -> Histogram | None:
+    """Count a tensor's errors; of a large one every n-th, of a fingerprint those it has kept. None: there are none."""
+    if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
+        expected, actual = _sampled(expected), _sampled(actual)
+    every = max(1, expected.size // COUNTED)
+    _, error = _errors(expected.reshape(-1)[::every], actual.reshape(-1)[::every])
+    error = error[np.isfinite(error)]
+    reach = float(np.abs(error).max(initial=0.0))
+    if not 0 < reach < np.finfo(np.float64).max / 2:
+        return None
+    counts, _ = np.histogram(error, BINS, (-reach, reach))
+    return Histogram(tensor, tuple(counts.tolist()), reach, own)
 
 
 def _sampled(value: np.ndarray | Fingerprint) -> np.ndarray:

@@ -80,34 +80,16 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report in the keys of `parity run --json`, with the weights, the notes and the location."""
-        from parity.report.json import comparison_dict
+        from parity.report.json import pair_to_dict
 
-        passed = sum(comparison.passed for comparison in self.comparisons.values())
-        case = {"covers": [], "mode": "eager", "seconds": round(self.seconds, 2)}
-        return {
-            "mode": "live",
-            "versions": dict(self.versions),
-            "summary": {
-                "cases": len(self.comparisons),
-                "passed": passed,
-                "failed": len(self.comparisons) - passed,
-                "tensors": sum(len(comparison.rows) for comparison in self.comparisons.values()),
-                "seconds": round(self.seconds, 1),
-            },
-            "cases": [
-                {
-                    "id": f"{self.title}, {dtype}",
-                    "dtype": dtype,
-                    "passed": found.passed,
-                    **case,
-                    **comparison_dict(found),
-                }
-                for dtype, found in self.comparisons.items()
-            ],
+        found = {
+            "title": self.title,
             "weights": [list(entry) for entry in self.weights],
             "notes": list(self.notes),
             "location": self.location.lines() if self.location else [],
         }
+        document = pair_to_dict(self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds)
+        return {**document, **found}
 
     def write_html(self, path: str | os.PathLike) -> None:
         """Write the report as one self-contained page, whole or not at all."""

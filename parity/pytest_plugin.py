@@ -15,14 +15,15 @@ class Door:
     """What the fixture gives: `check` and `assert_equivalent`, of the arguments of `parity.check`."""
 
     def __init__(self, name: str, reports: list):
-        self._name, self._reports = name, reports
+        self._name, self._reports, self._calls = name, reports, 0
 
     def check(self, *args, **kwargs):
         """Return the report of `parity.check`."""
         from parity import check
 
         report = check(*args, **kwargs)
-        self._reports.append((self._name, report))
+        self._calls += 1
+        self._reports.append((self._name if self._calls == 1 else f"{self._name} ({self._calls})", report))
         return report
 
     def assert_equivalent(self, *args, **kwargs) -> None:

@@ -141,12 +141,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def write_html(document: dict[str, Any], path: str | os.PathLike) -> None:
     """Write the dictionary of `to_dict` as one self-contained page; whole or not at all."""
-    from jinja2 import Environment, PackageLoader
+    from parity.report.html import environment
 
-    environment = Environment(loader=PackageLoader("parity", "report"), autoescape=True, trim_blocks=True)
     sections = [
         (title, [one for one in document["gaps"] if one["section"] == name]) for name, title in SECTIONS.items()
     ]
-    page = environment.get_template("gaps.html").render(document, sections=[s for s in sections if s[1]])
+    page = environment().get_template("gaps.html").render(document, sections=[s for s in sections if s[1]])
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -3,29 +3,56 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_blitz.files import atomic_path
 from parity.compare import Comparison, Row
+from parity.difference import Histogram
 from parity.locate import first_divergence
 from parity.run import Result
+from parity.trace import step_of
 
 
 def to_dict(results: Sequence[Result], *, mode: str, versions: dict[str, str], seconds: float) -> dict[str, Any]:
     """Return a run as a dictionary: mode, versions, summary, cases."""
-    passed = sum(result.passed for result in results)
+    return _document([_case(result) for result in results], mode, versions, seconds)
+
+
+def pair_to_dict(
+    title: str, comparisons: Mapping[str, Comparison], *, mode: str, versions: Mapping[str, str], seconds: float
+) -> dict[str, Any]:
+    """Return the comparisons of one pair, dtype -> verdict, in the keys of a run: a case a dtype."""
+    cases = [
+        {
+            "id": f"{title}, {dtype}",
+            "subject": title,
+            "group": "",
+            "covers": [],
+            "dtype": dtype,
+            "mode": "eager" if mode == "live" else "",
+            "passed": found.passed,
+            "seconds": round(seconds, 2),
+            **_comparison(found),
+        }
+        for dtype, found in comparisons.items()
+    ]
+    return _document(cases, mode, versions, seconds)
+
+
+def _document(cases: list[dict[str, Any]], mode: str, versions: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    passed = sum(case["passed"] for case in cases)
     return {
         "mode": mode,
-        "versions": versions,
+        "versions": dict(versions),
         "summary": {
-            "cases": len(results),
+            "cases": len(cases),
             "passed": passed,
-            "failed": len(results) - passed,
-            "tensors": sum(len(result.comparison.rows) for result in results),
+            "failed": len(cases) - passed,
+            "tensors": sum(len(case["tensors"]) for case in cases),
             "seconds": round(seconds, 1),
         },
-        "cases": [_case(result) for result in results],
+        "cases": cases,
     }
 
 
@@ -33,29 +60,57 @@ def _case(result: Result) -> dict[str, Any]:
     case = result.case
     return {
         "id": case.id,
+        "subject": case.subject,
+        "group": case.group,
         "covers": list(case.covers),
         "dtype": case.dtype,
         "mode": case.mode,
         "passed": result.passed,
         "seconds": round(result.seconds, 2),
         **({"error": result.error} if result.error else {}),
-        **comparison_dict(result.comparison),
+        **_comparison(result.comparison),
     }
 
 
-def comparison_dict(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as a dictionary; numbers that JSON has no word for are null."""
-    first = first_divergence(comparison.rows)
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    first, counted = first_divergence(comparison.rows), comparison.histogram
     return {
         "problem": comparison.problem,
         "median_ratio": number(comparison.median_ratio),
         "first_divergence": first.name if first else None,
         "port_only": list(comparison.port_only),
-        "tensors": [_row(row) for row in comparison.rows],
+        **({"histogram": _histogram(counted)} if counted else {}),
+        **({"losses": losses} if (losses := _losses(comparison)) else {}),
+        "tensors": [_row(row, bool(counted) and row.name == counted.tensor) for row in comparison.rows],
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _histogram(counted: Histogram) -> dict[str, Any]:
+    own = counted.own
+    return {
+        "tensor": counted.tensor,
+        "counts": list(counted.counts),
+        "reach": counted.reach,
+        **({"own": {"max_abs": number(own.max_abs), "rms": number(own.rms)}} if own else {}),
+    }
+
+
+def _losses(comparison: Comparison) -> list[list[float | None]]:
+    """Return (step, PyTorch's loss, the port's) of each step's loss; a loss is one value, so its worst entry is it."""
+    return [
+        [step_of(row.name), number(entry.expected), number(entry.actual)]
+        for row in comparison.rows
+        if row.kind == "loss" and step_of(row.name) and row.size == 1
+        for entry in row.worst
+    ]
+
+
+def _row(row: Row, with_worst: bool) -> dict[str, Any]:
+    """Return a row; the worst entries of what failed and of the worst tensor."""
+    worst = [
+        {"index": list(entry.index), "expected": number(entry.expected), "actual": number(entry.actual)}
+        for entry in row.worst
+    ]
     return {
         "name": row.name,
         "kind": row.kind,
@@ -64,10 +119,12 @@ def _row(row: Row) -> dict[str, Any]:
         "relative": number(row.relative),
         "allowed": number(row.allowed),
         "ratio": number(row.ratio),
+        **({"own": number(row.own)} if row.own is not None else {}),
         "passed": row.passed,
         **({"problem": row.problem} if row.problem else {}),
         **({"warnings": list(row.warnings)} if row.warnings else {}),
         **({"estimated": True} if row.estimated else {}),
+        **({"worst": worst} if worst and (with_worst or not row.passed) else {}),
     }
 
 
@@ -77,15 +134,16 @@ def number(value: float | None) -> float | None:
 
 
 def joined(documents: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Return the documents of several runs, (name, document), as one; each case's id begins with its run's name."""
-    summaries = [document["summary"] for _, document in documents]
-    return {
-        **documents[0][1],
-        "summary": {key: round(sum(summary[key] for summary in summaries), 1) for key in summaries[0]},
-        "cases": [
-            {**case, "id": f"{name}: {case['id']}"} for name, document in documents for case in document["cases"]
-        ],
-    }
+    """Return the documents of several pairs, (name, document), as one; each case begins with its pair's name."""
+    cases, pairs = [], []
+    for name, document in documents:
+        for case in document["cases"]:
+            cases.append({**case, "id": f"{name}: {case['id']}", "subject": f"{name}: {case['subject']}"})
+        kept = {key: document[key] for key in ("weights", "notes", "location")}
+        pairs.append({"title": f"{name}: {document['title']}", **kept})
+    seconds = sum(document["summary"]["seconds"] for _, document in documents)
+    first = documents[0][1]
+    return {**_document(cases, first["mode"], first["versions"], seconds), "pairs": pairs}
 
 
 def write(document: dict[str, Any], path: str | os.PathLike) -> None:

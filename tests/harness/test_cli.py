@@ -63,11 +63,13 @@ def test_junit_names_every_case(reports):
     assert "lenet-sample-float64-eager" in [case.get("name") for case in suite]
 
 
-def test_html_is_one_file_that_names_every_tensor(reports):
+def test_html_is_one_file_that_names_every_case(reports):
     page = (reports[0] / "out.html").read_text()
     assert "8 of 8 cases passed" in page
     assert "grad:conv1.weight" in page
-    assert "http" not in page.replace("</html>", "")
+    ids = [case["id"] for case in json.loads((reports[0] / "out.json").read_text())["cases"]]
+    assert [name for name in ids if f">{name}<" not in page] == []
+    assert "://" not in page
 
 
 def test_table_has_a_line_a_subject_and_dtype(reports):
@@ -86,9 +88,13 @@ def test_saved_traces_compare(reports, tmp_path):
         trace = Trace.load(port)
         trace["output"] = trace["output"] * np.array(1 + 1e-4, dtype)
         trace.save(tmp_path / "wrong.npz")
-        done = invoke("compare", reference, tmp_path / "wrong.npz")
+        done = invoke("compare", reference, tmp_path / "wrong.npz", "--html", tmp_path / "wrong.html")
         assert done.exit_code == 1
         assert "first divergence at output" in done.output
+        page = (tmp_path / "wrong.html").read_text()
+        assert "0 of 1 cases passed" in page
+        assert f"{reference.name} and wrong.npz, {dtype}" in page
+        assert "First divergence at <code>output</code>" in page
 
 
 def test_golden_file_and_a_whole_trace_compare(tmp_path):
