@@ -1,5 +1,7 @@
 """The errors a user can mend: each message says what, where and what to do."""
 
+import re
+
 
 class BlitzError(ValueError):
     """Bad input or a missing piece; the commands print its message as one line and exit with status 2."""
@@ -7,3 +9,13 @@ class BlitzError(ValueError):
 
 class CheckpointError(BlitzError):
     """A checkpoint that is missing, broken, refused, or does not fit the model."""
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's kind and cause as one line, at most 300 characters; a `BlitzError`'s cause alone."""
+    message = str(error)
+    # Keras puts the cause in bold behind "Exception encountered when calling …", traced code at the end of a traceback.
+    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)
+    lines = [line.strip() for line in (wrapped[1] if wrapped else message).splitlines() if line.strip()] or [""]
+    line = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"

@@ -14,6 +14,9 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 
 OPSET = 17
+# Values of a weight from which on tf2onnx is given it as an input: of a constant it makes so many copies that VGG16's
+# 550 MB take over 22 GB. Small ones stay constants, so that it folds BatchNorm into the convolutions that have them.
+LARGE = 1 << 18
 
 
 def export_onnx(model, path: str | os.PathLike, channels_first: bool = False) -> None:
@@ -30,18 +33,45 @@ def export_onnx(model, path: str | os.PathLike, channels_first: bool = False) ->
     _need("tf2onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy's old names, which tf2onnx uses
+        import keras
         import tensorflow as tf
         import tf2onnx
 
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
         (spec,) = (tf.TensorSpec(tensor.shape, tensor.dtype, name="input") for tensor in model.inputs)
-        forward = tf.function(lambda input: tf.identity(model(input, training=False), name="output"))
+        large = [variable for variable in model.variables if np.prod(variable.shape) >= LARGE]
+        weights = {f"weight{number}": variable for number, variable in enumerate(large)}
+        specs = [tf.TensorSpec(variable.shape, variable.dtype, name=name) for name, variable in weights.items()]
+
+        def forward(input, *values):
+            with keras.StatelessScope(zip(weights.values(), values, strict=True)):
+                return tf.identity(model(input, training=False), name="output")
+
         with atomic_path(path) as temporary:
             proto, _ = tf2onnx.convert.from_function(
-                forward, [spec], opset=OPSET, inputs_as_nchw=["input"] if channels_first else None
+                tf.function(forward), [spec, *specs], opset=OPSET, inputs_as_nchw=["input"] if channels_first else None
             )
             _rename_output(proto.graph)
+            _fill_in(proto.graph, {name: variable.numpy() for name, variable in weights.items()})
             temporary.write_bytes(proto.SerializeToString())
+
+
+def _fill_in(graph, weights: dict[str, np.ndarray]) -> None:
+    """Make initializers of the inputs that are weights, transposed where the graph would do so in every run."""
+    import onnx
+
+    transposes = [node for node in graph.node if node.op_type == "Transpose" and node.input[0] in weights]
+    filled = {
+        "input": [entry for entry in graph.input if entry.name not in weights],
+        "node": [node for node in graph.node if node not in transposes],
+    }
+    read = {name for node in filled["node"] for name in node.input}
+    for field, entries in filled.items():
+        graph.ClearField(field)
+        getattr(graph, field).extend(entries)
+    values = weights | {n.output[0]: weights[n.input[0]].transpose(n.attribute[0].ints) for n in transposes}
+    for name in values.keys() & read:
+        graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(values[name]), name))
 
 
 def _rename_output(graph) -> None:

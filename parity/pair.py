@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.floatx import precision
 from keras_blitz.weights import layout
 from parity import hints, rebuild, torch_recorder, weightmap, wiring
@@ -451,8 +451,7 @@ def _guarded(side: str, function: Callable, *args):
     except BlitzError:
         raise
     except Exception as error:  # a user's model may raise anything
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-        raise BlitzError(f"{side} raises {type(error).__name__}: {lines[0][:300]}") from error
+        raise BlitzError(f"{side} raises {one_line(error)}") from error
 
 
 def _last_before(row: Row, comparison: Comparison) -> str:

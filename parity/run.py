@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from parity import apart, oracle
 from parity.cases.case import Case
 from parity.compare import Comparison, compare
@@ -138,14 +138,6 @@ def _run(case: Case, references: _References, keep_traces: bool) -> Result:
         comparison = compare(reference.truth, port, case=case.id, dtype=case.dtype, own=reference.own)
     except Exception as error:  # a port under test may raise anything; it fails, and the others go on
         missing = isinstance(error, BlitzError)
-        return Result(case, Comparison(()), time.perf_counter() - start, _said(error), missing)
+        return Result(case, Comparison(()), time.perf_counter() - start, one_line(error), missing)
     kept = {"reference": reference, "port": port} if keep_traces else {}
     return Result(case, comparison, time.perf_counter() - start, torch=reference.version, **kept)
-
-
-def _said(error: Exception) -> str:
-    """Return an error as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    # Traced code begins its message with "in user code:" and a traceback; what went wrong stands at the end.
-    line = lines[-1] if lines[0].startswith("in user code") else lines[0]
-    return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"

@@ -50,6 +50,9 @@ class _Absent:
     def __repr__(self) -> str:
         return "absent"
 
+    def __reduce__(self) -> str:
+        return "ABSENT"  # from another process it comes as this one, too
+
 
 ABSENT = _Absent()
 

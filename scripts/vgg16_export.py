@@ -20,10 +20,7 @@ def largest_difference(ours: np.ndarray, other: np.ndarray) -> float:
     return float(abs(ours - other).max() / abs(ours).max())
 
 
-LARGE = 50_000_000  # values; ResNet18 has 11 million, VGG16 138
-
-
-def lesson(network: str, weights: str | None, folder: Path, onnx: bool = True) -> dict[str, float]:
+def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
     """Print the lesson; return how far each copy of the network is from it, relative to its largest output."""
     import tensorflow as tf
 
@@ -61,12 +58,7 @@ def lesson(network: str, weights: str | None, folder: Path, onnx: bool = True) -
     found["SavedModel"] = largest_difference(outputs, saved.serve(images).numpy())
 
     # ONNX, in PyTorch's layout (N, C, H, W) too.
-    if not onnx and model.count_params() > LARGE:
-        print(f"ONNX: left out, for {model.count_params():,} values tf2onnx takes over 22 GB; --onnx does it")
-        onnx_layouts = ()
-    else:
-        onnx_layouts = (("ONNX", False), ("ONNX, channels first", True))
-    for name, channels_first in onnx_layouts:
+    for name, channels_first in (("ONNX", False), ("ONNX, channels first", True)):
         path = folder / f"{network}{'-nchw' if channels_first else ''}.onnx"
         export_onnx(model, path, channels_first)
         given = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if channels_first else images
@@ -80,7 +72,6 @@ def main(
     network: Annotated[str, typer.Option(help="A name of keras_blitz.models.")] = "vgg16",
     weights: Annotated[str | None, typer.Option(help="imagenet, or a PyTorch checkpoint.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to keep the files in (VGG16: 2.6 GB).")] = None,
-    onnx: Annotated[bool, typer.Option("--onnx", help="ONNX of a large network, too: VGG16 takes over 22 GB.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same with LeNet, in seconds.")] = False,
 ) -> None:
     """Save, load and export a network, and compare what comes back."""
@@ -91,7 +82,7 @@ def main(
         folder = output or Path(tempfile.mkdtemp(prefix="vgg16-"))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            found = lesson("lenet" if dry_run else network, weights, folder, onnx)
+            found = lesson("lenet" if dry_run else network, weights, folder)
         finally:
             if output is None:
                 shutil.rmtree(folder, ignore_errors=True)

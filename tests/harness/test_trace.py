@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -42,6 +43,10 @@ def assert_equal(a: Trace, b: Trace):
 def test_saves_and_loads_everything_in_order(tmp_path):
     example().save(tmp_path / "trace.npz")
     assert_equal(Trace.load(tmp_path / "trace.npz"), example())
+
+
+def test_absent_stays_itself_between_processes():
+    assert pickle.loads(pickle.dumps(example()["grad:fc1.weight"])) is ABSENT
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):

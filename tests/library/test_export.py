@@ -28,7 +28,7 @@ def test_onnx(tmp_path, name):
     np.testing.assert_allclose(run_onnx(tmp_path / "nchw.onnx", first), expected, atol=1e-6)
 
 
-@pytest.mark.skip(reason="tf2onnx takes over 22 GB of memory for VGG16; not seen to pass on 24 GB")
+@pytest.mark.slow
 def test_onnx_of_vgg16(tmp_path):
     model, images, expected = network("vgg16")
     export_onnx(model, tmp_path / "vgg16.onnx")
