@@ -23,7 +23,8 @@ class Door:
 
         report = check(*args, **kwargs)
         self._calls += 1
-        self._reports.append((self._name if self._calls == 1 else f"{self._name} ({self._calls})", report))
+        name = self._name if self._calls == 1 else f"{self._name} ({self._calls})"
+        self._reports.append((name, report.to_dict()))
         return report
 
     def assert_equivalent(self, *args, **kwargs) -> None:
@@ -42,15 +43,25 @@ def _parity(request) -> Door:
 
 
 def pytest_sessionfinish(session) -> None:
-    """Write the page."""
+    """Write the page; a process of pytest-xdist hands its reports to the one that writes."""
     path = session.config.getoption("--parity-html")
     reports = session.config.stash.get(_REPORTS, [])
     if not path or not reports:
         return
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["parity"] = reports
+        return
     from parity.report import html
     from parity.report.json import joined
 
-    html.write(joined([(name, report.to_dict()) for name, report in reports]), path)
+    html.write(joined(reports), path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """Take the reports of a process of pytest-xdist."""
+    reports = getattr(node, "workeroutput", {}).get("parity", [])
+    node.config.stash.setdefault(_REPORTS, []).extend(map(tuple, reports))
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -253,9 +253,8 @@ def _losses(cases: Sequence[dict[str, Any]]) -> Chart | None:
         name = f"{case['dtype']} {case['mode']}"
         chart.lines.append((f"{name} port", _path((across(step), height(loss)) for step, _, loss in losses)))
         chart.legend.append((f"{name} port", f"the port, {name}"))
-    chart.ticks_x = [
-        (_n(across(step)), f"step {step:g}") for step in _round_numbers(first, last, 9) if step == int(step)
-    ]
+    ticks = {first, *(int(step) for step in _round_numbers(first, last, 9))}
+    chart.ticks_x = [(_n(across(step)), f"step {step}") for step in sorted(ticks)]
     return chart
 
 

@@ -28,11 +28,16 @@ def environment():
         loader=PackageLoader("parity", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined,
     )  # fmt: skip
-    made.filters["e"] = lambda value: "" if value is None else f"{value:.1e}"
-    made.filters["times"] = lambda value: (
-        "" if value is None else f"{value:.2f} ×" if value < 1000 else f"{value:.1e} ×"
-    )
+    made.filters |= {"e": _error, "times": _times}
     return made
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}" if value else "0"
+
+
+def _times(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} ×" if value < 100 else f"{value:.3g} ×"
 
 
 def _view(document: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +50,7 @@ def _view(document: dict[str, Any]) -> dict[str, Any]:
     return {
         **document,
         "source": SOURCES[document["mode"]],
+        "covers": any(case["covers"] for case in cases),
         "failed": [case for case in cases if not case["passed"]],
         "groups": {
             group: [_subject(title, together, pairs) for title, together in subjects.items()]
@@ -80,7 +86,17 @@ def _case(number: int, case: dict[str, Any]) -> dict[str, Any]:
         "shown": [row for row in rows if row["name"] in kept],
         "spread": charts.histogram(case["histogram"]) if "histogram" in case else None,
         "listed": listed[:SHOWN_ENTRIES],
+        "weak": _weak(rows),
     }
+
+
+def _weak(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Say why agreement may mean little, in how many tensors, and in which first."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for warning in row.get("warnings", ()):
+            found.setdefault(warning, []).append(row["name"])
+    return [f"{warning} ({len(names)}, first {names[0]})" for warning, names in found.items()]
 
 
 def _excess(row: dict[str, Any]) -> tuple[bool, float, float]:

@@ -532,6 +532,35 @@ def test_the_fixture_fails_a_test_with_the_report_and_writes_the_page(pytester, 
     assert "test_wrong" in (pytester.path / "parity.html").read_text(encoding="utf-8")
 
 
+def test_the_page_has_the_reports_of_all_processes(pytester, request):
+    pytester.makepyfile(
+        """
+        import pytest
+        from parity.compare import Comparison, Row
+        from parity.equivalence import Report
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_pair(parity, monkeypatch, number):
+            found = {"float64": Comparison((Row("output", 3, True, 0.0, 0.0, 1e-12),))}
+            report = Report("one and other", found, [("conv1", "conv", "name")], [f"note {number}"], None, 0.1)
+            monkeypatch.setattr("parity.check", lambda: report)
+            parity.check()
+            parity.check()
+        """
+    )
+    plugin = [] if request.config.pluginmanager.hasplugin("parity") else ["-p", "parity.pytest_plugin"]
+    done = pytester.runpytest_inprocess(
+        *plugin, "--parity-html", "p.html", "-p", "no:cacheprovider", "-p", "xdist", "-n2"
+    )
+    done.assert_outcomes(passed=4)
+    done.stdout.fnmatch_lines(["*parity: 8 reports in p.html*"])
+    page = (pytester.path / "p.html").read_text(encoding="utf-8")
+    assert "8 of 8 cases passed" in page
+    assert [
+        n for n in range(4) if f"test_pair[{n}] (2): one and other, float64" not in page or f"note {n}" not in page
+    ] == []
+
+
 def test_the_readmes_example_prints_what_it_says():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     code, said = re.search(

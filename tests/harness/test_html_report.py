@@ -255,6 +255,14 @@ def test_a_histogram_of_known_errors():
     assert (sum(sampled.counts), sampled.reach) == (64, 1.0)
 
 
+def test_weak_evidence_is_said_though_its_row_be_cut(tmp_path):
+    truth = trace()
+    truth["activation:bn1"] = np.ones((4, 50))
+    found = compare(truth, Trace(truth.items()), case="net", dtype="float64")
+    text = written(tmp_path, Result(case(), found, 0.1)).read_text(encoding="utf-8")
+    assert "Weak evidence: constant: a changed order would not be seen (1, first activation:bn1)" in text
+
+
 def test_long_tables_are_cut_and_say_so(tmp_path):
     text = written(tmp_path, result()).read_text(encoding="utf-8")
     count = len(trace())
