@@ -18,4 +18,5 @@ def one_line(error: Exception) -> str:
     wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)
     lines = [line.strip() for line in (wrapped[1] if wrapped else message).splitlines() if line.strip()] or [""]
     line = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    line = re.sub(r"^\{\{.*?\}\} ", "", line)  # TensorFlow's address of the operation
     return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"
