@@ -162,8 +162,8 @@ def _errors(
         chart.lines.append((f"{case['dtype']} {case['mode']}", line(number, "relative")))
         chart.legend.append((f"{case['dtype']} {case['mode']}", f"{case['dtype']} {case['mode']}"))
     step = (chart.right - chart.left) / max(len(columns) - 1, 1)
-    for x, (title, column) in zip(xs, columns, strict=True):
-        chart.hints.append((_n(x - step / 2), _n(step), "\n".join([title, *_said(cases, column)])))
+    for x, (place, column) in zip(xs, columns, strict=True):
+        chart.hints.append((_n(x - step / 2), _n(step), "\n".join([place, *_said(cases, column)])))
         for case, row in zip(cases, column, strict=True):
             if row and not row["passed"]:
                 y = height(row["relative"]) if row["relative"] is not None else chart.top

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy_spellings import DTYPES, SHAPES, SPECIAL, array, seeds
 
 from keras_blitz import ops, random
 from keras_blitz.errors import BlitzError
@@ -19,27 +20,11 @@ from keras_blitz.errors import BlitzError
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 examples = settings(deadline=None, max_examples=25)
-DTYPES = ("float64", "float32", "int64", "int32", "bool")
-SHAPES = ((), (1,), (5,), (0,), (2, 3), (3, 0), (1, 4), (2, 3, 4))
-SPECIAL = ("none", "none", "nan", "infinite")
-seeds = st.integers(0, 2**16)
 shapes = st.sampled_from(SHAPES)
 dtypes = st.sampled_from(DTYPES)
 specials = st.sampled_from(SPECIAL)
 dims = st.integers(-4, 3)
 REFUSED = (RuntimeError, IndexError, TypeError, ValueError)  # what PyTorch raises
-
-
-def array(rng, shape, dtype, special="none"):
-    """Return values with ties and zeros, and NaN or infinities among them."""
-    values = np.asarray(rng.randint(-4, 5, shape) * 0.5)
-    if dtype in ("float64", "float32"):
-        if rng.rand() < 0.5:
-            values = values + np.asarray(rng.randn(*shape))
-        if special != "none" and values.size:
-            wild = [np.nan] if special == "nan" else [np.inf, -np.inf, 0.0]
-            values = np.where(rng.rand(*shape) < 0.3, rng.choice(wild, shape), values)
-    return np.asarray(values).astype(dtype)
 
 
 def outputs(found):
@@ -403,7 +388,8 @@ def test_creation(name, arguments, dtype):
 
 
 @pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="PyTorch fuses multiply and add there"
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
+    reason="PyTorch's kernel without AVX2 does not fuse its multiply and add",
 )
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @settings(deadline=None, max_examples=200)
