@@ -314,7 +314,7 @@ def pow(x, exponent):
     >>> pow(tf.constant([1, 2, 3]), 2).numpy()
     array([1, 4, 9], dtype=int32)
     """
-    plain = exponent if isinstance(exponent, bool | int | float) else None
+    plain, given = (exponent, None) if isinstance(exponent, bool | int | float) else (None, as_tensor(exponent))
     x, exponent = promoted("pow", x, exponent)
     if x.dtype == tf.bool:
         if plain is None:
@@ -327,18 +327,20 @@ def pow(x, exponent):
         sign_of = tf.where(exponent % 2 == 0, tf.abs(x), x)
         left = tf.where(tf.abs(x) == 1, sign_of, tf.zeros_like(sign_of))
         return tf.where(exponent < 0, left, tf.pow(x, tf.maximum(exponent, 0)))
-    return _power(x, exponent, plain)
+    # For the gradient PyTorch takes the 1 off before it promotes, and so rounds in the exponent's own type.
+    less = tf.cast(given - 1, x.dtype) if given is not None and given.dtype.is_floating else exponent - 1
+    return _power(x, exponent, less, plain)
 
 
-def _power(x, y, plain: float | None):
-    """Return xʸ; `plain` is y where it is a Python number."""
+def _power(x, y, less, plain: float | None):
+    """Return xʸ; `less` is y − 1, and `plain` is y where it is a Python number."""
 
     @tf.custom_gradient
     def power(x, y):
         found = _to_the(x, y, plain)
 
         def gradient(upstream):
-            slope = y * _to_the(x, y - 1, None if plain is None else plain - 1)
+            slope = y * _to_the(x, less, None if plain is None else plain - 1)
             of_x = tf.where(y == 0, tf.zeros_like(found), upstream * slope)
             of_y = tf.where((x == 0) & (y >= 0), tf.zeros_like(found), upstream * (found * tf.math.log(x)))
             return summed_to(of_x, x), summed_to(of_y, y)

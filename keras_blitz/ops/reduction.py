@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
@@ -67,13 +68,17 @@ def var(x, dim=None, correction: float = 1, keepdim: bool = False):
     x = only_floating("var", x)
     axes = _axes("var", dim, x)
     freedom = _freedom(x, axes, correction)
+    steep = freedom == 0 and (dim is None or not x.shape.rank)
 
     @tf.custom_gradient
     def spread(x):
-        rest = x - tf.reduce_mean(x, axes, keepdims=True)
+        centre = tf.reduce_mean(x, axes, keepdims=True)
+        rest = x - centre
         found = tf.reduce_sum(rest * rest, axes, keepdim) / freedom
 
         def gradient(upstream):
+            if steep:  # PyTorch's rule for n ≤ correction of all elements; NaN is no mean of its own
+                return upstream * tf.where(x == centre, tf.cast(np.nan, x.dtype), tf.cast(np.inf, x.dtype))
             return 2 / freedom * tf.reshape(upstream, tf.reduce_sum(x, axes, keepdims=True).shape) * rest
 
         return found, gradient
