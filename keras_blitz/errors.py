@@ -4,7 +4,13 @@ import re
 
 
 class BlitzError(ValueError):
-    """Bad input or a missing piece; the commands print its message as one line and exit with status 2."""
+    """Bad input or a missing piece; the commands print its message as one line and exit with status 2.
+
+    What a foreign file put into the message is escaped: a line break, or what a terminal would obey.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 class CheckpointError(BlitzError):

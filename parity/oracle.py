@@ -55,6 +55,9 @@ class Reference:
             TraceError: the file is missing, broken or of another kind.
         """
         trace = Trace.load(path)
+        left_out = trace.meta.get("left_out", [])
+        if not (isinstance(left_out, list) and all(isinstance(pattern, str) for pattern in left_out)):
+            raise TraceError(f"{path}: its record of what was left out is broken")
         own = trace.meta.pop("own", None)
         if own is None:
             return cls(trace, None)
