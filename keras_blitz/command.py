@@ -40,6 +40,6 @@ def run(app: Callable[[], None], name: str) -> None:
 def _taken_again(unraisable) -> None:
     """Send Ctrl-C once more where an object's `__del__` swallowed it, as TensorFlow's functions have one."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()
+        Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()
     else:
         sys.__unraisablehook__(unraisable)

@@ -35,8 +35,9 @@ torch_only = pytest.mark.torch
 def damages(draw):
     """Return a function that damages bytes: flips, cuts, splices, other numbers, a shorter file, or another one."""
     kinds = st.sampled_from(["byte", "cut", "insert", "copy", "number"])
-    steps = draw(st.lists(st.tuples(kinds, st.floats(0, 1), st.floats(0, 1), st.binary(min_size=1, max_size=8)),
-                          min_size=1, max_size=4))  # fmt: skip
+    places = st.floats(0, 1) | st.floats(0, 0.002) | st.floats(0.998, 1)  # headers are at the ends
+    step = st.tuples(kinds, places, places, st.binary(min_size=1, max_size=8))
+    steps = draw(st.lists(step, min_size=1, max_size=4))
     kept = draw(st.sampled_from([1.0, 1.0, 1.0, 0.99, 0.5, 0.1, 0.0]))
     number = draw(st.sampled_from([10**15, 2**64 - 1, 2**31 - 1, 0])).to_bytes(8, "little")
 
@@ -122,7 +123,7 @@ def test_pth_from_before_pytorch_1_6(checkpoints, damage):
 
 
 @pytest.mark.parametrize("kind", [".keras", ".weights.h5"])
-@settings(EXAMPLES, max_examples=20)
+@settings(EXAMPLES, max_examples=40)
 @given(damage=damages(), member=st.integers(-1, 2))
 def test_keras_files(checkpoints, kind, damage, member):
     if not (checkpoints / f"a{kind}").exists():
@@ -131,6 +132,25 @@ def test_keras_files(checkpoints, kind, damage, member):
     inside = kind == ".keras" and member >= 0
     path.write_bytes(within(content, damage, member) if inside else damage(content))
     one_line(path, convert, path, checkpoints / "o.safetensors", "lenet")
+
+
+@pytest.mark.parametrize("kind", [".safetensors", pytest.param(".pth", marks=torch_only)])
+@EXAMPLES
+@given(content=st.binary(max_size=200))
+def test_any_bytes_as_a_checkpoint(tmp_path, kind, content):
+    path = tmp_path / f"any{kind}"
+    path.write_bytes(content)
+    assert one_line(path, read_state, path) != ""
+
+
+def test_a_header_that_promises_more_than_there_is(tmp_path):
+    """8 bytes of length, then the header; a reader that believed it would ask for 8 exabytes."""
+    path = tmp_path / "large.safetensors"
+    path.write_bytes((1 << 63).to_bytes(8, "little") + b"{}")
+    assert one_line(path, read_state, path) != ""
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1 << 50], "data_offsets": [0, 1 << 52]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    assert one_line(path, read_state, path) != ""
 
 
 def safetensors(path, dtype: str, data: bytes, name: str = "w"):
