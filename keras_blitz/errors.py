@@ -10,7 +10,7 @@ class BlitzError(ValueError):
     """
 
     def __init__(self, message: str = ""):
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in _cause(message)))
 
 
 class CheckpointError(BlitzError):
@@ -19,9 +19,14 @@ class CheckpointError(BlitzError):
 
 def one_line(error: Exception) -> str:
     """Return an error's kind and cause as one line, at most 300 characters; a `BlitzError`'s cause alone."""
-    message = str(error)
-    # Keras puts the cause in bold behind "Exception encountered when calling …", traced code at the end of a traceback.
-    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)
-    lines = [line.strip() for line in (wrapped[1] if wrapped else message).splitlines() if line.strip()] or [""]
+    lines = [line.strip() for line in _cause(str(error)).splitlines() if line.strip()] or [""]
+    # Traced code begins its message with a traceback.
     line = lines[-1] if lines[0].startswith("in user code") else lines[0]
+    line = re.sub(r"^\{\{.*?\}\} ", "", line)  # TensorFlow's address of the operation
     return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"
+
+
+def _cause(message: str) -> str:
+    """Return what Keras puts in bold behind "Exception encountered when calling …", if this is such a message."""
+    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)
+    return wrapped[1] if wrapped else message

@@ -93,8 +93,8 @@ class Pair:
                 refused = str(error)
         if refused:
             self.notes.append(
-                f"the Keras model cannot be rebuilt from its configuration ({refused}): compared as it is, in "
-                "float32 alone; give keras_model as a function dtype -> model for float64"
+                f"no copy of the Keras model made from its configuration runs in float64 ({refused}): compared as it "
+                "is, in float32 alone; give keras_model as a function dtype -> model for float64"
             )
             ports.pop("float64", None)
         if not ports:
@@ -199,7 +199,8 @@ class Port:
             for (name, k), result in results.items()
         ]
         self.outputs = dict(named_outputs(output))
-        self.flattened = wiring.flattened(self.calls, [_array(x) for x in pair.tensors(model, dtype)], pair.calls)
+        given = [_array(x) for x in pair.tensors(model, dtype)]
+        self.flattened = wiring.flattened(self.calls, given, pair.calls, _keeps_channels_first(model))
         sizes = {name: shape for (name, number), shape in self.flattened.items() if not number}
         called = dict.fromkeys(call.name for call in self.calls if call.name in self.layers)
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras.src.saving.serialization_lib import SafeModeScope
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.floatx import precision
 from parity.trace import named_inputs, named_outputs
 
@@ -53,8 +53,7 @@ def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
     except NotRebuiltError:
         raise
     except Exception as error:  # a user's own constructor or get_config may raise anything
-        said = (str(error).strip().splitlines() or [""])[0]
-        raise NotRebuiltError(f"{type(error).__name__}: {said[:200]}") from None
+        raise NotRebuiltError(one_line(error)) from None
     wrong = [v.path for v in copy.weights if str(v.dtype).startswith("float") and v.dtype != dtype]
     if wrong:
         raise NotRebuiltError(f"its constructor makes {wrong[0]} in another type than {dtype}")

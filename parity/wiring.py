@@ -121,14 +121,15 @@ def _aligned(left: list, right: list) -> list[tuple[int, int]]:
 
 
 def flattened(
-    ours: Sequence[KerasCall], inputs: Sequence[np.ndarray], theirs: Sequence
+    ours: Sequence[KerasCall], inputs: Sequence[np.ndarray], theirs: Sequence, channels_first: bool = False
 ) -> dict[tuple[str, int], tuple[int, ...]]:
     """Find the calls whose features (N, H·W·C) were flattened from a channels-last tensor, by their values.
 
     (name, number) is the call's input, (name, −1 − number) what it returns. What PyTorch flattened in the same order,
-    as after a Permute or of a sequence (N, T, C), is none of these.
+    as after a Permute or of a sequence (N, T, C), is none of these; nor is what a model that keeps its channels first
+    flattens, but by a Flatten that is told so, which moves them last.
     """
-    seen = [array for array in inputs if array.ndim > 2]
+    seen = [array for array in inputs if array.ndim > 2 and not channels_first]
     known: list[tuple[np.ndarray, tuple[int, ...]]] = []
     found = {}
     orders = {shape[1:] for call in theirs for shape in (call.shape, call.fed) if len(shape) > 2}
@@ -141,14 +142,19 @@ def flattened(
                 if call.name.endswith("/activation") or type(call.layer).__name__ in layout.FEATURE_WISE:
                     known.append((call.result, sizes))
                     found[call.name, -1 - call.number] = sizes
-        sizes = call.given.shape[1:]
-        flattens = type(call.layer).__name__ in ("Flatten", "Reshape") and call.result.ndim == 2 and len(sizes) > 1
+        moves = channels_first and type(call.layer).__name__ == "Flatten" and call.layer.data_format == "channels_first"
+        given = np.moveaxis(call.given, 1, -1) if moves and call.given.ndim > 2 else call.given
+        sizes = given.shape[1:]
+        kind = moves if channels_first else type(call.layer).__name__ in ("Flatten", "Reshape")
+        flattens = kind and call.result.ndim == 2 and len(sizes) > 1
         if flattens and (sizes not in orders or (sizes[-1], *sizes[:-1]) in orders):
             found[call.name, -1 - call.number] = sizes
         if type(call.layer).__name__ == "Permute":
             seen = [array for array in seen if array.size != call.result.size]  # its order is the user's affair
-        elif call.result.ndim > 2:
+        elif call.result.ndim > 2 and not channels_first:
             seen.append(call.result)
+        elif moves:
+            seen.append(given)
     return found
 
 

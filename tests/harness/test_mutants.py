@@ -125,7 +125,10 @@ def test_isolation_looks_elsewhere_where_each_layer_is_right():
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("case", ["lenet-float64-eager", "mlp-float64-graph", "resnet18-train-float64-graph"])
+@pytest.mark.parametrize(
+    "case",
+    ["lenet-float64-eager", "mlp-float64-graph", pytest.param("resnet18-train-float64-graph", marks=pytest.mark.slow)],
+)
 def test_isolation_of_the_unmutated_port_finds_each_layer_right(case):
     shown = CliRunner().invoke(app, ["show", case, "--isolate"])
     assert shown.exit_code == 0

@@ -5,7 +5,7 @@ import pytest
 from parity.cases import all_cases
 
 # VGG16 at 224×224 in train mode takes 10 GB, with BatchNorm as without; `parity run --slow` has both.
-LEFT_OUT = ("vgg16_bn-train",)
+LEFT_OUT = ("vgg16-train", "vgg16_bn-train")
 SLOW = [case for case in all_cases() if case.slow and case.group == "networks" and case.subject not in LEFT_OUT]
 SLOW_BY_SUBJECT = {s: [case for case in SLOW if case.subject == s] for s in dict.fromkeys(c.subject for c in SLOW)}
 

@@ -334,6 +334,18 @@ def test_a_loss_or_a_step_that_raises_is_named_with_its_side(side, place):
         )  # fmt: skip
 
 
+def test_a_blitz_error_in_a_layer_keeps_its_own_words():
+    """Keras raises it anew with a text of many lines around it."""
+    import keras
+
+    class Port(keras.layers.Layer):
+        def call(self, x):
+            raise BlitzError("rate must be below 1")
+
+    with pytest.raises(BlitzError, match="^rate must be below 1$"):
+        Port()(np.ones(3))
+
+
 # Ctrl-C
 
 
