@@ -9,8 +9,8 @@ class BlitzError(ValueError):
     What a foreign file put into the message is escaped: a line break, or what a terminal would obey.
     """
 
-    def __init__(self, message: str = ""):
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in _cause(message)))
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in _cause(super().__str__()))
 
 
 class CheckpointError(BlitzError):
@@ -20,13 +20,12 @@ class CheckpointError(BlitzError):
 def one_line(error: Exception) -> str:
     """Return an error's kind and cause as one line, at most 300 characters; a `BlitzError`'s cause alone."""
     lines = [line.strip() for line in _cause(str(error)).splitlines() if line.strip()] or [""]
-    # Traced code begins its message with a traceback.
-    line = lines[-1] if lines[0].startswith("in user code") else lines[0]
-    line = re.sub(r"^\{\{.*?\}\} ", "", line)  # TensorFlow's address of the operation
+    line = re.sub(r"^\{\{.*?\}\} ", "", lines[0])  # TensorFlow's address of the operation
     return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"
 
 
 def _cause(message: str) -> str:
-    """Return what Keras puts in bold behind "Exception encountered when calling …", if this is such a message."""
-    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)
-    return wrapped[1] if wrapped else message
+    """Return a message without what Keras and traced code put around it."""
+    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)  # behind "Exception encountered when calling …"
+    message = wrapped[1] if wrapped else message
+    return message.strip().splitlines()[-1].strip() if message.lstrip().startswith("in user code") else message

@@ -342,7 +342,7 @@ def test_a_blitz_error_in_a_layer_keeps_its_own_words():
         def call(self, x):
             raise BlitzError("rate must be below 1")
 
-    with pytest.raises(BlitzError, match="^rate must be below 1$"):
+    with pytest.raises(BlitzError, match=r"^rate must be below 1$"):
         Port()(np.ones(3))
 
 
