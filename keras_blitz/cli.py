@@ -1,12 +1,11 @@
 """The command `keras-blitz`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keras_blitz.errors import BlitzError
+from keras_blitz import command
 from keras_blitz.models import NETWORKS
 
 app = typer.Typer(
@@ -47,11 +46,7 @@ def convert(
 
 def main() -> None:
     """Run the command; what a user can mend is one line and exit status 2."""
-    try:
-        app()
-    except BlitzError as error:
-        print(f"keras-blitz: error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    command.run(app, "keras-blitz")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,13 @@ import re
 
 
 class BlitzError(ValueError):
-    """Bad input or a missing piece; the commands print its message as one line and exit with status 2."""
+    """Bad input or a missing piece; the commands print its message as one line and exit with status 2.
+
+    What a foreign file put into the message is escaped: a line break, or what a terminal would obey.
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in _cause(super().__str__()))
 
 
 class CheckpointError(BlitzError):
@@ -13,10 +19,13 @@ class CheckpointError(BlitzError):
 
 def one_line(error: Exception) -> str:
     """Return an error's kind and cause as one line, at most 300 characters; a `BlitzError`'s cause alone."""
-    message = str(error)
-    # Keras puts the cause in bold behind "Exception encountered when calling …", traced code at the end of a traceback.
-    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)
-    lines = [line.strip() for line in (wrapped[1] if wrapped else message).splitlines() if line.strip()] or [""]
-    line = lines[-1] if lines[0].startswith("in user code") else lines[0]
-    line = re.sub(r"^\{\{.*?\}\} ", "", line)  # TensorFlow's address of the operation
+    lines = [line.strip() for line in _cause(str(error)).splitlines() if line.strip()] or [""]
+    line = re.sub(r"^\{\{.*?\}\} ", "", lines[0])  # TensorFlow's address of the operation
     return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"
+
+
+def _cause(message: str) -> str:
+    """Return a message without what Keras and traced code put around it."""
+    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)  # behind "Exception encountered when calling …"
+    message = wrapped[1] if wrapped else message
+    return message.strip().splitlines()[-1].strip() if message.lstrip().startswith("in user code") else message

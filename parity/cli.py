@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 from parity.cases import DTYPES, MODES, Case, select
@@ -330,7 +331,7 @@ def _run_with_progress(
         running = run(_progress(chosen, "parity", lambda one: one.id), live=live, keep_traces=save is not None)
         for result in running:
             if save:
-                save(result)
+                result = _saved(result, save)
             results.append(replace(result, reference=None, port=None))
             if fail_fast and not result.passed:
                 running.close()
@@ -338,6 +339,15 @@ def _run_with_progress(
     except KeyboardInterrupt:
         return results, True
     return results, False
+
+
+def _saved(result: Result, save: Callable[[Result], None]) -> Result:
+    """Save a result's traces; one whose traces cannot be written has failed, the others go on."""
+    try:
+        save(result)
+    except BlitzError as error:
+        return replace(result, error=str(error), missing=True)
+    return result
 
 
 def _progress(items: list, title: str, name: Callable) -> "object":
@@ -373,20 +383,24 @@ def _report(
     console.print(text.summary_table(results))
     names = ", ".join(f"{name} {number}" for name, number in versions.items())
     console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most")
-    if json or html:
-        from parity.report.json import to_dict, write
+    from parity.report import html as page
+    from parity.report import junit as xml
+    from parity.report.json import to_dict, write
 
-        document = to_dict(results, mode=mode, versions=versions, seconds=seconds)
-        if json:
-            write(document, json)
-        if html:
-            from parity.report import html as page
-
-            page.write(document, html)
-    if junit:
-        from parity.report import junit as xml
-
-        xml.write(results, junit, seconds=seconds)
+    document = to_dict(results, mode=mode, versions=versions, seconds=seconds) if json or html else {}
+    problems = []
+    for path, written in (
+        (json, lambda: write(document, json)),
+        (html, lambda: page.write(document, html)),
+        (junit, lambda: xml.write(results, junit, seconds=seconds)),
+    ):
+        try:
+            if path:
+                written()
+        except BlitzError as error:  # the others may have room yet
+            problems.append(str(error))
+    if problems:
+        raise BlitzError("; ".join(problems))
 
 
 def _peak_memory() -> float:
@@ -407,11 +421,7 @@ def _versions(results: Sequence[Result]) -> dict[str, str]:
 
 def main() -> None:
     """Run the command; what a user can mend is one line and exit status 2."""
-    try:
-        app()
-    except BlitzError as error:
-        print(f"parity: error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    command.run(app, "parity")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,9 @@ class Reference:
             TraceError: the file is missing, broken or of another kind.
         """
         trace = Trace.load(path)
+        left_out = trace.meta.get("left_out", [])
+        if not (isinstance(left_out, list) and all(isinstance(pattern, str) for pattern in left_out)):
+            raise TraceError(f"{path}: its record of what was left out is broken")
         own = trace.meta.pop("own", None)
         if own is None:
             return cls(trace, None)
@@ -125,9 +128,12 @@ def from_golden(case: Case, folder: Path = golden.FOLDER) -> Reference:
     """
     path = golden.path_of(case.subject, folder)
     anew = f"record it with PyTorch: parity record {case.subject}"
-    if not path.is_file():
+    if not path.exists():
         raise TraceError(f"{path}: no golden trace of {case.subject!r}; {anew}")
-    reference = Reference.load(path)
+    try:
+        reference = Reference.load(path)
+    except TraceError as error:
+        raise TraceError(f"{error}; {anew}") from None
     if reference.own is None:
         raise TraceError(f"{path}: a trace, but not a golden one; {anew}")
     return reference

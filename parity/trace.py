@@ -157,12 +157,14 @@ class Trace(dict[str, Value]):
         """
         path = Path(path)
         if not path.is_file():
-            raise TraceError(f"{path}: no such file")
+            raise TraceError(f"{path}: {'is a folder, not a trace' if path.is_dir() else 'no such file'}")
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return cls._from(archive)
         except TraceError as error:
             raise TraceError(f"{path}: {error}") from None
+        except PermissionError:
+            raise TraceError(f"{path}: cannot be read (permission denied)") from None
         except Exception as error:  # a damaged archive raises whatever its damaged part does: zlib.error, MemoryError …
             said = str(error).splitlines() or [type(error).__name__]
             raise TraceError(f"{path}: truncated, or not a trace ({said[0]})") from None
@@ -231,7 +233,7 @@ def _put_together(entry: dict, arrays: list[np.ndarray]) -> Value:
         shape = tuple(int(size) for size in entry["shape"])
         kept = Fingerprint(shape, str(entry["dtype"]), float(entry["peak"]), *arrays)
         if kept.buckets.shape != (BUCKETS,) or kept.sample.shape != (SAMPLES,):
-            raise TraceError(f"the fingerprint of {entry['name']} is broken")
+            raise TraceError(f"the fingerprint of {entry['name']!r} is broken")
         return kept
     (array,) = arrays
     return array

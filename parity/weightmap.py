@@ -317,7 +317,10 @@ def _rows(variable, names: Sequence[str], gates: Callable) -> list[Mapped]:
 
 
 def _attention(layer) -> list[Mapped]:
-    """Return in_proj and out_proj of Keras's query, key, value and output projections."""
+    """Return in_proj and out_proj of Keras's query, key, value and output projections.
+
+    PyTorch has in_proj_weight in three, q_proj_weight …, where keys or values are not as wide as queries.
+    """
     by_path = {"/".join(variable.path.split("/")[-2:]): variable for variable in layer.weights}
     three = [by_path[f"{which}/kernel"] for which in ("query", "key", "value")]
     out = by_path["attention_output/kernel"]  # (heads, dim, E)
@@ -339,7 +342,20 @@ def _attention(layer) -> list[Mapped]:
     def part_bias(array):
         return [p.reshape(tuple(v.shape)) for p, v in zip(np.split(array, 3), biases, strict=True)]
 
-    found = [Mapped("in_proj_weight", (3 * width, size), tuple(three), True, join, part)]
+    if all(variable.shape[0] == size for variable in three):
+        found = [Mapped("in_proj_weight", (3 * width, size), tuple(three), True, join, part)]
+    else:
+        found = [
+            Mapped(
+                f"{letter}_proj_weight",
+                (width, int(variable.shape[0])),
+                (variable,),
+                True,
+                join,
+                lambda array, shape=tuple(variable.shape): [array.T.reshape(shape)],
+            )
+            for letter, variable in zip("qkv", three, strict=True)
+        ]
     if biases:
         found.append(Mapped("in_proj_bias", (3 * width,), tuple(biases), True, join_bias, part_bias))
     shape = (int(out.shape[-1]), width)

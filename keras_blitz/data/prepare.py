@@ -25,6 +25,7 @@ from keras_blitz.data.datasets import KNOWN, data_directory, find_prepared
 from keras_blitz.errors import BlitzError
 
 SPLITS = ("train", "test")
+LARGEST = 1 << 30  # bytes of an idx file that are read; MNIST's has 47 million
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 _IDX = {"train": "train", "test": "t10k"}
@@ -181,23 +182,30 @@ def read_idx(path: Path, rank: int) -> np.ndarray:
     Raises:
         BlitzError: it is truncated, of another kind or rank, or longer than its header says.
     """
+    zipped = path.suffix == ".gz"
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with (gzip.open if zipped else open)(path, "rb") as file:
+            header = file.read(4 + 4 * rank)
+            if header[:4] != bytes((0, 0, 8, rank)) or len(header) < 4 + 4 * rank:
+                raise BlitzError(f"{path}: no idx file of {'images' if rank == 3 else 'labels'}")
+            sizes = struct.unpack(f">{rank}I", header[4:])
+            # One byte too many would be seen. Neither the header nor the file decides how much memory that takes.
+            data = file.read(min(math.prod(sizes), LARGEST) + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise BlitzError(f"{path}: truncated, or no gzip file ({error})") from error
-    if data[:4] != bytes((0, 0, 8, rank)) or len(data) < 4 + 4 * rank:
-        raise BlitzError(f"{path}: no idx file of {'images' if rank == 3 else 'labels'}")
-    sizes = struct.unpack(f">{rank}I", data[4 : 4 + 4 * rank])
-    if len(data) != 4 + 4 * rank + math.prod(sizes):
-        raise BlitzError(f"{path}: truncated or too long: {len(data)} bytes, its header says {sizes}")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(sizes)
+        problem = "truncated, or no gzip file" if zipped else "cannot be read"
+        raise BlitzError(f"{path}: {problem} ({error})") from error
+    if len(data) != math.prod(sizes):
+        at_least = "over " if len(data) > LARGEST else ""
+        raise BlitzError(f"{path}: truncated or too long: {at_least}{len(data)} values, its header says {sizes}")
+    return np.frombuffer(data, np.uint8).reshape(sizes)
 
 
 def _pairs(where: Path, images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     if len(images) != len(labels):
         raise BlitzError(f"{where}: {len(images)} images, but {len(labels)} labels")
-    if len(labels) and labels.max() > 9:
-        raise BlitzError(f"{where}: a label {labels.max()}; they must be 0–9")
+    outside = labels[(labels < 0) | (labels > 9)]
+    if len(outside):
+        raise BlitzError(f"{where}: a label {outside[0]}; they must be 0–9")
     yield from zip(images, map(int, labels), strict=True)
 
 
@@ -219,17 +227,22 @@ def _read_cifar(folder: Path, split: str) -> Iterator[tuple[np.ndarray, int]]:
         try:
             batch = _Unpickler(io.BytesIO(path.read_bytes()), encoding="bytes").load()
             data, labels = np.asarray(batch[b"data"]), np.asarray(batch[b"labels"])
-        except BlitzError:
-            raise
+        except BlitzError as error:
+            raise BlitzError(f"{path}: {error}") from None
         except Exception as error:  # a damaged pickle raises anything
             raise BlitzError(f"{path}: truncated, or no batch of CIFAR-10 ({type(error).__name__})") from error
         if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
             raise BlitzError(f"{path}: data {data.dtype} {data.shape}, expected uint8 (N, 3072)")
+        if labels.dtype.kind not in "iu" or labels.ndim != 1:
+            raise BlitzError(f"{path}: labels {labels.dtype} {labels.shape}, expected integers (N,)")
         yield from _pairs(path, data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Loads arrays and nothing that could run: a pickle may call whatever it names."""
+class _Unpickler(pickle._Unpickler):
+    """Loads arrays and nothing that could run: a pickle may call whatever it names.
+
+    Python's own, not C's, whose memo takes as much memory as the file names.
+    """
 
     _ALLOWED = frozenset(
         (f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")
@@ -281,7 +294,10 @@ def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
         if archive.is_file() and archive.suffix == ".zip":
             raise BlitzError(f"{archive}: truncated, or no zip file")
         return {}
-    opened = zipfile.ZipFile(archive)
+    try:
+        opened = zipfile.ZipFile(archive)
+    except Exception as error:  # a damaged directory raises BadZipFile, NotImplementedError, struct.error …
+        raise BlitzError(f"{archive}: truncated, or no zip file ({_said(error)})") from error
     names = [name for name in opened.namelist() if name.lower().endswith(ENDINGS) and name.count("/")]
     if source.is_file() and split:
         names = [name for name in names if split in name.split("/")[:-2]]
@@ -291,8 +307,12 @@ def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
 def _unzipped(opened: zipfile.ZipFile, archive: Path, name: str) -> bytes:
     try:
         return opened.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise BlitzError(f"{archive}: {name} is damaged ({error})") from error
+    except Exception as error:  # likewise, and RuntimeError where it is encrypted
+        raise BlitzError(f"{archive}: {name!r} is damaged ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def _decoded(key: str, data: bytes, shape: tuple[int | None, int | None, int]) -> np.ndarray:
@@ -304,7 +324,7 @@ def _decoded(key: str, data: bytes, shape: tuple[int | None, int | None, int]) -
             image = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE").numpy()
         else:
             image = tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.OpError, ValueError) as error:
         raise BlitzError(f"{key}: no image, or a truncated one") from error
     if shape[0] and image.shape != shape:
         raise BlitzError(f"{key}: {image.shape[0]}×{image.shape[1]} pixels, expected {shape[0]}×{shape[1]}")

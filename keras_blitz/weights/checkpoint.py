@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,8 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
         return arrays_of(loaded)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    except RecursionError:
+        raise CheckpointError(f"{path}: its dictionaries are too deep, or hold each other") from None
 
 
 def load_checkpoint(model, path: str | os.PathLike, *, prefix: str | None = None, skip: Iterable[str] = ()) -> None:
@@ -118,15 +121,29 @@ def read_weights(model, path: str | os.PathLike) -> None:
         CheckpointError: the file is missing, broken, or does not fit the model.
     """
     path = _existing(path)
+    largest = max((prod(variable.shape) for variable in model.variables), default=0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what does not load raises
+            _check_sizes(path, max(largest, 1_000_000))
             model.load_weights(path)
     except Exception as error:  # h5py and Keras raise OSError, ValueError, KeyError …
         raise CheckpointError(
             f"{path}: does not load into {model.name} ({first_sentence(error)}); "
             "is it this network, and has its head num_classes outputs?"
         ) from None
+
+
+def _check_sizes(path: Path, largest: int) -> None:
+    """Raise for an array of more values than `largest`: a few bytes may declare any size, and Keras reads it first."""
+    import h5py
+
+    def check(name, item) -> None:
+        if isinstance(item, h5py.Dataset) and item.size and item.size > largest:
+            raise ValueError(f"{name} has {item.size:,} values")
+
+    with h5py.File(path, "r") as file:
+        file.visititems(check)
 
 
 def weights_dtype(path: str | os.PathLike) -> str:
@@ -188,11 +205,14 @@ def _existing(path: str | os.PathLike) -> Path:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    import ml_dtypes  # noqa: F401 (NumPy's bfloat16)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         return load_file(path)
+    except AttributeError as error:  # NumPy's, by the name of the type it lacks
+        raise CheckpointError(f"{path}: holds a type that NumPy has not ({first_sentence(error)})") from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_sentence(error)})") from None
 

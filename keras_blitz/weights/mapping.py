@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -131,10 +132,14 @@ def arrays_of(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     arrays = {str(name): _array(name, value) for name, value in state.items() if hasattr(value, "shape")}
     if arrays:
         return arrays
-    raise CheckpointError(f"holds no tensors; its keys are {', '.join(map(repr, state)) or 'none'}")
+    first = [repr(name)[:80] for name in islice(state, 20)]
+    more = f" and {len(state) - len(first)} more" if len(state) > len(first) else ""
+    raise CheckpointError(f"holds no tensors; its keys are {', '.join(first) or 'none'}{more}")
 
 
 def _array(name: str, value: Any) -> np.ndarray:
+    if _hollow(value):
+        raise CheckpointError(f"{name} is {tuple(value.shape)}, and has not so many values in the file")
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
@@ -142,11 +147,20 @@ def _array(name: str, value: Any) -> np.ndarray:
             value = value.float() if str(value.dtype) == "torch.bfloat16" else value
             value = value.numpy()
         array = np.asarray(value)
+        array = array.astype(np.float32) if array.dtype.name == "bfloat16" else array  # as safetensors reads it
     except (TypeError, ValueError, RuntimeError, NotImplementedError):  # sparse, quantized, float8, on no device …
         raise CheckpointError(f"{name} is a {value.dtype} tensor that cannot be read as a plain array") from None
     if array.dtype.kind not in "fiub":
         raise CheckpointError(f"{name} is of type {array.dtype}; weights are real numbers")
     return array
+
+
+def _hollow(value: Any) -> bool:
+    """Whether a tensor is some bytes expanded (stride 0) to over 1 GB: reading it might take all the memory."""
+    if getattr(value, "layout", None) is None or str(value.layout) != "torch.strided":
+        return False
+    size = value.numel() * value.element_size()
+    return size > max(1 << 30, value.untyped_storage().nbytes())
 
 
 def strip_prefix(arrays: dict[str, np.ndarray], expected: Iterable[str], prefix: str | None) -> dict[str, np.ndarray]:

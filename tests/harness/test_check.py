@@ -218,6 +218,23 @@ def block(mistake: bool):
     return keras.Model(text, layers.Add()([x, layers.Dense(8)(y)]))
 
 
+class Across(nn.Module):
+    """Attention from one sequence to another, whose keys and values have widths of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, kdim=6, vdim=10, batch_first=True)
+
+    def forward(self, query, key, value):
+        return self.attention(query, key, value, need_weights=False)[0]
+
+
+def across(mistake: bool):
+    query, key, value = keras.Input((5, 8)), keras.Input((7, 6)), keras.Input((7, 10))
+    given = layers.Rescaling(1.1)(key) if mistake else key
+    return keras.Model([query, key, value], layers.MultiHeadAttention(2, 4)(query, value, given))
+
+
 # PyTorch's module, (mistake: bool) -> Keras's model, inputs, what the report must say of the mistake
 PAIRS = {
     "text": (TextClassifier, text_classifier, tokens(4, 9), ["at activation:lstm:", "is made in it"]),
@@ -227,6 +244,9 @@ PAIRS = {
     "two-heads": (
         TwoHeads, two_heads, (numbers(3, 1, 9, 7), numbers(3, 5)),
         ["at activation:label:", "differs already", "look between activation:facts and it"],
+    ),
+    "attention-across": (
+        Across, across, (numbers(3, 5, 8), numbers(3, 7, 6), numbers(3, 7, 10)), ["at activation:attention:"]
     ),
     "transformer": (Block, block, tokens(4, 7), ["at activation:mlp.1:", "PyTorch's is gelu (erf)", "gelu (tanh)"]),
 }  # fmt: skip

@@ -1,9 +1,12 @@
-"""Damaged files, crashing models, a full disk, two runs at once: one clear line, and nothing half-written."""
+"""Damaged files, crashing models, a full disk, Ctrl-C, two runs at once: one clear line, and nothing half-written."""
 
+import io
 import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,112 +14,147 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from keras_blitz import models
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights import state_dict
-from keras_blitz.weights.checkpoint import load_model, read_state, read_weights, write_model, write_state
+from parity import oracle
+from parity.cases import select
 from parity.cli import app
+from parity.compare import Comparison
+from parity.oracle import Reference
+from parity.run import run
+from parity.saved import compare_files
+from parity.trace import ABSENT, Trace
 
 CASE = "mnist0-float64-eager"
+GOLDEN = oracle.golden.path_of("lenet").read_bytes()
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+# Golden files and traces
+
+
+def another_npz() -> bytes:
+    packed = io.BytesIO()
+    np.savez(packed, a=np.zeros(3))
+    return packed.getvalue()
+
+
+def with_header(content: bytes, change) -> bytes:
+    """Return a trace file whose header `change` has rewritten."""
+    with np.load(io.BytesIO(content)) as archive:
+        members = {name: archive[name] for name in archive.files}
+    header = change(json.loads(members["trace"].tobytes()))
+    packed = io.BytesIO()
+    np.savez(packed, **(members | {"trace": np.frombuffer(json.dumps(header).encode(), np.uint8)}))
+    return packed.getvalue()
+
+
+def without_own(header: dict) -> dict:
+    header["meta"]["own"] = 3
+    return header
+
+
+DAMAGED = {
+    "empty": (b"", "truncated, or not a trace"),
+    "half": (GOLDEN[: len(GOLDEN) // 2], "truncated, or not a trace"),
+    "foreign": (another_npz(), "a NumPy file of something else"),
+    "a byte": (GOLDEN[:2000] + bytes([GOLDEN[2000] ^ 1]) + GOLDEN[2001:], "truncated, or not a trace"),
+    "broken record": (with_header(GOLDEN, without_own), "its record of PyTorch's own error is broken"),
+    "a folder": (None, "is a folder"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_golden_fails_its_case_and_says_how_to_mend_it(monkeypatch, tmp_path, kind):
+    content, message = DAMAGED[kind]
+    path = tmp_path / "lenet.npz"
+    path.write_bytes(content) if content is not None else path.mkdir()
+    original = oracle.from_golden
+    monkeypatch.setattr(
+        oracle, "from_golden", lambda case: original(case, tmp_path) if case.subject == "lenet" else original(case)
+    )
+    broken, kept = run(select(["lenet-float64-eager", CASE]), live=False)
+    assert kept.passed
+    assert broken.missing
+    assert str(path) in broken.error
+    assert message in broken.error
+    assert "parity record lenet" in broken.error
+    assert broken.error.isprintable()
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+@pytest.mark.parametrize("place", [0, 1])
+def test_compare_names_the_damaged_trace(tmp_path, kind, place):
+    content, message = DAMAGED[kind]
+    Trace([("output", np.ones(3))]).save(tmp_path / "good.npz")
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(content) if content is not None else path.mkdir()
+    files = [tmp_path / "good.npz", tmp_path / "good.npz"]
+    files[place] = path
+    done = invoke("compare", *files)
+    assert isinstance(done.exception, BlitzError)
+    assert str(done.exception).startswith(f"{path}: ")
+    assert message in str(done.exception) or (kind == "broken record" and "holds fingerprints" in str(done.exception))
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([10**15, 1.5, float("nan"), "", "a\nb", "<f4", "|S3"])
+)
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.just("a"), inner))
+
+
+def places(tree, path=()):
+    """Yield the path of everything in a JSON document."""
+    yield path
+    for key in tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ():
+        yield from places(tree[key], (*path, key))
+
+
+def replaced(tree, path, value):
+    if not path:
+        return value
+    copied = dict(tree) if isinstance(tree, dict) else list(tree)
+    copied[path[0]] = replaced(tree[path[0]], path[1:], value)
+    return copied
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    """A network and its bytes as each kind of file."""
-    folder, network = tmp_path_factory.mktemp("checkpoints"), models.build("lenet")
-    found = {}
-    for kind in (".safetensors", ".keras", ".weights.h5"):
-        write_model(network, folder / f"net{kind}")
-        found[kind] = (folder / f"net{kind}").read_bytes()
-    return network, found
+def traces(tmp_path_factory):
+    """A reference with fingerprints and PyTorch's own error, and a port of it."""
+    folder, values = tmp_path_factory.mktemp("traces"), np.random.RandomState(0).randn(300)
+    entries = [("input", values[:6].reshape(2, 3)), ("grad:fc.weight", ABSENT), ("activation:fc", values),
+               ("output", values[:7]), ("loss", values[0]), ("fact:error", "a text"), ("fact:flag", True)]  # fmt: skip
+    truth = Trace(entries, version="2", left_out=["step[3-9]:*"])
+    float32 = Trace((name, np.float32(v) if getattr(v, "ndim", 0) else v) for name, v in truth.items())
+    own = oracle.own_error(truth, [float32])
+    Reference(Trace(truth.items(), keep=100, **truth.meta), own).save(folder / "a.npz")
+    truth.save(folder / "b.npz")
+    assert compare_files(folder / "a.npz", folder / "b.npz").passed
+    return folder
 
 
-@st.composite
-def damages(draw, size: int):
-    """Where a file is hurt, and how: bytes changed, most near its begin or end, where headers are; a cut; a splice."""
-    places = st.one_of(
-        st.integers(0, min(size, 512) - 1), st.integers(max(0, size - 512), size - 1), st.integers(0, size - 1)
-    )
-    return (
-        draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)),
-        draw(st.one_of(st.none(), st.integers(0, size))),
-        draw(st.one_of(st.none(), st.tuples(places, st.binary(max_size=64)))),
-    )
+@pytest.mark.parametrize("which", ["a", "b"])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_header_with_anything_in_it_gives_a_verdict_or_one_line(traces, which, data):
+    def change(header):
+        for _ in range(data.draw(st.integers(1, 2))):
+            header = replaced(header, data.draw(st.sampled_from(list(places(header)))), data.draw(VALUES))
+        return header
 
-
-def damaged(content: bytes, damage) -> bytes:
-    changes, cut, splice = damage
-    hurt = bytearray(content)
-    for place, value in changes:
-        hurt[place] = value
-    if splice:
-        hurt[splice[0] : splice[0]] = splice[1]
-    return bytes(hurt[:cut])
-
-
-def holds_or_says(read, path):
-    """A reader of `path` gives what is there, or one line that names the file."""
+    path = traces / "changed.npz"
+    path.write_bytes(with_header((traces / f"{which}.npz").read_bytes(), change))
+    files = [path if name == which else traces / f"{name}.npz" for name in ("a", "b")]
     try:
-        read(path)
+        assert isinstance(compare_files(*files), Comparison)
     except BlitzError as error:
-        assert str(error).startswith(str(path))
-        assert "\n" not in str(error)
+        assert "changed.npz" in str(error)
+        assert str(error).isprintable()
 
 
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.mark.parametrize("kind", [".safetensors", ".keras"])
-@FUZZ
-@given(data=st.data())
-def test_damaged_checkpoints(checkpoints, tmp_path, kind, data):
-    content = checkpoints[1][kind]
-    path = tmp_path / f"hurt{kind}"
-    path.write_bytes(damaged(content, data.draw(damages(len(content)))))
-    holds_or_says(read_state if kind == ".safetensors" else load_model, path)
-
-
-@FUZZ
-@given(data=st.data())
-def test_damaged_weights_leave_a_line_or_load(checkpoints, tmp_path, data):
-    network, contents = checkpoints
-    path = tmp_path / "hurt.weights.h5"
-    path.write_bytes(damaged(contents[".weights.h5"], data.draw(damages(len(contents[".weights.h5"])))))
-    holds_or_says(lambda path: read_weights(network, path), path)
-
-
-@pytest.mark.torch
-@FUZZ
-@given(data=st.data())
-def test_damaged_pickles(checkpoints, tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "hurt.pth"
-    write_state(state_dict(checkpoints[0]), path)
-    content = path.read_bytes()
-    path.write_bytes(damaged(content, data.draw(damages(len(content)))))
-    holds_or_says(read_state, path)
-
-
-@pytest.mark.parametrize("kind", [".safetensors", ".pth", ".pt"])
-@FUZZ
-@given(content=st.binary(max_size=200))
-def test_any_bytes_as_a_checkpoint(tmp_path, kind, content):
-    path = tmp_path / f"any{kind}"
-    path.write_bytes(content)
-    with pytest.raises(BlitzError) as caught:
-        read_state(path)
-    assert str(caught.value).startswith(str(path))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_header_that_promises_more_than_there_is(tmp_path):
-    """8 bytes of length, then the header; a reader that believed it would ask for 8 exabytes."""
-    path = tmp_path / "large.safetensors"
-    path.write_bytes((1 << 63).to_bytes(8, "little") + b"{}")
-    holds_or_says(read_state, path)
-    header = json.dumps({"a": {"dtype": "F32", "shape": [1 << 50], "data_offsets": [0, 1 << 52]}}).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(BlitzError, match=r"large\.safetensors"):
-        read_state(path)
+# A full disk, two runs at once, models that raise
 
 
 @pytest.fixture
@@ -188,3 +226,173 @@ def test_a_model_that_crashes_is_named_with_its_cause(side):
 
     with pytest.raises(BlitzError, match=rf"^the {side}, given \(4, 3\), raises ValueError: it is broken$"):
         parity.check(*_crashing_pair(side), np.ones((4, 3), np.float32))
+
+
+def test_traces_that_cannot_be_written_fail_their_case_alone(tmp_path, monkeypatch):
+    """The disk is full for one file; what the other cases found is kept."""
+    original = Trace.save
+
+    def save(trace, path):
+        if path.name == "mnist0-float64-eager.keras.npz":
+            raise BlitzError(f"{path}: cannot be written (No space left on device)")
+        original(trace, path)
+
+    monkeypatch.setattr(Trace, "save", save)
+    done = invoke("run", "mnist0", "--dtype", "float64", "--mode", "eager", "--golden", "--traces", tmp_path / "t",
+                  "--json", tmp_path / "out.json")  # fmt: skip
+    assert done.exit_code == 2
+    cases = {case["id"]: case for case in json.loads((tmp_path / "out.json").read_text())["cases"]}
+    assert "No space left on device" in cases.pop(CASE)["error"]
+    assert len(cases) == 1
+    assert all(case["passed"] for case in cases.values())
+
+
+def test_of_three_reports_one_without_room_leaves_the_others(tmp_path, monkeypatch):
+    from parity.report import html
+
+    def write(document, path):
+        raise BlitzError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(html, "write", write)
+    reports = {kind: tmp_path / f"o.{kind}" for kind in ("json", "html", "junit")}
+    done = invoke("run", CASE, "--golden", *(word for kind, path in reports.items() for word in (f"--{kind}", path)))
+    assert str(done.exception) == f"{reports['html']}: cannot be written (No space left on device)"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.json", "o.junit"]
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["run", CASE, "--golden"]])
+def test_standard_output_on_a_full_disk_is_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "parity", *arguments]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "parity: error: standard output cannot be written (No space left on device)\n"
+    assert done.returncode == 2
+
+
+def test_recording_twice_at_once_leaves_whole_goldens(tmp_path):
+    """Ten writers of one name; readers meanwhile see one of theirs, never a part."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    path = tmp_path / "a.npz"
+    made = [Trace([("output", np.full(20_000, float(number)))]) for number in range(10)]
+    made[0].save(path)
+    with ThreadPoolExecutor(10) as pool:
+        written = [pool.submit(trace.save, path) for trace in made * 3]
+        while not all(one.done() for one in written):
+            values = np.unique(Trace.load(path)["output"])
+            assert len(values) == 1
+    assert all(one.exception() is None for one in written)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ValueError("shapes\nin two lines"), "ValueError: shapes"), (MemoryError(), "MemoryError: "),
+     (RecursionError("too deep"), "RecursionError: too deep")],
+)  # fmt: skip
+def test_a_case_that_raises_half_way_fails_alone(error, said):
+    def record_port(dtype, mode):
+        Trace([("output", np.ones(3))])
+        raise error
+
+    before, broken, after = select(["mnist0-float64-eager", "mnist0-float64-graph", "mnist0-float32-eager"])
+    results = list(run([before, replace(broken, record_port=record_port), after], live=False))
+    assert [result.passed for result in results] == [True, False, True]
+    assert (results[1].error, results[1].missing) == (said, False)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("side", ["PyTorch", "Keras"])
+@pytest.mark.parametrize("place", ["loss", "step"])
+def test_a_loss_or_a_step_that_raises_is_named_with_its_side(side, place):
+    import keras
+    import torch
+
+    import parity
+
+    def broken(*_):
+        raise ValueError("it is broken\nin two lines")
+
+    class BrokenSGD(torch.optim.SGD):
+        step = broken
+
+    class BrokenKerasSGD(keras.optimizers.SGD):
+        update_step = broken
+
+    loss = [torch.nn.MSELoss(), keras.losses.MeanSquaredError()]
+    optimizer = [lambda parameters: torch.optim.SGD(parameters, 0.1), keras.optimizers.SGD(0.1)]
+    which = ["PyTorch", "Keras"].index(side)
+    if place == "loss":
+        loss[which] = broken
+    else:
+        optimizer[which] = [lambda parameters: BrokenSGD(parameters, 0.1), BrokenKerasSGD(0.1)][which]
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(BlitzError, match=rf"the {side} m\w+ raises ValueError: it is broken$"):
+        parity.check(
+            torch.nn.Sequential(torch.nn.Linear(3, 2)), model, np.ones((4, 3), "float32"), loss=tuple(loss),
+            optimizer=tuple(optimizer), steps=1, target=np.zeros((4, 2), "float32"), dtypes=["float32"],
+        )  # fmt: skip
+
+
+def test_a_blitz_error_in_a_layer_keeps_its_own_words():
+    """Keras raises it anew with a text of many lines around it."""
+    import keras
+
+    class Port(keras.layers.Layer):
+        def call(self, x):
+            raise BlitzError("rate must be below 1")
+
+    with pytest.raises(BlitzError, match=r"^rate must be below 1$"):
+        Port()(np.ones(3))
+
+
+# Ctrl-C
+
+
+SIGNALLED = """
+import os, signal, sys
+from parity import cli
+from parity.trace import Trace
+
+original, when = cli.run, sys.argv.pop(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
+
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def run(*arguments, **options):
+    for number, result in enumerate(original(*arguments, **options)):
+        if number == 2 and when == "in a case":
+            os.kill(os.getpid(), signal.SIGINT)
+        if number == 2 and when == "where it is swallowed":
+            Deleted()
+            import time
+            time.sleep(60)
+        yield result
+
+if when == "before the first case":
+    def load_frameworks(live):
+        os.kill(os.getpid(), signal.SIGINT)
+    cli.load_frameworks = load_frameworks
+cli.run = run
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "done"), [("before the first case", None), ("in a case", 2), ("where it is swallowed", 2)]
+)
+def test_ctrl_c_keeps_what_is_done_and_leaves_no_part(tmp_path, when, done):
+    words = [sys.executable, "-c", SIGNALLED, when, "run", "mnist0", "--golden", "--mode", "eager",
+             "--json", str(tmp_path / "out.json"), "--traces", str(tmp_path)]  # fmt: skip
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    if done is None:
+        assert list(tmp_path.iterdir()) == []
+        return
+    assert f"interrupted: {done} of 4 cases had run" in ended.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == done
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tmp-")]
+    assert len(list(tmp_path.glob("*.npz"))) == 2 * done
