@@ -67,8 +67,9 @@ def var(x, dim=None, correction: float = 1, keepdim: bool = False):
     """
     x = only_floating("var", x)
     axes = _axes("var", dim, x)
-    freedom = _freedom(x, axes, correction)
-    steep = freedom == 0 and (dim is None or not x.shape.rank)
+    left = _freedom(x, axes, correction)
+    steep = left == 0 and (dim is None or not x.shape.rank)
+    freedom = tf.constant(left, x.dtype)
 
     @tf.custom_gradient
     def spread(x):
@@ -105,12 +106,12 @@ def std(x, dim=None, correction: float = 1, keepdim: bool = False):
     return root(var(only_floating("std", x), dim, correction, keepdim))
 
 
-def _freedom(x, axes, correction: float):
+def _freedom(x, axes, correction: float) -> float:
     """Return n − correction, not below 0."""
     count = 1
     for axis in range(x.shape.rank) if axes is None else axes:
         count *= x.shape[axis]
-    return tf.constant(float(count - correction if count > correction else 0), x.dtype)
+    return float(count - correction if count > correction else 0)
 
 
 def median(x, dim: int | None = None, keepdim: bool = False):
