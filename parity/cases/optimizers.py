@@ -139,6 +139,7 @@ ROWS = (
             port="mlp",
             plans=("changed",),
             settled=True,
+            keep=1 << 16,
             heavy=True,
             not_golden=(*BRIEF, "step*:*.weight"),
         )
