@@ -36,7 +36,6 @@ class Task:
         ours: name of the function that measures this package.
         arguments: of both.
         bar: least ratio of the rates; None: none was set.
-        threads: ours, inside an operation; 0: all cores.
         own: further arguments of ours alone.
     """
 
@@ -45,13 +44,12 @@ class Task:
     ours: str
     arguments: tuple = ()
     bar: float | None = None
-    threads: int = 0
     own: tuple = ()
 
 
 TASKS = (
     *(
-        Task(f"{name} {loop}", "torch_training", "our_training", (name,), bar, RECIPES[name].threads, (loop,))
+        Task(f"{name} {loop}", "torch_training", "our_training", (name,), bar, (loop,))
         for name, bars in (("cifar10", (2.0, 1.0)), ("fashion_mnist", (1.3, 0.8)), ("mnist", (1.6, 1.0)))
         for loop, bar in zip(("tape", "fit"), bars, strict=True)
     ),
@@ -63,7 +61,7 @@ TASKS = (
     Task("finetune full", "torch_finetuning", "our_finetuning", ("full", 16, 10)),
     Task("finetune frozen", "torch_finetuning", "our_finetuning", ("frozen", 16, 10)),
     # PyTorch's tutorial runs the frozen backbone on every image in every epoch.
-    Task("finetune cached", "torch_finetuning", "our_finetuning", ("frozen", 16, 10), 5.0, 0, ("cached",)),
+    Task("finetune cached", "torch_finetuning", "our_finetuning", ("frozen", 16, 10), 5.0, ("cached",)),
     Task("vgg16 inference 1", "torch_inference", "our_inference", ("vgg16", 1, 224)),
 )
 
@@ -177,19 +175,12 @@ def torch_inference(seconds: float, name: str, batch: int, size: int, compiled: 
 
 def our_training(seconds: float, name: str, loop: str) -> dict[str, float]:
     """What scripts/train_*.py run."""
-    from keras_blitz import models, optim
     from keras_blitz.data import Split
-    from keras_blitz.losses import CrossEntropyLoss
-    from keras_blitz.training.loop import Trainer
+    from keras_blitz.training.loop import trainer_of
 
     recipe = RECIPES[name]
-    model = models.build(recipe.network)
-    data = Split(*random_images(1000 * recipe.batch_size, model.input_shape[1:]))
-    trainer = Trainer(
-        model, optim.SGD(recipe.lr, momentum=recipe.momentum), CrossEntropyLoss(), data,
-        batch_size=recipe.batch_size, shuffle=recipe.shuffle, normalize=recipe.normalize, loop=loop,
-        counts_correct=recipe.counts_correct,
-    )  # fmt: skip
+    shape = (32, 32, 3) if name == "cifar10" else (28, 28, 1)
+    trainer = trainer_of(recipe, Split(*random_images(1000 * recipe.batch_size, shape)), loop)
 
     def epoch() -> int:
         trainer.run_epoch()
@@ -267,11 +258,10 @@ def measure(task: Task, side: str, seconds: float, threads: int) -> dict[str, fl
         from keras_blitz.quiet import import_tensorflow
 
         import_tensorflow()
-        import tensorflow as tf
+        from keras_blitz.training.loop import tune_cpu
 
-        if inside := threads or task.threads:
-            tf.config.threading.set_intra_op_parallelism_threads(inside)
-            tf.config.threading.set_inter_op_parallelism_threads(inside)
+        recipe = None if threads else RECIPES.get(task.arguments[0])
+        tune_cpu(*(recipe.threads_of(*task.own) if recipe else (threads, threads)))
     else:
         import torch
 

@@ -65,19 +65,13 @@ def pytorchs(recipe: Recipe, seed: int, data) -> tuple[np.ndarray, np.ndarray, i
 def ours(recipe: Recipe, seed: int, data) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the same of this package."""
     import keras_blitz
-    from keras_blitz import models, optim
     from keras_blitz.data.sampler import batches
-    from keras_blitz.losses import CrossEntropyLoss
-    from keras_blitz.training.loop import Trainer
+    from keras_blitz.training.loop import trainer_of
 
     keras_blitz.manual_seed(seed)
     if recipe.shows_batch:
         next(batches(len(data.train), recipe.batch_size, recipe.shuffle))
-    trainer = Trainer(
-        models.build(recipe.network), optim.SGD(recipe.lr, momentum=recipe.momentum), CrossEntropyLoss(), data.train,
-        batch_size=recipe.batch_size, shuffle=recipe.shuffle, normalize=recipe.normalize, loop="tape",
-        counts_correct=True,
-    )  # fmt: skip
+    trainer = trainer_of(recipe, data.train, "tape", counts_correct=True)
     losses = []
     for _ in range(recipe.epochs):
         trainer.run_epoch()

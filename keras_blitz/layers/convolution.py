@@ -81,12 +81,18 @@ class Conv2d(keras.layers.Layer):
 
     def _convolve(self, inputs, kernel):
         (top, left), (down, across) = self.padding, self.stride
-        pads = [[0, 0], [top, top], [left, left], [0, 0]]
         if self.dilation == (1, 1):
-            return tf.nn.conv2d(inputs, kernel, self.stride, pads)
+            if self.stride == (1, 1) and self.kernel_size == (2 * top + 1, 2 * left + 1):
+                return tf.nn.conv2d(inputs, kernel, 1, "SAME")  # the same zeros here
+            # The gradient of conv2d's own explicit padding is slow on a CPU: ResNet18's step took 4 × the time.
+            return tf.nn.conv2d(self._padded(inputs), kernel, self.stride, "VALID")
         # A dilated tf.nn.conv2d has no float64 gradient on CPU; tf.nn.convolution has, at stride 1.
-        outputs = tf.nn.convolution(tf.pad(inputs, pads), kernel, padding="VALID", dilations=self.dilation)
+        outputs = tf.nn.convolution(self._padded(inputs), kernel, padding="VALID", dilations=self.dilation)
         return outputs[:, ::down, ::across]
+
+    def _padded(self, inputs):
+        top, left = self.padding
+        return tf.pad(inputs, [[0, 0], [top, top], [left, left], [0, 0]]) if top or left else inputs
 
     def compute_output_shape(self, input_shape):
         """Return (N, H', W', out_channels)."""

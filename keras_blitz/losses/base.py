@@ -67,8 +67,9 @@ class Loss(keras.losses.Loss):
         total = tf.reduce_sum(losses)
         if self.reduction == "sum":
             return total
+        mean = total / tf.cast(self.divisor(y_true, y_pred, losses), total.dtype)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return total / tf.cast(self.divisor(y_true, y_pred, losses), total.dtype) / replicas
+        return mean / replicas if replicas > 1 else mean
 
     def divisor(self, y_true, y_pred, losses):
         """Return what the mean divides by: the number of losses."""

@@ -15,21 +15,19 @@ class _ClassLoss(Loss):
         self.weight, self.ignore_index = as_array(weight), ignore_index
 
     def divisor(self, y_true, y_pred, losses):
-        """Return Σ w of the classes that are not ignored; NaN where that is 0."""
+        """Return Σ w of the classes that are not ignored."""
         if self.weight is None:  # a small network's step would spend a twentieth of its time on picking ones
-            total = tf.math.count_nonzero(_exact(y_true) != self.ignore_index, dtype=y_pred.dtype)
-        else:
-            total = tf.reduce_sum(self._picked(_exact(y_true), self._weights(y_pred) * tf.ones_like(y_pred)))
-        # PyTorch divides each part of a smoothed loss: 0/0 in the first is NaN, whatever the second is.
-        return tf.where(total == 0, tf.constant(float("nan"), total.dtype), total)
+            return tf.math.count_nonzero(_exact(y_true) != self.ignore_index, dtype=y_pred.dtype)
+        return tf.reduce_sum(self._picked(_exact(y_true), self._weighted(tf.ones_like(y_pred))))
 
-    def _weights(self, y_pred):
-        classes = y_pred.shape[-1]
+    def _weighted(self, values):
+        """Return values (…, C) times the class's weight."""
         if self.weight is None:
-            return tf.ones(classes, y_pred.dtype)
+            return values
+        classes = values.shape[-1]
         if self.weight.shape != (classes,):
             raise BlitzError(f"{self.name}: weight must have {classes} values, one a class, not {self.weight.shape}")
-        return tf.constant(self.weight, y_pred.dtype)
+        return values * tf.constant(self.weight, values.dtype)
 
     def _indices(self, y_true, y_pred):
         """Return the checked class indices."""
@@ -101,7 +99,7 @@ class NLLLoss(_ClassLoss):
 
     def call(self, y_true, y_pred):
         """Return the unreduced losses, of y_true's shape."""
-        return self._picked(self._indices(y_true, y_pred), -y_pred * self._weights(y_pred))
+        return self._picked(self._indices(y_true, y_pred), self._weighted(-y_pred))
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -152,7 +150,7 @@ class CrossEntropyLoss(_ClassLoss):
 
     def call(self, y_true, y_pred):
         """Return the unreduced losses, of y_pred's shape without its last axis."""
-        weighted = -tf.nn.log_softmax(y_pred) * self._weights(y_pred)
+        weighted = self._weighted(-tf.nn.log_softmax(y_pred))
         if y_true.shape.rank == y_pred.shape.rank:
             return tf.reduce_sum(self._probabilities(y_true, y_pred) * weighted, -1)
         target = self._indices(y_true, y_pred)
@@ -166,7 +164,11 @@ class CrossEntropyLoss(_ClassLoss):
         """Return Σ w of the classes that are not ignored; for probabilities the number of positions."""
         if y_true.shape.rank == y_pred.shape.rank:
             return tf.size(losses)
-        return super().divisor(y_true, y_pred, losses)
+        total = super().divisor(y_true, y_pred, losses)
+        if not self.label_smoothing:
+            return total
+        # PyTorch divides each part of a smoothed loss: 0/0 in the first is NaN, whatever the second is.
+        return tf.where(total == 0, tf.constant(float("nan"), total.dtype), total)
 
     def _probabilities(self, y_true, y_pred):
         """Return the checked, smoothed class probabilities."""

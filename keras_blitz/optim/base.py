@@ -147,7 +147,8 @@ class Optimizer(keras.optimizers.Optimizer):
         _assign_each("rates", self._rates(), rates)
 
     def _rate_now(self, rate) -> tf.Tensor:
-        return tf.cast(rate(self._iterations) if isinstance(rate, Schedule) else rate.value, tf.float64)
+        now = rate(self._iterations) if isinstance(rate, Schedule) else rate.value
+        return tf.cast(tf.convert_to_tensor(now), tf.float64)  # a variable would be read again at each parameter
 
     def _scalars_now(self) -> list[dict[str, tf.Tensor]]:
         """Return what may change from step to step, a group at a time."""
@@ -175,7 +176,8 @@ class Optimizer(keras.optimizers.Optimizer):
             gradient = -gradient
         if slots:
             slots["step"].assign_add(1)
-            options["step"] = tf.cast(slots["step"], tf.float64)
+            if "step" not in self._private_slots:
+                options["step"] = tf.cast(slots["step"], tf.float64)
         self._update(variable, _decayed(gradient, variable, options), slots, options)
 
     def _update(self, p: tf.Variable, g: tf.Tensor, slots: dict[str, tf.Variable], options: Options) -> None:
@@ -185,7 +187,8 @@ class Optimizer(keras.optimizers.Optimizer):
             p: the parameter.
             g: its gradient, negated and decayed already where that is asked for.
             slots: by PyTorch's keys.
-            options: of its group; `lr`, `beta1` or `momentum`, and `step` (from 1) are float64 tensors.
+            options: of its group; `lr`, `beta1` or `momentum`, and `step` (from 1, where PyTorch has it) are float64
+                tensors.
         """
         raise NotImplementedError
 

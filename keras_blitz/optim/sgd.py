@@ -68,7 +68,7 @@ class SGD(MomentumOptimizer):
             return _update_fused(p, g, slots, like(p, options["lr"]), like(p, mu))
         if slots:
             b, mu = slots["momentum_buffer"], like(p, mu)
-            b.assign(mu * b + _share(p, options) * g)
+            b.assign(mu * b + _share(p, slots, options) * g)
             g = g + mu * b if nesterov else b
         p.assign_sub(like(p, options["lr"]) * g)
         return None
@@ -83,7 +83,7 @@ def _update_fused(p: tf.Variable, g: tf.Tensor, slots: dict, lr: tf.Tensor, mu: 
         tf.raw_ops.ResourceApplyGradientDescent(var=p.handle, alpha=lr, delta=g)
 
 
-def _share(p: tf.Variable, options: dict) -> tf.Tensor:
+def _share(p: tf.Variable, slots: dict, options: dict) -> tf.Tensor:
     """Return 1 − d, and 1 at the first step."""
     dampening = options["dampening"]
-    return like(p, tf.where(options["step"] == 1, tf.constant(1.0, tf.float64), 1 - dampening))
+    return like(p, tf.where(slots["step"] == 1, tf.constant(1.0, tf.float64), 1 - dampening))

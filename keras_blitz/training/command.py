@@ -56,7 +56,10 @@ def train(name: str, lesson: type, doc: str) -> None:
         resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
         logdir: Annotated[Path | None, typer.Option(help="Write logs for TensorBoard there.")] = None,
         threads: Annotated[int | None, typer.Option(min=0, help="TensorFlow's; 0: as many as cores.")] = None,
-        jit: Annotated[bool, typer.Option("--jit", help="Compile the step with XLA.")] = False,
+        jit: Annotated[
+            bool | None,
+            typer.Option(help="Compile with XLA, or not; by itself a network of dense layers.", show_default=False),
+        ] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches.")] = False,
     ) -> None:
         from keras_blitz.training.lesson import Settings

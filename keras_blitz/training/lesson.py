@@ -35,8 +35,8 @@ class Settings:
         data_dir: tensorflow-datasets directory.
         download: let tensorflow-datasets download the data set.
         logdir: of TensorBoard; None: no logs.
-        threads: of TensorFlow inside an operation; None: the recipe's.
-        jit: compile the step with XLA.
+        threads: of TensorFlow; None: the recipe's.
+        jit: compile with XLA; None: as `Trainer` does by itself.
     """
 
     loop: str = "fit"
@@ -49,7 +49,7 @@ class Settings:
     download: bool = False
     logdir: Path | None = None
     threads: int | None = None
-    jit: bool = False
+    jit: bool | None = None
 
 
 class Lesson:
@@ -117,12 +117,10 @@ class Lesson:
         from keras_blitz.quiet import import_tensorflow
 
         import_tensorflow()
-        import tensorflow as tf
+        from keras_blitz.training.loop import tune_cpu
 
-        threads = self.recipe.threads if self.settings.threads is None else self.settings.threads
-        if threads:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        threads = self.settings.threads
+        tune_cpu(*(self.recipe.threads_of(self.settings.loop) if threads is None else (threads, threads)))
 
     def _read(self) -> ImageData:
         from keras_blitz.models import build
@@ -152,24 +150,12 @@ class Lesson:
         self._picture("images", plots.image_grid(self.data.train.images[indices], titles))
 
     def _trainer(self):
-        from keras_blitz import models, optim
-        from keras_blitz.losses import CrossEntropyLoss
-        from keras_blitz.training.loop import Trainer
+        from keras_blitz.training.loop import trainer_of
 
-        recipe = self.recipe
-        return Trainer(
-            models.build(recipe.network, dtype=self.settings.dtype),
-            optim.SGD(recipe.lr, momentum=recipe.momentum),
-            CrossEntropyLoss(),
-            self.data.train,
-            batch_size=recipe.batch_size,
-            shuffle=recipe.shuffle,
-            normalize=recipe.normalize,
-            loop=self.settings.loop,
-            jit=self.settings.jit,
-            counts_correct=recipe.counts_correct,
-            max_steps=2 if self.settings.dry_run else None,
-        )
+        return trainer_of(
+            self.recipe, self.data.train, self.settings.loop, dtype=self.settings.dtype,
+            jit=self.settings.jit, max_steps=2 if self.settings.dry_run else None,
+        )  # fmt: skip
 
     def _behind_steps(self, progress, interrupted):
         saved = time.monotonic()

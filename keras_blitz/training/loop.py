@@ -14,17 +14,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_blitz import random
+from keras_blitz import models, optim, random
 from keras_blitz.data.datasets import Split
 from keras_blitz.data.sampler import batches
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
 from keras_blitz.layers import Dropout, Dropout2d
+from keras_blitz.losses import CrossEntropyLoss
 from keras_blitz.training.callbacks import AfterSteps, EveryStep, correct
+from keras_blitz.training.recipes import Recipe
 
 LOOPS = ("fit", "tape")
-STEPS_PER_CALL = 100
+STEPS_PER_CALL = 250
 
 
 class Transform:
@@ -65,7 +67,11 @@ class Trainer:
         normalize: see `Transform`.
         loop: "fit" or "tape".
         steps_per_call: steps inside one call of the graph, ≥ 1.
-        jit: compile with XLA: it helps dense layers, convolutions on a CPU become many times slower.
+        jit: compile with XLA: it helps dense layers, convolutions on a CPU become many times slower. None: where there
+            are no convolutions and no state.
+        shards: parts of a batch that the tape computes beside each other, ≥ 1: of small convolutions, a core each is
+            faster than all cores on one operation. Gradients are the whole batch's but for the order they are summed
+            in. A network with a state, as BatchNorm's statistics or dropout's seed, is not cut.
         counts_correct: count the right answers of each step.
         max_steps: of an epoch; None: all.
 
@@ -85,7 +91,8 @@ class Trainer:
         normalize: tuple[float, float] | None = None,
         loop: str = "fit",
         steps_per_call: int = STEPS_PER_CALL,
-        jit: bool = False,
+        jit: bool | None = None,
+        shards: int = 1,
         counts_correct: bool = False,
         max_steps: int | None = None,
     ):
@@ -96,7 +103,9 @@ class Trainer:
         self.dtype = keras.backend.standardize_dtype(model.trainable_variables[0].dtype)
         self.epoch, self.step = 0, 0
         self.losses, self.correct = np.zeros(0, self.dtype), np.zeros(0, np.int64)  # of this epoch's steps
-        self._count, self._jit, self._steps_per_call = len(data), jit, steps_per_call
+        self._count, self._steps_per_call = len(data), steps_per_call
+        self._shards = 1 if model.non_trainable_variables else shards
+        self._jit = _is_dense(model) if jit is None else jit
         self._images, self._labels = tf.constant(data.images), tf.constant(data.labels)
         self._transform = Transform(normalize, self.dtype)
         self.steps_per_epoch = -(-self._count // batch_size)
@@ -152,7 +161,9 @@ class Trainer:
                 steps_per_execution=self._steps_per_call, jit_compile=self._jit,
             )  # fmt: skip
         indices = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
-        data = indices.map(self._batch).prefetch(2)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread sleeps for 2.55 s, 5.11 s …, and the end of an epoch waits for it
+        data = indices.map(self._batch).prefetch(2).with_options(options)
         calls = AfterSteps(self._metric, lambda losses, right: self._advance(after, losses, right))
         self.model.fit(
             data, epochs=self.epoch + 1, initial_epoch=self.epoch, shuffle=False, verbose=0, callbacks=[calls]
@@ -177,18 +188,19 @@ class Trainer:
     def _steps_of(self, batch_size: int) -> Callable:
         if batch_size not in self._compiled:
             spec = tf.TensorSpec((None, batch_size), tf.int64)
-            self._compiled[batch_size] = tf.function(self._many_steps, input_signature=[spec])
+            self._compiled[batch_size] = tf.function(
+                self._many_steps, input_signature=[spec], jit_compile=self._jit or None
+            )
         return self._compiled[batch_size]
 
     def _many_steps(self, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         count = tf.shape(order)[0]
         losses = tf.TensorArray(self.dtype, count, element_shape=())
         right = tf.TensorArray(tf.int64, count, element_shape=())
-        step = tf.function(self._one_step, jit_compile=True) if self._jit else self._one_step
 
         def body(number, losses, right):
             images, labels = self._batch(order[number])
-            loss, logits = step(images, labels)
+            loss, logits = self._one_step(images, labels)
             answers = correct(labels, logits) if self.counts_correct else tf.constant(0, tf.int64)
             return number + 1, losses.write(number, loss), right.write(number, answers)
 
@@ -199,11 +211,18 @@ class Trainer:
 
     def _one_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = self.model(images, training=True)
+            logits = self._logits(images)
             loss = self.loss(labels, logits)
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss, logits
+
+    def _logits(self, images: tf.Tensor) -> tf.Tensor:
+        shards = np.array_split(range(images.shape[0]), min(self._shards, images.shape[0]))
+        if len(shards) == 1:
+            return self.model(images, training=True)
+        parts = tf.split(images, [len(shard) for shard in shards])
+        return tf.concat([self.model(part, training=True) for part in parts], 0)
 
     # Results
 
@@ -264,6 +283,44 @@ class Trainer:
         return (
             f"{self.model.name} {self.dtype}, {shapes:,} values, {self._count} images {order}, batch {self.batch_size}"
         )
+
+
+def trainer_of(recipe: Recipe, data: Split, loop: str, *, dtype: str | None = None, **options) -> Trainer:
+    """Return the trainer of a tutorial's run, with the network's initial values drawn.
+
+    Args:
+        recipe: the tutorial's hyper-parameters.
+        data: the training images.
+        loop: "fit" or "tape".
+        dtype: of the network.
+        options: further ones of `Trainer`, or others than the recipe's.
+    """
+    network = models.build(recipe.network, dtype=dtype)
+    settings = {
+        name: getattr(recipe, name) for name in ("batch_size", "shuffle", "normalize", "counts_correct", "shards")
+    }
+    sgd = optim.SGD(recipe.lr, momentum=recipe.momentum)
+    return Trainer(network, sgd, CrossEntropyLoss(), data, loop=loop, **(settings | options))
+
+
+def tune_cpu(inside: int, beside: int) -> None:
+    """Set TensorFlow up for small networks on a CPU, before its first operation: threads, and what oneDNN keeps.
+
+    It keeps the kernels of the convolutions' gradients; making them anew at each step, TensorFlow's default to save
+    memory, is a fifth of CIFAR-10's step.
+
+    Args:
+        inside: an operation; 0: as many as cores.
+        beside: operations at a time; 0: as many as cores.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(inside)
+    tf.config.threading.set_inter_op_parallelism_threads(beside)
+    os.environ.setdefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false")
+
+
+def _is_dense(model: keras.Model) -> bool:
+    """Whether a network has neither convolutions, whose kernels have more than two axes, nor a state."""
+    return not model.non_trainable_variables and all(len(variable.shape) < 3 for variable in model.variables)
 
 
 def predict(model: keras.Model, images: np.ndarray, transform: Transform, batch_size: int = 1000) -> np.ndarray:

@@ -18,7 +18,8 @@ class Recipe:
         normalize: (mean, std) behind ToTensor; None: ToTensor alone.
         counts_correct: count the right answers while training.
         shows_batch: the tutorial shows a batch before it makes its network, and so draws from the random stream.
-        threads: TensorFlow's threads that are fastest on a CPU, inside an operation; 0: as many as cores.
+        threads: TensorFlow's threads that are fastest on a CPU; 0: as many as cores.
+        shards: parts of a batch that the GradientTape loop computes beside each other, a thread each.
     """
 
     data: str
@@ -32,6 +33,11 @@ class Recipe:
     counts_correct: bool = False
     shows_batch: bool = False
     threads: int = 0
+    shards: int = 1
+
+    def threads_of(self, loop: str) -> tuple[int, int]:
+        """Return the threads inside an operation, and the operations at a time, that a loop is fastest with."""
+        return (1, self.shards) if loop == "tape" and self.shards > 1 else (self.threads, self.threads)
 
 
 RECIPES = {
@@ -39,5 +45,5 @@ RECIPES = {
     "cifar10": Recipe("cifar10", "cifar", 4, 1e-3, 2, True, 0.9, (0.5, 0.5), shows_batch=True, threads=1),
     # The edition of the tutorial with a ReLU behind the last layer.
     "fashion_mnist": Recipe("fashion_mnist", "mlp-last-relu", 64, 1e-3, 10, counts_correct=True),
-    "mnist": Recipe("mnist", "mnist", 100, 0.1, 10, normalize=(0.1307, 0.3081), counts_correct=True),
+    "mnist": Recipe("mnist", "mnist", 100, 0.1, 10, normalize=(0.1307, 0.3081), counts_correct=True, shards=2),
 }  # fmt: skip

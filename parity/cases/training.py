@@ -118,10 +118,8 @@ def record_port(row: TrainingRow, dtype: str, mode: str = "graph", recipe=None) 
     import tensorflow as tf
 
     import keras_blitz
-    from keras_blitz import models, optim
     from keras_blitz.data.sampler import batches
-    from keras_blitz.losses import CrossEntropyLoss
-    from keras_blitz.training.loop import Trainer
+    from keras_blitz.training.loop import trainer_of
 
     gc.collect()  # Keras's models are cycles, and the last run's holds its data set
     recipe = recipe or _recipe(row)
@@ -130,11 +128,7 @@ def record_port(row: TrainingRow, dtype: str, mode: str = "graph", recipe=None) 
         keras_blitz.manual_seed(row.seed)
         if recipe.shows_batch:
             next(batches(len(data.train), recipe.batch_size, recipe.shuffle))
-        trainer = Trainer(
-            models.build(recipe.network, dtype=dtype), optim.SGD(recipe.lr, momentum=recipe.momentum),
-            CrossEntropyLoss(), data.train, batch_size=recipe.batch_size, shuffle=recipe.shuffle,
-            normalize=recipe.normalize, loop=row.loop, steps_per_call=10,
-        )  # fmt: skip
+        trainer = trainer_of(recipe, data.train, row.loop, dtype=dtype, steps_per_call=10)
         trace = Trace(framework="tensorflow", version=tf.__version__)
         for name, parameter in keras_blitz.state_dict(trainer.model).items():
             trace.add(f"param:{name}", parameter)

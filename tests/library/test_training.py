@@ -1,5 +1,6 @@
 """The trainer against PyTorch's own loop, step by step, and interrupted runs continued."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -63,6 +64,36 @@ def pytorchs_run(seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
             losses.append(loss.item())
             right.append(int((logits.argmax(1) == y).sum()))
     return np.array(losses), np.array(right)
+
+
+@pytest.mark.parametrize("shards", [2, 5, 7])  # of 16 images, and of the last batch's 6
+def test_a_batch_cut_into_shards_is_the_same_run(shards):
+    whole, right = run(trainer("tape"))
+    cut, cut_right = run(trainer("tape", shards=shards))
+    np.testing.assert_allclose(cut, whole, rtol=1e-12)
+    np.testing.assert_array_equal(cut_right, right)
+    assert (cut != whole).any()  # gradients are summed in another order, so it was cut
+
+
+def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
+    images = Split(np.zeros((8, 28, 28, 1), np.uint8), np.arange(8))
+    inputs = keras.Input((28, 28, 1), dtype="float64")
+    found = {}
+    for layer in (keras.layers.BatchNormalization(), keras.layers.Dropout(0.5), keras.layers.ReLU()):
+        x = layer(keras.layers.Flatten()(inputs))
+        model = keras.Model(inputs, keras.layers.Dense(10)(x))
+        made = Trainer(model, SGD(0.1), CrossEntropyLoss(), images, batch_size=4, loop="tape", shards=2)
+        found[type(layer).__name__] = (made._shards, made._jit)
+    assert found == {"BatchNormalization": (1, False), "Dropout": (1, False), "ReLU": (2, True)}
+
+
+@pytest.mark.parametrize("loop", ["fit", "tape"])
+@pytest.mark.parametrize(("network", "compiled"), [("mlp-last-relu", True), ("mnist", False)])
+def test_dense_layers_are_compiled_and_it_is_the_same_run(loop, network, compiled):
+    by_itself = trainer(loop, network=network)
+    assert by_itself._jit == compiled
+    losses, _ = run(by_itself)
+    np.testing.assert_allclose(losses, run(trainer(loop, network=network, jit=False))[0], rtol=1e-12)
 
 
 @pytest.mark.torch
