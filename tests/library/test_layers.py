@@ -178,6 +178,27 @@ def test_batch_norm_1d(seed, batch, channels, length):
     assert_same(module, layer, images(seed, batch, channels, length + 3), training=True)
 
 
+@pytest.mark.parametrize("size", [5, 2])  # in one operation, and not
+def test_batch_norm_in_eval_mode_keeps_float32s_digits_and_gradients(size):
+    rng = np.random.RandomState(0)
+    x = (1000 + rng.randn(4, size, size, 3)).astype(np.float32)  # |mean| ≫ std
+    upstream = rng.randn(*x.shape)
+    found = []
+    for dtype in ("float32", "float64"):
+        layer = layers.BatchNorm(dtype=dtype)
+        layer.build(x.shape)
+        values = [[0.5, 2, 3], [1, -1, 0], [1000, 1000.5, 999], [1, 0.5, 2], 1]
+        layer.set_weights([np.array(value) for value in values])
+        inputs = tf.constant(x, dtype)
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=False)
+        of = [inputs, *(weight.value for weight in layer.trainable_weights)]
+        found.append([outputs, *tape.gradient(outputs, of, tf.constant(upstream, dtype))])
+    for here, truth in zip(*found, strict=True):
+        np.testing.assert_allclose(here.numpy(), truth.numpy(), atol=1e-6 * np.abs(truth.numpy()).max())
+
+
 def test_batch_norm_mode_is_independent_of_freezing():
     layer = layers.BatchNorm(dtype="float64")
     layer.build((None, 3))
