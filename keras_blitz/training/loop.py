@@ -26,7 +26,7 @@ from keras_blitz.training.callbacks import AfterSteps, EveryStep, correct
 from keras_blitz.training.recipes import Recipe
 
 LOOPS = ("fit", "tape")
-STEPS_PER_CALL = 250
+STEPS_PER_CALL = 100
 
 
 class Transform:
