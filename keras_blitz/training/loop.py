@@ -311,10 +311,11 @@ def tune_cpu(inside: int, beside: int) -> None:
 
     Args:
         inside: an operation; 0: as many as cores.
-        beside: operations at a time; 0: as many as cores.
+        beside: operations at a time.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(inside)
-    tf.config.threading.set_inter_op_parallelism_threads(beside)
+    if inside:
+        tf.config.threading.set_intra_op_parallelism_threads(inside)
+        tf.config.threading.set_inter_op_parallelism_threads(beside)
     os.environ.setdefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false")
 
 

@@ -128,7 +128,7 @@ def _unstable_sigmoid(_, self, y_true, y_pred):
 def _unstable_softmax(original, self, y_true, y_pred):
     exponents = tf.exp(y_pred)
     p = exponents / tf.reduce_sum(exponents, -1, keepdims=True)
-    return -self._picked(self._indices(y_true, y_pred), tf.math.log(p) * self._weights(y_pred))
+    return -self._picked(self._indices(y_true, y_pred), self._weighted(tf.math.log(p)))
 
 
 def _positive_on_both(original, self, y_true, y_pred):
@@ -156,7 +156,7 @@ def _unweighted_smoothing(original, self, y_true, y_pred):
     """Smoothing spread over the classes by sample weights: w[y] for each class's own."""
     log = -tf.nn.log_softmax(y_pred)
     target = self._indices(y_true, y_pred)
-    shares = self._picked(target, tf.ones_like(y_pred) * self._weights(y_pred))
+    shares = self._picked(target, self._weighted(tf.ones_like(y_pred)))
     own = self._picked(target, log)
     e = self.label_smoothing
     others = tf.reduce_mean(log, -1)
