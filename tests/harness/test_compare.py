@@ -189,6 +189,15 @@ def test_float32_single_value_beyond_ten_times_fails():
     assert comparison.failures[0].worst[0].index == (3, 4)
 
 
+def test_failures_come_worst_first_and_equal_ones_in_the_traces_order():
+    port = trace(
+        activation_fc=LARGE * 2 * (1 + 1e-3),
+        output=SMALL * (1 + 1e-3 + 1e-9),  # rounding: no worse than the activation
+        grad_fc_weight=LARGE * 3 * (1 + 2e-3),
+    )
+    assert failed(judged(port)) == ["grad:fc.weight", "activation:fc", "output"]
+
+
 def test_float32_small_tensors_are_pooled():
     """PyTorch's lucky hit on one scalar does not condemn the port; a real difference still does."""
     own, port = float32(trace(), 1e-5, 2), float32(trace(), 1e-5, 1)
