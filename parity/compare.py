@@ -95,8 +95,8 @@ class Comparison:
     def failures(self) -> list[Row]:
         """The tensors out of bounds, worst first; what no number can say before all others.
 
-        One mistake often moves many tensors by the same factor. Those equal to two digits stay in the trace's order, else
-        rounding, which differs between machines, would sort them.
+        One mistake often moves many tensors by the same factor. Those equal to two digits stay in the trace's order,
+        else rounding, which differs between machines, would sort them.
         """
         failed = [row for row in self.rows if not row.passed]
         return sorted(failed, key=lambda row: -float(f"{row.excess:.1e}"))
