@@ -1109,7 +1109,7 @@ class _:
     "op-matmul-f32",
     "O (f32)",
     "a product in float32",
-    "`@`: the same order, or one that rounds alike",
+    "`@`: summed in another order on some CPUs",
     "the same",
     a=float32(200, 300),
     b=float32(300, 100),
