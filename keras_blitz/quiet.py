@@ -22,7 +22,9 @@ def import_tensorflow() -> None:
         with _silent_stderr():
             import keras  # noqa: F401
             import tensorflow as tf
+            from absl import logging
         tf.get_logger().setLevel("ERROR")
+        logging.set_verbosity(logging.ERROR)  # tensorflow-datasets warns of the folder it is about to fill
     check_keras()
 
 
