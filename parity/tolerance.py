@@ -76,7 +76,8 @@ FLOAT64 = (
     ),
     Tolerance(
         "gap:opt-adam-f32-step1", "*", 2.4e-7,
-        "float32: two units in the last place; a quotient or a root is one off on some CPUs, measured 1.2e-7; naive 6.6e-6",
+        "float32: two units in the last place; a quotient or a root is one off on some CPUs, measured 1.2e-7; "
+        "naive 6.6e-6",
     ),
     Tolerance("gap:op-cumsum-f32", "*", 1e-6, "a float32 sum: PyTorch's own error is 5.7e-8, TensorFlow's 2.5e-7"),
 )  # fmt: skip
