@@ -204,9 +204,17 @@ class Trainer:
             answers = correct(labels, logits) if self.counts_correct else tf.constant(0, tf.int64)
             return number + 1, losses.write(number, loss), right.write(number, answers)
 
-        _, losses, right = tf.while_loop(
-            lambda number, *_: number < count, body, (tf.constant(0), losses, right), parallel_iterations=1
-        )
+        def two_steps(*state):
+            # XLA's schedule follows the order in which the loop's body reads its state: the first layer's, whose
+            # gradient is the last one done, behind the others'.
+            for variable in self.model.trainable_variables[2:]:
+                tf.identity(variable.value)
+            return body(*body(*state))
+
+        state = tf.constant(0), losses, right
+        if self._jit:  # a step a turn, XLA would copy the weights that the gradient still reads as they are written
+            state = tf.while_loop(lambda number, *_: number + 1 < count, two_steps, state, parallel_iterations=1)
+        _, losses, right = tf.while_loop(lambda number, *_: number < count, body, state, parallel_iterations=1)
         return losses.stack(), right.stack()
 
     def _one_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -90,7 +90,7 @@ def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
 @pytest.mark.parametrize("loop", ["fit", "tape"])
 @pytest.mark.parametrize(("network", "compiled"), [("mlp-last-relu", True), ("mnist", False)])
 def test_dense_layers_are_compiled_and_it_is_the_same_run(loop, network, compiled):
-    by_itself = trainer(loop, network=network)
+    by_itself = trainer(loop, network=network, steps_per_call=3)  # compiled in pairs and one by itself
     assert by_itself._jit == compiled
     losses, _ = run(by_itself)
     np.testing.assert_allclose(losses, run(trainer(loop, network=network, jit=False))[0], rtol=1e-12)
@@ -107,17 +107,17 @@ def test_run_is_pytorchs_from_the_same_seed(loop):
     assert abs(other - expected).max() > 0.1
 
 
-@pytest.mark.parametrize("loop", ["fit", "tape"])
+@pytest.mark.parametrize(("loop", "network"), [("fit", "mnist"), ("tape", "mnist"), ("tape", "mlp-last-relu")])
 @pytest.mark.parametrize("stop_at", [8, 15])  # in an epoch; behind the last step of one
-def test_continued_run_is_the_uninterrupted_one(tmp_path, loop, stop_at):
-    whole = trainer(loop, dtype="float32")
+def test_continued_run_is_the_uninterrupted_one(tmp_path, loop, network, stop_at):
+    whole = trainer(loop, network=network, dtype="float32")
     losses, _ = run(whole)
 
-    first = trainer(loop, dtype="float32")
+    first = trainer(loop, network=network, dtype="float32")
     complete = first.run_epoch(lambda *_: first.step < stop_at)
     assert complete == (stop_at == 15)
     first.save(tmp_path / "checkpoint.npz", note=[1.5])
-    second = trainer(loop, dtype="float32", seed=99)
+    second = trainer(loop, network=network, dtype="float32", seed=99)
     assert second.restore(tmp_path / "checkpoint.npz")["note"] == [1.5]
     rest, _ = run(second)
     np.testing.assert_array_equal(rest, losses if stop_at == 8 else losses[15:])
