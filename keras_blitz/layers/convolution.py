@@ -11,6 +11,8 @@ from keras_blitz.layers.pairs import Pair, pair
 
 # Of so few outputs a product of matrices is faster on a CPU: ResNet18 takes 3.6 ms for a 64×64 image, 4.3 were it 4.
 FEW = 16
+# Of so many weights a product for one image takes as long as reading them from memory, which two threads do faster.
+MANY = 100_000
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -31,12 +33,14 @@ class Conv2d(keras.layers.Layer):
         dilation: distance between kernel taps, ≥ 1, or (height, width).
         groups: groups of channels that are convolved apart, ≥ 1.
         bias: add a learned bias.
+        banded: compute the inputs' gradient a row of pixels at a time (see `_banded`), on a CPU a third less time for
+            tens of small images of few channels, more for others. Only with stride, dilation and groups 1.
 
     Shapes:
         input (N, H, W, C), kernel (kh, kw, C/groups, out_channels), output (N, H', W', out_channels).
 
     Raises:
-        ValueError: an argument out of range, or channels that `groups` does not divide.
+        ValueError: an argument out of range, channels that `groups` does not divide, or `banded` with what it cannot.
 
     Source: torch/nn/modules/conv.py.
     """
@@ -50,16 +54,19 @@ class Conv2d(keras.layers.Layer):
         dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
+        banded: bool = False,
         **options,
     ):
         super().__init__(**options)
         if groups < 1 or out_channels < 1 or out_channels % groups:
             raise ValueError(f"out_channels must be a multiple of groups, not {out_channels} of {groups}")
-        self.out_channels, self.groups, self.use_bias = out_channels, groups, bias
+        self.out_channels, self.groups, self.use_bias, self.banded = out_channels, groups, bias, banded
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self.stride = pair(stride, "stride", 1)
         self.padding = pair(padding, "padding", 0)
         self.dilation = pair(dilation, "dilation", 1)
+        if banded and not self.stride == self.dilation == (1, 1) == (groups, groups):
+            raise ValueError("banded needs stride, dilation and groups 1")
 
     def build(self, input_shape):
         """Make kernel and bias."""
@@ -86,6 +93,8 @@ class Conv2d(keras.layers.Layer):
     def _convolve(self, inputs, kernel):
         (top, left), (down, across) = self.padding, self.stride
         height, width = self.compute_output_shape(inputs.shape)[1:3]
+        if self.banded and height and width:
+            return _banded(self._padded(inputs), kernel)
         if self.dilation == (1, 1):
             if height and width and min(height, width) > 0 and height * width <= FEW:
                 return self._multiply(inputs, kernel, height, width)
@@ -106,7 +115,9 @@ class Conv2d(keras.layers.Layer):
         channels = padded.shape[-1]
         taps = tf.gather(tf.reshape(padded, (-1, positions.size, channels)), windows.ravel(), axis=1)
         taps = tf.reshape(taps, (-1, rows * columns * channels))
-        outputs = tf.matmul(taps, tf.reshape(kernel, (-1, kernel.shape[-1])))
+        matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
+        of_one_image = taps.shape[0] is not None and taps.shape[0] <= FEW
+        outputs = (_halved if of_one_image and matrix.shape.num_elements() >= MANY else tf.matmul)(taps, matrix)
         return tf.reshape(outputs, (-1, height, width, kernel.shape[-1]))
 
     def _padded(self, inputs):
@@ -129,7 +140,50 @@ class Conv2d(keras.layers.Layer):
             "dilation": self.dilation,
             "groups": self.groups,
             "bias": self.use_bias,
+            "banded": self.banded,
         }
+
+
+@tf.custom_gradient
+def _banded(inputs: tf.Tensor, kernel: tf.Tensor):
+    """Return the convolution without padding; the inputs' gradient is that of a convolution of whole rows.
+
+    B[h, (v, c), (w, k)] = K[h, v − w, c, k], 0 outside of K: a kernel (kh, 1, W·C, W'·C') over images (N, H, 1, W·C)
+
+    Few channels fill a part of a CPU's vector registers, a row fills them; that outweighs the zeros outside of the band.
+    """
+    (height, width, channels), (rows, columns, _, outputs) = inputs.shape[1:], kernel.shape
+    down, across = height - rows + 1, width - columns + 1
+
+    def gradient(upstream):
+        h, v, c, w = np.indices((rows, width, channels, across))
+        inside = (0 <= v - w) & (v - w < columns)
+        taps = np.where(inside, np.ravel_multi_index((h, np.clip(v - w, 0, columns - 1), c), kernel.shape[:3]), -1)
+        padded = tf.pad(tf.reshape(kernel, (-1, outputs)), [[0, 1], [0, 0]])
+        band = tf.gather(padded, taps.ravel() % padded.shape[0])
+        images = tf.nn.conv2d_transpose(
+            tf.reshape(upstream, (-1, down, 1, across * outputs)),
+            tf.reshape(band, (rows, 1, width * channels, across * outputs)),
+            tf.stack([tf.shape(inputs)[0], height, 1, width * channels]), 1, "VALID",
+        )  # fmt: skip
+        filters = tf.raw_ops.Conv2DBackpropFilter(
+            input=inputs, filter_sizes=kernel.shape, out_backprop=upstream, strides=[1, 1, 1, 1], padding="VALID"
+        )
+        return tf.reshape(images, (-1, height, width, channels)), filters
+
+    return tf.nn.conv2d(inputs, kernel, 1, "VALID"), gradient
+
+
+@tf.custom_gradient
+def _halved(rows: tf.Tensor, matrix: tf.Tensor):
+    """Return rows · matrix, summed over either half of the inner axis beside the other; the gradient is not cut."""
+
+    def gradient(upstream):
+        return tf.matmul(upstream, matrix, transpose_b=True), tf.matmul(rows, upstream, transpose_a=True)
+
+    sizes = [len(half) for half in np.array_split(range(matrix.shape[0]), 2)]
+    halves = zip(tf.split(rows, sizes, 1), tf.split(matrix, sizes), strict=True)
+    return tf.add_n([tf.matmul(*half) for half in halves]), gradient
 
 
 def _output_size(size: int | None, kernel: int, stride: int, padding: int, dilation: int) -> int | None:

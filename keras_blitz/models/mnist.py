@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from keras_blitz.initializers import initialize
+from keras_blitz.layers import Conv2d
 from keras_blitz.models.network import Network, rebuilt
 
 
@@ -37,7 +38,7 @@ class Network1(keras.Model):
     def __init__(self, *, dtype: str | None = None, name: str = "mnist1"):
         super().__init__(name=name, dtype=dtype)
         self.conv1 = layers.Conv2D(6, 5, dtype=dtype, name="conv1")
-        self.conv2 = layers.Conv2D(12, 5, dtype=dtype, name="conv2")
+        self.conv2 = Conv2d(12, 5, banded=True, dtype=dtype, name="conv2")
         self.fc1 = layers.Dense(120, dtype=dtype, name="fc1")
         self.fc2 = layers.Dense(60, dtype=dtype, name="fc2")
         self.out = layers.Dense(10, dtype=dtype, name="out")
@@ -85,7 +86,7 @@ class Network2(Network):
         x = layers.Conv2D(6, 5, dtype=dtype, name="conv1")(inputs)  # (N, 24, 24, 6)
         x = layers.ReLU(dtype=dtype, name="relu1")(x)
         x = layers.MaxPooling2D(2, strides=2, dtype=dtype, name="pool1")(x)  # (N, 12, 12, 6)
-        x = layers.Conv2D(12, 5, dtype=dtype, name="conv2")(x)  # (N, 8, 8, 12)
+        x = Conv2d(12, 5, banded=True, dtype=dtype, name="conv2")(x)  # (N, 8, 8, 12)
         x = layers.ReLU(dtype=dtype, name="relu2")(x)
         x = layers.MaxPooling2D(2, strides=2, dtype=dtype, name="pool2")(x)  # (N, 4, 4, 12)
         x = layers.Flatten(dtype=dtype, name="flatten")(x)  # (N, 192)

@@ -36,6 +36,7 @@ def nchw(array):
 def assert_same(module, layer, array, *, training=False, exact=False):
     """The layer gives the module's output and gradients: of the input and, where it has them, of weight and bias."""
     module = module.double().train(training)
+    module.zero_grad()
     x = torch.tensor(array, requires_grad=True)
     expected = module(x)
     direction = np.random.RandomState(1).randn(*expected.shape)
@@ -70,12 +71,27 @@ def test_conv2d(seed, batch, groups, inputs, outputs, height, width, kernel, str
     assume(width + 2 * padding[1] >= reach[1])
     channels = inputs * groups, outputs * groups
     module = torch.nn.Conv2d(*channels, kernel, stride, padding, dilation, groups, bias).double()
-    layer = layers.Conv2d(channels[1], kernel, stride, padding, dilation, groups, bias, dtype="float64")
-    layer.build((None, height, width, channels[0]))
+    plain = stride == dilation == (groups, groups) == (1, 1)
+    for banded in (False, True)[: 1 + plain]:
+        layer = layers.Conv2d(channels[1], kernel, stride, padding, dilation, groups, bias, banded, dtype="float64")
+        layer.build((None, height, width, channels[0]))
+        layer.kernel.assign(module.weight.detach().numpy().transpose(2, 3, 1, 0))
+        if bias:
+            layer.bias.assign(module.bias.detach().numpy())
+        assert_same(module, layer, images(seed, batch, channels[0], height, width))
+
+
+@pytest.mark.parametrize(("batch", "halved"), [(1, True), (5, False)])
+def test_conv2d_of_one_image_and_many_weights(batch, halved):
+    """The product is cut in halves, the gradient is the whole one's."""
+    module = torch.nn.Conv2d(129, 100, 3, padding=1).double()
+    layer = layers.Conv2d(100, 3, padding=1, dtype="float64")
+    layer.build((None, 2, 2, 129))
     layer.kernel.assign(module.weight.detach().numpy().transpose(2, 3, 1, 0))
-    if bias:
-        layer.bias.assign(module.bias.detach().numpy())
-    assert_same(module, layer, images(seed, batch, channels[0], height, width))
+    layer.bias.assign(module.bias.detach().numpy())
+    assert_same(module, layer, images(0, batch, 129, 2, 2))
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((batch, 2, 2, 129), tf.float64)).graph
+    assert [op.type for op in graph.get_operations()].count("MatMul") == 1 + halved
 
 
 @examples
@@ -243,6 +259,8 @@ def test_dropout_draws_its_own_mask_where_none_is_given():
     [
         (lambda: layers.Conv2d(4, 0), r"kernel_size must be a whole number ≥ 1 or a pair of them, not 0"),
         (lambda: layers.Conv2d(4, 3, padding=(1, 2, 3)), r"padding must be a whole number ≥ 0 or a pair"),
+        (lambda: layers.Conv2d(4, 3, 2, banded=True), "banded needs stride, dilation and groups 1"),
+        (lambda: layers.Conv2d(4, 3, groups=2, banded=True), "banded needs stride, dilation and groups 1"),
         (lambda: layers.Conv2d(4, 3, groups=3), "out_channels must be a multiple of groups, not 4 of 3"),
         (
             lambda: layers.Conv2d(4, 3, groups=2, name="c").build((None, 8, 8, 3)),
@@ -260,6 +278,8 @@ def test_arguments_out_of_range(make, message):
 LAYERS = [
     (lambda: layers.Conv2d(4, 3, 2, 1), (2, 8, 9, 3)),
     (lambda: layers.Conv2d(4, 3, 1, 2, dilation=2, groups=2), (2, 8, 9, 4)),
+    (lambda: layers.Conv2d(4, 3, 1, 1, banded=True), (2, 8, 9, 3)),
+    (lambda: layers.Conv2d(100, 3, 1, 1), (1, 2, 2, 128)),
     (lambda: layers.MaxPool2d(3, 2, 1), (2, 8, 9, 3)),
     (lambda: layers.MaxPool2d(3, 2, ceil_mode=True), (2, 8, 9, 3)),
     (lambda: layers.AvgPool2d(3, 2, 1, count_include_pad=False), (2, 8, 9, 3)),
