@@ -150,14 +150,14 @@ def _banded(inputs: tf.Tensor, kernel: tf.Tensor):
 
     B[h, (v, c), (w, k)] = K[h, v − w, c, k], 0 outside of K: a kernel (kh, 1, W·C, W'·C') over images (N, H, 1, W·C)
 
-    Few channels fill a part of a CPU's vector registers, a row fills them; that outweighs the zeros outside of the band.
+    Few channels fill a part of a CPU's vector registers, a row fills them; that outweighs the zeros beside the band.
     """
     (height, width, channels), (rows, columns, _, outputs) = inputs.shape[1:], kernel.shape
     down, across = height - rows + 1, width - columns + 1
 
     def gradient(upstream):
         h, v, c, w = np.indices((rows, width, channels, across))
-        inside = (0 <= v - w) & (v - w < columns)
+        inside = (v - w >= 0) & (v - w < columns)
         taps = np.where(inside, np.ravel_multi_index((h, np.clip(v - w, 0, columns - 1), c), kernel.shape[:3]), -1)
         padded = tf.pad(tf.reshape(kernel, (-1, outputs)), [[0, 1], [0, 0]])
         band = tf.gather(padded, taps.ravel() % padded.shape[0])
