@@ -1,4 +1,4 @@
-"""Layers with PyTorch's semantics, where Keras's own are not exact; channels last."""
+"""Layers with PyTorch's semantics, where Keras's own are not exact, or slower on a CPU; channels last."""
 
 from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.convolution import Conv2d

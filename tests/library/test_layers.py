@@ -36,7 +36,6 @@ def nchw(array):
 def assert_same(module, layer, array, *, training=False, exact=False):
     """The layer gives the module's output and gradients: of the input and, where it has them, of weight and bias."""
     module = module.double().train(training)
-    module.zero_grad()
     x = torch.tensor(array, requires_grad=True)
     expected = module(x)
     direction = np.random.RandomState(1).randn(*expected.shape)
@@ -71,17 +70,30 @@ def test_conv2d(seed, batch, groups, inputs, outputs, height, width, kernel, str
     assume(width + 2 * padding[1] >= reach[1])
     channels = inputs * groups, outputs * groups
     module = torch.nn.Conv2d(*channels, kernel, stride, padding, dilation, groups, bias).double()
-    plain = stride == dilation == (groups, groups) == (1, 1)
-    for banded in (False, True)[: 1 + plain]:
-        layer = layers.Conv2d(channels[1], kernel, stride, padding, dilation, groups, bias, banded, dtype="float64")
-        layer.build((None, height, width, channels[0]))
-        layer.kernel.assign(module.weight.detach().numpy().transpose(2, 3, 1, 0))
-        if bias:
-            layer.bias.assign(module.bias.detach().numpy())
-        assert_same(module, layer, images(seed, batch, channels[0], height, width))
+    layer = layers.Conv2d(channels[1], kernel, stride, padding, dilation, groups, bias, dtype="float64")
+    layer.build((None, height, width, channels[0]))
+    layer.kernel.assign(module.weight.detach().numpy().transpose(2, 3, 1, 0))
+    if bias:
+        layer.bias.assign(module.bias.detach().numpy())
+    assert_same(module, layer, images(seed, batch, channels[0], height, width))
 
 
-@pytest.mark.parametrize(("batch", "halved"), [(1, True), (5, False)])
+@examples
+@given(
+    seed=seeds, batch=small, inputs=small, outputs=small, height=sizes, width=sizes, kernel=pairs, padding=pads,
+)  # fmt: skip
+def test_conv2d_whose_gradient_goes_by_rows(seed, batch, inputs, outputs, height, width, kernel, padding):
+    assume(height + 2 * padding[0] >= kernel[0])
+    assume(width + 2 * padding[1] >= kernel[1])
+    module = torch.nn.Conv2d(inputs, outputs, kernel, padding=padding).double()
+    layer = layers.Conv2d(outputs, kernel, padding=padding, banded=True, dtype="float64")
+    layer.build((None, height, width, inputs))
+    layer.kernel.assign(module.weight.detach().numpy().transpose(2, 3, 1, 0))
+    layer.bias.assign(module.bias.detach().numpy())
+    assert_same(module, layer, images(seed, batch, inputs, height, width))
+
+
+@pytest.mark.parametrize(("batch", "halved"), [(1, True), (2, False)])
 def test_conv2d_of_one_image_and_many_weights(batch, halved):
     """The product is cut in halves, the gradient is the whole one's."""
     module = torch.nn.Conv2d(129, 100, 3, padding=1).double()
@@ -259,8 +271,9 @@ def test_dropout_draws_its_own_mask_where_none_is_given():
     [
         (lambda: layers.Conv2d(4, 0), r"kernel_size must be a whole number ≥ 1 or a pair of them, not 0"),
         (lambda: layers.Conv2d(4, 3, padding=(1, 2, 3)), r"padding must be a whole number ≥ 0 or a pair"),
-        (lambda: layers.Conv2d(4, 3, 2, banded=True), "banded needs stride, dilation and groups 1"),
-        (lambda: layers.Conv2d(4, 3, groups=2, banded=True), "banded needs stride, dilation and groups 1"),
+        (lambda: layers.Conv2d(4, 3, 2, banded=True), r"groups 1, not \(2, 2\), \(1, 1\) and 1"),
+        (lambda: layers.Conv2d(4, 3, dilation=3, banded=True), r"groups 1, not \(1, 1\), \(3, 3\) and 1"),
+        (lambda: layers.Conv2d(4, 3, groups=2, banded=True), r"groups 1, not \(1, 1\), \(1, 1\) and 2"),
         (lambda: layers.Conv2d(4, 3, groups=3), "out_channels must be a multiple of groups, not 4 of 3"),
         (
             lambda: layers.Conv2d(4, 3, groups=2, name="c").build((None, 8, 8, 3)),
