@@ -1,7 +1,7 @@
 """The tutorials' results on the full data sets, PyTorch's and ours from the same seed, written into README.md.
 
-python scripts/results.py                      all three, some minutes
-python scripts/results.py --only mnist --epochs 1 --print
+python scripts/results.py                           all of them, some minutes
+python scripts/results.py --only mnist --epochs 1   a part is printed only
 """
 
 import subprocess
@@ -162,7 +162,7 @@ def main(
                             raise BlitzError(f"{row.title}: {side} failed")
                 table.append(line(row, files))
         print("\n".join(table))
-        if not print_only:
+        if not (print_only or only or epochs):  # a part would take the place of the whole table
             text = written(README.read_text(encoding="utf-8"), table, f"python scripts/results.py --seed {seed}")
             with atomic_path(README) as path:
                 path.write_text(text, encoding="utf-8")

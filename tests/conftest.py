@@ -1,5 +1,6 @@
 """PyTorch before TensorFlow, which cannot be loaded in the other order; and what several tests share."""
 
+import gc
 from importlib.util import find_spec
 
 import pytest
@@ -20,6 +21,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("torch"):
             item.add_marker(needs_torch)
+
+
+def pytest_collection_finish():
+    """Keep the frameworks and the collected tests out of the cases' garbage collections, 0.2 s each."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -11,6 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def importing(python: Path) -> float:
+    """Return the seconds that a process which imports Keras on TensorFlow takes, the files read before."""
+    command = [python, "-c", "import keras"]
+    subprocess.run(command, capture_output=True, check=True)
+    start = time.perf_counter()
+    subprocess.run(command, capture_output=True, check=True)
+    return time.perf_counter() - start
+
+
 @pytest.mark.slow
 def test_fresh_install_without_torch_runs_the_main_job(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
@@ -18,6 +27,7 @@ def test_fresh_install_without_torch_runs_the_main_job(tmp_path):
     subprocess.run([python, "-m", "pip", "install", "--quiet", "-e", ROOT], check=True)
     found = subprocess.run([python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
     assert "torch" not in [package["name"] for package in json.loads(found.stdout)]
+    before = importing(python)
     start = time.perf_counter()
     done = subprocess.run(
         [python.with_name("parity"), "run", "--json", tmp_path / "out.json"],
@@ -29,4 +39,6 @@ def test_fresh_install_without_torch_runs_the_main_job(tmp_path):
     assert document["mode"] == "golden"
     assert document["summary"]["failed"] == 0
     assert document["summary"]["tensors"] > 1000
-    assert seconds < 60, f"golden mode took {seconds:.0f} s"
+    # About a minute on a machine that imports TensorFlow in 5 s; others, and busy ones, are slower at both.
+    unit = max(before, importing(python))
+    assert seconds < 20 * unit, f"golden mode took {seconds:.0f} s, importing TensorFlow {unit:.1f} s"

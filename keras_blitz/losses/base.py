@@ -52,6 +52,13 @@ class Loss(keras.losses.Loss):
             BlitzError: a shape, dtype or value PyTorch would refuse, or a Keras mask. Values are looked at in eager
                 mode alone.
         """
+        y_true, y_pred = self._checked(y_true, y_pred)
+        losses = self.call(y_true, y_pred)
+        if sample_weight is not None:
+            losses *= self._aligned(as_tensor(sample_weight), losses)
+        return losses if self.reduction == "none" else self._reduced(tf.reduce_sum(losses), y_true, y_pred, losses)
+
+    def _checked(self, y_true, y_pred):
         if getattr(y_pred, "_keras_mask", None) is not None:
             raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
@@ -59,12 +66,9 @@ class Loss(keras.losses.Loss):
             raise BlitzError(f"{self.name}: y_pred must be floating, not {y_pred.dtype.name}")
         if None in (y_true.shape.rank, y_pred.shape.rank):
             raise BlitzError(f"{self.name}: needs the ranks of y_true and y_pred; set the shapes of the data set")
-        losses = self.call(y_true, y_pred)
-        if sample_weight is not None:
-            losses *= self._aligned(as_tensor(sample_weight), losses)
-        if self.reduction == "none":
-            return losses
-        total = tf.reduce_sum(losses)
+        return y_true, y_pred
+
+    def _reduced(self, total, y_true, y_pred, losses):
         if self.reduction == "sum":
             return total
         mean = total / tf.cast(self.divisor(y_true, y_pred, losses), total.dtype)

@@ -60,7 +60,7 @@ class Trainer:
     Args:
         model: a network of this package, or any Keras model of images whose first layer says its type.
         optimizer: of keras_blitz.optim.
-        loss: (labels, logits) -> the batch's mean loss.
+        loss: (labels, logits) -> the batch's mean loss. Where it has `of_parts`, shards do not wait for each other.
         data: the training images.
         batch_size: images a step; the last of an epoch may be smaller, as in PyTorch.
         shuffle: PyTorch's `DataLoader(shuffle=True)`, drawn from keras_blitz.random.
@@ -199,8 +199,7 @@ class Trainer:
         right = tf.TensorArray(tf.int64, count, element_shape=())
 
         def body(number, losses, right):
-            images, labels = self._batch(order[number])
-            loss, logits = self._one_step(images, labels)
+            labels, logits, loss = self._one_step(order[number])
             answers = correct(labels, logits) if self.counts_correct else tf.constant(0, tf.int64)
             return number + 1, losses.write(number, loss), right.write(number, answers)
 
@@ -217,20 +216,25 @@ class Trainer:
         _, losses, right = tf.while_loop(lambda number, *_: number < count, body, state, parallel_iterations=1)
         return losses.stack(), right.stack()
 
-    def _one_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            logits = self._logits(images)
-            loss = self.loss(labels, logits)
+    def _one_step(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            labels, logits, loss = self._forward(indices)
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss, logits
+        return labels, logits, loss
 
-    def _logits(self, images: tf.Tensor) -> tf.Tensor:
-        shards = np.array_split(range(images.shape[0]), min(self._shards, images.shape[0]))
+    def _forward(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        shards = np.array_split(range(indices.shape[0]), min(self._shards, indices.shape[0]))
         if len(shards) == 1:
-            return self.model(images, training=True)
-        parts = tf.split(images, [len(shard) for shard in shards])
-        return tf.concat([self.model(part, training=True) for part in parts], 0)
+            images, labels = self._batch(indices)
+            logits = self.model(images, training=True)
+            return labels, logits, self.loss(labels, logits)
+        batches = [self._batch(part) for part in tf.split(indices, [len(shard) for shard in shards])]
+        images, labels = zip(*batches, strict=True)
+        logits = [self.model(part, training=True) for part in images]
+        whole = tf.concat(labels, 0), tf.concat(logits, 0)
+        of_parts = getattr(self.loss, "of_parts", None)
+        return *whole, of_parts(labels, logits) if of_parts else self.loss(*whole)
 
     # Results
 

@@ -134,6 +134,24 @@ def test_cross_entropy_of_probabilities(seed, reduction, shape, classes, scale, 
 
 @examples
 @given(
+    seed=seeds, reduction=reductions, sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3), weighting=weightings,
+    ignored=st.sampled_from([0.0, 0.3, 1.0]), smoothing=st.sampled_from([0.0, 0.1]),
+)  # fmt: skip
+@example(0, "mean", [3, 1], "positive", 0.9, 0.1)  # all of one part is ignored
+def test_cross_entropy_of_parts_is_that_of_the_batch(seed, reduction, sizes, weighting, ignored, smoothing):
+    rng, count = np.random.RandomState(seed), sum(sizes)
+    x, weight = logits(rng, "normal", count, 4), weights(rng, weighting, 4)
+    y = np.where(np.arange(count) < ignored * count, 2, rng.randint(0, 4, count))
+    options = {"ignore_index": 2, "reduction": reduction, "label_smoothing": smoothing}
+    loss, of = losses.CrossEntropyLoss(weight, **options), np.ones(4) if weight is None else weight
+    assert_same(
+        lambda y, x: loss.of_parts(tf.split(y, sizes), tf.split(x, sizes)),
+        torch.nn.CrossEntropyLoss(tensor(weight), **options), y, x, terms=np.max(of) * share(reduction, of[y[y != 2]]),
+    )  # fmt: skip
+
+
+@examples
+@given(
     seed=seeds, reduction=reductions, shape=positions, classes=st.integers(1, 6), weighting=weightings,
     ignore=st.sampled_from([-100, 0, 255]), ignored=st.sampled_from([0.0, 0.3, 1.0]), infinite=st.booleans(),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_blitz
 from keras_blitz.data import Split, fit_to, load_sample
@@ -23,13 +24,13 @@ def sample(shape=(28, 28, 1)) -> Split:
     return Split(images, labels[:COUNT].astype(np.int64))
 
 
-def trainer(loop: str, *, network="mnist", dtype="float64", seed=5, **options) -> Trainer:
+def trainer(loop: str, *, network="mnist", dtype="float64", seed=5, loss=None, **options) -> Trainer:
     keras_blitz.manual_seed(seed)
     settings = {"batch_size": BATCH, "shuffle": True, "normalize": (0.1307, 0.3081), "counts_correct": True,
                 "steps_per_call": 4}  # fmt: skip
     model = build(network, dtype=dtype)
     data = sample(model.input_shape[1:])
-    return Trainer(model, SGD(0.05, momentum=0.9), CrossEntropyLoss(), data, loop=loop, **(settings | options))
+    return Trainer(model, SGD(0.05, momentum=0.9), loss or CrossEntropyLoss(), data, loop=loop, **(settings | options))
 
 
 def run(trainer: Trainer, epochs: int = EPOCHS) -> tuple[np.ndarray, np.ndarray]:
@@ -66,13 +67,28 @@ def pytorchs_run(seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
     return np.array(losses), np.array(right)
 
 
-@pytest.mark.parametrize("shards", [2, 5, 7])  # of 16 images, and of the last batch's 6
-def test_a_batch_cut_into_shards_is_the_same_run(shards):
-    whole, right = run(trainer("tape"))
-    cut, cut_right = run(trainer("tape", shards=shards))
-    np.testing.assert_allclose(cut, whole, rtol=1e-12)
+def softmax_loss(labels, logits):
+    """A loss that takes whole batches only."""
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+
+@pytest.mark.parametrize(
+    ("shards", "loss"),  # of 16 images, and of the last batch's 6
+    [
+        (2, CrossEntropyLoss()), (5, CrossEntropyLoss()), (7, CrossEntropyLoss()), (2, softmax_loss),
+        (5, CrossEntropyLoss(np.arange(10.0), ignore_index=3)),  # a batch's mean is not that of its shards' means
+    ],
+    ids=["2", "5", "7", "whole", "weighted"],
+)  # fmt: skip
+def test_a_batch_cut_into_shards_is_the_same_run(shards, loss):
+    whole = trainer("tape", loss=loss)
+    expected, right = run(whole)
+    cut = trainer("tape", loss=loss, shards=shards)
+    losses, cut_right = run(cut)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
     np.testing.assert_array_equal(cut_right, right)
-    assert (cut != whole).any()  # gradients are summed in another order, so it was cut
+    # Gradients are summed in another order, so it was cut.
+    assert (whole.model.get_layer("conv1").kernel.numpy() != cut.model.get_layer("conv1").kernel.numpy()).any()
 
 
 def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
