@@ -93,9 +93,10 @@ def test_conv2d_whose_gradient_goes_by_rows(seed, batch, inputs, outputs, height
     assert_same(module, layer, images(seed, batch, inputs, height, width))
 
 
-@pytest.mark.parametrize(("batch", "halved"), [(1, True), (2, False)])
-def test_conv2d_of_one_image_and_many_weights(batch, halved):
-    """The product is cut in halves, the gradient is the whole one's."""
+@pytest.mark.parametrize(("batch", "threads", "halved"), [(1, 1, True), (2, 1, False), (1, 0, False)])
+def test_conv2d_of_one_image_and_many_weights(batch, threads, halved, monkeypatch):
+    """With one thread an operation the product is cut in halves, the gradient is the whole one's."""
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: threads)
     module = torch.nn.Conv2d(129, 100, 3, padding=1).double()
     layer = layers.Conv2d(100, 3, padding=1, dtype="float64")
     layer.build((None, 2, 2, 129))
