@@ -13,5 +13,5 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        return getattr(import_module("parity.equivalence"), name)
+        return getattr(import_module("parity.pair.equivalence"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,9 +15,12 @@ import typer
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
-from parity.cases import DTYPES, MODES, Case, select
-from parity.cases.training import without_missing
-from parity.run import Result, isolated, load_frameworks, run
+from parity.core.modes import DTYPES, MODES
+from parity.record.frameworks import load_frameworks, torch_installed
+from parity.suite.case import Case
+from parity.suite.run import Result, isolated, run
+from parity.suite.select import select
+from parity.suite.training import without_missing
 
 app = typer.Typer(
     name="parity", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -133,7 +136,7 @@ def record_command(
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; by default the package's.")] = None,
 ) -> None:
     """Write golden traces of PyTorch's side (needs PyTorch)."""
-    from parity import golden, oracle
+    from parity.suite import golden, oracle
 
     folder = output or golden.FOLDER
     if not folder.is_dir():
@@ -160,7 +163,7 @@ def compare_command(
     either, float32 is only screened, at a bound that catches gross mistakes.
     """
     from parity.report import text
-    from parity.saved import compare_files
+    from parity.suite.saved import compare_files
 
     if html:
         check_target(html)
@@ -238,7 +241,6 @@ def gaps_command(
     One GAP is shown with its explanation and the code of both. Exit status 1: an exact spelling is beyond its bound.
     """
     from parity.gaps import select as select_gaps
-    from parity.oracle import torch_installed
     from parity.report import gaps as report
     from parity.report import text
     from parity.report.json import write
@@ -298,8 +300,6 @@ def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
 
 def _source(live: bool | None) -> bool:
     """Return whether PyTorch runs: as asked, else wherever it is installed."""
-    from parity.oracle import torch_installed
-
     if live is None:
         return torch_installed()
     if live and not torch_installed():

@@ -96,7 +96,7 @@ def torch_training(seconds: float, name: str, compiled: bool = False) -> dict[st
     """The tutorial's loop; the images are in memory, transformed already, which spares PyTorch its DataLoader."""
     import torch
 
-    from parity.reference.training import NETWORKS
+    from parity.twins.torch.training import NETWORKS
 
     recipe = RECIPES[name]
     shape = (32, 32, 3) if name == "cifar10" else (28, 28, 1)
@@ -125,7 +125,7 @@ def torch_training(seconds: float, name: str, compiled: bool = False) -> dict[st
 
 
 def _torchs(name: str, **options):
-    from parity.reference.families import build
+    from parity.twins.torch.families import build
 
     return build(name, **options)
 

@@ -51,7 +51,7 @@ ROWS = {
 
 def pytorchs(recipe: Recipe, seed: int, data) -> tuple[np.ndarray, np.ndarray, int]:
     """Return PyTorch's losses, its outputs on the test images, and the right answers of the last epoch."""
-    from parity.reference.training import Run
+    from parity.twins.torch.training import Run
 
     run = Run(recipe, data.train, seed, "float32")
     losses, right = [], 0

@@ -4,8 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from parity import oracle
-from parity.cases import select
+from parity.suite import oracle
+from parity.suite.select import select
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

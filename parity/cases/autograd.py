@@ -5,10 +5,9 @@ A1 and A8, whole ResNet18s, go through the recorders of networks: every gradient
 
 import numpy as np
 
-from parity import inputs
-from parity.cases.calls import CallRow
 from parity.cases.families import KEEP
-from parity.cases.networks import NetworkRow
+from parity.cases.rows import CallRow, NetworkRow
+from parity.core import inputs
 
 EAGER = ("*-eager",)  # the tape layer keeps what it adds up in Python
 

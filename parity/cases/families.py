@@ -6,7 +6,7 @@ buffers. Under XLA float64 runs for resnet18 at 64×64 alone: one float64 convol
 
 from dataclasses import replace
 
-from parity.cases.networks import NetworkRow
+from parity.cases.rows import NetworkRow
 
 KEEP = 1 << 16  # values; whole, the traces of the large members would not fit into memory
 # A plain `parity run` is to stay under a minute: of this network one mode in eval and one in train mode.

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from parity import inputs
-from parity.cases.calls import CallRow
+from parity.cases.rows import CallRow
+from parity.core import inputs
 
 COUNT, CLASSES = 7, 5
 WEIGHT = (0.3, 1.7, 0.0, 2.2, 1.1)

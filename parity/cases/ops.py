@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from parity import inputs
-from parity.cases.calls import CallRow
+from parity.cases.rows import CallRow
+from parity.core import inputs
 
 X = inputs.uniform((3, 4), 2.0, "ops", "x")
 TIED = np.round(2 * X) / 2  # halves: some are equal, some 0
@@ -113,14 +113,3 @@ ROWS = tuple(
     )
     for table, calls in CALLS.items()
 )
-
-
-def positional(taken: dict, options: dict) -> list:
-    """Return the arguments of a call that have no keyword."""
-    return [tensor for name, tensor in taken.items() if "=" not in name] + list(options.get("", ()))
-
-
-def named(taken: dict, options: dict) -> dict:
-    """Return the arguments of a call by keyword."""
-    by_keyword = {name.split("=")[0]: tensor for name, tensor in taken.items() if "=" in name}
-    return by_keyword | {name: value for name, value in options.items() if name}

@@ -5,8 +5,8 @@ MLP and ResNet18; parameter groups, frozen layers, clipping; and Adam where the 
 """
 
 from parity.cases.families import OUTLINE
-from parity.cases.networks import NetworkRow
 from parity.cases.plans import PLANS
+from parity.cases.rows import NetworkRow
 
 STEPS = 100
 

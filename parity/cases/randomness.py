@@ -1,6 +1,6 @@
 """R1–R4, L3: the random stream, and what is drawn from it, bit for bit; float32 and float64 in one case."""
 
-from parity.cases.calls import CallRow
+from parity.cases.rows import CallRow
 
 SEEDS = (0, 1, 42, -3, 2**40 + 7)
 NETWORKS = {"lenet": "N1", "cifar": "N2", "mlp": "N3", "mnist": "N4", "mnist1": "N5", "resnet18": "N6"}

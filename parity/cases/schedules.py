@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from parity import inputs
-from parity.cases.calls import CallRow
+from parity.cases.rows import CallRow
+from parity.core import inputs
 
 STEPS = 200
 

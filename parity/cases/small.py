@@ -4,7 +4,7 @@ parameter groups."""
 from dataclasses import replace
 
 from parity.cases.families import OUTLINE
-from parity.cases.networks import NetworkRow
+from parity.cases.rows import NetworkRow
 
 EVAL = NetworkRow(
     "small", ("H8",), "small.Net", (5, 3, 32, 24), "cross_entropy", 0.1, group="faults", steps=3,

@@ -8,9 +8,9 @@ from typing import Any
 from unittest import mock
 
 from keras_blitz.errors import BlitzError
-from parity import keras_recorder
-from parity.cases import networks
-from parity.keras_recorder import KerasRecorder
+from parity.record import keras_recorder
+from parity.record.keras_recorder import KerasRecorder
+from parity.suite import networks
 
 
 class Plant:

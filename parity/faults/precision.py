@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.cases import networks
 from parity.faults.calls import behind, weighted
 from parity.faults.fault import eager, fault, survivor
 from parity.faults.plant import Plant, in_layer
+from parity.suite import networks
 
 
 def _through(dtype: str):

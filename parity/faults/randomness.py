@@ -7,7 +7,7 @@ import numpy as np
 from keras_blitz import initializers
 from parity.faults.fault import eager, fault
 from parity.faults.plant import Plant
-from parity.ports import randomness
+from parity.twins.keras import randomness
 
 Planting = Callable[[Plant], None]
 

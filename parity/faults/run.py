@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from parity.cases import all_cases
-from parity.cases.case import Case
+from parity.core.locate import first_divergence
 from parity.faults.fault import Fault, Place
 from parity.faults.plant import planted
-from parity.locate import first_divergence
-from parity.run import run
+from parity.suite.case import Case
+from parity.suite.run import run
+from parity.suite.select import all_cases
 
 LOCATED = 0.95  # the least share of the mistakes
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from keras_blitz.optim import schedules
 from keras_blitz.optim.base import MomentumOptimizer, Optimizer
-from parity.cases import plans
 from parity.faults.fault import Place, eager, fault, graph
 from parity.faults.plant import Plant
+from parity.suite import plans
 
 Planting = Callable[[Plant], None]
 

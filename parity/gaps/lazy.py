@@ -13,7 +13,7 @@ class _Lazy:
 
 class _Torchvision(_Lazy):
     def __getattr__(self, name: str):
-        import_module("parity.reference.families").define_missing_operators()
+        import_module("parity.twins.torch.families").define_missing_operators()
         return super().__getattr__(name)
 
 

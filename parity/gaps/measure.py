@@ -13,12 +13,12 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.floatx import precision
-from parity import tolerance
-from parity.compare import mismatch
-from parity.difference import measure as distance
+from parity.core import tolerance
+from parity.core.compare import mismatch
+from parity.core.difference import measure as distance
+from parity.core.trace import ABSENT, Value
 from parity.gaps.gap import Gap, Takes
 from parity.gaps.lazy import tf, torch
-from parity.trace import ABSENT, Value
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _batches(shape=(4, 3, 32, 32)):
 
 
 def _torch_cifar():
-    from parity.reference.cifar import Net
+    from parity.twins.torch.cifar import Net
 
     torch.manual_seed(0)
     return Net().double()

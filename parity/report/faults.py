@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.faults.run import Finding, Outcome, enough_located
-from parity.run import Result
+from parity.suite.run import Result
 
 
 def summary_table(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> RenderableType:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_blitz.files import atomic_path
-from parity import tolerance
+from parity.core import tolerance
 from parity.report import charts
 
 SHOWN_PASSED, SHOWN_FAILED = 30, 300  # rows of a case's table; the JSON has all

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_blitz.files import atomic_path
-from parity.compare import Comparison, Row
-from parity.difference import Histogram
-from parity.locate import first_divergence
-from parity.run import Result
-from parity.trace import step_of
+from parity.core.compare import Comparison, Row
+from parity.core.difference import Histogram
+from parity.core.locate import first_divergence
+from parity.core.trace import step_of
+from parity.suite.run import Result
 
 
 def to_dict(results: Sequence[Result], *, mode: str, versions: dict[str, str], seconds: float) -> dict[str, Any]:

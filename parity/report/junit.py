@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from keras_blitz.files import atomic_path
-from parity.run import Result
+from parity.suite.run import Result
 
 
 def write(results: Sequence[Result], path: str | os.PathLike, *, seconds: float) -> None:

@@ -7,11 +7,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from parity.cases.case import MODES
-from parity.compare import Comparison, Row
-from parity.locate import first_divergence
-from parity.run import Result
-from parity.tolerance import FLOOR_ULP, MEDIAN_RATIO, RMS_RATIO
+from parity.core.compare import Comparison, Row
+from parity.core.locate import first_divergence
+from parity.core.modes import MODES
+from parity.core.tolerance import FLOOR_ULP, MEDIAN_RATIO, RMS_RATIO
+from parity.suite.run import Result
 
 SHOWN_FAILURES = 3
 

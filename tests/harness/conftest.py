@@ -2,10 +2,10 @@
 
 import pytest
 
-from parity import oracle
-from parity.compare import compare
-from parity.run import run
-from parity.trace import kind_of, step_of
+from parity.core.compare import compare
+from parity.core.trace import kind_of, step_of
+from parity.suite import oracle
+from parity.suite.run import run
 
 
 @pytest.fixture(scope="session")

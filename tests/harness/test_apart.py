@@ -4,9 +4,10 @@ import os
 
 import pytest
 
-from parity import apart, tolerance
-from parity.cases import select
-from parity.run import run
+from parity.core import tolerance
+from parity.suite import apart
+from parity.suite.run import run
+from parity.suite.select import select
 
 
 def pid(case):

@@ -591,8 +591,8 @@ def test_the_page_has_the_reports_of_all_processes(pytester, request):
     pytester.makepyfile(
         """
         import pytest
-        from parity.compare import Comparison, Row
-        from parity.equivalence import Report
+        from parity.core.compare import Comparison, Row
+        from parity.pair.equivalence import Report
 
         @pytest.mark.parametrize("number", range(4))
         def test_pair(parity, monkeypatch, number):

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_blitz.errors import BlitzError
-from parity import oracle
-from parity.cases import all_cases, select
 from parity.cli import app
-from parity.trace import Trace
+from parity.core.trace import Trace
+from parity.suite import oracle
+from parity.suite.select import all_cases, select
 
 
 def invoke(*arguments):

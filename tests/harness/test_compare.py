@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from parity import tolerance
-from parity.compare import compare
-from parity.difference import Difference
-from parity.fingerprint import fingerprint
-from parity.locate import first_divergence
-from parity.oracle import own_error
-from parity.trace import ABSENT, Trace
+from parity.core import tolerance
+from parity.core.compare import compare
+from parity.core.difference import Difference
+from parity.core.fingerprint import fingerprint
+from parity.core.locate import first_divergence
+from parity.core.own_error import own_error
+from parity.core.trace import ABSENT, Trace
 
 RNG = np.random.RandomState(0)
 LARGE = RNG.randn(30, 40)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parity.difference import measure, worst_entries
-from parity.fingerprint import fingerprint, sketch, strided_sample
+from parity.core.difference import measure, worst_entries
+from parity.core.fingerprint import fingerprint, sketch, strided_sample
 
 
 def test_measures_by_hand():

@@ -11,17 +11,18 @@ from keras_blitz import data, losses, optim
 from keras_blitz.errors import BlitzError
 from keras_blitz.layers import BatchNorm
 from keras_blitz.optim.base import Optimizer
-from parity import keras_recorder
-from parity.cases import all_cases, networks, select
 from parity.cli import app
-from parity.compare import compare
+from parity.core.compare import compare
+from parity.core.trace import Trace
 from parity.faults import catalogue
 from parity.faults.fault import eager, fault, survivor
 from parity.faults.plant import in_layer, planted
 from parity.faults.run import cases_of, outcome
-from parity.keras_recorder import KerasRecorder
-from parity.run import run
-from parity.trace import Trace
+from parity.record import keras_recorder
+from parity.record.keras_recorder import KerasRecorder
+from parity.suite import networks
+from parity.suite.run import run
+from parity.suite.select import all_cases, select
 
 BY_ID = {fault.id: fault for fault in catalogue.FAULTS}
 MISTAKES = [fault for fault in catalogue.FAULTS if not fault.survives]

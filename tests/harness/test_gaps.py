@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from keras_blitz.errors import BlitzError
-from parity import tolerance
 from parity.cli import app
+from parity.core import tolerance
 from parity.gaps import SECTIONS, catalogue, select
 from parity.gaps.gap import gap
 from parity.gaps.measure import Outcome, compared, measure

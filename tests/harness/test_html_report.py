@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from parity.cases.case import Case
-from parity.compare import compare
-from parity.difference import BINS, Difference, histogram, measure
-from parity.fingerprint import fingerprint
+from parity.core.compare import compare
+from parity.core.difference import BINS, Difference, histogram, measure
+from parity.core.fingerprint import fingerprint
+from parity.core.trace import Trace
 from parity.report import charts, html
 from parity.report.json import to_dict
-from parity.run import Result
-from parity.trace import Trace
+from parity.suite.case import Case
+from parity.suite.run import Result
 
 LAYERS = ("conv1", "bn1", "fc<1>&")
 STEPS = 12

@@ -1,6 +1,6 @@
 import numpy as np
 
-from parity import inputs
+from parity.core import inputs
 
 SHAPES = {"conv1.weight": (6, 1, 5, 5), "conv1.bias": (6,), "fc1.weight": (120, 400)}
 

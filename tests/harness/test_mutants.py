@@ -8,12 +8,12 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 from keras_blitz.autograd import Gradients, OperationGraph, demos
-from parity.cases import select
 from parity.cli import app
 from parity.faults.calls import before, behind
 from parity.faults.catalogue import FAULTS
 from parity.faults.plant import in_layer, planted
-from parity.run import run
+from parity.suite.run import run
+from parity.suite.select import select
 
 PLACES = {fault.id: fault.places for fault in FAULTS}
 
@@ -56,7 +56,7 @@ def zeros_for_absent(monkeypatch):
 
 
 def hook_not_called(monkeypatch):
-    monkeypatch.setattr("parity.ports.autograd.hook", lambda tensor, function: tf.identity(tensor))
+    monkeypatch.setattr("parity.twins.keras.autograd.hook", lambda tensor, function: tf.identity(tensor))
 
 
 def detach_that_does_not(monkeypatch):

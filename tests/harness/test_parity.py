@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from parity.cases import all_cases, select
-from parity.run import run
-from parity.trace import KINDS
+from parity.core.trace import KINDS
+from parity.suite.run import run
+from parity.suite.select import all_cases, select
 
 CASES = select([])
 # The goldens are the same in every mode, and so they need but one; the optimizers' are live in the plain run already.
@@ -71,7 +71,7 @@ def test_golden_trace_is_what_pytorch_does_today(subject, live_run, assert_golde
 
 
 def test_goldens_are_small():
-    from parity.golden import FOLDER
+    from parity.suite.golden import FOLDER
 
     assert sum(path.stat().st_size for path in FOLDER.glob("*.npz")) < 15_000_000
     assert {path.stem for path in FOLDER.glob("*.npz")} == {case.subject for case in all_cases()}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parity.cases import all_cases
+from parity.suite.select import all_cases
 
 # VGG16 at 224×224 in train mode takes 10 GB, with BatchNorm as without; `parity run --slow` has both.
 LEFT_OUT = ("vgg16-train", "vgg16_bn-train")

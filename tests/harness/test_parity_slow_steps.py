@@ -2,8 +2,8 @@
 
 import pytest
 
-from parity.cases import all_cases
-from parity.cases.training import missing
+from parity.suite.select import all_cases
+from parity.suite.training import missing
 
 # Of LeNet the rate changed half-way, which is the constant one till then; ResNet18's 100 steps take 5 minutes an
 # optimizer. `parity run --slow` has the others, too.

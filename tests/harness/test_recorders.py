@@ -6,10 +6,10 @@ import pytest
 from keras import layers
 
 from keras_blitz.floatx import precision
-from parity import inputs
-from parity.compare import compare
-from parity.keras_recorder import KerasRecorder
-from parity.trace import ABSENT
+from parity.core import inputs
+from parity.core.compare import compare
+from parity.core.trace import ABSENT
+from parity.record.keras_recorder import KerasRecorder
 
 STATE = {
     "conv.weight": np.random.RandomState(0).randn(5, 2, 3, 2).astype("float32"),
@@ -82,7 +82,7 @@ def record_reference(steps=3):
 
     import torch
 
-    from parity import torch_recorder
+    from parity.record import torch_recorder
 
     return torch_recorder.record(
         reference(), STATE, IMAGES, LABELS, loss=torch.nn.CrossEntropyLoss(), steps=steps,
@@ -113,7 +113,7 @@ def test_a_bias_before_batchnorm_has_its_terms_as_the_scale(wrong, passes):
     """Its true gradient is zero: both sides hold rounding, and a real mistake still shows."""
     import torch
 
-    from parity import torch_recorder
+    from parity.record import torch_recorder
 
     module = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(inplace=True))
     state = inputs.weights(torch_recorder.shapes(module), "terms")
@@ -157,8 +157,8 @@ def test_slots_a_changed_rate_and_clipping_are_recorded_on_both_sides():
     import torch
 
     from keras_blitz import optim
-    from parity import torch_recorder
-    from parity.cases import plans
+    from parity.record import torch_recorder
+    from parity.suite import plans
 
     plan = partial(plans.of_keras, "changed"), partial(plans.of_torch, "changed")
     with precision("float64"):

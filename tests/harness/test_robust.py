@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from keras_blitz.errors import BlitzError
-from parity import oracle
-from parity.cases import select
 from parity.cli import app
-from parity.compare import Comparison
-from parity.oracle import Reference
-from parity.run import run
-from parity.saved import compare_files
-from parity.trace import ABSENT, Trace
+from parity.core.compare import Comparison
+from parity.core.own_error import own_error
+from parity.core.trace import ABSENT, Trace
+from parity.suite import oracle
+from parity.suite.oracle import Reference
+from parity.suite.run import run
+from parity.suite.saved import compare_files
+from parity.suite.select import select
 
 CASE = "mnist0-float64-eager"
 GOLDEN = oracle.golden.path_of("lenet").read_bytes()
@@ -128,7 +129,7 @@ def traces(tmp_path_factory):
                ("output", values[:7]), ("loss", values[0]), ("fact:error", "a text"), ("fact:flag", True)]  # fmt: skip
     truth = Trace(entries, version="2", left_out=["step[3-9]:*"])
     float32 = Trace((name, np.float32(v) if getattr(v, "ndim", 0) else v) for name, v in truth.items())
-    own = oracle.own_error(truth, [float32])
+    own = own_error(truth, [float32])
     Reference(Trace(truth.items(), keep=100, **truth.meta), own).save(folder / "a.npz")
     truth.save(folder / "b.npz")
     assert compare_files(folder / "a.npz", folder / "b.npz").passed
@@ -352,7 +353,7 @@ def test_a_blitz_error_in_a_layer_keeps_its_own_words():
 SIGNALLED = """
 import os, signal, sys
 from parity import cli
-from parity.trace import Trace
+from parity.core.trace import Trace
 
 original, when = cli.run, sys.argv.pop(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without

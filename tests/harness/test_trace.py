@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity.fingerprint import fingerprint
-from parity.trace import ABSENT, FORMAT, Trace, TraceError, kind_of, step_of
+from parity.core.fingerprint import fingerprint
+from parity.core.trace import ABSENT, FORMAT, Trace, TraceError, kind_of, step_of
 
 
 def example() -> Trace:

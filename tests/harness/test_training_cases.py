@@ -6,10 +6,11 @@ import pytest
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.training.recipes import RECIPES
-from parity import oracle
-from parity.cases import select
-from parity.cases.training import ROWS, missing, record_port, without_missing
-from parity.compare import compare
+from parity.cases.training import ROWS
+from parity.core.compare import compare
+from parity.suite import oracle
+from parity.suite.select import select
+from parity.suite.training import missing, record_port, without_missing
 
 SHORT = next(row for row in ROWS if row.subject == "train-cifar10-sample-tape-30-seed0")
 LONG = [row for row in ROWS if row.data == "sample" and row.loop == "tape" and row.steps == 250]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from parity.vacuous import warnings_for
+from parity.core.vacuous import warnings_for
 
 SQUARE = np.random.RandomState(0).randn(2, 3, 4, 4)
 

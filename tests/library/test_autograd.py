@@ -278,7 +278,7 @@ def nhwc(images):
 def resnet(torch):
     if not find_spec("torchvision"):  # not imported here: the reference prepares for that
         pytest.skip("needs torchvision: pip install 'keras-blitz[torch]'")
-    from parity.reference import families
+    from parity.twins.torch import families
 
     def build(**options):
         torch.manual_seed(3)

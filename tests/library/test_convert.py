@@ -56,7 +56,7 @@ def test_there_and_back_gives_the_same_bytes(tmp_path, name, middle):
 def test_pth_there_and_back_gives_the_same_bytes(tmp_path):
     import torch
 
-    from parity.reference.lenet import Net
+    from parity.twins.torch.lenet import Net
 
     torch.manual_seed(0)
     state = Net().state_dict()

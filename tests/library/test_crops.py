@@ -12,7 +12,7 @@ from keras_blitz.errors import BlitzError
 @pytest.fixture(autouse=True)
 def _torchvision(request):
     if request.node.get_closest_marker("torch"):
-        from parity.reference.families import define_missing_operators
+        from parity.twins.torch.families import define_missing_operators
 
         define_missing_operators()
 

@@ -91,7 +91,7 @@ SIZES = [64, 224, 20, (20, 31), (94, 100), (30, 61), (47, 7), (47, 61)]
 def torchvision():
     if not find_spec("torchvision"):  # not imported before the reference has prepared for that
         pytest.skip("needs torchvision: pip install 'keras-blitz[torch]'")
-    from parity.reference import families
+    from parity.twins.torch import families
 
     families.empty("alexnet")
     import torchvision.transforms

@@ -80,7 +80,7 @@ def test_tfds_itself_reads_it(tmp_path):
 
 @pytest.mark.torch
 def test_order_is_torchvisions(tmp_path):
-    from parity.reference.families import define_missing_operators
+    from parity.twins.torch.families import define_missing_operators
 
     define_missing_operators()
     import torchvision

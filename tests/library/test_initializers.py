@@ -17,7 +17,7 @@ from keras_blitz.weights import load_model, load_state_dict, state_dict, write_m
 GOLDEN = Path(__file__).with_name("golden_networks.json")
 SEEDS = (0, 1, 42, -3, 2**40 + 7)
 
-# name -> file and class in parity/reference; None: torchvision's
+# name -> file and class in parity/twins/torch; None: torchvision's
 TUTORIALS = {
     "lenet": ("lenet", "Net", {}),
     "cifar": ("cifar", "Net", {}),
@@ -55,11 +55,11 @@ def theirs(name, seed):
 def twin(name):
     from importlib import import_module
 
-    from parity.reference import families
+    from parity.twins.torch import families
 
     if name in TUTORIALS:
         file, class_name, options = TUTORIALS[name]
-        return getattr(import_module(f"parity.reference.{file}"), class_name)(**options)
+        return getattr(import_module(f"parity.twins.torch.{file}"), class_name)(**options)
     if name.startswith("inception"):
         return families.build("inception_v3", aux_logits=name == "inception_v3", init_weights=True)
     return families.build(name)

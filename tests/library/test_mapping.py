@@ -121,7 +121,7 @@ def test_takes_torch_tensors_of_bfloat16(lenet, state):
 def test_outputs_equal_pytorch_after_loading(lenet):
     import torch
 
-    from parity.reference.lenet import Net
+    from parity.twins.torch.lenet import Net
 
     net = Net().eval()
     load_state_dict(lenet, net.state_dict())

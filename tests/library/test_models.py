@@ -169,7 +169,7 @@ def test_state_dict_lists_what_pytorch_lists_in_its_order(name, reference):
     from importlib import import_module
 
     file, class_name = reference.split(".")
-    module = getattr(import_module(f"parity.reference.{file}"), class_name)()
+    module = getattr(import_module(f"parity.twins.torch.{file}"), class_name)()
     network = models.build(name)
     expected = [(key, tuple(value.shape)) for key, value in module.state_dict().items()]
     assert [(key, value.shape) for key, value in state_dict(network).items()] == expected

@@ -45,7 +45,7 @@ def run(trainer: Trainer, epochs: int = EPOCHS) -> tuple[np.ndarray, np.ndarray]
 def pytorchs_run(seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
     import torch
 
-    from parity.reference.mnist import Network2
+    from parity.twins.torch.mnist import Network2
 
     torch.manual_seed(seed)
     network = Network2().double()

@@ -1,0 +1,365 @@
+"""Two traces compared: structure before values, every tensor, PyTorch's error as the measure in float32."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod, sqrt
+from statistics import median
+
+import numpy as np
+
+from parity.core import tolerance
+from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
+from parity.core.fingerprint import Fingerprint
+from parity.core.trace import ABSENT, Trace, Value, kind_of, step_of
+from parity.core.vacuous import warnings_for
+
+CANCELLED = 1e-12  # a float64 sum so small beside its terms is zero
+
+
+@dataclass(frozen=True)
+class Row:
+    """The verdict on one tensor.
+
+    Args:
+        name: its name in the trace.
+        kind: what it is ("gradient").
+        size: its number of values.
+        max_abs: the largest error; None where no number can say it.
+        relative: `max_abs` by the largest magnitude expected.
+        allowed: the bound on `relative`.
+        ratio: float32: RMS error by PyTorch's own (of the pool for a small tensor); None where PyTorch has none.
+        own: float32: PyTorch's own largest error, by the largest magnitude expected; None where it is not known.
+        passed: within bounds.
+        problem: what is wrong, in words, where it failed.
+        warnings: why the agreement may mean little.
+        estimated: measured against a fingerprint.
+        reason: the tolerance table's reason for `allowed`.
+        worst: places of the largest errors.
+    """
+
+    name: str
+    size: int
+    passed: bool
+    max_abs: float | None = None
+    relative: float | None = None
+    allowed: float | None = None
+    ratio: float | None = None
+    own: float | None = None
+    problem: str = ""
+    warnings: tuple[str, ...] = ()
+    estimated: bool = False
+    reason: str = ""
+    worst: tuple[Entry, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What the tensor is."""
+        return kind_of(self.name)
+
+    @property
+    def excess(self) -> float:
+        """The error by what is allowed; infinite where it failed and no number says by how much."""
+        if self.allowed and self.relative is not None:
+            return self.relative / self.allowed
+        return 0.0 if self.passed else np.inf
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The verdict on a case.
+
+    Args:
+        rows: a verdict a tensor, in the trace's order.
+        median_ratio: float32: the median of the ratios of activations, outputs and loss, or else of gradients.
+        problem: what is wrong with the case as a whole.
+        port_only: activations of layers that only the port has; listed, not judged.
+        screened: float32 without PyTorch's own error to judge by.
+        dtype: what the port was run in.
+        histogram: the errors of the worst tensor, if it has `tolerance.POOL_BELOW` values or more.
+    """
+
+    rows: tuple[Row, ...]
+    median_ratio: float | None = None
+    problem: str = ""
+    port_only: tuple[str, ...] = ()
+    screened: bool = False
+    dtype: str = ""
+    histogram: Histogram | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Every tensor is within bounds, and so is the case."""
+        return not self.problem and all(row.passed for row in self.rows)
+
+    @property
+    def failures(self) -> list[Row]:
+        """The tensors out of bounds, worst first; what no number can say before all others.
+
+        One mistake often moves many tensors by the same factor. Those equal to two digits stay in the trace's order,
+        else rounding, which differs between machines, would sort them.
+        """
+        failed = [row for row in self.rows if not row.passed]
+        return sorted(failed, key=lambda row: -float(f"{row.excess:.1e}"))
+
+
+def compare(
+    truth: Mapping[str, Value],
+    port: Trace,
+    *,
+    case: str,
+    dtype: str,
+    own: Mapping[str, Difference] | None = None,
+) -> Comparison:
+    """Compare the port's trace with PyTorch's.
+
+    Args:
+        truth: PyTorch's trace in float64, arrays or fingerprints.
+        port: the port's trace.
+        case: the case's id, for the tolerance table.
+        dtype: "float64" or "float32", what the port was run in.
+        own: float32: PyTorch's own float32 error against `truth`, by name. Without it float32 is only screened.
+    """
+    port_only = tuple(name for name in port if name not in truth and kind_of(name) == "activation")
+    names = [*truth, *(name for name in port if name not in truth and name not in port_only)]
+    if not truth or not names:
+        return Comparison((), problem="nothing was compared", port_only=port_only, dtype=dtype)
+    rows: dict[str, Row] = {}
+    measured: dict[str, Difference] = {}
+    for name in names:
+        problem = mismatch(truth.get(name), port.get(name), dtype)
+        if problem:
+            rows[name] = Row(name, _size(truth.get(name, port.get(name))), False, problem=problem)
+        elif truth[name] is ABSENT or np.dtype(port[name].dtype).kind != "f":
+            rows[name] = Row(name, _size(truth[name]), True, 0.0, 0.0, 0.0)
+        else:
+            measured[name] = measure(truth[name], port[name])
+    cancelled = _cancelled(measured, getattr(truth, "meta", {}).get("terms", {}))
+    measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
+    if dtype == "float64":
+        rows |= {name: _float64_row(case, name, port[name].size, found) for name, found in measured.items()}
+    elif own is None:
+        rows |= {name: _screened_row(name, port[name].size, found) for name, found in measured.items()}
+    else:
+        rows |= _float32_rows({n: port[n].size for n in measured}, measured, own, tolerance.pooled_steps(case))
+    still = {name.replace("grad:", "param:", 1) for name in cancelled}
+    finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
+    middle = _median_ratio(finished)
+    problem = ""
+    if middle is not None and middle > tolerance.MEDIAN_RATIO:
+        problem = f"the median error is {middle:.2f} × PyTorch's own, allowed {tolerance.MEDIAN_RATIO:g} ×"
+    screened = dtype == "float32" and own is None
+    counted = _histogram(finished, truth, port, measured, own)
+    return Comparison(finished, middle, problem, port_only, screened, dtype, counted)
+
+
+def _histogram(rows: Iterable[Row], truth, port, measured, own) -> Histogram | None:
+    """Return the errors of the worst tensor that has values enough."""
+    large = [row for row in rows if row.name in measured and row.size >= tolerance.POOL_BELOW and row.max_abs]
+    if not large:
+        return None
+    worst = max(large, key=lambda row: (not row.passed, row.excess))
+    return histogram(worst.name, truth[worst.name], port[worst.name], own[worst.name] if own else None)
+
+
+def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -> dict[str, float]:
+    """Return the sums that are zero but for rounding, and the size of their terms: the scale of their error.
+
+    A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
+    value when the batch is permuted.
+    """
+    sums = {n: total for n, total in terms.items() if n in measured and measured[n].scale < CANCELLED * total}
+    averages = {}  # Adam's, of such a gradient and of its square
+    for name in measured:
+        key, _, parameter = name.partition(":slot:")[2].partition(":")
+        if f"grad:{parameter}" in sums and key in ("exp_avg", "exp_avg_sq"):
+            averages[name] = sums[f"grad:{parameter}"] ** (2 if key == "exp_avg_sq" else 1)
+    return sums | averages
+
+
+def _median_ratio(rows: Iterable[Row]) -> float | None:
+    """Return the median ratio of the first forward pass, or of the gradients where nothing of it was recorded.
+
+    Gradients are left out, for they jump where rounding decides a relu, all of them together; and parameters after a
+    step: what they differ by is mostly the rounding of the parameter itself, the same on both sides.
+    """
+    ratios: dict[str, list[float]] = {}
+    for row in rows:
+        if row.ratio is not None and not step_of(row.name):
+            ratios.setdefault("forward" if row.kind in ("activation", "output", "loss") else row.kind, []).append(
+                row.ratio
+            )
+    enough = [found for kind in ("forward", "gradient") if len(found := ratios.get(kind, ())) >= tolerance.MEDIAN_OF]
+    return median(enough[0]) if enough else None
+
+
+def mismatch(expected: Value | None, actual: Value | None, dtype: str) -> str:
+    """Say what keeps two entries from being compared by value, or return ""."""
+    if expected is None:
+        return "only in the port"
+    if actual is None:
+        return "missing in the port"
+    if expected is ABSENT or actual is ABSENT:
+        return "" if expected is actual else f"expected {_described(expected)}, the port has {_described(actual)}"
+    if tuple(expected.shape) != tuple(actual.shape):
+        return f"shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
+    kind = np.dtype(expected.dtype).kind
+    if kind != "f" and actual.dtype != expected.dtype and not kind == actual.dtype.kind == "U":
+        return f"type {actual.dtype}, expected {expected.dtype}"
+    if kind != "f":
+        return "" if np.array_equal(expected, actual) else f"{_listed(actual)}, expected {_listed(expected)}"
+    if str(actual.dtype) != dtype:  # the truth is float64 whatever the port was run in
+        return f"type {actual.dtype}, expected {dtype}"
+    return _not_finite(expected, actual)
+
+
+def _described(value: Value) -> str:
+    return "an absent gradient (None)" if value is ABSENT else f"a tensor {tuple(value.shape)}"
+
+
+def _listed(array: np.ndarray) -> str:
+    return np.array2string(array, threshold=8, edgeitems=3)
+
+
+def _not_finite(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint) -> str:
+    """Say where only one side is NaN or infinite; a fingerprint was taken of a finite tensor."""
+    if isinstance(actual, Fingerprint):
+        finite = isinstance(expected, Fingerprint) or np.isfinite(expected).all()
+        return "" if finite else "finite, expected NaN or infinity"
+    wrong = ~np.isfinite(actual)
+    if not isinstance(expected, Fingerprint):
+        wrong = (wrong | ~np.isfinite(expected)) & ~_same(expected, actual)
+    if not wrong.any():
+        return ""
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return f"NaN or infinite on one side only, {int(wrong.sum())} of {actual.size} values, first at {place}"
+
+
+def _same(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    return (expected == actual) | (np.isnan(expected) & np.isnan(actual))
+
+
+def _size(value: Value | None) -> int:
+    return prod(value.shape) if hasattr(value, "shape") else 0
+
+
+def _float64_row(case: str, name: str, size: int, found: Difference) -> Row:
+    bound = tolerance.float64_bound(case, name)
+    return _judged(name, size, found, bound.relative, reason=bound.reason)
+
+
+def _screened_row(name: str, size: int, found: Difference) -> Row:
+    bound = tolerance.FLOAT32_SCREEN
+    return _judged(name, size, found, bound.relative, reason=bound.reason)
+
+
+def _judged(
+    name: str, size: int, found: Difference, allowed: float, *, ratio=None, own=None, problem="", reason=""
+) -> Row:
+    """Make the row of a measured tensor: it fails by its largest error, or by a problem said already."""
+    allowed = allowed if found.scale else 0.0  # nothing is small beside zero
+    if not problem and not found.relative <= allowed:
+        problem = f"differs by {found.relative:.1e} of its scale, allowed {allowed:.1e}"
+    return Row(
+        name, size, not problem, found.max_abs, found.relative, allowed, ratio, own, problem,
+        estimated=found.estimated, reason=reason,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """PyTorch's own float32 error in a tensor, or in a pool of small ones, relative to the tensors' scales."""
+
+    rms: float
+    largest: float
+    port_rms: float
+
+    @property
+    def ratio(self) -> float | None:
+        """The port's RMS error by PyTorch's own."""
+        return self.port_rms / self.rms if self.rms else None
+
+    @property
+    def too_far(self) -> bool:
+        """Whether the port's RMS error is more than PyTorch's own explains; the floor is the tensor's affair."""
+        return self.port_rms > tolerance.RMS_RATIO * self.rms
+
+
+def _float32_rows(
+    sizes: Mapping[str, int], measured: Mapping[str, Difference], own: Mapping[str, Difference], steps: int | None
+) -> dict[str, Row]:
+    """Judge each tensor by PyTorch's own error in it; the small ones by that of all small ones of their kind.
+
+    With `steps`, only those of so many successive steps are judged together.
+    """
+    pools: dict[str, list[str]] = {}
+    for name in measured:
+        together = f"{kind_of(name)} {(step_of(name) - 1) // steps if steps else ''}"
+        pools.setdefault(together if sizes[name] < tolerance.POOL_BELOW else name, []).append(name)
+    own = {name: replace(own[name], scale=measured[name].scale) for name in measured}
+    pools = {key: group for name, members in pools.items() for key, group in _without_outliers(name, members, own)}
+    return {
+        name: _float32_row(name, sizes[name], measured[name], own[name], yardstick)
+        for members in pools.values()
+        for yardstick in [_yardstick(members, sizes, measured, own)]
+        for name in members
+    }
+
+
+def _without_outliers(name: str, members: list[str], own: Mapping[str, Difference]) -> Iterator[tuple[str, list[str]]]:
+    """Split a pool: a tensor that PyTorch itself knows few digits of must not excuse the others, it is judged alone."""
+    usual = median(own[member].relative for member in members)
+    pooled = [member for member in members if own[member].relative <= tolerance.POOL_OUTLIER * usual]
+    yield f"{name} pooled", pooled
+    yield from ((member, [member]) for member in members if member not in pooled)
+
+
+def _yardstick(members: Iterable[str], sizes, measured, own) -> _Yardstick:
+    scaled = [name for name in members if measured[name].scale and own[name].finite]
+    values = sum(sizes[name] for name in scaled)
+    if not values:
+        return _Yardstick(0.0, 0.0, 0.0)
+
+    def pooled(errors: Mapping[str, Difference]) -> float:
+        return sqrt(sum(sizes[n] * (errors[n].rms / measured[n].scale) ** 2 for n in scaled) / values)
+
+    largest = max(own[name].max_abs / measured[name].scale for name in scaled)
+    return _Yardstick(pooled(own), largest, pooled(measured))
+
+
+def _float32_row(name: str, size: int, found: Difference, own: Difference, yardstick: _Yardstick) -> Row:
+    if not own.finite:
+        return Row(name, size, False, found.max_abs, problem="PyTorch's own float32 is not finite here: no measure")
+    floor = tolerance.float32_floor(found.scale) / found.scale if found.scale else 0.0
+    allowed = max(tolerance.MAX_RATIO * yardstick.largest, floor)
+    allowed_rms = max(tolerance.RMS_RATIO * yardstick.rms, floor)
+    rms = found.rms / found.scale if found.scale else found.rms
+    problem = ""
+    if yardstick.too_far and rms > allowed_rms:  # of a pool that is too far, the tensors that make it so
+        problem = f"RMS error {rms:.1e} of its scale, allowed {allowed_rms:.1e} (PyTorch's own is {yardstick.rms:.1e})"
+    reason = f"the larger of {tolerance.MAX_RATIO:g} × PyTorch's own error and {tolerance.FLOOR_ULP} ulp"
+    return _judged(name, size, found, allowed, ratio=yardstick.ratio, own=own.relative, problem=problem, reason=reason)
+
+
+def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:
+    """Add the worst entries and, where the tensor agreed, what makes the agreement weak."""
+    expected, actual = truth.get(row.name), port.get(row.name)
+    if expected is None or actual is None or _either_absent(expected, actual) or np.dtype(actual.dtype).kind != "f":
+        return row
+    worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
+    warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if row.passed else ()
+    fields = {**vars(row), "worst": worst, "warnings": warnings}
+    return Row(**fields)
+
+
+def _either_absent(expected: Value, actual: Value) -> bool:
+    return expected is ABSENT or actual is ABSENT
+
+
+def _initial(name: str, port: Trace, still: set[str]) -> np.ndarray | None:
+    """Return a parameter's value before the first step, if it has a gradient to be moved by; `still` ones have none."""
+    if not step_of(name) or kind_of(name) != "parameter":
+        return None
+    before = name.split(":", 1)[1]
+    if before in still:
+        return None
+    return None if port.get(before.replace("param:", "grad:", 1)) is ABSENT else port.get(before)

@@ -1,0 +1,239 @@
+"""The trace: an ordered mapping from names to arrays, in PyTorch's names and layouts, whoever recorded it.
+
+input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
+grad:conv1.weight    grad:input              buffer:bn1.running_mean
+fed:conv1            (what a layer was given, where its error is to be isolated)
+step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
+fact:requires_grad:a       (no array but a truth value or a text)
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.files import atomic_path
+from parity.core.fingerprint import BUCKETS, SAMPLES, Fingerprint, condensed
+
+FORMAT = 3  # 1 had another hash in its fingerprints, 2 a member of the archive a tensor
+
+KINDS = {
+    "input": "input",
+    "fed": "fed",
+    "param": "parameter",
+    "activation": "activation",
+    "output": "output",
+    "loss": "loss",
+    "grad": "gradient",
+    "buffer": "buffer",
+    "slot": "slot",
+    "fact": "fact",
+}
+
+_STEP = re.compile(r"step(\d+):")
+
+
+class TraceError(BlitzError):
+    """A trace file that is missing, broken or of another kind."""
+
+
+class _Absent:
+    """A gradient that is not there (`None`), which differs from zero."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+    def __reduce__(self) -> str:
+        return "ABSENT"  # from another process it comes as this one, too
+
+
+ABSENT = _Absent()
+
+Value = np.ndarray | Fingerprint | _Absent
+
+
+def kind_of(name: str) -> str:
+    """Return what a name stands for: "gradient" for `step3:grad:fc.weight`.
+
+    Raises:
+        ValueError: the name is not of a trace.
+    """
+    head = _STEP.sub("", name, count=1).split(":", 1)[0]
+    if head not in KINDS:
+        raise ValueError(f"{name!r} is no name of a trace; names begin with {', '.join(KINDS)} or step<k>:")
+    return KINDS[head]
+
+
+def step_of(name: str) -> int:
+    """Return the training step a name belongs to, 0 for what comes before the first update."""
+    found = _STEP.match(name)
+    return int(found[1]) if found else 0
+
+
+def named_outputs(output) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict."""
+    yield from _named("output", output)
+
+
+def named_inputs(inputs) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of what a model takes: `input`, `input:0` …, or `input:<key>` of a dict."""
+    yield from _named("input", inputs)
+
+
+def _named(name: str, tree) -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _named(f"{name}:{key}", value)
+    elif isinstance(tree, tuple | list):
+        for number, value in enumerate(tree):
+            yield from _named(f"{name}:{number}", value)
+    elif tree is not None:
+        yield name, tree
+
+
+class Trace(dict[str, Value]):
+    """What one framework did, by name, in the order it happened.
+
+    Args:
+        keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
+        meta: what is worth knowing of the recording, such as the framework and its version; JSON values.
+    """
+
+    def __init__(self, entries: Iterable[tuple[str, Value]] = (), *, keep: int | None = None, **meta):
+        super().__init__()
+        self.meta = meta
+        self._keep = keep
+        for name, value in entries:
+            self.add(name, value)
+
+    def add(self, name: str, value: Value) -> None:
+        """Add an entry.
+
+        Raises:
+            ValueError: the name is there already, or is no name of a trace.
+        """
+        kind_of(name)
+        if name in self:
+            raise ValueError(f"{name!r} is in the trace already")
+        if isinstance(value, Fingerprint | _Absent):
+            self[name] = value
+        else:
+            value = np.asarray(value)
+            self[name] = value if self._keep is None else condensed(value, self._keep)
+
+    def without(self, patterns: Iterable[str]) -> "Trace":
+        """Return the trace without the names that match one of these patterns, such as "step[3-9]:*"."""
+        patterns = tuple(patterns)
+        kept = ((name, value) for name, value in self.items() if not any(fnmatchcase(name, p) for p in patterns))
+        return Trace(kept, **self.meta) if patterns else self
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the trace as a NumPy archive (.npz), whole or not at all.
+
+        Raises:
+            BlitzError: the file cannot be written.
+        """
+        entries, packed = [], _Packed()
+        for name, value in self.items():
+            form, extra, arrays = _taken_apart(value)
+            entries.append({"name": name, "form": form, **extra, "arrays": [packed.put(array) for array in arrays]})
+        header = json.dumps({"format": FORMAT, "meta": self.meta, "entries": entries})
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, trace=np.frombuffer(header.encode(), np.uint8), **packed.joined())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Trace":
+        """Read a trace that `save` wrote; nothing in the file is executed.
+
+        Raises:
+            TraceError: the file is missing, broken, or no trace.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise TraceError(f"{path}: {'is a folder, not a trace' if path.is_dir() else 'no such file'}")
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return cls._from(archive)
+        except TraceError as error:
+            raise TraceError(f"{path}: {error}") from None
+        except PermissionError:
+            raise TraceError(f"{path}: cannot be read (permission denied)") from None
+        except Exception as error:  # a damaged archive raises whatever its damaged part does: zlib.error, MemoryError …
+            said = str(error).splitlines() or [type(error).__name__]
+            raise TraceError(f"{path}: truncated, or not a trace ({said[0]})") from None
+
+    @classmethod
+    def _from(cls, archive) -> "Trace":
+        if "trace" not in getattr(archive, "files", ()):
+            raise TraceError("not a trace: a NumPy file of something else")
+        header = json.loads(archive["trace"].tobytes())
+        if header["format"] != FORMAT:
+            raise TraceError(f"a trace of format {header['format']}; this version reads format {FORMAT}")
+        trace = cls(**header["meta"])
+        packed = _Unpacked(archive)
+        for entry in header["entries"]:
+            trace.add(entry["name"], _put_together(entry, [packed.take(*each) for each in entry["arrays"]]))
+        return trace
+
+
+class _Packed:
+    """Arrays joined into one a type: an archive's member of its own costs more than a small tensor itself."""
+
+    def __init__(self):
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def put(self, array: np.ndarray) -> tuple[str, list[int]]:
+        self._parts.setdefault(array.dtype.str, []).append(array.reshape(-1))
+        return array.dtype.str, list(array.shape)
+
+    def joined(self) -> dict[str, np.ndarray]:
+        return {dtype: np.concatenate(parts) for dtype, parts in self._parts.items()}
+
+
+class _Unpacked:
+    """The arrays of an archive, taken out in the order they were put in."""
+
+    def __init__(self, archive):
+        self._archive = archive
+        self._joined: dict[str, np.ndarray] = {}
+        self._taken: dict[str, int] = {}
+
+    def take(self, dtype: str, shape: list[int]) -> np.ndarray:
+        if dtype not in self._joined:
+            self._joined[dtype] = self._archive[dtype]
+        start = self._taken.get(dtype, 0)
+        end = self._taken[dtype] = start + prod(shape)
+        found = self._joined[dtype][start:end]
+        if self._joined[dtype].dtype.str != dtype or found.size != end - start:
+            raise TraceError("truncated: it holds fewer values than its header says")
+        return found.reshape(shape).copy()  # not a view, which would keep all the others
+
+
+def _taken_apart(value: Value) -> tuple[str, dict, list[np.ndarray]]:
+    """Return the form, the plain facts and the arrays a value is saved as."""
+    if isinstance(value, _Absent):
+        return "absent", {}, []
+    if isinstance(value, Fingerprint):
+        facts = {"shape": list(value.shape), "dtype": value.dtype, "peak": value.peak}
+        return "fingerprint", facts, [value.buckets, value.sample]
+    return "array", {}, [value]
+
+
+def _put_together(entry: dict, arrays: list[np.ndarray]) -> Value:
+    if entry["form"] == "absent":
+        return ABSENT
+    if entry["form"] == "fingerprint":
+        shape = tuple(int(size) for size in entry["shape"])
+        kept = Fingerprint(shape, str(entry["dtype"]), float(entry["peak"]), *arrays)
+        if kept.buckets.shape != (BUCKETS,) or kept.sample.shape != (SAMPLES,):
+            raise TraceError(f"the fingerprint of {entry['name']!r} is broken")
+        return kept
+    (array,) = arrays
+    return array

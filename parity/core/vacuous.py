@@ -1,0 +1,52 @@
+"""Evidence that proves nothing, flagged: what a mistake could leave as it is."""
+
+import numpy as np
+
+from parity.core.fingerprint import Fingerprint
+from parity.core.trace import kind_of, step_of
+
+
+def warnings_for(name: str, array: np.ndarray | Fingerprint, initial: np.ndarray | None) -> tuple[str, ...]:
+    """Say why the agreement of a tensor may mean little.
+
+    Args:
+        name: the tensor's name in the trace.
+        array: the port's value, which agreed with the reference; of a fingerprint little can be said.
+        initial: for a parameter after a step, its value before the first one.
+    """
+    if isinstance(array, Fingerprint):
+        return () if array.peak else ("all zero: a lost factor or a dead ReLU would not be seen",)
+    if array.dtype.kind != "f" or not array.size:
+        return ()
+    if not np.isfinite(array).all():
+        return ("NaN or infinite on both sides: nothing can be seen there",)
+    if array.size < 2:
+        return ()
+    found = []
+    if kind_of(name) != "buffer" and not array.any():
+        found.append("all zero: a lost factor or a dead ReLU would not be seen")
+    elif (array == array.flat[0]).all():
+        found.append("constant: a changed order would not be seen")
+    elif kind_of(name) == "activation" and _dead_channels(array) > 0.5:
+        found.append("most channels are all zero: dead ReLUs hide what is behind them")
+    elif kind_of(name) in ("input", "activation") and _symmetric(array):
+        found.append("equal to its own transpose: swapped H and W would not be seen")
+    if step_of(name) and isinstance(initial, np.ndarray) and np.array_equal(initial, array):
+        found.append("did not move: the update was not tested")
+    if name.endswith(".running_mean") and not array.any():
+        found.append("untouched: BatchNorm's running statistics were not tested")
+    return tuple(found)
+
+
+def _dead_channels(array: np.ndarray) -> float:
+    """Return the share of channels (axis 1) that are zero in the whole batch."""
+    if array.ndim < 2:
+        return 0.0
+    axes = tuple(axis for axis in range(array.ndim) if axis != 1)
+    if array.size < 16 * array.shape[1]:
+        return 0.0  # too few values a channel to call it dead
+    return float(np.mean(~array.any(axis=axes)))
+
+
+def _symmetric(array: np.ndarray) -> bool:
+    return array.ndim == 4 and array.shape[2] == array.shape[3] > 1 and np.array_equal(array, array.swapaxes(2, 3))

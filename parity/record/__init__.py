@@ -1,0 +1,1 @@
+"""The recorders: the only files of parity that run a framework."""

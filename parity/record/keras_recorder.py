@@ -1,0 +1,371 @@
+"""Runs a Keras model and records its trace in PyTorch's names and layouts."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_blitz.layers import Dropout, Dropout2d
+from keras_blitz.weights import layout
+from keras_blitz.weights.mapping import weights
+from parity.core.modes import MODES
+from parity.core.trace import ABSENT, Trace, Value, kind_of, named_inputs, named_outputs
+
+# Layers whose inner layers are no modules in PyTorch.
+WHOLE = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.MultiHeadAttention)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """How a model is read whose layers are not named by PyTorch's paths.
+
+    Args:
+        weights: its weights by PyTorch's names; see `parity.pair.pairing`.
+        names: (call's name, number of the call from 0) -> PyTorch's name, "relu#2".
+        lies: (name in the trace, Keras's shape) -> how the tensor lies against PyTorch's.
+        call: (model, input tensors in the trace's order, training) -> what the model returns.
+    """
+
+    weights: list
+    names: Mapping[tuple[str, int], str]
+    lies: Callable[[str, tuple], layout.Layout]
+    call: Callable[[Any, list, bool], Any]
+
+
+class KerasRecorder:
+    """A Keras model made ready to be recorded, any number of times, in one mode.
+
+    Args:
+        model: layers named by PyTorch's module paths.
+        loss: (target, output) -> scalar; None records forward only.
+        optimizer: updates the parameters after each step; needs `loss`. Its slots are recorded where it can list them.
+        clip: gradients -> clipped gradients, between the backward pass and the update.
+        train: PyTorch's train mode, otherwise eval mode.
+        mode: "eager", "graph" (`tf.function`) or "xla" (`tf.function(jit_compile=True)`).
+        masks: (path, PyTorch's shape, p) -> what each dropout layer multiplies by in train mode.
+        keep: of a tensor with more values than these, record the fingerprint; None records all whole.
+        wiring: how to read a model whose layers have other names.
+    """
+
+    def __init__(
+        self,
+        model,
+        *,
+        loss: Callable | None = None,
+        optimizer=None,
+        clip: Callable | None = None,
+        train: bool = False,
+        mode: str = "eager",
+        masks: Callable | None = None,
+        keep: int | None = None,
+        wiring: Wiring | None = None,
+    ):
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+        self.model, self.loss, self.optimizer, self.clip = model, loss, optimizer, clip
+        self.train, self.keep, self.wiring = train, keep, wiring
+        self.weights = wiring.weights if wiring else weights(model)
+        self.parameters = [weight for weight in self.weights if weight.trainable]
+        self.buffers = [weight for weight in self.weights if not weight.trainable]
+        self.variables = list({id(v): v for weight in self.parameters for v in weight.variables}.values())
+        self.flow = layout.flow(model)
+        if masks is not None:
+            self._inject(masks)
+        if optimizer is not None:
+            optimizer.build(self.variables)
+            self._fresh = [_folded(variable.numpy()) for variable in optimizer.variables]
+        self._step = (
+            self._run if mode == "eager" else tf.function(self._run, autograph=False, jit_compile=mode == "xla")
+        )
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the names and shapes of the weights, as PyTorch has them."""
+        return {weight.name: weight.shape for weight in self.weights}
+
+    def _inject(self, masks: Callable) -> None:
+        """Give each dropout layer PyTorch's mask, in Keras's layout."""
+        for layer in self.model.layers:
+            if isinstance(layer, Dropout | Dropout2d):
+                layer.mask = partial(_mask, masks, layer, self.flow.outputs.get((layer.name, 0)))
+
+    def record(
+        self,
+        state: Mapping[str, np.ndarray],
+        inputs: np.ndarray | tuple | Mapping[str, np.ndarray],
+        target: np.ndarray | None = None,
+        steps: int = 0,
+        plan: Callable | None = None,
+    ) -> Trace:
+        """Load weights, run, and return the trace.
+
+        Args:
+            state: PyTorch's names to values for all of the model's weights; rounded to the model's dtype.
+            inputs: PyTorch's layout (N, C, H, W); several as a tuple or a dict.
+            target: what `loss` takes; PyTorch's layout.
+            steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
+            plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+        """
+        self._load(state)
+        if self.optimizer is not None:
+            for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+                variable.assign(value)
+        named = dict(named_inputs(inputs))
+        x = [tf.constant(self._input_lies(name, value).to_keras(value)) for name, value in named.items()]
+        y = None if target is None else tf.constant(self._input_lies("target", target).to_keras(target))
+        trace = Trace(keep=self.keep, framework="tensorflow", version=tf.__version__, keras=keras.__version__)
+        for (name, value), tensor in zip(named.items(), x, strict=True):
+            trace.add(name, self._input_lies(name, value).to_torch(tensor.numpy()))
+        self._add_parameters(trace, "")
+        after = plan(self.optimizer) if plan else None
+        for step in range(1, max(steps, 1) + 1):
+            activations, output, loss, gradients = self._step(x, y)
+            if step == 1:
+                self._add_pass(trace, activations, output, loss, gradients, named)
+                if not steps:  # else they are step1's
+                    self._add_buffers(trace, "")
+            del activations, output, gradients  # VGG's are 1.5 GB
+            if steps:
+                trace.add(f"step{step}:loss", loss.numpy())
+                self._add_parameters(trace, f"step{step}:")
+                self._add_buffers(trace, f"step{step}:")
+                self._add_slots(trace, f"step{step}:")
+            if after:
+                after(step)
+        return trace
+
+    def isolate(self, state: Mapping[str, np.ndarray], truth: Mapping[str, Value]) -> Trace:
+        """Give each layer what PyTorch's module of its name was given, and return what it makes of that.
+
+        So an error in one layer does not colour those behind it. Runs in eager mode, layer by layer.
+
+        Args:
+            state: as in `record`.
+            truth: a trace with `fed:path` for each module.
+        """
+        self._load(state)
+        layers = {layer.name: layer for layer in self.model._flatten_layers(include_self=False)}
+        trace = Trace(keep=self.keep)
+        for name, given in truth.items():
+            path, _, number = name.removeprefix("fed:").partition("#")
+            if kind_of(name) != "fed" or path not in layers:
+                continue
+            x = tf.constant(self._lies_fed(path, given.ndim).to_keras(given))
+            takes_mode = layers[path]._call_has_training_arg
+            value = layers[path](x, **({"training": self.train} if takes_mode else {}))
+            way = self.flow.outputs.get((path, int(number or 1) - 1)) or layout.by_rank(len(value.shape))
+            trace.add(name.replace("fed:", "activation:", 1), way.to_torch(value.numpy()))
+        return trace
+
+    def _lies_fed(self, path: str, rank: int) -> layout.Layout:
+        sizes = self.flow.flattened_inputs.get(path)
+        return layout.flattened(sizes) if sizes else layout.by_rank(rank)
+
+    def _load(self, state: Mapping[str, np.ndarray]) -> None:
+        for weight in self.weights:
+            weight.assign(state[weight.name])
+
+    def _input_lies(self, name: str, value: np.ndarray) -> layout.Layout:
+        return self.wiring.lies(name, value.shape) if self.wiring else layout.by_rank(value.ndim)
+
+    def _lies(self, name: str, value, declared: layout.Layout | None = None) -> layout.Layout:
+        shape = tuple(value.shape)
+        return self.wiring.lies(name, shape) if self.wiring else declared or layout.by_rank(len(shape))
+
+    def _run(self, x, y):
+        """One forward and backward pass, and the update where there is an optimizer."""
+        with tf.GradientTape() as tape:
+            differentiable = [tensor for tensor in x if tensor.dtype.is_floating]
+            tape.watch(differentiable)
+            with recorded_calls(self.model, fused=self.wiring is not None) as activations:
+                output = self._call(x)
+            loss = None if self.loss is None else self.loss(y, output)
+        if loss is None:
+            return dict(activations), output, None, []
+        given, gradients = tape.gradient(loss, [differentiable, self.variables])
+        gradients = [g if v.trainable else None for g, v in zip(gradients, self.variables, strict=True)]
+        present = [(g, v) for g, v in zip(gradients, self.variables, strict=True) if g is not None]
+        if self.optimizer is not None and present:
+            taken, updated = map(list, zip(*present, strict=True))
+            self.optimizer.apply(self.clip(taken) if self.clip else taken, updated)
+        return dict(activations), output, loss, (given, gradients)
+
+    def _call(self, x: list):
+        return self.wiring.call(self.model, x, self.train) if self.wiring else self.model(*x, training=self.train)
+
+    def _add_parameters(self, trace: Trace, prefix: str) -> None:
+        for weight in self.parameters:
+            trace.add(f"{prefix}param:{weight.name}", weight.value())
+
+    def _add_buffers(self, trace: Trace, prefix: str) -> None:
+        for weight in self.buffers:
+            trace.add(f"{prefix}buffer:{weight.name}", weight.value())
+
+    def _add_slots(self, trace: Trace, prefix: str) -> None:
+        """Record the optimizer's state; Keras's own optimizers do not say which parameter a slot is of."""
+        of = {id(weight.variables[0]): weight for weight in self.parameters if len(weight.variables) == 1}
+        for slot in getattr(self.optimizer, "slots", tuple)():
+            weight, value = of[id(slot.parameter)], np.asarray(slot.variable.numpy())
+            value = weight.layout.to_torch(value) if value.ndim else _scalar_slot(value, slot.parameter.dtype)
+            trace.add(f"{prefix}slot:{slot.key}:{weight.name}", value)
+
+    def _add_pass(self, trace: Trace, activations, output, loss, gradients, named: Mapping) -> None:
+        for (name, call), value in activations.items():
+            entry = f"activation:{self._path(name, call)}"
+            trace.add(entry, self._lies(entry, value, self.flow.outputs.get((name, call))).to_torch(value.numpy()))
+        for name, value in named_outputs(output):
+            trace.add(name, self._lies(name, value).to_torch(value.numpy()))
+        if loss is None:
+            return
+        trace.add("loss", loss.numpy())
+        given, of_variables = gradients
+        differentiable = {name: value for name, value in named.items() if value.dtype.kind == "f"}
+        for (name, value), gradient in zip(differentiable.items(), given, strict=True):
+            trace.add(
+                f"grad:{name}", _gradient([gradient], lambda g, n=name, v=value: self._input_lies(n, v).to_torch(*g))
+            )
+        found = {id(variable): gradient for variable, gradient in zip(self.variables, of_variables, strict=True)}
+        for weight in self.parameters:
+            trace.add(f"grad:{weight.name}", _gradient([found[id(v)] for v in weight.variables], weight.joined))
+
+    def _path(self, name: str, call: int) -> str:
+        """Return PyTorch's name of a call."""
+        if self.wiring:
+            return self.wiring.names.get((name, call)) or f"keras/{name}" + (f"#{call + 1}" if call else "")
+        return name + (f"#{call + 1}" if call else "")
+
+
+def _scalar_slot(value: np.ndarray, dtype: str) -> np.ndarray:
+    """Return a scalar of the state, such as NAdam's product, which is float32 always, in the parameter's type."""
+    return value.astype(dtype) if value.dtype.kind == "f" else value
+
+
+def _folded(array: np.ndarray) -> np.ndarray:
+    """Return an array of one value throughout, as an optimizer's slot is at first, in the memory of that value."""
+    first = array.reshape(-1)[0]
+    return np.broadcast_to(first, array.shape) if (array == first).all() else array
+
+
+def _mask(masks: Callable, layer, lies: layout.Layout | None, shape: tuple[int, ...]) -> np.ndarray:
+    lies = lies or layout.by_rank(len(shape))
+    return lies.to_keras(masks(layer.name, lies.torch_shape(shape), layer.rate))
+
+
+def _gradient(gradients: list, join: Callable):
+    if any(gradient is None for gradient in gradients):
+        return ABSENT
+    return join([tf.convert_to_tensor(gradient).numpy() for gradient in gradients])
+
+
+@contextmanager
+def recorded_calls(
+    model, fed: dict | None = None, *, fused: bool = False
+) -> Iterator[dict[tuple[str, int], tf.Tensor]]:
+    """Collect what each layer returns, by (layer name, number of the call from 0), while the block runs the model.
+
+    A layer's `call` is wrapped for the block, as a forward hook is in PyTorch; so it works in eager mode, while
+    `tf.function` traces, and for subclassed models, which have no graph to read intermediate tensors from.
+
+    Args:
+        model: a Keras model.
+        fed: gets what each call was given.
+        fused: a layer's own activation, as in `Dense(8, activation="relu")`, is a call of its own, `<name>/activation`.
+    """
+    recorded: dict[tuple[str, int], tf.Tensor] = {}
+    wrapped: list = []
+
+    def put(name: str, given, result) -> None:
+        number = sum(known == name for known, _ in recorded)
+        recorded[name, number] = first(result)
+        if fed is not None:
+            fed[name, number] = first(given)
+
+    def wrap(name: str, layer) -> None:
+        before, call = vars(layer).get("call"), layer.call
+        activation = layer.activation if fused and has_own_activation(layer) else None
+
+        def recording(*args, **kwargs):
+            between = []
+
+            def activating(x):
+                between.append(x)
+                return activation(x)
+
+            if activation is not None:
+                object.__setattr__(layer, "activation", activating)
+            try:
+                result = call(*args, **kwargs)
+            finally:
+                if activation is not None:
+                    object.__setattr__(layer, "activation", activation)
+            given = args or tuple(kwargs.values())
+            if between:
+                put(name, given, between[0])
+                put(f"{name}/activation", between[0], result)
+            else:
+                put(name, given, result)
+            return result
+
+        # Past Keras's own __setattr__, which would track the wrapper as part of the layer's state.
+        object.__setattr__(layer, "call", recording)
+        wrapped.append((layer, before))
+
+    for name, layer in leaves(model).items():
+        wrap(name, layer)
+    try:
+        yield recorded
+    finally:
+        for layer, before in wrapped:
+            if before is None:
+                object.__delattr__(layer, "call")
+            else:
+                object.__setattr__(layer, "call", before)
+
+
+def leaves(model) -> dict[str, Any]:
+    """Return the innermost layers by name; layers of one name are told apart as `name@2`."""
+    inside = {id(inner) for outer in _below(model) if isinstance(outer, WHOLE) for inner in _below(outer)}
+    found: dict[str, Any] = {}
+    for layer in {id(layer): layer for layer in _below(model)}.values():
+        if id(layer) in inside or not (isinstance(layer, WHOLE) or _is_leaf(layer)):
+            continue
+        number = 1 + sum(name.split("@")[0] == layer.name for name in found)
+        found[layer.name if number == 1 else f"{layer.name}@{number}"] = layer
+    return found
+
+
+def _below(layer) -> list:
+    return list(layer._flatten_layers(include_self=False))
+
+
+def has_own_activation(layer) -> bool:
+    """Whether a layer with weights applies an activation behind them."""
+    named = getattr(layer, "activation", None)
+    return bool(layer.weights) and not isinstance(layer, WHOLE) and named not in (None, keras.activations.linear)
+
+
+def multiply_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> None:
+    """Let a dropout layer return its input times a given mask in train mode, for good."""
+    call = layer.call
+
+    def masked(inputs, training=False):
+        if not training:
+            return call(inputs, training=training)
+        return inputs * tf.constant(mask(tuple(inputs.shape)), inputs.dtype)
+
+    object.__setattr__(layer, "call", masked)
+
+
+def first(value):
+    """Return the first tensor of what a layer takes or gives."""
+    while isinstance(value, tuple | list):
+        value = value[0]
+    return next(iter(value.values())) if isinstance(value, dict) else value
+
+
+def _is_leaf(layer) -> bool:
+    return not _below(layer) and not isinstance(layer, keras.layers.InputLayer)

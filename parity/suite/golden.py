@@ -1,0 +1,32 @@
+"""Golden traces: PyTorch's side, recorded once, so that the harness runs without PyTorch.
+
+A file a subject: PyTorch's float64 trace, a fingerprint where a tensor has over `KEEP` values, and PyTorch's own
+float32 error in every tensor. Written by `parity record`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from parity.core.fingerprint import condensed
+from parity.core.trace import Trace, Value
+
+FOLDER = Path(__file__).parents[1] / "golden"
+KEEP = 320  # values; a fingerprint is as large
+
+
+def path_of(subject: str, folder: Path = FOLDER) -> Path:
+    """Return where the golden trace of a subject lies."""
+    return folder / f"{subject}.npz"
+
+
+def condense(truth: Trace, left_out: Iterable[str]) -> Trace:
+    """Return a float64 trace as it is kept: without the names that match `left_out`, fingerprints for what is large."""
+    left_out = list(left_out)
+    entries = ((name, _condensed(value)) for name, value in truth.without(left_out).items())
+    return Trace(entries, **truth.meta, left_out=left_out)
+
+
+def _condensed(value: Value) -> Value:
+    return condensed(value, KEEP) if isinstance(value, np.ndarray) else value

@@ -1,0 +1,70 @@
+"""Every case of the tables, and those that a command line names."""
+
+from fnmatch import fnmatchcase
+
+from keras_blitz.errors import BlitzError
+from parity.cases import (
+    autograd,
+    families,
+    losses,
+    networks,
+    ops,
+    optimizers,
+    randomness,
+    schedules,
+    small,
+    training,
+)
+from parity.core.modes import DTYPES, MODES
+from parity.suite import calls as call_cases
+from parity.suite import networks as network_cases
+from parity.suite import training as training_cases
+from parity.suite.case import Case
+
+
+def all_cases() -> list[Case]:
+    """Return every case, in the order they run."""
+    nets = (networks.ROWS, families.ROWS, optimizers.ROWS, small.ROWS, autograd.NETWORKS)
+    functions = (losses.ROWS, schedules.ROWS, randomness.ROWS, ops.ROWS, autograd.ROWS)
+    return [
+        *(case for rows in nets for case in network_cases.cases(rows)),
+        *(case for rows in functions for case in call_cases.cases(rows)),
+        *training_cases.cases(training.ROWS),
+    ]
+
+
+def select(
+    patterns: list[str], *, slow: bool = False, dtypes: tuple[str, ...] = DTYPES, modes: tuple[str, ...] = MODES
+) -> list[Case]:
+    """Return the cases that the command line names.
+
+    Args:
+        patterns: ids, prefixes of ids, patterns with `*`, groups or inventory ids; none means all.
+        slow: the slow ones too. A slow case named by its whole id is taken all the same.
+        dtypes: only these.
+        modes: only these.
+
+    Raises:
+        BlitzError: a pattern names no case, or nothing is left.
+    """
+    known = all_cases()
+    for pattern in patterns:
+        if not any(_named(case, pattern) for case in known):
+            raise BlitzError(f"no case {pattern!r}; `parity list` shows all {len(known)}")
+    chosen = [
+        case
+        for case in known
+        if (not patterns or any(_named(case, pattern) for pattern in patterns))
+        and case.dtype in dtypes
+        and case.mode in modes
+    ]
+    left = [case for case in chosen if slow or not case.slow or case.id in patterns]
+    if not left:
+        raise BlitzError("only slow cases are left; add --slow" if chosen else "no case has this dtype and mode")
+    return left
+
+
+def _named(case: Case, pattern: str) -> bool:
+    names = (case.id, case.group, *case.covers)
+    # A prefix ends where a part of the id does: "mnist" is not "mnist0".
+    return pattern in names or case.id.startswith(f"{pattern.rstrip('-')}-") or fnmatchcase(case.id, pattern)

@@ -1,0 +1,162 @@
+"""A folder is a rule: what each may import, read off the source files."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TORCH = frozenset({"torch", "torchvision"})
+TENSORFLOW = frozenset({"tensorflow", "keras"})
+FRAMEWORKS = TORCH | TENSORFLOW
+BASIS = ("keras_blitz.errors", "keras_blitz.files")  # of keras_blitz, open to every folder
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the files of a folder may import.
+
+    Args:
+        own: folders of parity; a folder imports itself.
+        top: of the frameworks, at the top of a file.
+        inside: of the frameworks, inside functions, too.
+        product: keras_blitz, beside its errors and files.
+    """
+
+    own: frozenset[str] = frozenset()
+    top: frozenset[str] = frozenset()
+    inside: frozenset[str] = frozenset()
+    product: bool = True
+
+
+def rule(own: str = "", **fields) -> Rule:
+    return Rule(own=frozenset(own.split()), **fields)
+
+
+# The folders of parity, from what everything needs to what needs everything.
+RULES = {
+    "core": rule(product=False),
+    "record": rule("core", top=FRAMEWORKS),
+    "cases": rule("core", product=False),
+    "twins": rule(),
+    "twins/torch": rule("twins", top=TORCH, product=False),
+    "twins/keras": rule("twins", top=TENSORFLOW),
+    "suite": rule("core record cases twins", inside=FRAMEWORKS),
+    "pair": rule("core record report", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "faults": rule("core record suite twins", top=TENSORFLOW),
+    "gaps": rule("core twins"),
+    "report": rule("core suite faults gaps"),
+}
+# Torch is imported before TensorFlow, wherever both are; no other file of these folders may name it.
+TORCH_IN_RECORD = {"parity/record/torch_recorder.py", "parity/record/frameworks.py"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, by its dotted name, and whether it stands at the top of its file."""
+
+    module: str
+    top: bool
+
+    @property
+    def package(self) -> str:
+        return self.module.split(".")[0]
+
+
+def imports(path: Path) -> list[Import]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [Import(alias.name, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [Import(f"{node.module}.{alias.name}", id(node) in top) for alias in node.names]
+    return found
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def folder_of(module: str) -> str:
+    """Return the folder of RULES that a module of parity is in, "" for a file on parity's own floor."""
+    parts = module.split(".")[1:]
+    return next((key for key in ("/".join(parts[:2]), parts[0]) if key in RULES), "") if parts else ""
+
+
+def violations(path: Path) -> list[str]:
+    """Return what a file of parity imports against the rule of its folder."""
+    name = str(path.relative_to(ROOT))
+    folder = folder_of(name.removesuffix(".py").replace("/", "."))
+    allowed = RULES[folder]
+    wrong = []
+    for one in imports(path):
+        if one.package == "parity":
+            other = folder_of(one.module)
+            if other and other != folder and other.split("/")[0] not in allowed.own and other not in allowed.own:
+                wrong.append(one.module)
+        elif one.package in FRAMEWORKS:
+            if one.package not in (allowed.top if one.top else allowed.top | allowed.inside):
+                wrong.append(one.module)
+        elif one.package == "keras_blitz" and not allowed.product and not one.module.startswith(BASIS):
+            wrong.append(one.module)
+    return wrong
+
+
+def importing_torch(folder: str) -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in files(folder) if TORCH & {one.package for one in imports(path)}}
+
+
+def test_every_folder_of_parity_has_a_rule():
+    folders = {str(path.parent.relative_to(ROOT / "parity")) for path in files("parity")} - {"."}
+    assert folders == set(RULES)
+
+
+@pytest.mark.parametrize("folder", RULES)
+def test_a_folder_imports_what_its_rule_allows(folder):
+    own = [path for path in files(f"parity/{folder}") if folder_of(_module(path)) == folder]
+    assert own
+    assert {str(path.relative_to(ROOT)): wrong for path in own if (wrong := violations(path))} == {}
+
+
+def test_no_arrow_between_the_folders_runs_back():
+    """Read the rules themselves: from each folder no way may lead back to it."""
+
+    def reached(folder: str, seen: set[str]) -> set[str]:
+        for other in RULES[folder].own - seen:
+            seen.add(other)
+            reached(other, seen)
+        return seen
+
+    assert [folder for folder in RULES if "/" not in folder and folder in reached(folder, set())] == []
+
+
+def test_the_rule_is_able_to_fail(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    file = tmp_path / "parity" / "core" / "bad.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("import numpy\nimport torch\nfrom parity.suite.run import run\nfrom keras_blitz import models\n")
+    assert violations(file) == ["torch", "parity.suite.run.run", "keras_blitz.models"]
+
+
+def test_only_pytorchs_recorder_names_torch_among_the_recorders():
+    assert importing_torch("parity/record") == TORCH_IN_RECORD
+
+
+def test_keras_blitz_never_imports_parity():
+    assert [str(path) for path in files("keras_blitz") if "parity" in {i.package for i in imports(path)}] == []
+
+
+def test_keras_blitz_imports_torch_only_to_read_a_checkpoint():
+    assert importing_torch("keras_blitz") == {"keras_blitz/weights/checkpoint.py"}
+
+
+@pytest.mark.parametrize("package", ["parity/golden"])
+def test_golden_holds_data_only(package):
+    assert files(package) == []
+
+
+def _module(path: Path) -> str:
+    return str(path.relative_to(ROOT)).removesuffix(".py").replace("/", ".")
