@@ -13,8 +13,6 @@ from parity.core.fingerprint import Fingerprint
 from parity.core.trace import ABSENT, Trace, Value, kind_of, step_of
 from parity.core.vacuous import warnings_for
 
-CANCELLED = 1e-12  # a float64 sum so small beside its terms is zero
-
 
 @dataclass(frozen=True)
 class Row:
@@ -103,7 +101,7 @@ class Comparison:
 
 
 def compare(
-    truth: Mapping[str, Value],
+    truth: Trace,
     port: Trace,
     *,
     case: str,
@@ -133,7 +131,7 @@ def compare(
             rows[name] = Row(name, _size(truth[name]), True, 0.0, 0.0, 0.0)
         else:
             measured[name] = measure(truth[name], port[name])
-    cancelled = _cancelled(measured, getattr(truth, "meta", {}).get("terms", {}))
+    cancelled = _cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     if dtype == "float64":
         rows |= {name: _float64_row(case, name, port[name].size, found) for name, found in measured.items()}
@@ -167,7 +165,7 @@ def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -
     A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
     value when the batch is permuted.
     """
-    sums = {n: total for n, total in terms.items() if n in measured and measured[n].scale < CANCELLED * total}
+    sums = {n: total for n, total in terms.items() if n in measured and measured[n].scale < tolerance.CANCELLED * total}
     averages = {}  # Adam's, of such a gradient and of its square
     for name in measured:
         key, _, parameter = name.partition(":slot:")[2].partition(":")

@@ -78,6 +78,20 @@ FLOAT64 = (
     Tolerance("gap:op-cumsum-f32", "*", 1e-6, "a float32 sum: PyTorch's own error is 5.7e-8, TensorFlow's 2.5e-7"),
 )  # fmt: skip
 
+# A float64 sum so small beside the terms it is summed of is zero. Over the golden traces 28 such sums (biases before a
+# BatchNorm in train mode) are at most 3.7e-16 of their terms; the other 278 are at least 6.7e-3 of theirs.
+CANCELLED = 1e-12
+
+# A value so close to PyTorch's, relative to its scale, is the same value: what a layer was given, or what a candidate
+# for the reason of a difference returns. Rounding in float64 stays below 1e-12. In float32 a fifth of the golden traces'
+# activations have an own error above it (4e-5 in the deepest networks): there the error is reported further upstream.
+SAME_VALUE = 1e-6
+
+# Evidence is called weak where more than this share of an activation's channels is zero throughout the batch: most of
+# what the layers after it compute is not tested. No case of a plain run comes near it.
+DEAD_SHARE = 0.5
+DEAD_OF = 16  # values in a channel, at least: with fewer, all may be zero by chance (2⁻¹⁶ for a ReLU's 16)
+
 # float32: port's error / PyTorch's own error, both against PyTorch in float64.
 RMS_RATIO = 4.0  # of each tensor
 MAX_RATIO = 10.0  # of each tensor's largest error

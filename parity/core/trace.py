@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,23 @@ class Trace(dict[str, Value]):
 
     Args:
         keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
-        meta: what is worth knowing of the recording, such as the framework and its version; JSON values.
+        terms: for a gradient that is a sum, `grad:conv.bias`, the largest Σ|term| over its values: the scale of its
+            rounding where the sum itself is zero. None where they were not recorded.
+        meta: what is worth knowing of the recording, such as the framework and its version; JSON values. No verdict
+            depends on it.
     """
 
-    def __init__(self, entries: Iterable[tuple[str, Value]] = (), *, keep: int | None = None, **meta):
+    def __init__(
+        self,
+        entries: Iterable[tuple[str, Value]] = (),
+        *,
+        keep: int | None = None,
+        terms: Mapping[str, float] | None = None,
+        **meta: Any,
+    ):
         super().__init__()
-        self.meta = meta
+        self.meta: dict[str, Any] = meta
+        self.terms: dict[str, float] | None = None if terms is None else dict(terms)
         self._keep = keep
         for name, value in entries:
             self.add(name, value)
@@ -131,11 +142,21 @@ class Trace(dict[str, Value]):
     def without(self, patterns: Iterable[str]) -> "Trace":
         """Return the trace without the names that match one of these patterns, such as "step[3-9]:*"."""
         patterns = tuple(patterns)
-        kept = ((name, value) for name, value in self.items() if not any(fnmatchcase(name, p) for p in patterns))
-        return Trace(kept, **self.meta) if patterns else self
+        if not patterns:
+            return self
+        left_out = re.compile("|".join(map(translate, patterns))).match
+        return self.with_entries((name, value) for name, value in self.items() if not left_out(name))
 
-    def save(self, path: str | os.PathLike) -> None:
+    def with_entries(self, entries: Iterable[tuple[str, Value]]) -> "Trace":
+        """Return other entries as a trace of the same recording."""
+        return Trace(entries, terms=self.terms, **self.meta)
+
+    def save(self, path: str | os.PathLike, **more: Any) -> None:
         """Write the trace as a NumPy archive (.npz), whole or not at all.
+
+        Args:
+            path: where to; by convention it ends with .npz.
+            more: JSON values to keep beside `meta`; `load` returns them in it.
 
         Raises:
             BlitzError: the file cannot be written.
@@ -144,7 +165,8 @@ class Trace(dict[str, Value]):
         for name, value in self.items():
             form, extra, arrays = _taken_apart(value)
             entries.append({"name": name, "form": form, **extra, "arrays": [packed.put(array) for array in arrays]})
-        header = json.dumps({"format": FORMAT, "meta": self.meta, "entries": entries})
+        meta = self.meta | ({} if self.terms is None else {"terms": self.terms}) | more
+        header = json.dumps({"format": FORMAT, "meta": meta, "entries": entries})
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, trace=np.frombuffer(header.encode(), np.uint8), **packed.joined())
 

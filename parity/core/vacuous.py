@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from parity.core import tolerance
 from parity.core.fingerprint import Fingerprint
 from parity.core.trace import kind_of, step_of
 
@@ -27,7 +28,7 @@ def warnings_for(name: str, array: np.ndarray | Fingerprint, initial: np.ndarray
         found.append("all zero: a lost factor or a dead ReLU would not be seen")
     elif (array == array.flat[0]).all():
         found.append("constant: a changed order would not be seen")
-    elif kind_of(name) == "activation" and _dead_channels(array) > 0.5:
+    elif kind_of(name) == "activation" and _dead_channels(array) > tolerance.DEAD_SHARE:
         found.append("most channels are all zero: dead ReLUs hide what is behind them")
     elif kind_of(name) in ("input", "activation") and _symmetric(array):
         found.append("equal to its own transpose: swapped H and W would not be seen")
@@ -43,7 +44,7 @@ def _dead_channels(array: np.ndarray) -> float:
     if array.ndim < 2:
         return 0.0
     axes = tuple(axis for axis in range(array.ndim) if axis != 1)
-    if array.size < 16 * array.shape[1]:
+    if array.size < tolerance.DEAD_OF * array.shape[1]:
         return 0.0  # too few values a channel to call it dead
     return float(np.mean(~array.any(axis=axes)))
 

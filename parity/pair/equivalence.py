@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import BlitzError
+from parity.core import tolerance
 from parity.core.compare import Comparison, Row
 from parity.core.modes import DTYPES
 from parity.record.frameworks import load_frameworks, torch_installed
@@ -38,7 +39,7 @@ class Location:
         """Return it in words."""
         found = [f"first divergence at {self.row.name}: {self.row.problem}"]
         if self.layer and self.fed is not None:
-            equal = self.fed < 1e-6
+            equal = self.fed < tolerance.SAME_VALUE
             how = "is equal on both sides" if equal else "differs already"
             where = "the difference is made in it" if equal else f"look between {self.before or 'the input'} and it"
             found.append(f"  the input of Keras's {self.layer} {how} ({self.fed:.1e}): {where}")
@@ -169,7 +170,7 @@ def _constants(comparisons: Mapping[str, Comparison]) -> list[str]:
     exact, coarse = comparisons.get("float64"), comparisons.get("float32")
     if not (exact and coarse and coarse.passed) or exact.passed:
         return []
-    if not all(row.relative is not None and row.relative < 1e-6 for row in exact.failures):
+    if not all(row.relative is not None and row.relative < tolerance.SAME_VALUE for row in exact.failures):
         return []
     return [
         "float32 agrees, and float64 to 1e-6: a constant goes through float32 somewhere, as in keras.activations.gelu "

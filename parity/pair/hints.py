@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from keras_blitz.weights.layout import Layout
 from parity.core.difference import measure
-
-AGREES = 1e-6  # so close to PyTorch, relative to the scale, that the candidate explains it
+from parity.core.tolerance import SAME_VALUE
 
 ACTIVATIONS: dict[str, Callable] = {
     "identity": lambda x: x,
@@ -55,7 +54,7 @@ class Clue:
     def agrees(self, value) -> bool:
         """Whether a Keras value is what PyTorch has."""
         found = self.lies.to_torch(np.asarray(value))
-        return found.shape == self.expected.shape and measure(self.expected, found).relative < AGREES
+        return found.shape == self.expected.shape and measure(self.expected, found).relative < SAME_VALUE
 
 
 def of_layer(clue: Clue) -> list[str]:
@@ -93,7 +92,7 @@ def _activation(clue: Clue) -> Iterator[str]:
     mine = [
         name
         for name, value in values.items()
-        if measure(clue.actual, clue.lies.to_torch(value.numpy())).relative < AGREES
+        if measure(clue.actual, clue.lies.to_torch(value.numpy())).relative < SAME_VALUE
     ]
     if theirs and mine:
         both = theirs[0], mine[0]

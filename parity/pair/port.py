@@ -19,6 +19,7 @@ from parity.core.difference import measure
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
+from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, named_inputs, named_outputs
 from parity.pair import copies, hints, pairing, wiring
 from parity.record import torch_recorder
@@ -67,7 +68,7 @@ class Pair:
             state = first.state()
             truth = self._record_torch("float64", state, first, fed=True)
             fed = {name: value for name, value in truth.items() if name.startswith("fed:")}
-            truth = Trace(((n, v) for n, v in truth.items() if n not in fed), **truth.meta)
+            truth = truth.with_entries((n, v) for n, v in truth.items() if n not in fed)
             samples = range(SAMPLES if "float32" in ports else 0)
             own = own_error(truth, [self._record_torch("float32", streams.moved(state, k), first) for k in samples])
             case = "check-float32-constants" if first.holds_float32_constants() else "check"
@@ -304,7 +305,7 @@ class Port:
             inputs, target = typed(pair.inputs, self.dtype), typed(options.target, self.dtype)
             trace = _guarded("the Keras model", recorder.record, state, inputs, target, options.steps)
         renamed = dict(zip(self.outputs, pair.outputs, strict=False)) if len(self.outputs) == len(pair.outputs) else {}
-        trace = Trace(((renamed.get(name, name), value) for name, value in trace.items()), **trace.meta)
+        trace = trace.with_entries((renamed.get(name, name), value) for name, value in trace.items())
         return trace.without(["activation:keras/*"])
 
     def lies(self, truth: Mapping, name: str, shape: tuple[int, ...]) -> layout.Layout:
@@ -433,7 +434,7 @@ class Port:
         way = self.lies(truth, row.name, y.shape)
         clue = hints.Clue(module, call, x, way.to_torch(y), expected, way, self.pair.options.train)
         label = f"{call.name} ({type(call.layer).__name__})"
-        reasons = hints.of_layer(clue) if distance is not None and distance < 1e-6 else ()
+        reasons = hints.of_layer(clue) if distance is not None and distance < SAME_VALUE else ()
         return row, label, distance, tuple(reasons), before
 
 

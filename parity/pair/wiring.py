@@ -197,4 +197,4 @@ def adapted(trace: Trace, recurrent: Mapping[str, Any], last_only: set[str]) -> 
         half = value.shape[-1] // 2
         return np.concatenate([value[:, -1, :half], value[:, 0, half:]], -1)
 
-    return Trace(((name, changed(name, value)) for name, value in trace.items()), **trace.meta)
+    return trace.with_entries((name, changed(name, value)) for name, value in trace.items())

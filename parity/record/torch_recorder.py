@@ -136,7 +136,7 @@ def record(
             value.backward()
         if first:
             _add_pass(trace, module, activations, output, value, x, keep)
-            trace.meta["terms"] = {f"grad:{name}": total for name, total in terms.items()}
+            trace.terms = {f"grad:{name}": total for name, total in terms.items()}
             if not steps:  # else they are step1's
                 _add_buffers(trace, module, "", keep)
         if steps:

@@ -23,9 +23,8 @@ def path_of(subject: str, folder: Path = FOLDER) -> Path:
 
 def condense(truth: Trace, left_out: Iterable[str]) -> Trace:
     """Return a float64 trace as it is kept: without the names that match `left_out`, fingerprints for what is large."""
-    left_out = list(left_out)
-    entries = ((name, _condensed(value)) for name, value in truth.without(left_out).items())
-    return Trace(entries, **truth.meta, left_out=left_out)
+    kept = truth.without(left_out)
+    return kept.with_entries((name, _condensed(value)) for name, value in kept.items())
 
 
 def _condensed(value: Value) -> Value:

@@ -21,20 +21,17 @@ class Reference:
     Args:
         truth: PyTorch's float64 trace.
         own: PyTorch's own float32 error, by name; empty where no case is in float32, None where it is not known.
+        left_out: patterns of the names that were not kept.
     """
 
     truth: Trace
     own: Mapping[str, Difference] | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
         """The version of the PyTorch that was run."""
         return str(self.truth.meta.get("version", ""))
-
-    @property
-    def left_out(self) -> list[str]:
-        """Patterns of the names that were not kept."""
-        return self.truth.meta.get("left_out", [])
 
     def save(self, path: str | os.PathLike) -> None:
         """Write truth and own error as one trace file.
@@ -44,7 +41,7 @@ class Reference:
         """
         # A measure needs no more digits, and each takes room in the golden files.
         own = {n: [float(f"{e.max_abs:.4g}"), float(f"{e.rms:.4g}"), e.scale] for n, e in (self.own or {}).items()}
-        Trace(self.truth.items(), **self.truth.meta, **({} if self.own is None else {"own": own})).save(path)
+        self.truth.save(path, left_out=list(self.left_out), **({} if self.own is None else {"own": own}))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Reference":
@@ -54,16 +51,17 @@ class Reference:
             TraceError: the file is missing, broken or of another kind.
         """
         trace = Trace.load(path)
-        left_out = trace.meta.get("left_out", [])
+        left_out = trace.meta.pop("left_out", [])
         if not (isinstance(left_out, list) and all(isinstance(pattern, str) for pattern in left_out)):
             raise TraceError(f"{path}: its record of what was left out is broken")
         own = trace.meta.pop("own", None)
         if own is None:
-            return cls(trace, None)
+            return cls(trace, None, tuple(left_out))
         try:
-            return cls(trace, {name: Difference(*map(float, own[name])) for name in floating_names(trace) if own})
+            errors = {name: Difference(*map(float, own[name])) for name in floating_names(trace) if own}
         except (KeyError, TypeError, ValueError):
             raise TraceError(f"{path}: its record of PyTorch's own error is broken") from None
+        return cls(trace, errors, tuple(left_out))
 
 
 def _float32_runs(case: Case) -> Iterator[Trace]:
@@ -95,7 +93,7 @@ def record(case: Case, folder: Path) -> Path:
     _need_torch()
     truth = golden.condense(case.record_reference("float64", 0), case.not_golden)
     path = golden.path_of(case.subject, folder)
-    Reference(truth, own_error(truth, _float32_runs(case))).save(path)
+    Reference(truth, own_error(truth, _float32_runs(case)), case.not_golden).save(path)
     return path
 
 
