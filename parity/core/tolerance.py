@@ -83,7 +83,7 @@ FLOAT64 = (
 CANCELLED = 1e-12
 
 # A value so close to PyTorch's, relative to its scale, is the same value: what a layer was given, or what a candidate
-# for the reason of a difference returns. Rounding in float64 stays below 1e-12. In float32 a fifth of the golden traces'
+# for the reason of a difference returns. Rounding in float64 stays below 1e-12. In float32 a fifth of all golden
 # activations have an own error above it (4e-5 in the deepest networks): there the error is reported further upstream.
 SAME_VALUE = 1e-6
 

@@ -233,10 +233,10 @@ def test_traces_that_cannot_be_written_fail_their_case_alone(tmp_path, monkeypat
     """The disk is full for one file; what the other cases found is kept."""
     original = Trace.save
 
-    def save(trace, path):
+    def save(trace, path, **more):
         if path.name == "mnist0-float64-eager.keras.npz":
             raise BlitzError(f"{path}: cannot be written (No space left on device)")
-        original(trace, path)
+        original(trace, path, **more)
 
     monkeypatch.setattr(Trace, "save", save)
     done = invoke("run", "mnist0", "--dtype", "float64", "--mode", "eager", "--golden", "--traces", tmp_path / "t",
