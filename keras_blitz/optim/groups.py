@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.optim.options import Options, checked
-from keras_blitz.weights.layout import PARAMETERS
+from keras_blitz.weights.kinds import torch_name
 
 # The pattern of the default group, which takes what no other takes.
 EVERYTHING = "*"
@@ -53,16 +53,12 @@ def assigned(patterns: list[str], names: list[str]) -> list[int]:
     return members
 
 
-# Keras's names of weights -> PyTorch's; a variable does not know the class of its layer.
-_NAMES = {keras_name: name for row in PARAMETERS.values() for keras_name, (name, _) in row.items()}
-
-
 def parameter_name(variable) -> str:
     """Return PyTorch's name of a Keras variable by its path: `conv1/kernel` is `conv1.weight`.
 
     What stands before the layer's name (`sequential/fc/kernel`) is the model's, and no part of PyTorch's names. A
-    variable outside of any layer keeps its name, as does one whose layer has no row in `PARAMETERS`.
+    variable outside of any layer keeps its name, as does one that no kind of layer has.
     """
     path = getattr(variable, "path", variable.name.split(":")[0])
     *layer, name = path.split("/")[-2:]
-    return ".".join([*layer, _NAMES.get(name, name)]) if layer else name
+    return ".".join([*layer, torch_name(name)]) if layer else name  # a variable does not know the class of its layer

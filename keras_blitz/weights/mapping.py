@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import CheckpointError
-from keras_blitz.weights import layout
+from keras_blitz.weights.flow import after_flatten, flow, parameters
+from keras_blitz.weights.kinds import BUFFERS
 from keras_blitz.weights.layout import Layout
 
 # What wrappers put before every name: DataParallel, torch.compile, and the usual attributes that hold a network.
@@ -25,7 +26,7 @@ class Weight:
     Args:
         name: PyTorch's name, `conv1.weight`.
         variable: the Keras variable that holds it.
-        layout: how it lies against PyTorch's tensor.
+        layout: its layout relative to PyTorch's tensor.
         trainable: a parameter; otherwise a buffer.
     """
 
@@ -45,7 +46,7 @@ class Weight:
         return (self.variable,)
 
     def joined(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Return what lies as `variables` do, such as their gradients, in PyTorch's layout."""
+        """Return arrays in the layout of `variables`, such as their gradients, in PyTorch's layout."""
         return self.layout.to_torch(arrays[0])
 
     def value(self) -> np.ndarray:
@@ -63,18 +64,18 @@ def weights(model) -> list[Weight]:
     Raises:
         BlitzError: a layer with weights has no declared layout.
     """
-    flattened_inputs = layout.flow(model).flattened_inputs
+    flattened_inputs = flow(model).flattened_inputs
     return [weight for layer in model.layers for weight in _of_layer(layer, flattened_inputs.get(layer.name))]
 
 
 def _of_layer(layer, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
-    declared = layout.parameters(layer)
+    declared = parameters(layer)
     for variable in layer.weights:
-        name, lies = declared[variable.name]
+        name, layout = declared[variable.name]
         if flattened_input:
-            lies = layout.behind_flatten(layer, variable.name, flattened_input)
+            layout = after_flatten(layer, variable.name, flattened_input)
         # By name, not by `variable.trainable`: a frozen parameter is a parameter still.
-        yield Weight(f"{layer.name}.{name}", variable, lies, name not in layout.BUFFERS)
+        yield Weight(f"{layer.name}.{name}", variable, layout, name not in BUFFERS)
 
 
 def named_parameters(model) -> Iterator[tuple[str, Any]]:

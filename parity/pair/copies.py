@@ -11,7 +11,8 @@ from keras.src.saving.serialization_lib import SafeModeScope
 
 from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.floatx import precision
-from parity.core.trace import named_inputs, named_outputs
+from parity.core.trace import named_outputs
+from parity.pair.feed import is_functional
 
 
 class NotRebuiltError(BlitzError):
@@ -160,48 +161,30 @@ def borrowed(model) -> Iterator[Any]:
             variable.trainable = was
 
 
-def is_functional(model) -> bool:
-    """Whether a model has its inputs declared."""
-    return bool(getattr(model, "inputs", None))
+def fresh_optimizer(optimizer: Any) -> keras.optimizers.Optimizer:
+    """Return a new optimizer of the same settings.
 
-
-def ordered_names(model, inputs) -> dict[str, tuple | None]:
-    """Return, in the order the model takes its inputs, their names in the trace, with the declared shapes if any.
-
-    Raises:
-        BlitzError: the model takes another number of inputs.
+    Args:
+        optimizer: an optimizer, or () -> optimizer.
     """
-    names = [name for name, _ in named_inputs(inputs)]
-    if not is_functional(model):
-        return dict.fromkeys(names)
-    declared = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
-    if len(declared) != len(names):
-        raise BlitzError(
-            f"{len(names)} inputs were given, the Keras model takes {len(declared)}: {', '.join(declared)}"
-        )
-    if isinstance(inputs, Mapping) and {f"input:{name}" for name in declared} == set(names):
-        return {f"input:{name}": shape for name, shape in declared.items()}
-    return dict(zip(names, declared.values(), strict=True))
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        return optimizer()
+    # np.float64, because Keras passes a Python float through float32.
+    config = {k: np.float64(_meant(v)) if isinstance(v, float) else v for k, v in optimizer.get_config().items()}
+    return type(optimizer).from_config(config)
 
 
-def caller(inputs) -> Callable[[Any, list, bool], Any]:
-    """Return (model, tensors in the trace's order, training) -> output, for inputs of this structure."""
-    names = [name for name, _ in named_inputs(inputs)]
+def _meant(value: float) -> float:
+    """Return 0.1 for the 0.10000000149 that a float32 variable, such as the learning rate's, has made of it."""
+    rounded = np.float32(value)
+    return float(str(rounded)) if float(rounded) == value else value
 
-    def call(model, tensors: list, training: bool):
-        by_name = dict(zip(names, tensors, strict=True))
-        mode = {"training": training}
-        if is_functional(model):
-            given = [by_name[name] for name in ordered_names(model, inputs)]
-            struct = getattr(model, "_inputs_struct", None)
-            return model(given[0] if struct is None else keras.tree.pack_sequence_as(struct, given), **mode)
-        takes = [p for p in inspect.signature(model.call).parameters.values() if p.name not in ("training", "mask")]
-        any_number = any(p.kind is p.VAR_POSITIONAL for p in takes)
-        if isinstance(inputs, Mapping):
-            given = {name.removeprefix("input:"): tensor for name, tensor in by_name.items()}
-            return model(**given, **mode) if set(given) <= {p.name for p in takes} else model(given, **mode)
-        if len(tensors) == 1 or any_number or len(takes) >= len(tensors):
-            return model(*tensors, **mode)
-        return model(tuple(tensors), **mode)
 
-    return call
+def lists_slots(optimizers: tuple[Any, Any] | None) -> bool:
+    """Whether the Keras optimizer of a pair says which parameter a slot is of, as keras_blitz's do."""
+    return optimizers is not None and hasattr(fresh_optimizer(optimizers[1]), "slots")
+
+
+def fresh_loss(loss: Any) -> Any:
+    """Return a loss that takes its type from Keras's floatx of now, where it is a Keras loss."""
+    return type(loss).from_config(loss.get_config()) if isinstance(loss, keras.losses.Loss) else loss

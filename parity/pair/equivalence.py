@@ -6,46 +6,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
 from parity.core import tolerance
-from parity.core.compare import Comparison, Row
+from parity.core.compare import Comparison
 from parity.core.modes import DTYPES
+from parity.pair.options import Options, arrays_of
 from parity.record.frameworks import load_frameworks, torch_installed
 
-
-@dataclass(frozen=True)
-class Location:
-    """What is known of the place where two models part.
-
-    Args:
-        row: the first tensor that differs.
-        layer: the Keras layer's name and class; "" where it has none.
-        fed: how far the layer's input is from PyTorch's there, relative; None where it is not known.
-        explained: the likely reasons, those that were tested and hold.
-        before: the last activation before it, which agrees.
-    """
-
-    row: Row
-    layer: str = ""
-    fed: float | None = None
-    explained: tuple[str, ...] = ()
-    before: str = ""
-
-    def lines(self) -> list[str]:
-        """Return it in words."""
-        found = [f"first divergence at {self.row.name}: {self.row.problem}"]
-        if self.layer and self.fed is not None:
-            equal = self.fed < tolerance.SAME_VALUE
-            how = "is equal on both sides" if equal else "differs already"
-            where = "the difference is made in it" if equal else f"look between {self.before or 'the input'} and it"
-            found.append(f"  the input of Keras's {self.layer} {how} ({self.fed:.1e}): {where}")
-        elif self.before:
-            found.append(f"  {self.before}, before it, agrees")
-        return found + [f"  {reason}" for reason in self.explained]
+if TYPE_CHECKING:
+    from parity.pair.locating import Location
 
 
 @dataclass(frozen=True)
@@ -65,7 +36,7 @@ class Report:
     comparisons: Mapping[str, Comparison]
     weights: Sequence[tuple[str, str, str]]
     notes: Sequence[str]
-    location: Location | None
+    location: "Location | None"
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -147,18 +118,18 @@ def check(
         raise BlitzError("parity.check runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     start = time.perf_counter()
-    options = Options(loss, weights, train, optimizer, steps, tuple(dtypes), _arrays(target))
+    options = Options(loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target))
     options.validate()
-    from parity.pair.port import Pair
+    from parity.pair.judge import judge
+    from parity.pair.theirs import dry_run
 
-    pair = Pair(torch_module, keras_model, _arrays(inputs), options)
-    comparisons, location = pair.compared()
+    found = judge(dry_run(torch_module, arrays_of(inputs)), keras_model, options)
     return Report(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
-        comparisons=comparisons,
-        weights=[(one.name, other.name, how) for one, other, how in pair.units],
-        notes=[*pair.notes, *_constants(comparisons)],
-        location=Location(*location) if location else None,
+        comparisons=found.comparisons,
+        weights=[(one.name, other.name, how) for one, other, how in found.units],
+        notes=[*found.notes, *_constants(found.comparisons)],
+        location=found.location,
         seconds=time.perf_counter() - start,
         versions={"python": platform.python_version()}
         | {name: version(name) for name in ("keras-blitz", "tensorflow", "keras", "numpy", "torch")},
@@ -176,46 +147,3 @@ def _constants(comparisons: Mapping[str, Comparison]) -> list[str]:
         "float32 agrees, and float64 to 1e-6: a constant goes through float32 somewhere, as in keras.activations.gelu "
         'or leaky_relu called as functions; dtypes=["float32"] leaves that out of the verdict'
     ]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What is to be recorded; the arguments of `check`."""
-
-    loss: Any
-    weights: Any
-    train: bool
-    optimizer: Any
-    steps: int
-    dtypes: tuple[str, ...]
-    target: Any
-
-    def validate(self) -> None:
-        """Raise a BlitzError for what makes no sense."""
-        unknown = [dtype for dtype in self.dtypes if dtype not in DTYPES]
-        if unknown or not self.dtypes:
-            raise BlitzError(f"dtypes must be some of {', '.join(DTYPES)}, not {list(self.dtypes)}")
-        if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
-            raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
-        if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):
-            raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")
-        if self.optimizer is not None and not (isinstance(self.optimizer, tuple | list) and len(self.optimizer) == 2):
-            raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
-        if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):
-            raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
-        if self.steps and self.loss is False:
-            raise BlitzError("loss=False records forward only; steps need a loss, or None")
-
-
-def _arrays(tree):
-    """Return a structure of tensors as one of NumPy arrays."""
-    if tree is None:
-        return None
-    if isinstance(tree, Mapping):
-        return {str(key): _arrays(value) for key, value in tree.items()}
-    if isinstance(tree, tuple) or (isinstance(tree, list) and any(hasattr(entry, "shape") for entry in tree)):
-        return tuple(map(_arrays, tree))
-    array = np.array(tree.detach().cpu().numpy() if hasattr(tree, "detach") else tree)
-    if array.dtype.kind not in "fiub":
-        raise BlitzError(f"inputs must be numbers, not {array.dtype}")
-    return array

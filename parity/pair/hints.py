@@ -8,9 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz.weights import kinds
 from keras_blitz.weights.layout import Layout
+from parity.core.compare import Row
 from parity.core.difference import measure
 from parity.core.tolerance import SAME_VALUE
+from parity.pair.pairing import Pairing
 
 ACTIVATIONS: dict[str, Callable] = {
     "identity": lambda x: x,
@@ -39,7 +42,7 @@ class Clue:
         given: Keras's input.
         actual: what Keras's layer returned, in PyTorch's layout.
         expected: what PyTorch's module returned.
-        lies: how the output lies.
+        layout: of the output.
         train: train mode.
     """
 
@@ -48,12 +51,12 @@ class Clue:
     given: np.ndarray
     actual: np.ndarray
     expected: np.ndarray
-    lies: Layout
+    layout: Layout
     train: bool
 
     def agrees(self, value) -> bool:
         """Whether a Keras value is what PyTorch has."""
-        found = self.lies.to_torch(np.asarray(value))
+        found = self.layout.to_torch(np.asarray(value))
         return found.shape == self.expected.shape and measure(self.expected, found).relative < SAME_VALUE
 
 
@@ -71,8 +74,8 @@ def _epsilon(clue: Clue) -> Iterator[str]:
     mine = getattr(layer, "epsilon", getattr(layer, "eps", None))
     if theirs is None or mine is None or theirs == mine:
         return
-    kind = type(clue.module).__name__
-    gap = "layernorm-eps" if kind == "LayerNorm" else "groupnorm" if kind == "GroupNorm" else "bn-eps-default"
+    kind = kinds.of_torch(clue.module)
+    gap = kind.eps_gap if kind else "bn-eps-default"
     name = "epsilon" if hasattr(layer, "epsilon") else "eps"
     setattr(layer, name, theirs)
     try:
@@ -92,7 +95,7 @@ def _activation(clue: Clue) -> Iterator[str]:
     mine = [
         name
         for name, value in values.items()
-        if measure(clue.actual, clue.lies.to_torch(value.numpy())).relative < SAME_VALUE
+        if measure(clue.actual, clue.layout.to_torch(value.numpy())).relative < SAME_VALUE
     ]
     if theirs and mine:
         both = theirs[0], mine[0]
@@ -111,7 +114,8 @@ def _padding(clue: Clue) -> Iterator[str]:
         return
     rank = clue.given.ndim - 2
     pads = (pads,) * rank if isinstance(pads, int) else tuple(pads)
-    if "Transpose" in type(layer).__name__:
+    kind = kinds.of_keras(layer)
+    if kind and kind.name.startswith("convtranspose"):
         yield from _transposed(clue, pads)
         return
     if not hasattr(layer, "kernel") and "Max" not in type(layer).__name__:
@@ -155,13 +159,13 @@ def _ceil_mode(clue: Clue) -> Iterator[str]:
         yield f"{_see(kind)}; Keras drops the last window that PyTorch keeps"
 
 
-def of_row(port, row) -> Iterator[str]:
-    """Explain a tensor that is no activation: BatchNorm's running statistics, a recurrent layer's second bias."""
-    if any(weight.twin and row.name.endswith(f":param:{weight.name}") for weight in port.pairing.weights):
+def of_row(pairing: Pairing, row: Row) -> Iterator[str]:
+    """Explain a tensor that is not an activation: BatchNorm's running statistics, a recurrent layer's second bias."""
+    if any(row.name.endswith(f":param:{name}") for name in pairing.twins):
         yield f"{_see('lstm-map')}; an update moves PyTorch's two biases, and Keras's one half as far as their sum"
     _, _, buffer = row.name.rpartition("buffer:")
     path, _, leaf = buffer.rpartition(".")
-    found = next(((one, other) for one, other, _ in port.pairing.units if one.name == path), None)
+    found = next(((one, other) for one, other, _ in pairing.units if one.name == path), None)
     if leaf not in ("running_mean", "running_var") or found is None:
         return
     theirs, mine = found[0].owner.momentum, getattr(found[1].owner, "momentum", None)

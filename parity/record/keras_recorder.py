@@ -1,6 +1,6 @@
 """Runs a Keras model and records its trace in PyTorch's names and layouts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_blitz.layers import Dropout, Dropout2d
-from keras_blitz.weights import layout
+from keras_blitz.weights import kinds
+from keras_blitz.weights.flow import flow
+from keras_blitz.weights.layout import Layout, by_rank, flattened
 from keras_blitz.weights.mapping import weights
 from parity.core.modes import MODES
 from parity.core.trace import ABSENT, Trace, Value, kind_of, named_inputs, named_outputs
-
-# Layers whose inner layers are no modules in PyTorch.
-WHOLE = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.MultiHeadAttention)
+from parity.record.weight import Weight
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Wiring:
     """How a model is read whose layers are not named by PyTorch's paths.
 
     Args:
-        weights: its weights by PyTorch's names; see `parity.pair.pairing`.
+        weights: its weights by PyTorch's names, in PyTorch's order.
         names: (call's name, number of the call from 0) -> PyTorch's name, "relu#2".
-        lies: (name in the trace, Keras's shape) -> how the tensor lies against PyTorch's.
+        layout: (name in the trace, Keras's shape) -> the tensor's layout relative to PyTorch's.
         call: (model, input tensors in the trace's order, training) -> what the model returns.
     """
 
-    weights: list
+    weights: Sequence[Weight]
     names: Mapping[tuple[str, int], str]
-    lies: Callable[[str, tuple], layout.Layout]
+    layout: Callable[[str, tuple], Layout]
     call: Callable[[Any, list, bool], Any]
 
 
@@ -69,11 +69,11 @@ class KerasRecorder:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         self.model, self.loss, self.optimizer, self.clip = model, loss, optimizer, clip
         self.train, self.keep, self.wiring = train, keep, wiring
-        self.weights = wiring.weights if wiring else weights(model)
+        self.weights: Sequence[Weight] = wiring.weights if wiring else weights(model)
         self.parameters = [weight for weight in self.weights if weight.trainable]
         self.buffers = [weight for weight in self.weights if not weight.trainable]
         self.variables = list({id(v): v for weight in self.parameters for v in weight.variables}.values())
-        self.flow = layout.flow(model)
+        self.flow = flow(model)
         if masks is not None:
             self._inject(masks)
         if optimizer is not None:
@@ -115,11 +115,11 @@ class KerasRecorder:
             for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
                 variable.assign(value)
         named = dict(named_inputs(inputs))
-        x = [tf.constant(self._input_lies(name, value).to_keras(value)) for name, value in named.items()]
-        y = None if target is None else tf.constant(self._input_lies("target", target).to_keras(target))
+        x = [tf.constant(self._input_layout(name, value).to_keras(value)) for name, value in named.items()]
+        y = None if target is None else tf.constant(self._input_layout("target", target).to_keras(target))
         trace = Trace(keep=self.keep, framework="tensorflow", version=tf.__version__, keras=keras.__version__)
         for (name, value), tensor in zip(named.items(), x, strict=True):
-            trace.add(name, self._input_lies(name, value).to_torch(tensor.numpy()))
+            trace.add(name, self._input_layout(name, value).to_torch(tensor.numpy()))
         self._add_parameters(trace, "")
         after = plan(self.optimizer) if plan else None
         for step in range(1, max(steps, 1) + 1):
@@ -154,27 +154,27 @@ class KerasRecorder:
             path, _, number = name.removeprefix("fed:").partition("#")
             if kind_of(name) != "fed" or path not in layers:
                 continue
-            x = tf.constant(self._lies_fed(path, given.ndim).to_keras(given))
+            x = tf.constant(self._fed_layout(path, given.ndim).to_keras(given))
             takes_mode = layers[path]._call_has_training_arg
             value = layers[path](x, **({"training": self.train} if takes_mode else {}))
-            way = self.flow.outputs.get((path, int(number or 1) - 1)) or layout.by_rank(len(value.shape))
+            way = self.flow.outputs.get((path, int(number or 1) - 1)) or by_rank(len(value.shape))
             trace.add(name.replace("fed:", "activation:", 1), way.to_torch(value.numpy()))
         return trace
 
-    def _lies_fed(self, path: str, rank: int) -> layout.Layout:
+    def _fed_layout(self, path: str, rank: int) -> Layout:
         sizes = self.flow.flattened_inputs.get(path)
-        return layout.flattened(sizes) if sizes else layout.by_rank(rank)
+        return flattened(sizes) if sizes else by_rank(rank)
 
     def _load(self, state: Mapping[str, np.ndarray]) -> None:
         for weight in self.weights:
             weight.assign(state[weight.name])
 
-    def _input_lies(self, name: str, value: np.ndarray) -> layout.Layout:
-        return self.wiring.lies(name, value.shape) if self.wiring else layout.by_rank(value.ndim)
+    def _input_layout(self, name: str, value: np.ndarray) -> Layout:
+        return self.wiring.layout(name, value.shape) if self.wiring else by_rank(value.ndim)
 
-    def _lies(self, name: str, value, declared: layout.Layout | None = None) -> layout.Layout:
+    def _layout(self, name: str, value, declared: Layout | None = None) -> Layout:
         shape = tuple(value.shape)
-        return self.wiring.lies(name, shape) if self.wiring else declared or layout.by_rank(len(shape))
+        return self.wiring.layout(name, shape) if self.wiring else declared or by_rank(len(shape))
 
     def _run(self, x, y):
         """One forward and backward pass, and the update where there is an optimizer."""
@@ -207,18 +207,23 @@ class KerasRecorder:
 
     def _add_slots(self, trace: Trace, prefix: str) -> None:
         """Record the optimizer's state; Keras's own optimizers do not say which parameter a slot is of."""
-        of = {id(weight.variables[0]): weight for weight in self.parameters if len(weight.variables) == 1}
+        slots: dict[str, dict[int, np.ndarray]] = {}  # key -> variable's id -> value
         for slot in getattr(self.optimizer, "slots", tuple)():
-            weight, value = of[id(slot.parameter)], np.asarray(slot.variable.numpy())
-            value = weight.layout.to_torch(value) if value.ndim else _scalar_slot(value, slot.parameter.dtype)
-            trace.add(f"{prefix}slot:{slot.key}:{weight.name}", value)
+            value = _slot_value(np.asarray(slot.variable.numpy()), slot.parameter.dtype)
+            slots.setdefault(slot.key, {})[id(slot.parameter)] = value
+        for key, of in slots.items():
+            for weight in self.parameters:
+                values = [of[id(variable)] for variable in weight.variables if id(variable) in of]
+                if len(values) == len(weight.variables):  # a frozen one has none
+                    value = weight.joined(values) if values[0].ndim else values[0]
+                    trace.add(f"{prefix}slot:{key}:{weight.name}", value)
 
     def _add_pass(self, trace: Trace, activations, output, loss, gradients, named: Mapping) -> None:
         for (name, call), value in activations.items():
             entry = f"activation:{self._path(name, call)}"
-            trace.add(entry, self._lies(entry, value, self.flow.outputs.get((name, call))).to_torch(value.numpy()))
+            trace.add(entry, self._layout(entry, value, self.flow.outputs.get((name, call))).to_torch(value.numpy()))
         for name, value in named_outputs(output):
-            trace.add(name, self._lies(name, value).to_torch(value.numpy()))
+            trace.add(name, self._layout(name, value).to_torch(value.numpy()))
         if loss is None:
             return
         trace.add("loss", loss.numpy())
@@ -226,7 +231,7 @@ class KerasRecorder:
         differentiable = {name: value for name, value in named.items() if value.dtype.kind == "f"}
         for (name, value), gradient in zip(differentiable.items(), given, strict=True):
             trace.add(
-                f"grad:{name}", _gradient([gradient], lambda g, n=name, v=value: self._input_lies(n, v).to_torch(*g))
+                f"grad:{name}", _gradient([gradient], lambda g, n=name, v=value: self._input_layout(n, v).to_torch(*g))
             )
         found = {id(variable): gradient for variable, gradient in zip(self.variables, of_variables, strict=True)}
         for weight in self.parameters:
@@ -239,9 +244,9 @@ class KerasRecorder:
         return name + (f"#{call + 1}" if call else "")
 
 
-def _scalar_slot(value: np.ndarray, dtype: str) -> np.ndarray:
+def _slot_value(value: np.ndarray, dtype: str) -> np.ndarray:
     """Return a scalar of the state, such as NAdam's product, which is float32 always, in the parameter's type."""
-    return value.astype(dtype) if value.dtype.kind == "f" else value
+    return value.astype(dtype) if not value.ndim and value.dtype.kind == "f" else value
 
 
 def _folded(array: np.ndarray) -> np.ndarray:
@@ -250,9 +255,9 @@ def _folded(array: np.ndarray) -> np.ndarray:
     return np.broadcast_to(first, array.shape) if (array == first).all() else array
 
 
-def _mask(masks: Callable, layer, lies: layout.Layout | None, shape: tuple[int, ...]) -> np.ndarray:
-    lies = lies or layout.by_rank(len(shape))
-    return lies.to_keras(masks(layer.name, lies.torch_shape(shape), layer.rate))
+def _mask(masks: Callable, layer, declared: Layout | None, shape: tuple[int, ...]) -> np.ndarray:
+    own = declared or by_rank(len(shape))
+    return own.to_keras(masks(layer.name, own.torch_shape(shape), layer.rate))
 
 
 def _gradient(gradients: list, join: Callable):
@@ -328,10 +333,10 @@ def recorded_calls(
 
 def leaves(model) -> dict[str, Any]:
     """Return the innermost layers by name; layers of one name are told apart as `name@2`."""
-    inside = {id(inner) for outer in _below(model) if isinstance(outer, WHOLE) for inner in _below(outer)}
+    inside = {id(inner) for outer in _below(model) if _is_whole(outer) for inner in _below(outer)}
     found: dict[str, Any] = {}
     for layer in {id(layer): layer for layer in _below(model)}.values():
-        if id(layer) in inside or not (isinstance(layer, WHOLE) or _is_leaf(layer)):
+        if id(layer) in inside or not (_is_whole(layer) or _is_leaf(layer)):
             continue
         number = 1 + sum(name.split("@")[0] == layer.name for name in found)
         found[layer.name if number == 1 else f"{layer.name}@{number}"] = layer
@@ -343,9 +348,9 @@ def _below(layer) -> list:
 
 
 def has_own_activation(layer) -> bool:
-    """Whether a layer with weights applies an activation behind them."""
+    """Whether a layer with weights applies an activation after them."""
     named = getattr(layer, "activation", None)
-    return bool(layer.weights) and not isinstance(layer, WHOLE) and named not in (None, keras.activations.linear)
+    return bool(layer.weights) and not _is_whole(layer) and named not in (None, keras.activations.linear)
 
 
 def multiply_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> None:
@@ -365,6 +370,11 @@ def first(value):
     while isinstance(value, tuple | list):
         value = value[0]
     return next(iter(value.values())) if isinstance(value, dict) else value
+
+
+def _is_whole(layer) -> bool:
+    kind = kinds.of_keras(layer)
+    return kind is not None and kind.whole
 
 
 def _is_leaf(layer) -> bool:

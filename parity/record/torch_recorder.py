@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from keras_blitz.weights import kinds
 from parity.core.fingerprint import condensed
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
 
@@ -165,7 +166,7 @@ def _inject(module: torch.nn.Module, masks: Callable) -> None:
         return multiply
 
     for path, inner in module.named_modules():
-        if isinstance(inner, torch.nn.modules.dropout._DropoutNd):
+        if (kind := kinds.of_torch(inner)) and kind.name == "dropout":
             inner.register_forward_hook(hook(path))
 
 
@@ -239,7 +240,7 @@ def _snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
 
 def leaves(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
     """Return the innermost modules by their paths; attention, which uses its own projection unseen, is one."""
-    whole = [path for path, inner in module.named_modules() if isinstance(inner, torch.nn.MultiheadAttention)]
+    whole = [path for path, inner in module.named_modules() if (kind := kinds.of_torch(inner)) and kind.whole]
     return [
         (path, inner)
         for path, inner in module.named_modules()
@@ -301,13 +302,12 @@ def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
     def hook(path: str):
         def on_forward(inner, _inputs, output):
             if output.requires_grad:  # hooked before an in-place ReLU overwrites it
-                feature = -1 if isinstance(inner, torch.nn.Linear) else 1
+                feature = kinds.of_torch(inner).channels
                 output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient, feature)}))
 
         return on_forward
 
-    convolution = torch.nn.modules.conv._ConvNd
-    summing = [(p, m) for p, m in module.named_modules() if isinstance(m, convolution | torch.nn.Linear)]
+    summing = [(p, m) for p, m in module.named_modules() if (kind := kinds.of_torch(m)) and kind.linear]
     handles = [m.register_forward_hook(hook(p)) for p, m in summing if m.bias is not None and m.bias.requires_grad]
     try:
         yield terms

@@ -5,15 +5,21 @@ from hypothesis import strategies as st
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import layout
+from keras_blitz.weights.flow import flow, parameters
 from keras_blitz.weights.layout import Layout
 
 sizes = st.integers(1, 5)
 
 
+def named(name):
+    """A layer of a class of this name, all that the table of kinds looks at."""
+    return type(name, (), {})()
+
+
 @given(st.tuples(sizes, sizes, sizes, sizes))
 def test_conv_kernel_is_oihw(shape):
     kernel = np.arange(np.prod(shape)).reshape(shape)
-    _, lies = layout.PARAMETERS["Conv2D"]["kernel"]
+    _, lies = parameters(named("Conv2D"))["kernel"]
     torch = lies.to_torch(kernel)
     height, width, inputs, outputs = shape
     assert torch.shape == lies.torch_shape(shape) == (outputs, inputs, height, width)
@@ -63,7 +69,7 @@ def test_flow_follows_the_flatten_through_relu_and_dropout():
     x = layers.Dropout(0.5, name="dropout")(layers.ReLU(name="relu")(x))
     x = layers.Dense(5, name="first")(x)
     model = keras.Model(inputs, layers.Dense(6, name="second")(x))
-    found = layout.flow(model)
+    found = flow(model)
     assert found.flattened_inputs["first"] == (2, 3, 4)
     assert "second" not in found.flattened_inputs
     assert found.outputs["relu", 0] == layout.flattened((2, 3, 4))
@@ -76,7 +82,7 @@ def test_layer_without_a_declared_layout_is_named():
     layer = keras.layers.EinsumDense("ab,bc->ac", 2, name="norm")
     layer.build((None, 3))
     with pytest.raises(BlitzError, match=r"layer 'norm': no weight layout is declared for EinsumDense"):
-        layout.parameters(layer)
+        parameters(layer)
 
 
 def flattened_model(*behind):
@@ -93,15 +99,15 @@ def test_a_dense_layer_as_wide_as_its_input_ends_the_flattened_order():
     from keras import layers
 
     model = flattened_model(layers.Flatten(), layers.Dense(24, name="a"), layers.Dense(5, name="b"))
-    assert layout.flow(model).flattened_inputs == {"a": (2, 3, 4)}
-    assert layout.flow(model).outputs["a", 0] == layout.SAME
+    assert flow(model).flattened_inputs == {"a": (2, 3, 4)}
+    assert flow(model).outputs["a", 0] == layout.SAME
 
 
 def test_a_reshape_to_one_axis_is_a_flatten():
     from keras import layers
 
     model = flattened_model(layers.Reshape((-1,)), layers.Dense(5, name="a"))
-    assert layout.flow(model).flattened_inputs == {"a": (2, 3, 4)}
+    assert flow(model).flattened_inputs == {"a": (2, 3, 4)}
 
 
 def test_batch_norm_behind_a_flatten_has_its_features_reordered():
@@ -111,7 +117,7 @@ def test_batch_norm_behind_a_flatten_has_its_features_reordered():
     from keras_blitz.weights import load_state_dict
 
     model = flattened_model(layers.Flatten(), BatchNorm(name="bn"), layers.Dense(5, name="a"))
-    assert layout.flow(model).flattened_inputs == {"bn": (2, 3, 4), "a": (2, 3, 4)}
+    assert flow(model).flattened_inputs == {"bn": (2, 3, 4), "a": (2, 3, 4)}
     rng = np.random.RandomState(0)
     state = {f"bn.{name}": rng.rand(24).astype("float32") for name in ("weight", "bias", "running_mean", "running_var")}
     state |= {"bn.num_batches_tracked": np.array(7), "a.weight": rng.randn(5, 24).astype("float32")}
@@ -134,5 +140,5 @@ def test_an_undeclared_layer_behind_a_flatten_is_named():
 
     layer = Mine(2, 1, name="mine")
     layer.build((None, 4, 4, 3))
-    with pytest.raises(BlitzError, match="layer 'mine': no weight layout is declared for Mine behind a Flatten"):
+    with pytest.raises(BlitzError, match="layer 'mine': no weight layout is declared for Mine after a Flatten"):
         list(mapping._of_layer(layer, (2, 3, 4)))

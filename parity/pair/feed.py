@@ -1,0 +1,127 @@
+"""PyTorch's inputs as a Keras model takes them: their order, names and layouts."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.weights import layout
+from parity.core.trace import named_inputs
+from parity.pair.guard import guarded
+from parity.pair.options import typed
+from parity.pair.theirs import Theirs
+
+
+def is_functional(model: Any) -> bool:
+    """Whether a model has its inputs declared."""
+    return bool(getattr(model, "inputs", None))
+
+
+def keeps_channels_first(model: Any) -> bool:
+    """Whether a Keras model has channels on axis 1."""
+    layers = model._flatten_layers() if isinstance(model, keras.Layer) else ()
+    return any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
+
+
+def ordered_names(model: Any, inputs: Any) -> dict[str, tuple | None]:
+    """Return, in the order the model takes its inputs, their names in the trace, with the declared shapes if any.
+
+    Raises:
+        BlitzError: the model takes another number of inputs.
+    """
+    names = [name for name, _ in named_inputs(inputs)]
+    if not is_functional(model):
+        return dict.fromkeys(names)
+    declared = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+    if len(declared) != len(names):
+        raise BlitzError(
+            f"{len(names)} inputs were given, the Keras model takes {len(declared)}: {', '.join(declared)}"
+        )
+    if isinstance(inputs, Mapping) and {f"input:{name}" for name in declared} == set(names):
+        return {f"input:{name}": shape for name, shape in declared.items()}
+    return dict(zip(names, declared.values(), strict=True))
+
+
+def caller(inputs: Any) -> Callable[[Any, list, bool], Any]:
+    """Return (model, tensors in the trace's order, training) -> output, for inputs of this structure."""
+    names = [name for name, _ in named_inputs(inputs)]
+
+    def call(model, tensors: list, training: bool):
+        by_name = dict(zip(names, tensors, strict=True))
+        mode = {"training": training}
+        if is_functional(model):
+            given = [by_name[name] for name in ordered_names(model, inputs)]
+            struct = getattr(model, "_inputs_struct", None)
+            return model(given[0] if struct is None else keras.tree.pack_sequence_as(struct, given), **mode)
+        takes = [p for p in inspect.signature(model.call).parameters.values() if p.name not in ("training", "mask")]
+        any_number = any(p.kind is p.VAR_POSITIONAL for p in takes)
+        if isinstance(inputs, Mapping):
+            given = {name.removeprefix("input:"): tensor for name, tensor in by_name.items()}
+            return model(**given, **mode) if set(given) <= {p.name for p in takes} else model(given, **mode)
+        if len(tensors) == 1 or any_number or len(takes) >= len(tensors):
+            return model(*tensors, **mode)
+        return model(tuple(tensors), **mode)
+
+    return call
+
+
+def input_layouts(theirs: Theirs, model: Any) -> dict[str, layout.Layout]:
+    """Return each input's layout: as the model declares its shape, else channels last where PyTorch's come first.
+
+    Raises:
+        BlitzError: neither order fits the shape that the Keras model declares.
+    """
+    declared = ordered_names(model, theirs.inputs)
+    kept = keeps_channels_first(model)
+    channels_first = next(iter(theirs.channels_first.values()), True) and not kept
+    found = {}
+    for name, array in theirs.named.items():
+        last = layout.by_rank(array.ndim)
+        candidates = [last, layout.SAME] if channels_first or array.ndim > 3 else [layout.SAME, last]
+        candidates = candidates[::-1] if kept else candidates
+        fitting = [each for each in candidates if _fits(keras_shape(each, array.shape), declared[name])]
+        if not fitting:
+            raise BlitzError(
+                f"{name} is {array.shape} in PyTorch; the Keras model takes {declared[name]}, and it fits "
+                f"neither as it is nor with channels last"
+            )
+        found[name] = fitting[0]
+    return found
+
+
+def keras_shape(layout_: layout.Layout, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the Keras shape of a PyTorch array of this shape."""
+    permutation = layout_.permutation
+    return tuple(shape) if permutation is None else tuple(shape[k] for k in np.argsort(permutation))
+
+
+def _fits(shape: tuple[int, ...], declared: tuple | None) -> bool:
+    if declared is None:
+        return True
+    return len(shape) == len(declared) and all(d in (None, s) for s, d in zip(shape, declared, strict=True))
+
+
+def tensors(theirs: Theirs, model: Any, dtype: str) -> list[tf.Tensor]:
+    """Return the inputs as the Keras model takes them, in the trace's order."""
+    layouts = input_layouts(theirs, model)
+    return [tf.constant(layouts[name].to_keras(array)) for name, array in typed(theirs.named, dtype).items()]
+
+
+def run(theirs: Theirs, model: Any, dtype: str, training: bool = False) -> Any:
+    """Run a Keras model, in eval mode by default."""
+    return caller(theirs.inputs)(model, tensors(theirs, model, dtype), training)
+
+
+def run_once(theirs: Theirs, dtype: str) -> Callable[[Any], Any]:
+    """Return what runs a Keras model in eval mode, which builds it; what it raises becomes one line."""
+
+    def run_model(model: Any) -> Any:
+        given = ", ".join(str(tuple(tensor.shape)) for tensor in tensors(theirs, model, dtype))
+        return guarded(f"the Keras model, given {given},", partial(run, theirs), model, dtype)
+
+    return run_model

@@ -1,0 +1,89 @@
+"""The layout of each tensor of a Keras model relative to PyTorch's, for two models that were written apart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_blitz.weights import kinds, layout
+from keras_blitz.weights.layout import Layout
+from parity.pair.wiring import KerasCall
+
+Sizes = tuple[int, ...]
+
+
+def flattened(
+    ours: Sequence[KerasCall], inputs: Sequence[np.ndarray], theirs: Sequence, channels_first: bool = False
+) -> dict[tuple[str, int], Sizes]:
+    """Find the calls whose features (N, H·W·C) were flattened from a channels-last tensor, by their values.
+
+    (name, number) is the call's input, (name, −1 − number) what it returns. What PyTorch flattened in the same order,
+    as after a Permute or of a sequence (N, T, C), is none of these; nor is what a model that keeps its channels first
+    flattens, unless its Flatten is told so and moves them last.
+
+    Args:
+        ours: Keras's calls, in order.
+        inputs: what the model was given.
+        theirs: PyTorch's calls.
+        channels_first: the Keras model keeps its channels on axis 1.
+    """
+    seen = [array for array in inputs if array.ndim > 2 and not channels_first]
+    known: list[tuple[np.ndarray, Sizes]] = []  # flat arrays, and what they were flattened from
+    found: dict[tuple[str, int], Sizes] = {}
+    orders = {shape[1:] for call in theirs for shape in (call.shape, call.fed) if len(shape) > 2}
+
+    def reordered(sizes: Sizes) -> bool:
+        return len(sizes) > 1 and (sizes not in orders or (sizes[-1], *sizes[:-1]) in orders)
+
+    for call in ours:
+        if call.given.ndim == 2 and (sizes := _origin(call.given, known, seen)) and reordered(sizes):
+            found[call.name, call.number] = sizes
+            if call.name.endswith("/activation") or _keeps_features(call.layer):
+                known.append((call.result, sizes))
+                found[call.name, -1 - call.number] = sizes
+        name = type(call.layer).__name__
+        moves = channels_first and name == "Flatten" and call.layer.data_format == "channels_first"
+        given = np.moveaxis(call.given, 1, -1) if moves and call.given.ndim > 2 else call.given
+        flattens = moves if channels_first else name in ("Flatten", "Reshape")
+        if flattens and call.result.ndim == 2 and reordered(given.shape[1:]):
+            found[call.name, -1 - call.number] = given.shape[1:]
+        if name == "Permute":
+            seen = [array for array in seen if array.size != call.result.size]  # its order is the user's affair
+        elif call.result.ndim > 2 and not channels_first:
+            seen.append(call.result)
+        elif moves:
+            seen.append(given)
+    return found
+
+
+def _origin(flat: np.ndarray, known: Sequence[tuple[np.ndarray, Sizes]], seen: Sequence[np.ndarray]) -> Sizes | None:
+    """Return the sizes (H, W, C) that an array (N, H·W·C) was flattened from, None where it was not."""
+    sizes = next((sizes for array, sizes in known if _equal(array, flat)), None)
+    return sizes or next((array.shape[1:] for array in reversed(seen) if _flat_of(array, flat)), None)
+
+
+def _keeps_features(layer: Any) -> bool:
+    kind = kinds.of_keras(layer)
+    return kind is not None and kind.flatten == "keeps"
+
+
+def _flat_of(array: np.ndarray, flat: np.ndarray) -> bool:
+    return array.shape[0] == flat.shape[0] and array.size == flat.size and _equal(array.reshape(flat.shape), flat)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.array_equal(one, other)
+
+
+def fit(shape: tuple[int, ...], expected: tuple[int, ...] | None, channels_first: bool) -> Layout:
+    """Return the layout in which a tensor of this shape has the expected one.
+
+    Args:
+        shape: Keras's.
+        expected: PyTorch's.
+        channels_first: whether axis 1 are PyTorch's channels; decides where both orders fit.
+    """
+    last = layout.by_rank(len(shape))
+    candidates = [last, layout.SAME] if channels_first else [layout.SAME, last]
+    fitting = [each for each in candidates if expected is not None and each.torch_shape(shape) == tuple(expected)]
+    return (fitting or candidates)[0]

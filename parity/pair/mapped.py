@@ -1,0 +1,193 @@
+"""One of PyTorch's tensors as the Keras variables that hold it, also where that is not one variable for one tensor."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_blitz.weights.kinds import BUFFERS
+from keras_blitz.weights.layout import SAME, Layout
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """One PyTorch tensor and the Keras variables that hold it: a `parity.record.weight.Weight`.
+
+    Args:
+        name: PyTorch's name.
+        shape: PyTorch's shape.
+        variables: Keras's.
+        trainable: a parameter; otherwise a buffer.
+        join: arrays in the variables' layouts -> PyTorch's array.
+        part: PyTorch's array -> one array for each variable.
+        twin: the second of two biases that Keras has as one, their sum: zero, with the same gradient.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    variables: tuple[Any, ...]
+    trainable: bool
+    join: Callable[[list[np.ndarray]], np.ndarray]
+    part: Callable[[np.ndarray], list[np.ndarray]]
+    twin: bool = False
+
+    def joined(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Return arrays in the layouts of `variables`, such as their gradients or slots, as PyTorch's tensor."""
+        return self.join(arrays)
+
+    def value(self) -> np.ndarray:
+        """Return the value in PyTorch's layout."""
+        value = self.join([np.asarray(variable.numpy()) for variable in self.variables])
+        return np.zeros_like(value) if self.twin else value
+
+    def assign(self, array: np.ndarray) -> None:
+        """Take a value in PyTorch's layout, rounded to the variables' type."""
+        if not self.twin:
+            for variable, value in zip(self.variables, self.part(array), strict=True):
+                variable.assign(value.astype(variable.dtype))
+
+
+def plain(name: str, variable: Any, layout: Layout = SAME) -> Mapped:
+    """Return the weight that one variable holds in this layout."""
+    return Mapped(
+        name, layout.torch_shape(tuple(variable.shape)), (variable,), name not in BUFFERS,
+        lambda arrays: layout.to_torch(arrays[0]), lambda array: [layout.to_keras(array)],
+    )  # fmt: skip
+
+
+def _reshaped(name: str, variable: Any, shape: tuple[int, ...]) -> Mapped:
+    return Mapped(
+        name, shape, (variable,), True,
+        lambda arrays: arrays[0].reshape(shape), lambda array: [array.reshape(tuple(variable.shape))],
+    )  # fmt: skip
+
+
+def prelu(variable: Any) -> Mapped:
+    """Return PReLU's slopes: (C,) in PyTorch, (…, C) in Keras, of ones but for the axes that do not share a slope."""
+    slopes = tuple(variable.shape)
+    if all(size == 1 for size in slopes[:-1]):
+        return _reshaped("weight", variable, slopes[-1:])
+    return _reshaped("weight", variable, (*slopes[-1:], *slopes[:-1]))
+
+
+def depthwise(variable: Any) -> Mapped:
+    """Return a depthwise kernel: (C·m, 1, …) in PyTorch, (…, C, m) in Keras."""
+    *sizes, channels, multiplier = variable.shape
+    rank = len(sizes)
+    order = (rank, rank + 1, *range(rank))
+
+    def join(arrays: list[np.ndarray]) -> np.ndarray:
+        return arrays[0].transpose(order).reshape(channels * multiplier, 1, *sizes)
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        return [array.reshape(channels, multiplier, *sizes).transpose(np.argsort(order))]
+
+    return Mapped("weight", (channels * multiplier, 1, *sizes), (variable,), True, join, part)
+
+
+def recurrent(order: Sequence[int], layer: Any, suffix: str = "") -> list[Mapped]:
+    """Return a recurrent layer's weights, its gates in PyTorch's order; named as of layer 0 of a stack.
+
+    Args:
+        order: the position in PyTorch of each of Keras's gates; the permutation is its own inverse.
+        layer: Keras's.
+        suffix: of each name, "_reverse" for the backward layer of a bidirectional one.
+    """
+    by_name = {variable.name: variable for variable in layer.weights}
+
+    def gates(array: np.ndarray) -> np.ndarray:  # (…, gates·units)
+        parts = array.reshape(*array.shape[:-1], len(order), layer.units)[..., list(order), :]
+        return parts.reshape(array.shape)
+
+    def matrix(name: str, variable: Any) -> Mapped:
+        return Mapped(
+            name, tuple(reversed(variable.shape)), (variable,), True,
+            lambda arrays: np.ascontiguousarray(gates(arrays[0]).T), lambda array: [gates(array.T)],
+        )  # fmt: skip
+
+    def vector(name: str, variable: Any, twin: bool) -> Mapped:
+        shape = tuple(variable.shape)
+        return Mapped(name, shape, (variable,), True, lambda a: gates(a[0]), lambda a: [gates(a)], twin)
+
+    weights = [
+        matrix(f"weight_ih{suffix}", by_name["kernel"]),
+        matrix(f"weight_hh{suffix}", by_name["recurrent_kernel"]),
+    ]
+    names = (f"bias_ih{suffix}", f"bias_hh{suffix}")
+    bias = by_name.get("bias")
+    if bias is None:
+        return weights
+    if len(bias.shape) == 2:  # a GRU's two, reset_after
+        return [*weights, *_rows(bias, names, gates)]
+    return [*weights, *(vector(name, bias, twin=name != names[0]) for name in names)]
+
+
+def _rows(variable: Any, names: Sequence[str], change: Callable[[np.ndarray], np.ndarray]) -> list[Mapped]:
+    """Return the rows of one variable as weights of their own."""
+
+    def row(number: int, name: str) -> Mapped:
+        def part(array: np.ndarray) -> list[np.ndarray]:
+            whole = np.array(variable.numpy())
+            whole[number] = change(array)
+            return [whole]
+
+        return Mapped(name, tuple(variable.shape[1:]), (variable,), True, lambda a: change(a[0][number]), part)
+
+    return [row(number, name) for number, name in enumerate(names)]
+
+
+def attention(layer: Any) -> list[Mapped]:
+    """Return in_proj and out_proj of Keras's query, key, value and output projections.
+
+    PyTorch has in_proj_weight in three, q_proj_weight …, where keys or values are not as wide as queries.
+    """
+    by_path = {"/".join(variable.path.split("/")[-2:]): variable for variable in layer.weights}
+    kernels = [by_path[f"{which}/kernel"] for which in ("query", "key", "value")]
+    biases = [by_path[f"{which}/bias"] for which in ("query", "key", "value") if f"{which}/bias" in by_path]
+    output = by_path["attention_output/kernel"]  # (heads, dim, E)
+    width, size = int(np.prod(kernels[0].shape[1:])), int(kernels[0].shape[0])
+    if all(kernel.shape[0] == size for kernel in kernels):
+        weights = [_stacked("in_proj_weight", (3 * width, size), kernels)]
+    else:
+        weights = [
+            _projection(f"{letter}_proj_weight", kernel, width)
+            for letter, kernel in zip("qkv", kernels, strict=True)
+        ]  # fmt: skip
+    if biases:
+        weights.append(_stacked("in_proj_bias", (3 * width,), biases))
+    weights.append(
+        Mapped(
+            "out_proj.weight", (int(output.shape[-1]), width), (output,), True,
+            lambda arrays: arrays[0].reshape(width, -1).T, lambda array: [array.T.reshape(tuple(output.shape))],
+        )
+    )  # fmt: skip
+    if "attention_output/bias" in by_path:
+        weights.append(plain("out_proj.bias", by_path["attention_output/bias"]))
+    return weights
+
+
+def _flat(array: np.ndarray, rank: int) -> np.ndarray:
+    """Return a projection (in, heads, dim) as PyTorch's matrix (out, in), a bias (heads, dim) as its vector (out,)."""
+    return array.reshape(array.shape[0], -1).T if rank == 2 else array.reshape(-1)
+
+
+def _stacked(name: str, shape: tuple[int, ...], variables: list[Any]) -> Mapped:
+    """Return the three projections that PyTorch keeps in one tensor."""
+
+    def join(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([_flat(array, len(shape)) for array in arrays])
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        pieces = np.split(array, len(variables))
+        return [piece.T.reshape(tuple(v.shape)) for piece, v in zip(pieces, variables, strict=True)]
+
+    return Mapped(name, shape, tuple(variables), True, join, part)
+
+
+def _projection(name: str, kernel: Any, width: int) -> Mapped:
+    shape = tuple(kernel.shape)
+    return Mapped(
+        name, (width, int(shape[0])), (kernel,), True,
+        lambda arrays: _flat(arrays[0], 2), lambda array: [array.T.reshape(shape)],
+    )  # fmt: skip

@@ -1,0 +1,158 @@
+"""PyTorch's side of a pair: what its dry run told, and its recordings."""
+
+from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.weights import kinds
+from parity.core import inputs as streams
+from parity.core.trace import Trace, named_inputs
+from parity.pair import wiring
+from parity.pair.guard import guarded
+from parity.pair.options import Options, typed
+from parity.record import torch_recorder
+
+COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """A PyTorch module, the inputs, and what a forward pass in eval mode told of them.
+
+    Args:
+        module: the user's own; never changed.
+        inputs: a structure of arrays in PyTorch's layout, float32 values: both precisions get the same, as of weights.
+        named: the same by their names in a trace.
+        calls: the calls of the innermost modules, in order.
+        outputs: by their names in a trace.
+        channels_first: call's name -> whether axis 1 holds channels in what it returns.
+        recurrent: path -> module, of those called that have gates.
+    """
+
+    module: Any
+    inputs: Any
+    named: Mapping[str, np.ndarray]
+    calls: tuple[torch_recorder.Call, ...]
+    outputs: Mapping[str, np.ndarray]
+    channels_first: Mapping[str, bool]
+    recurrent: Mapping[str, Any]
+
+    def weighting(self) -> dict[str, np.ndarray]:
+        """Return a fixed random weight for each value of each output: a loss where none is given."""
+        return {
+            name: streams.uniform(value.shape, 1.0, "weighting", name)
+            for name, value in self.outputs.items()
+            if value.dtype.kind == "f"
+        }
+
+
+def dry_run(module: Any, inputs: Any) -> Theirs:
+    """Run a PyTorch module forward once.
+
+    Raises:
+        BlitzError: it is not a module, it raises, or there is nothing to compare.
+    """
+    if not torch_recorder.is_module(module):
+        raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(module).__name__}")
+    inputs = typed(inputs, "float32")
+    named = dict(named_inputs(inputs))
+    given = ", ".join(str(array.shape) for array in named.values())
+    calls, outputs = guarded(f"the PyTorch module, given {given},", torch_recorder.calls, module, inputs)
+    if not outputs or not named:
+        raise BlitzError("there is nothing to compare: no inputs, or the PyTorch module returns no tensor")
+    recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
+    return Theirs(module, inputs, named, tuple(calls), outputs, wiring.channels_first(calls), recurrent)
+
+
+def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
+    """Return the weights that both sides get: PyTorch's, two biases that Keras has as one added up.
+
+    Args:
+        theirs: PyTorch's side.
+        twins: PyTorch's names of the second biases.
+    """
+    state = typed(torch_recorder.state_of(theirs.module), "float32")
+    for name in twins:
+        first = name.replace("bias_hh", "bias_ih")
+        state[first] = state[first] + state[name]
+        state[name] = np.zeros_like(state[name])
+    return state
+
+
+def record(
+    theirs: Theirs,
+    options: Options,
+    dtype: str,
+    state: Mapping[str, np.ndarray],
+    *,
+    left_out: Collection[str],
+    last_only: Collection[str],
+    slots: bool = False,
+    fed: bool = False,
+) -> Trace:
+    """Run a copy of the module and return its trace, sequences as Keras has them.
+
+    Args:
+        theirs: PyTorch's side.
+        options: what to record.
+        dtype: "float64" or "float32".
+        state: the whole state_dict.
+        left_out: patterns of the names that have no counterpart.
+        last_only: paths of recurrent modules of which Keras returns the last step alone.
+        slots: record the optimizer's state, too.
+        fed: record what each innermost module is given, too.
+    """
+    run = partial(
+        torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
+        typed(options.target, dtype), loss=_loss(theirs, options),
+        optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
+        slots=slots, train=options.train, dtype=dtype, masks=partial(_mask, theirs) if options.train else None, fed=fed,
+    )  # fmt: skip
+    trace = _as_in_keras(guarded("the PyTorch module", run), theirs.recurrent, last_only)
+    return trace.without([*COUNTS, *left_out])
+
+
+def _loss(theirs: Theirs, options: Options) -> Callable | None:
+    if options.loss is None:
+        return partial(_weighted, theirs.weighting())
+    return options.loss[0] if options.loss else None
+
+
+def _weighted(weights: Mapping[str, np.ndarray], output: Any, _target: Any) -> Any:
+    return torch_recorder.weighted(output, weights)
+
+
+def _optimizer(optimizer: Any, named: list) -> Any:
+    return optimizer[0]([parameter for _, parameter in named])
+
+
+def _mask(theirs: Theirs, path: str, shape: tuple[int, ...], p: float) -> np.ndarray:
+    """Return what a dropout module multiplies by: one value for each channel in Dropout1d, 2d and 3d."""
+    if type(theirs.module.get_submodule(path)).__name__ != "Dropout":
+        shape = (*shape[:2], *(1 for _ in shape[2:]))
+    return streams.mask(shape, p, "check", path)
+
+
+def _as_in_keras(trace: Trace, recurrent: Mapping[str, Any], last_only: Collection[str]) -> Trace:
+    """Return the trace with the sequences of recurrent modules as Keras has them: (N, T, C), or the last step."""
+
+    def changed(name: str, value: Any) -> Any:
+        kind, _, rest = name.partition(":")
+        path = rest.partition("#")[0]
+        if kind not in ("activation", "fed") or path not in recurrent:
+            return value
+        module = recurrent[path]
+        value = value if module.batch_first else value.swapaxes(0, 1)
+        if kind == "fed" or path not in last_only:
+            return value
+        if not module.bidirectional:
+            return value[:, -1]
+        half = value.shape[-1] // 2
+        return np.concatenate([value[:, -1, :half], value[:, 0, half:]], -1)
+
+    return trace.with_entries((name, changed(name, value)) for name, value in trace.items())
