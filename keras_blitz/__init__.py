@@ -9,7 +9,8 @@ from importlib.metadata import version
 __version__ = version("keras-blitz")
 
 _MODULES = (
-    "autograd", "data", "export", "initializers", "losses", "models", "ops", "optim", "random", "training", "weights",
+    "autograd", "convert", "data", "errors", "export", "initializers", "layers", "losses", "models", "ops", "optim",
+    "random", "training", "weights",
 )  # fmt: skip
 
 # public name -> the module that has it
@@ -17,7 +18,7 @@ _HOMES = {
     "manual_seed": "keras_blitz.random",
     "precision": "keras_blitz.floatx",
     "load_checkpoint": "keras_blitz.weights",
-    "load_model": "keras_blitz.weights",
+    "load_model": "keras_blitz.models",
     "load_state_dict": "keras_blitz.weights",
     "named_parameters": "keras_blitz.weights",
     "state_dict": "keras_blitz.weights",

@@ -39,12 +39,14 @@ NETWORKS = {
     "inception_v3_no_aux": ("InceptionV3", {"aux_logits": False}, "fc"),
 }
 
-__all__ = ["NETWORKS", "build", "head", "register", *_CLASSES]
+__all__ = ["NETWORKS", "build", "head", "load_model", "register", *_CLASSES]
 
 
 def __getattr__(name: str):
     if name in _CLASSES:
         return getattr(import_module(f"keras_blitz.models.{_CLASSES[name]}"), name)
+    if name == "load_model":
+        return import_module("keras_blitz.models.saved").load_model
     if name in _CLASSES.values():  # a file of this folder, whether it is loaded yet or not
         return import_module(f"keras_blitz.models.{name}")
     if name in NETWORKS:

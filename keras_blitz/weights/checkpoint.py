@@ -5,7 +5,6 @@ import pickle
 import re
 import textwrap
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_blitz import models
 from keras_blitz.errors import BlitzError, CheckpointError
 from keras_blitz.files import atomic_path
 from keras_blitz.weights.mapping import arrays_of, load_state_dict, state_dict
@@ -35,6 +33,22 @@ def ending(path: str | os.PathLike) -> str:
     raise CheckpointError(f"{path}: unknown kind of file; the name must end in one of {', '.join(known)}")
 
 
+def existing(path: str | os.PathLike) -> Path:
+    """Return the path of a file that can be read.
+
+    Raises:
+        CheckpointError: the path does not exist, is a folder, or may not be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, not a file")
+    if not os.access(path, os.R_OK):
+        raise CheckpointError(f"{path}: cannot be read (permission denied)")
+    return path
+
+
 def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read the tensors of a PyTorch checkpoint.
 
@@ -46,7 +60,7 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: the file is missing, truncated, of another kind, refused, or holds no tensors.
     """
-    path = _existing(path)
+    path = existing(path)
     kind = ending(path)
     if kind in KERAS_ENDINGS:
         raise CheckpointError(f"{path}: a Keras file, not a PyTorch checkpoint ({', '.join(TORCH_ENDINGS)})")
@@ -94,33 +108,13 @@ def write_state(state: dict[str, np.ndarray], path: str | os.PathLike) -> None:
         raise CheckpointError(f"{path}: a state_dict is written as {', '.join(TORCH_ENDINGS)}")
 
 
-def load_model(path: str | os.PathLike):
-    """Load a network of this package from a `.keras` file; code hidden in it is refused (Keras's safe mode).
-
-    `keras.saving.load_model` does the same once the network's class has been imported.
-
-    Raises:
-        CheckpointError: the file is missing, broken, refused, or of another kind.
-    """
-    import keras
-
-    path = _existing(path)
-    if not zipfile.is_zipfile(path):  # which Keras calls a file that is not there
-        raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
-    models.register()
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the broken part raised
-        raise CheckpointError(f"{path}: cannot be read as a .keras file ({first_sentence(error)})") from None
-
-
 def read_weights(model, path: str | os.PathLike) -> None:
     """Load a `.weights.h5` file into a model.
 
     Raises:
         CheckpointError: the file is missing, broken, or does not fit the model.
     """
-    path = _existing(path)
+    path = existing(path)
     largest = max((prod(variable.shape) for variable in model.variables), default=0)
     try:
         with warnings.catch_warnings():
@@ -154,7 +148,7 @@ def weights_dtype(path: str | os.PathLike) -> str:
     """
     import h5py
 
-    path = _existing(path)
+    path = existing(path)
     found = set()
     try:
         with h5py.File(path, "r") as file:
@@ -191,17 +185,6 @@ def _written(path: str | os.PathLike) -> Iterator[Path]:
         raise
     except Exception as error:
         raise CheckpointError(f"{path}: cannot be written ({first_sentence(error)})") from None
-
-
-def _existing(path: str | os.PathLike) -> Path:
-    path = Path(path)
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such file")
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder, not a file")
-    if not os.access(path, os.R_OK):
-        raise CheckpointError(f"{path}: cannot be read (permission denied)")
-    return path
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:

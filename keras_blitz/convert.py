@@ -52,7 +52,7 @@ def convert(
     if num_classes and (kind == ".keras" or head is None):
         raise CheckpointError(f"{source}: the number of classes is not to be chosen here; leave --num-classes out")
     if kind == ".keras":
-        network = _same_kind(checkpoint.load_model(source), model, source)
+        network = _same_kind(models.load_model(source), model, source)
     elif kind == ".weights.h5":
         network = models.build(model, dtype=checkpoint.weights_dtype(source), **_classes(head, num_classes))
         checkpoint.read_weights(network, source)
