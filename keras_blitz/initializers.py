@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_blitz.keras_internals import call_of
 from keras_blitz.random import Generator, default_generator
 from keras_blitz.weights.mapping import Weight, weights
 
@@ -164,11 +165,11 @@ def _construction_order(model) -> list[str]:
     stack = [(tensor, False) for tensor in getattr(model, "outputs", None) or []]
     while stack:
         tensor, inputs_done = stack.pop()
-        operation, index, _ = tensor._keras_history
+        operation, number, sources = call_of(tensor)
         if inputs_done:
             order.append(operation.name)
-        elif (operation.name, index) not in visited:
-            visited.add((operation.name, index))
+        elif (operation.name, number) not in visited:
+            visited.add((operation.name, number))
             stack.append((tensor, True))
-            stack.extend((source, False) for source in reversed(operation._inbound_nodes[index].input_tensors))
+            stack.extend((source, False) for source in reversed(sources))
     return order
