@@ -13,6 +13,8 @@ from keras_blitz.errors import CheckpointError
 from keras_blitz.weights import checkpoint
 from keras_blitz.weights.mapping import PREFIXES, load_state_dict, weights
 
+__all__ = ["Conversion", "convert"]
+
 
 @dataclass(frozen=True)
 class Conversion:

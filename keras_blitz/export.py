@@ -13,6 +13,8 @@ import numpy as np
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 
+__all__ = ["export_onnx", "run_onnx", "save_saved_model"]
+
 OPSET = 17
 # Values of a weight from which on tf2onnx is given it as an input: of a constant it makes so many copies that VGG16's
 # 550 MB take over 22 GB. Small ones stay constants, so that it folds BatchNorm into the convolutions that have them.

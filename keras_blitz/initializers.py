@@ -16,6 +16,8 @@ from keras_blitz.keras_internals import call_of
 from keras_blitz.random import Generator, default_generator
 from keras_blitz.weights.mapping import Weight, weights
 
+__all__ = ["Normal", "fan_in_uniform", "initialize", "kaiming_fan_out", "skip_init"]
+
 
 @dataclass(frozen=True)
 class Normal:

@@ -22,6 +22,26 @@ import numpy as np
 from keras_blitz import boxmuller
 from keras_blitz.errors import BlitzError
 
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "default_generator",
+    "dropout2d_mask",
+    "dropout_mask",
+    "fork_rng",
+    "get_state",
+    "initial_seed",
+    "manual_seed",
+    "normal",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "seed",
+    "set_state",
+    "uniform",
+]
+
 Size = int | tuple[int, ...]
 
 # What a new torch.Generator() is seeded with (default_rng_seed_val).

@@ -54,6 +54,10 @@ def __getattr__(name: str):
     raise AttributeError(f"module 'keras_blitz.models' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def register() -> None:
     """Import every class, which registers it with Keras: a `.keras` file names its class."""
     for name in _CLASSES:
