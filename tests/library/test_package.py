@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,39 @@ def files(package: str) -> list[Path]:
 
 def test_keras_blitz_never_imports_parity():
     assert [str(path) for path in files("keras_blitz") if "parity" in imports(path)] == []
+
+
+def parts_imported(path: Path) -> set[str]:
+    """Return the parts of keras_blitz, its folders and single files, that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "keras_blitz":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("keras_blitz."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names = (alias.name.split(".") for alias in node.names)
+            found |= {name[1] for name in names if name[0] == "keras_blitz" and len(name) > 1}
+    return found
+
+
+def test_no_parts_of_keras_blitz_import_each_other():
+    graph: dict[str, set[str]] = {}
+    for path in files("keras_blitz"):
+        part = path.relative_to(ROOT / "keras_blitz").with_suffix("").parts[0]
+        if part != "__init__":
+            graph.setdefault(part, set()).update(parts_imported(path) - {part})
+    assert "weights" in graph["models"]
+    assert "models" not in graph["weights"]
+    assert list(TopologicalSorter(graph).static_order()), "raises CycleError, with the circle"
+
+
+def test_circle_is_noticed(tmp_path):
+    models, weights = tmp_path / "models.py", tmp_path / "weights.py"
+    models.write_text("def build():\n    from keras_blitz.weights import load_checkpoint, pretrained\n")
+    weights.write_text("import numpy\nfrom keras_blitz import models\n")
+    with pytest.raises(CycleError, match="nodes are in a cycle"):
+        list(TopologicalSorter({path.stem: parts_imported(path) for path in (models, weights)}).static_order())
 
 
 def test_torch_is_imported_only_where_it_may_be():
