@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,8 @@ class Conversion:
 
 
 def convert(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     model: str,
     *,
     prefix: str | None = None,
@@ -73,7 +74,7 @@ def convert(
     )
 
 
-def _same_kind(network, model: str, source: str | os.PathLike):
+def _same_kind(network, model: str, source: str | os.PathLike[str]):
     class_name, fixed, _ = models.NETWORKS[model]
     config = network.get_config()
     if type(network).__name__ != class_name or any(config.get(key) != value for key, value in fixed.items()):
@@ -81,7 +82,7 @@ def _same_kind(network, model: str, source: str | os.PathLike):
     return network
 
 
-def _classes(head: str | None, num_classes: int | None) -> dict[str, int]:
+def _classes(head: str | None, num_classes: int | None) -> dict[str, Any]:
     return {"num_classes": num_classes} if head and num_classes else {}
 
 

@@ -21,7 +21,7 @@ OPSET = 17
 LARGE = 1 << 18
 
 
-def export_onnx(model, path: str | os.PathLike, channels_first: bool = False) -> None:
+def export_onnx(model, path: str | os.PathLike[str], channels_first: bool = False) -> None:
     """Write a network in eval mode as an ONNX file, whole or not at all; the batch size stays open.
 
     Args:
@@ -86,7 +86,7 @@ def _rename_output(graph) -> None:
     output.name = "output"
 
 
-def run_onnx(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+def run_onnx(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Return what onnxruntime makes of images, in the file's layout.
 
     Raises:
@@ -104,7 +104,7 @@ def run_onnx(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     return output
 
 
-def save_saved_model(model, path: str | os.PathLike) -> None:
+def save_saved_model(model, path: str | os.PathLike[str]) -> None:
     """Write a network in eval mode as a SavedModel folder, whole or not at all.
 
     `saved = tf.saved_model.load(path)`, then `saved.serve(images)` runs it without this package.

@@ -91,16 +91,15 @@ def initialize(model, generator: Generator | None = None) -> None:
     """
     if not _wanted.get():
         return
-    if generator is None:
-        generator = default_generator if default_generator.seeded else _Unseeded()
+    stream = _default_stream() if generator is None else generator
     layers = {layer.name: layer for layer in model.layers}
     chosen = getattr(model, "initial", lambda layer, shape: None)
     plan = [(pair, chosen(layers[name], pair["weight"].shape)) for name, pair in _in_order(model)]
     for pair, normal in plan:
-        _draw_default(generator, pair, normal)
+        _draw_default(stream, pair, normal)
     for pair, normal in plan:
         if normal:
-            _assign(pair["weight"], generator.normal(0.0, normal.std, pair["weight"].shape))
+            _assign(pair["weight"], stream.normal(0.0, normal.std, pair["weight"].shape))
 
 
 class _Unseeded:
@@ -118,6 +117,10 @@ class _Unseeded:
 
     def normal(self, mean: float, std: float, size: tuple[int, ...]) -> np.ndarray:
         return self._generator.standard_normal(size, np.float32) * np.float32(std) + np.float32(mean)
+
+
+def _default_stream() -> Generator | _Unseeded:
+    return default_generator if default_generator.seeded else _Unseeded()
 
 
 def _draw_default(generator, pair: dict[str, Weight], normal: Normal | None) -> None:
@@ -146,7 +149,7 @@ def _assign(weight: Weight, values: np.ndarray) -> None:
 
 def _in_order(model) -> Iterator[tuple[str, dict[str, Weight]]]:
     """Yield (layer name, its weight and bias) of every layer with a matrix or kernel, as PyTorch constructs them."""
-    found = {}
+    found: dict[str, dict[str, Weight]] = {}
     for weight in weights(model):
         name, _, kind = weight.name.rpartition(".")
         found.setdefault(name, {})[kind] = weight

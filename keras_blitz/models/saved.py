@@ -9,7 +9,7 @@ from keras_blitz.models import register
 from keras_blitz.weights.checkpoint import existing, first_sentence
 
 
-def load_model(path: str | os.PathLike) -> Any:
+def load_model(path: str | os.PathLike[str]) -> Any:
     """Load a network of this package from a `.keras` file; code hidden in it is refused (Keras's safe mode).
 
     `keras.saving.load_model` does the same once the network's class has been imported.
