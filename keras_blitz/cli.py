@@ -38,7 +38,7 @@ def convert(
     from keras_blitz.quiet import import_tensorflow
 
     import_tensorflow()
-    from keras_blitz.weights import convert as run
+    from keras_blitz.convert import convert as run
 
     done = run(checkpoint, output, model, prefix=prefix, num_classes=num_classes)
     print(f"{output}: {done.network}, {done.tensors} tensors, {done.values:,} values, {done.dtype}")

@@ -30,7 +30,8 @@ def run(app: Callable[[], None], name: str) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # where the rest goes
+        if sys.__stdout__ is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # where the rest goes
         print(f"{name}: error: standard output cannot be written ({error.strerror})", file=sys.stderr)
     except KeyboardInterrupt:
         raise SystemExit(130) from None

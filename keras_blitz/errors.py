@@ -2,6 +2,8 @@
 
 import re
 
+__all__ = ["BlitzError", "CheckpointError", "one_line"]
+
 
 class BlitzError(ValueError):
     """Bad input or a missing piece; the commands print its message as one line and exit with status 2.

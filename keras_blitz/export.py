@@ -13,13 +13,15 @@ import numpy as np
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 
+__all__ = ["export_onnx", "run_onnx", "save_saved_model"]
+
 OPSET = 17
 # Values of a weight from which on tf2onnx is given it as an input: of a constant it makes so many copies that VGG16's
 # 550 MB take over 22 GB. Small ones stay constants, so that it folds BatchNorm into the convolutions that have them.
 LARGE = 1 << 18
 
 
-def export_onnx(model, path: str | os.PathLike, channels_first: bool = False) -> None:
+def export_onnx(model, path: str | os.PathLike[str], channels_first: bool = False) -> None:
     """Write a network in eval mode as an ONNX file, whole or not at all; the batch size stays open.
 
     Args:
@@ -84,7 +86,7 @@ def _rename_output(graph) -> None:
     output.name = "output"
 
 
-def run_onnx(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+def run_onnx(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Return what onnxruntime makes of images, in the file's layout.
 
     Raises:
@@ -102,7 +104,7 @@ def run_onnx(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     return output
 
 
-def save_saved_model(model, path: str | os.PathLike) -> None:
+def save_saved_model(model, path: str | os.PathLike[str]) -> None:
     """Write a network in eval mode as a SavedModel folder, whole or not at all.
 
     `saved = tf.saved_model.load(path)`, then `saved.serve(images)` runs it without this package.

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_blitz.keras_internals import call_of
 from keras_blitz.random import Generator, default_generator
 from keras_blitz.weights.mapping import Weight, weights
+
+__all__ = ["Normal", "fan_in_uniform", "initialize", "kaiming_fan_out", "skip_init"]
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,15 @@ def initialize(model, generator: Generator | None = None) -> None:
     """
     if not _wanted.get():
         return
-    if generator is None:
-        generator = default_generator if default_generator.seeded else _Unseeded()
+    stream = _default_stream() if generator is None else generator
     layers = {layer.name: layer for layer in model.layers}
     chosen = getattr(model, "initial", lambda layer, shape: None)
     plan = [(pair, chosen(layers[name], pair["weight"].shape)) for name, pair in _in_order(model)]
     for pair, normal in plan:
-        _draw_default(generator, pair, normal)
+        _draw_default(stream, pair, normal)
     for pair, normal in plan:
         if normal:
-            _assign(pair["weight"], generator.normal(0.0, normal.std, pair["weight"].shape))
+            _assign(pair["weight"], stream.normal(0.0, normal.std, pair["weight"].shape))
 
 
 class _Unseeded:
@@ -115,6 +117,10 @@ class _Unseeded:
 
     def normal(self, mean: float, std: float, size: tuple[int, ...]) -> np.ndarray:
         return self._generator.standard_normal(size, np.float32) * np.float32(std) + np.float32(mean)
+
+
+def _default_stream() -> Generator | _Unseeded:
+    return default_generator if default_generator.seeded else _Unseeded()
 
 
 def _draw_default(generator, pair: dict[str, Weight], normal: Normal | None) -> None:
@@ -143,7 +149,7 @@ def _assign(weight: Weight, values: np.ndarray) -> None:
 
 def _in_order(model) -> Iterator[tuple[str, dict[str, Weight]]]:
     """Yield (layer name, its weight and bias) of every layer with a matrix or kernel, as PyTorch constructs them."""
-    found = {}
+    found: dict[str, dict[str, Weight]] = {}
     for weight in weights(model):
         name, _, kind = weight.name.rpartition(".")
         found.setdefault(name, {})[kind] = weight
@@ -164,11 +170,11 @@ def _construction_order(model) -> list[str]:
     stack = [(tensor, False) for tensor in getattr(model, "outputs", None) or []]
     while stack:
         tensor, inputs_done = stack.pop()
-        operation, index, _ = tensor._keras_history
+        operation, number, sources = call_of(tensor)
         if inputs_done:
             order.append(operation.name)
-        elif (operation.name, index) not in visited:
-            visited.add((operation.name, index))
+        elif (operation.name, number) not in visited:
+            visited.add((operation.name, number))
             stack.append((tensor, True))
-            stack.extend((source, False) for source in reversed(operation._inbound_nodes[index].input_tensors))
+            stack.extend((source, False) for source in reversed(sources))
     return order

@@ -22,6 +22,26 @@ import numpy as np
 from keras_blitz import boxmuller
 from keras_blitz.errors import BlitzError
 
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "default_generator",
+    "dropout2d_mask",
+    "dropout_mask",
+    "fork_rng",
+    "get_state",
+    "initial_seed",
+    "manual_seed",
+    "normal",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "seed",
+    "set_state",
+    "uniform",
+]
+
 Size = int | tuple[int, ...]
 
 # What a new torch.Generator() is seeded with (default_rng_seed_val).
@@ -54,7 +74,7 @@ class Generator:
     def _start(self, seed: int) -> None:
         self._seed = seed
         self._twister = np.random.RandomState(seed & 0xFFFFFFFF)
-        self._kept = None
+        self._kept: float | None = None
 
     def manual_seed(self, seed: int) -> "Generator":
         """Begin the stream of a seed; only its low 32 bits count, as in PyTorch.
@@ -87,7 +107,8 @@ class Generator:
 
     def get_state(self) -> np.ndarray:
         """Return the state, (5056,) uint8: the bytes of `torch.Generator.get_state()`."""
-        _, words, position, *_ = self._twister.get_state(legacy=True)
+        _, words, at, *_ = self._twister.get_state(legacy=True)
+        position = int(at)
         fresh = position == _WORDS and int(words[0]) == self._seed & 0xFFFFFFFF
         left, following = (1, 0) if fresh else (_WORDS + 1 - position, position)
         kept = self._kept is not None
@@ -112,7 +133,7 @@ class Generator:
         if not (seeded == 1 and 1 <= left <= _WORDS and following <= _WORDS and max(words) < 2**32):
             raise BlitzError("state is not that of a Mersenne Twister: its counters are out of range")
         position = _WORDS if left == 1 else following
-        self._twister.set_state(("MT19937", np.array(words, np.uint32), position))
+        self._twister.set_state(("MT19937", np.array(words, np.uint32), position, 0, 0.0))
         self._kept = kept if has_kept else None
         self.seeded = True
 
@@ -306,7 +327,7 @@ class Generator:
 def _shape(size) -> tuple[int, ...]:
     """Return the shape that PyTorch reads in 3, (2, 3) and, where sizes come one by one, in ((2, 3),)."""
     if isinstance(size, int | np.integer):
-        return (size,)
+        return (int(size),)
     return _shape(size[0]) if len(size) == 1 else tuple(size)
 
 

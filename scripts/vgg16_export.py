@@ -27,7 +27,7 @@ def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
     from keras_blitz import models
     from keras_blitz.export import export_onnx, run_onnx, save_saved_model
     from keras_blitz.files import atomic_path
-    from keras_blitz.weights import load_model
+    from keras_blitz.models import load_model
 
     model = models.build(network, weights=weights)
     model.summary()

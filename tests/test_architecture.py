@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,31 @@ def test_keras_blitz_never_imports_parity():
 
 def test_keras_blitz_imports_torch_only_to_read_a_checkpoint():
     assert importing_torch("keras_blitz") == {"keras_blitz/weights/checkpoint.py"}
+
+
+def parts_imported(path: Path) -> set[str]:
+    """Return the parts of keras_blitz, its folders and single files, that a file imports, inside functions too."""
+    names = [one.module.split(".") for one in imports(path) if one.package == "keras_blitz"]
+    return {name[1] for name in names if len(name) > 1}
+
+
+def test_no_parts_of_keras_blitz_import_each_other():
+    graph: dict[str, set[str]] = {}
+    for path in files("keras_blitz"):
+        part = path.relative_to(ROOT / "keras_blitz").with_suffix("").parts[0]
+        if part != "__init__":
+            graph.setdefault(part, set()).update(parts_imported(path) - {part})
+    assert "weights" in graph["models"]
+    assert "models" not in graph["weights"]
+    assert list(TopologicalSorter(graph).static_order()), "raises CycleError, with the circle"
+
+
+def test_circle_is_noticed(tmp_path):
+    models, weights = tmp_path / "models.py", tmp_path / "weights.py"
+    models.write_text("def build():\n    from keras_blitz.weights import load_checkpoint, pretrained\n")
+    weights.write_text("import numpy\nfrom keras_blitz import models\n")
+    with pytest.raises(CycleError, match="nodes are in a cycle"):
+        list(TopologicalSorter({path.stem: parts_imported(path) for path in (models, weights)}).static_order())
 
 
 @pytest.mark.parametrize("package", ["parity/golden"])

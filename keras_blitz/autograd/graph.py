@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -97,7 +98,7 @@ class OperationGraph:
         lines += [f"  {_quoted(node)} -> {_quoted(source)}" for node, source in self.edges()]
         return "\n".join([*lines, "}"])
 
-    def write(self, path: str | os.PathLike) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write the graph, whole or not at all; the ending says how.
 
         Args:
@@ -160,8 +161,7 @@ def _grow(nodes: dict[str, Node], traced) -> None:
     for operation in traced.get_operations():
         if operation.type in (*_PASSING, "StopGradient") or operation.name in nodes:
             continue
-        sources = [_source(tensor, nodes) for tensor in operation.inputs]
-        sources = tuple(source for source in sources if source is not None)
+        sources = tuple(source for tensor in operation.inputs if (source := _source(tensor, nodes)) is not None)
         if sources and operation.outputs and _differentiable(operation.outputs[0].dtype):
             label = BACKWARD.get(operation.type, f"{operation.type}Backward0")
             shape = operation.outputs[0].shape
@@ -211,6 +211,7 @@ def _picture(graph: OperationGraph, form: str) -> bytes:
     for node, source in graph.edges():
         picture.add_edge(pydot.Edge(_quoted(node), _quoted(source)))
     try:
-        return picture.create(format=form)
+        content: Any = picture.create(format=form)  # bytes, though pydot's annotation says str
     except FileNotFoundError:
         raise BlitzError("a picture needs Graphviz's dot on the PATH; .txt and .dot do without") from None
+    return content

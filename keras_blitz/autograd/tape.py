@@ -13,6 +13,7 @@ A tensor of TensorFlow has no `.grad` and no `requires_grad`: `Gradients` keeps 
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -43,7 +44,7 @@ class Gradients:
                 raise BlitzError(f"only floating and complex tensors can require gradients, not {leaf.dtype.name}")
         self._grads: list[tf.Tensor | None] = [None] * len(self.leaves)
 
-    def grad(self, leaf) -> tf.Tensor | None:
+    def grad(self, leaf) -> Any:  # not `| None`: after a backward pass every caller would have to rule it out
         """Return the sum so far, of the leaf's shape; None where no backward pass has reached the leaf.
 
         Raises:
@@ -136,7 +137,7 @@ class Recording:
         *,
         allow_unused: bool = False,
         materialize_grads: bool = False,
-    ) -> list[tf.Tensor | None]:
+    ) -> list[Any]:  # of tensors; None only with allow_unused
         """Return Jᵀ · gradient for leaves or intermediate tensors, adding to no `.grad`; the recording is retained.
 
         It is `torch.autograd.grad`, and for an intermediate tensor `retain_grad` (gap hook).

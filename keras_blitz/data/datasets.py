@@ -72,12 +72,12 @@ class ImageData:
         return self.source == "sample"
 
 
-def data_directory(data_dir: str | os.PathLike | None = None) -> Path:
+def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """Return the tensorflow-datasets directory: the one given, `TFDS_DATA_DIR`, or ~/tensorflow_datasets."""
     return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
-def find_prepared(name: str, data_dir: str | os.PathLike | None = None) -> Path | None:
+def find_prepared(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     """Return the directory of the latest prepared version of a data set; None: there is none."""
     found = (data_directory(data_dir) / name).glob("*/dataset_info.json")
     return max((path.parent for path in found), key=lambda path: _version(path.name), default=None)
@@ -87,7 +87,7 @@ def _version(text: str) -> list[int]:
     return [int(part) if part.isdigit() else -1 for part in text.split(".")]
 
 
-def load(name: str, data_dir: str | os.PathLike | None = None, download: bool = False) -> ImageData:
+def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> ImageData:
     """Read a data set into memory.
 
     What `prepare` wrote comes in the order of PyTorch's files, and so does CIFAR-10 from a download, whose examples are
@@ -114,7 +114,10 @@ def load(name: str, data_dir: str | os.PathLike | None = None, download: bool = 
 
 
 def load_or_sample(
-    name: str, data_dir: str | os.PathLike | None = None, download: bool = False, shape: tuple[int, int, int] = ()
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    shape: tuple[int, int, int] | tuple[()] = (),
 ) -> ImageData:
     """Read a data set, or take the sample where it was neither prepared nor is to be downloaded.
 
@@ -132,13 +135,15 @@ def load_or_sample(
     return sample_as(name, shape)
 
 
-def sample_as(name: str, shape: tuple[int, int, int] = ()) -> ImageData:
+def sample_as(name: str, shape: tuple[int, int, int] | tuple[()] = ()) -> ImageData:
     """Return the sample in place of another data set, fitted to a network's images (see `fit_to`)."""
-    splits = []
-    for split in ("train", "test"):
-        images, labels = load_sample(split)
-        splits.append(Split(fit_to(images, shape) if shape else images, labels.astype(np.int64)))
-    return ImageData(name, *splits, FASHION_CLASSES, "sample")
+    train, test = (_sample_split(split, shape) for split in ("train", "test"))
+    return ImageData(name, train, test, FASHION_CLASSES, "sample")
+
+
+def _sample_split(split: str, shape: tuple[int, int, int] | tuple[()]) -> Split:
+    images, labels = load_sample(split)
+    return Split(fit_to(images, shape) if shape else images, labels.astype(np.int64))
 
 
 def _downloaded(name: str, data_dir) -> Path | None:

@@ -63,7 +63,7 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     return np.clip(scaled, 0, 255).astype(np.uint8)
 
 
-def save_image(images: np.ndarray, path: str | os.PathLike, **grid) -> None:
+def save_image(images: np.ndarray, path: str | os.PathLike[str], **grid) -> None:
     """Write an image, or the grid of many, as PNG or JPEG.
 
     Args:

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,9 +47,9 @@ class Found:
 
 
 def prepare(
-    source: str | os.PathLike,
+    source: str | os.PathLike[str],
     name: str | None = None,
-    data_dir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Callable[[str, int], None] = lambda split, count: None,
 ) -> Path:
@@ -150,11 +151,10 @@ def _find_idx(source: Path, name: str | None) -> Iterator[Found]:
         if not _idx_files(folder):
             continue
         own = next((_IDX_FOLDERS[part] for part in (folder.name, folder.parent.name) if part in _IDX_FOLDERS), name)
-        if own not in _IDX_FOLDERS.values():
+        if own is None or own not in _IDX_FOLDERS.values():
             raise BlitzError(f"{folder}: MNIST or Fashion-MNIST? say --name mnist or --name fashion_mnist")
         row = KNOWN[own]
-        classes = row.classes
-        yield Found(own, row.shape, classes, lambda split, folder=folder: _read_mnist(folder, split))
+        yield Found(own, row.shape, row.classes, partial(_read_mnist, folder))
 
 
 def _idx_files(folder: Path) -> list[Path]:
@@ -215,7 +215,7 @@ def _pairs(where: Path, images: np.ndarray, labels: np.ndarray) -> Iterator[tupl
 def _find_cifar(source: Path) -> Iterator[Found]:
     for folder in (source, source / "cifar-10-batches-py"):
         if any((folder / file).is_file() for files in _CIFAR_FILES.values() for file in files):
-            yield Found("cifar10", (32, 32, 3), _CIFAR_FOLDERS, lambda split, folder=folder: _read_cifar(folder, split))
+            yield Found("cifar10", (32, 32, 3), _CIFAR_FOLDERS, partial(_read_cifar, folder))
             return
 
 
@@ -268,10 +268,12 @@ def _find_images(source: Path, name: str | None) -> Iterator[Found]:
     unlike = sorted({key.split("/")[-2] for found in members.values() for key in found} - set(classes))
     if unlike:
         raise BlitzError(f"{source}: class {unlike[0]!r} is in test and not in train")
-    if name is None and classes != _CIFAR_FOLDERS:
-        raise BlitzError(f"{source}: {len(classes)} classes of images; say what to call the data set, with --name")
     is_cifar = classes == _CIFAR_FOLDERS and name in (None, "cifar10")
-    if name in KNOWN and not is_cifar:
+    if is_cifar:
+        name = "cifar10"
+    elif name is None:
+        raise BlitzError(f"{source}: {len(classes)} classes of images; say what to call the data set, with --name")
+    elif name in KNOWN:
         raise BlitzError(f"{source}: these classes are not those of {name}")
     shape = (32, 32, 3) if is_cifar else (None, None, 3)
 
@@ -280,7 +282,7 @@ def _find_images(source: Path, name: str | None) -> Iterator[Found]:
         for key in sorted(members[split], key=lambda key: (key.split("/")[-2], key)):
             yield _decoded(key, members[split][key](), shape), classes.index(key.split("/")[-2])
 
-    yield Found("cifar10" if is_cifar else name, shape, classes, read, tuple(members))
+    yield Found(name, shape, classes, read, tuple(members))
 
 
 def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
@@ -301,7 +303,7 @@ def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
     names = [name for name in opened.namelist() if name.lower().endswith(ENDINGS) and name.count("/")]
     if source.is_file() and split:
         names = [name for name in names if split in name.split("/")[:-2]]
-    return {name: lambda name=name: _unzipped(opened, archive, name) for name in names}
+    return {name: partial(_unzipped, opened, archive, name) for name in names}
 
 
 def _unzipped(opened: zipfile.ZipFile, archive: Path, name: str) -> bytes:

@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 
@@ -21,7 +22,7 @@ _CLASSES = {
 }
 
 # name on the command line -> class, constructor arguments, the layer whose outputs are the classes (None: no head)
-NETWORKS = {
+NETWORKS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "lenet": ("LeNet", {}, "fc3"),
     "cifar": ("CifarNet", {}, "fc3"),
     "mlp": ("NeuralNetwork", {"last_relu": False}, "linear_relu_stack.4"),
@@ -39,17 +40,23 @@ NETWORKS = {
     "inception_v3_no_aux": ("InceptionV3", {"aux_logits": False}, "fc"),
 }
 
-__all__ = ["NETWORKS", "build", "head", "register", *_CLASSES]
+__all__ = ["NETWORKS", "build", "head", "load_model", "register", *_CLASSES]
 
 
 def __getattr__(name: str):
     if name in _CLASSES:
         return getattr(import_module(f"keras_blitz.models.{_CLASSES[name]}"), name)
+    if name == "load_model":
+        return import_module("keras_blitz.models.saved").load_model
     if name in _CLASSES.values():  # a file of this folder, whether it is loaded yet or not
         return import_module(f"keras_blitz.models.{name}")
     if name in NETWORKS:
         return partial(build, name)
     raise AttributeError(f"module 'keras_blitz.models' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def register() -> None:
@@ -58,13 +65,13 @@ def register() -> None:
         __getattr__(name)
 
 
-def _row(name: str) -> tuple[str, dict, str | None]:
+def _row(name: str) -> tuple[str, dict[str, Any], str | None]:
     if name not in NETWORKS:
         raise BlitzError(f"unknown model {name!r}; known: {', '.join(NETWORKS)}")
     return NETWORKS[name]
 
 
-def build(name: str, *, weights: str | os.PathLike | None = None, **config):
+def build(name: str, *, weights: str | os.PathLike[str] | None = None, **config):
     """Build the network a command-line name stands for.
 
     `models.resnet18(…)` is `build("resnet18", …)`, and so on where no file has the name.
@@ -94,7 +101,9 @@ def build(name: str, *, weights: str | os.PathLike | None = None, **config):
 def _not_loaded(fixed: dict, last: str | None, config: dict) -> list[str]:
     """Return the modules that torchvision's weights are not for: heads of another size, an auxiliary head left out."""
     aux_logits = fixed.get("aux_logits")
-    heads = [] if config.get("num_classes", 1000) == 1000 else [last, *(["AuxLogits.fc"] if aux_logits else [])]
+    heads: list[str] = []
+    if last is not None and config.get("num_classes", 1000) != 1000:
+        heads = [last, *(["AuxLogits.fc"] if aux_logits else [])]
     return [*heads, *(["AuxLogits"] if aux_logits is False else [])]
 
 

@@ -124,7 +124,8 @@ def min(x, dim=None, keepdim: bool = False):
 def _extreme(name: str, x, dim, keepdim: bool):
     x, largest = as_tensor(x), name == "max"
     if dim is not None and not isinstance(dim, int):
-        return _of_pairs(*promoted(name, x, dim), largest)
+        first, second = promoted(name, x, dim)
+        return _of_pairs(first, second, largest)
     if x.dtype == tf.bool:
         found = _extreme(name, tf.cast(x, tf.uint8), dim, keepdim)
         return Reduced(found[0] == 1, found[1]) if isinstance(found, Reduced) else found == 1

@@ -155,7 +155,7 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, dtype=Non
     return tf.constant(np.power(float(base), _evenly(start, end, steps)), dtype)
 
 
-def _evenly(start: float, end: float, steps: int) -> np.ndarray:
+def _evenly(start: float | np.floating, end: float | np.floating, steps: int) -> np.ndarray:
     """Return the values of `linspace` in the dtype of `start`; Python's floats are float64."""
     start, end = (np.float64(value) if isinstance(value, int | float) else value for value in (start, end))
     if steps < 0:

@@ -79,11 +79,11 @@ def promoted(name: str, *operands) -> list[tf.Tensor]:
     Raises:
         BlitzError: their shapes cannot be broadcast to one.
     """
-    operands = [operand if isinstance(operand, bool | int | float) else as_tensor(operand) for operand in operands]
-    dtype = result_type(*operands)
+    values = [operand if isinstance(operand, bool | int | float) else as_tensor(operand) for operand in operands]
+    dtype = result_type(*values)
     tensors = [
-        tf.constant(np.asarray(operand), dtype) if isinstance(operand, bool | int | float) else tf.cast(operand, dtype)
-        for operand in operands
+        tf.constant(np.asarray(value), dtype) if isinstance(value, bool | int | float) else tf.cast(value, dtype)
+        for value in values
     ]
     broadcast(name, *tensors)
     return tensors

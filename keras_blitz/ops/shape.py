@@ -73,15 +73,15 @@ def view(x, *shape):
     array([[0, 1, 2],
            [3, 4, 5]], dtype=int32)
     """
-    x, shape = as_tensor(x), shape_of(shape)
-    known = prod(number for number in shape if number != -1)
-    unknown = shape.count(-1)
-    if unknown > 1 or min(shape, default=0) < -1:
-        raise BlitzError(f"view: {shape} has more than one size to be found, or a negative one")
+    x, sizes = as_tensor(x), shape_of(shape)
+    known = prod(number for number in sizes if number != -1)
+    unknown = sizes.count(-1)
+    if unknown > 1 or min(sizes, default=0) < -1:
+        raise BlitzError(f"view: {sizes} has more than one size to be found, or a negative one")
     fits = numel(x) == known if not unknown else known and numel(x) % known == 0
     if not fits:
-        raise BlitzError(f"view: {numel(x)} elements do not fit into {shape}")
-    return tf.reshape(x, shape)
+        raise BlitzError(f"view: {numel(x)} elements do not fit into {sizes}")
+    return tf.reshape(x, sizes)
 
 
 def reshape(x, *shape):
@@ -106,10 +106,10 @@ def resize(x, *shape):
     array([[0, 1],
            [2, 3]], dtype=int32)
     """
-    shape = shape_of(shape)
-    if prod(shape) > numel(x):
-        raise BlitzError(f"resize: {shape} has more than the {numel(x)} elements that are there")
-    return tf.reshape(tf.reshape(as_tensor(x), [-1])[: prod(shape)], shape)
+    sizes = shape_of(shape)
+    if prod(sizes) > numel(x):
+        raise BlitzError(f"resize: {sizes} has more than the {numel(x)} elements that are there")
+    return tf.reshape(tf.reshape(as_tensor(x), [-1])[: prod(sizes)], sizes)
 
 
 def unsqueeze(x, dim: int):
@@ -148,10 +148,10 @@ def permute(x, *dims):
     >>> permute(tf.zeros((2, 3, 4)), 2, 0, 1).shape.as_list()
     [4, 2, 3]
     """
-    x, dims = as_tensor(x), shape_of(dims)
-    order = [dimension("permute", d, x.shape.rank) for d in dims]
+    x, axes = as_tensor(x), shape_of(dims)
+    order = [dimension("permute", d, x.shape.rank) for d in axes]
     if sorted(order) != list(range(x.shape.rank)):
-        raise BlitzError(f"permute: {dims} is no order of {x.shape.rank} dimensions")
+        raise BlitzError(f"permute: {axes} is no order of {x.shape.rank} dimensions")
     return tf.transpose(x, order)
 
 

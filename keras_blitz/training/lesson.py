@@ -196,7 +196,7 @@ class Lesson:
     # The end
 
     def _finish(self) -> None:
-        from keras_blitz.weights import load_model
+        from keras_blitz.models import load_model
 
         test = Test.of(self.trainer, self.data.test)
         self.after(test)

@@ -1,13 +1,10 @@
 """PyTorch's weights in Keras models, bit for bit, both ways."""
 
-from keras_blitz.weights.checkpoint import load_checkpoint, load_model, read_state, write_model, write_state
-from keras_blitz.weights.convert import convert
+from keras_blitz.weights.checkpoint import load_checkpoint, read_state, write_model, write_state
 from keras_blitz.weights.mapping import load_state_dict, named_parameters, state_dict, weights
 
 __all__ = [
-    "convert",
     "load_checkpoint",
-    "load_model",
     "load_state_dict",
     "named_parameters",
     "read_state",

@@ -5,15 +5,14 @@ import pickle
 import re
 import textwrap
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_blitz import models
 from keras_blitz.errors import BlitzError, CheckpointError
 from keras_blitz.files import atomic_path
 from keras_blitz.weights.mapping import arrays_of, load_state_dict, state_dict
@@ -22,7 +21,7 @@ TORCH_ENDINGS = (".safetensors", ".pth", ".pt")
 KERAS_ENDINGS = (".keras", ".weights.h5")
 
 
-def ending(path: str | os.PathLike) -> str:
+def ending(path: str | os.PathLike[str]) -> str:
     """Return which of the known endings the path has.
 
     Raises:
@@ -35,7 +34,23 @@ def ending(path: str | os.PathLike) -> str:
     raise CheckpointError(f"{path}: unknown kind of file; the name must end in one of {', '.join(known)}")
 
 
-def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def existing(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that can be read.
+
+    Raises:
+        CheckpointError: the path does not exist, is a folder, or may not be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: is a folder, not a file")
+    if not os.access(path, os.R_OK):
+        raise CheckpointError(f"{path}: cannot be read (permission denied)")
+    return path
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the tensors of a PyTorch checkpoint.
 
     A `.pth` or `.pt` is read with `weights_only=True`: a pickle that would run code is refused.
@@ -46,7 +61,7 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: the file is missing, truncated, of another kind, refused, or holds no tensors.
     """
-    path = _existing(path)
+    path = existing(path)
     kind = ending(path)
     if kind in KERAS_ENDINGS:
         raise CheckpointError(f"{path}: a Keras file, not a PyTorch checkpoint ({', '.join(TORCH_ENDINGS)})")
@@ -59,7 +74,9 @@ def read_state(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path}: its dictionaries are too deep, or hold each other") from None
 
 
-def load_checkpoint(model, path: str | os.PathLike, *, prefix: str | None = None, skip: Iterable[str] = ()) -> None:
+def load_checkpoint(
+    model: Any, path: str | os.PathLike[str], *, prefix: str | None = None, skip: Iterable[str] = ()
+) -> None:
     """Read a PyTorch checkpoint into a Keras model; arguments as for `load_state_dict`.
 
     Raises:
@@ -72,7 +89,7 @@ def load_checkpoint(model, path: str | os.PathLike, *, prefix: str | None = None
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def write_state(state: dict[str, np.ndarray], path: str | os.PathLike) -> None:
+def write_state(state: dict[str, np.ndarray], path: str | os.PathLike[str]) -> None:
     """Write tensors as a PyTorch checkpoint, `.safetensors`, `.pth` or `.pt`; whole or not at all.
 
     Raises:
@@ -94,33 +111,13 @@ def write_state(state: dict[str, np.ndarray], path: str | os.PathLike) -> None:
         raise CheckpointError(f"{path}: a state_dict is written as {', '.join(TORCH_ENDINGS)}")
 
 
-def load_model(path: str | os.PathLike):
-    """Load a network of this package from a `.keras` file; code hidden in it is refused (Keras's safe mode).
-
-    `keras.saving.load_model` does the same once the network's class has been imported.
-
-    Raises:
-        CheckpointError: the file is missing, broken, refused, or of another kind.
-    """
-    import keras
-
-    path = _existing(path)
-    if not zipfile.is_zipfile(path):  # which Keras calls a file that is not there
-        raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
-    models.register()
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the broken part raised
-        raise CheckpointError(f"{path}: cannot be read as a .keras file ({first_sentence(error)})") from None
-
-
-def read_weights(model, path: str | os.PathLike) -> None:
+def read_weights(model: Any, path: str | os.PathLike[str]) -> None:
     """Load a `.weights.h5` file into a model.
 
     Raises:
         CheckpointError: the file is missing, broken, or does not fit the model.
     """
-    path = _existing(path)
+    path = existing(path)
     largest = max((prod(variable.shape) for variable in model.variables), default=0)
     try:
         with warnings.catch_warnings():
@@ -138,7 +135,7 @@ def _check_sizes(path: Path, largest: int) -> None:
     """Raise for an array of more values than `largest`: a few bytes may declare any size, and Keras reads it first."""
     import h5py
 
-    def check(name, item) -> None:
+    def check(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.size and item.size > largest:
             raise ValueError(f"{name} has {item.size:,} values")
 
@@ -146,7 +143,7 @@ def _check_sizes(path: Path, largest: int) -> None:
         file.visititems(check)
 
 
-def weights_dtype(path: str | os.PathLike) -> str:
+def weights_dtype(path: str | os.PathLike[str]) -> str:
     """Return the widest floating-point type in a `.weights.h5` file, "float32" or "float64".
 
     Raises:
@@ -154,17 +151,21 @@ def weights_dtype(path: str | os.PathLike) -> str:
     """
     import h5py
 
-    path = _existing(path)
+    path = existing(path)
     found = set()
+
+    def note(_: str, item: Any) -> None:
+        found.add(str(getattr(item, "dtype", "")))
+
     try:
         with h5py.File(path, "r") as file:
-            file.visititems(lambda _, item: found.add(str(getattr(item, "dtype", ""))) or None)
+            file.visititems(note)
     except Exception as error:
         raise CheckpointError(f"{path}: truncated, or not a .weights.h5 file ({first_sentence(error)})") from None
     return "float64" if "float64" in found else "float32"
 
 
-def write_model(model, path: str | os.PathLike) -> None:
+def write_model(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a Keras model by the ending of the path: `.keras`, `.weights.h5`, or its state as a PyTorch checkpoint.
 
     Raises:
@@ -182,7 +183,7 @@ def write_model(model, path: str | os.PathLike) -> None:
 
 
 @contextmanager
-def _written(path: str | os.PathLike) -> Iterator[Path]:
+def _written(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write through `atomic_path`; each format's writer has errors of its own for a full disk."""
     try:
         with atomic_path(path) as temporary:
@@ -191,17 +192,6 @@ def _written(path: str | os.PathLike) -> Iterator[Path]:
         raise
     except Exception as error:
         raise CheckpointError(f"{path}: cannot be written ({first_sentence(error)})") from None
-
-
-def _existing(path: str | os.PathLike) -> Path:
-    path = Path(path)
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such file")
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder, not a file")
-    if not os.access(path, os.R_OK):
-        raise CheckpointError(f"{path}: cannot be read (permission denied)")
-    return path
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -217,7 +207,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_sentence(error)})") from None
 
 
-def _read_pickle(path: Path):
+def _read_pickle(path: Path) -> Any:
     torch = _torch(path)
     try:
         with warnings.catch_warnings():
@@ -240,7 +230,7 @@ def _pickle_problem(error: Exception) -> str:
     return f"truncated, or not a PyTorch checkpoint ({first_sentence(error)})"
 
 
-def _torch(path: str | os.PathLike):
+def _torch(path: str | os.PathLike[str]) -> Any:
     try:
         import torch
     except ImportError:

@@ -41,7 +41,7 @@ def hub_cache() -> Path:
     return Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser() / "hub" / "checkpoints"
 
 
-def find(name: str, weights: str | os.PathLike) -> Path:
+def find(name: str, weights: str | os.PathLike[str]) -> Path:
     """Return the checkpoint that `weights` means for a network.
 
     Args:

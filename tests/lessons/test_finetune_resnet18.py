@@ -111,7 +111,8 @@ def test_the_order_is_a_shuffling_data_loaders_and_turned_images_are_turned(less
 
 def test_a_checkpoints_backbone_is_taken_and_its_head_is_not(lesson):
     import keras_blitz
-    from keras_blitz.weights import convert, state_dict
+    from keras_blitz.convert import convert
+    from keras_blitz.weights import state_dict
 
     donor = keras_blitz.models.resnet18(num_classes=7, input_shape=(32, 32, 3))
     donor.save("donor.keras")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from keras_blitz import models
+from keras_blitz.convert import convert
 from keras_blitz.errors import BlitzError, CheckpointError
-from keras_blitz.weights import convert, load_model, read_state, write_model, write_state
+from keras_blitz.weights import read_state, write_model, write_state
 from keras_blitz.weights.mapping import weights
 
 
@@ -98,7 +99,7 @@ def test_size_of_the_head_is_read_off_the_checkpoint(tmp_path, prefix):
     state = {prefix + name: value for name, value in state_of("lenet", num_classes=7).items()}
     write_state(state, tmp_path / "seven.safetensors")
     convert(tmp_path / "seven.safetensors", tmp_path / "seven.keras", "lenet")
-    assert load_model(tmp_path / "seven.keras").output_shape == (None, 7)
+    assert models.load_model(tmp_path / "seven.keras").output_shape == (None, 7)
 
 
 class Evil:

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keras_blitz.convert import convert
 from keras_blitz.data import prepare
 from keras_blitz.data.prepare import find, read_idx
 from keras_blitz.errors import BlitzError
 from keras_blitz.models import build
-from keras_blitz.weights import convert, load_checkpoint
+from keras_blitz.weights import load_checkpoint
 from keras_blitz.weights.checkpoint import read_state, write_model, write_state
 
 STATE = {

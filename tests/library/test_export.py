@@ -5,8 +5,7 @@ import pytest
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.export import export_onnx, run_onnx, save_saved_model
-from keras_blitz.models import build
-from keras_blitz.weights import load_model
+from keras_blitz.models import build, load_model
 
 pytest.importorskip("tf2onnx")
 SMALL = ("lenet", "cifar", "mlp", "mlp-last-relu", "mnist")

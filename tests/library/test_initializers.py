@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from keras_blitz import initializers, models, random
-from keras_blitz.weights import load_model, load_state_dict, state_dict, write_model
+from keras_blitz.weights import load_state_dict, state_dict, write_model
 
 GOLDEN = Path(__file__).with_name("golden_networks.json")
 SEEDS = (0, 1, 42, -3, 2**40 + 7)
@@ -121,7 +121,7 @@ def test_reload_leaves_the_stream_where_it_was(name, tmp_path):
     network = models.build(name)
     write_model(network, tmp_path / "network.keras")
     expected = random.get_state()
-    again = load_model(tmp_path / "network.keras")
+    again = models.load_model(tmp_path / "network.keras")
     assert random.get_state().tobytes() == expected.tobytes()
     assert fingerprint(state_dict(again)) == fingerprint(state_dict(network))
 

@@ -7,7 +7,7 @@ import pytest
 
 from keras_blitz import models
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights import load_model, named_parameters, state_dict, write_model
+from keras_blitz.weights import named_parameters, state_dict, write_model
 
 SIZES = {
     "lenet": ((32, 32, 1), 61_706),
@@ -68,7 +68,7 @@ def test_family_has_torchvisions_parameters(name):
 def test_resnet18_saves_reloads_and_draws(tmp_path):
     network = models.resnet18(num_classes=7, input_shape=(64, 64, 3))
     write_model(network, tmp_path / "network.keras")
-    again = load_model(tmp_path / "network.keras")
+    again = models.load_model(tmp_path / "network.keras")
     images = np.random.RandomState(0).rand(2, 64, 64, 3).astype(np.float32)
     for training in (False, True):
         np.testing.assert_array_equal(again(images, training=training), network(images, training=training))
@@ -101,7 +101,7 @@ def test_inception_without_its_auxiliary_head_returns_its_logits(training):
 def test_keras_file_reloads_to_equal_outputs(name, tmp_path):
     network = models.build(name)
     write_model(network, tmp_path / "network.keras")
-    again = load_model(tmp_path / "network.keras")
+    again = models.load_model(tmp_path / "network.keras")
     assert type(again) is type(network)
     np.testing.assert_array_equal(again(images(name)), network(images(name)))
 
@@ -111,7 +111,7 @@ def test_float64_network_computes_and_reloads_in_float64(name, tmp_path):
     assert network(images(name).astype("float64")).dtype == "float64"
     assert all(variable.dtype == "float64" for variable in network.variables)
     write_model(network, tmp_path / "network.keras")
-    again = load_model(tmp_path / "network.keras")
+    again = models.load_model(tmp_path / "network.keras")
     assert again(images(name).astype("float64")).dtype == "float64"
 
 

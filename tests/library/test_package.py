@@ -23,16 +23,6 @@ def test_import_is_cheap(module):
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", keras_blitz.__all__)
-def test_exported_name_exists(name):
-    assert getattr(keras_blitz, name) is not None
-
-
-def test_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="has no attribute 'nets'"):
-        _ = keras_blitz.nets
-
-
 def test_precision_is_set_and_restored_even_after_an_error():
     import keras
 

@@ -44,6 +44,7 @@ def a15_two_layers_by_hand(
 
 def _numpy(x, y, w1, w2, lr: float, steps: int) -> dict:
     losses = []
+    dw1, dw2 = np.zeros_like(w1), np.zeros_like(w2)
     for _ in range(steps):
         h = x @ w1
         r = np.maximum(h, 0)

@@ -1,6 +1,7 @@
 """Backward through whole networks: ResNet18, ResNet18 frozen but for its head, and the blitz's LeNet."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -75,11 +76,12 @@ def a8_frozen_resnet(
         layer.trainable = layer.name == "fc"
     before, head = _running(network), network.trainable_variables
     gradients, optimizer, losses = Gradients(head), SGD(lr, momentum), []
+    everything = [weight for weight in weights(network) if weight.trainable]
+    reached: list[Any] = [None] * len(everything)
     for _ in range(steps):
         gradients.zero_grad()
         with gradients.record() as recording:
             loss = CrossEntropyLoss()(labels, network(images, training=training))
-        everything = [weight for weight in weights(network) if weight.trainable]
         reached = recording.gradient(loss, [weight.variable for weight in everything], allow_unused=True)
         recording.backward(loss)
         losses.append(loss.numpy())

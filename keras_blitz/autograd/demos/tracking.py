@@ -1,5 +1,7 @@
 """What is tracked, what is not, and what may be asked for: requires_grad, no_grad, leaves, scalars."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -117,7 +119,7 @@ def a14_scalars_and_leaves(x=(1.0, 2.0, 3.0), gradient=(1.0, 0.1, 0.01), *, dtyp
     with gradients.record() as recording:
         y = x**2
         z = tf.reduce_sum(y) * 3
-    found = {"x is a leaf": recording.is_leaf(x), "y is a leaf": recording.is_leaf(y)}
+    found: dict[str, Any] = {"x is a leaf": recording.is_leaf(x), "y is a leaf": recording.is_leaf(y)}
     found["y.grad"] = recording.gradient(z, [y])[0].numpy()
     found["error of y.backward()"] = _error(lambda: recording.backward(y))
     recording.backward(y, gradient=gradient, retain_graph=True)

@@ -8,6 +8,8 @@ from importlib.resources import files
 
 import numpy as np
 
+__all__ = ["CLASSES", "load_sample"]
+
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from keras_blitz import models
 from keras_blitz.errors import CheckpointError
 from keras_blitz.weights import checkpoint
 from keras_blitz.weights.mapping import PREFIXES, load_state_dict, weights
+
+__all__ = ["Conversion", "convert"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Conversion:
 
 
 def convert(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     model: str,
     *,
     prefix: str | None = None,
@@ -52,7 +55,7 @@ def convert(
     if num_classes and (kind == ".keras" or head is None):
         raise CheckpointError(f"{source}: the number of classes is not to be chosen here; leave --num-classes out")
     if kind == ".keras":
-        network = _same_kind(checkpoint.load_model(source), model, source)
+        network = _same_kind(models.load_model(source), model, source)
     elif kind == ".weights.h5":
         network = models.build(model, dtype=checkpoint.weights_dtype(source), **_classes(head, num_classes))
         checkpoint.read_weights(network, source)
@@ -71,7 +74,7 @@ def convert(
     )
 
 
-def _same_kind(network, model: str, source: str | os.PathLike):
+def _same_kind(network, model: str, source: str | os.PathLike[str]):
     class_name, fixed, _ = models.NETWORKS[model]
     config = network.get_config()
     if type(network).__name__ != class_name or any(config.get(key) != value for key, value in fixed.items()):
@@ -79,7 +82,7 @@ def _same_kind(network, model: str, source: str | os.PathLike):
     return network
 
 
-def _classes(head: str | None, num_classes: int | None) -> dict[str, int]:
+def _classes(head: str | None, num_classes: int | None) -> dict[str, Any]:
     return {"num_classes": num_classes} if head and num_classes else {}
 
 

@@ -1,0 +1,147 @@
+"""Every private member of Keras that this package depends on, each in one function.
+
+A private member may change in any release; this is why Keras is pinned. Checked with Keras 3.15.1; where a new Keras
+lacks one, `tests/library/test_keras_internals.py` fails and the function raises `BlitzError` with its name.
+Importing this file does not import Keras.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from keras_blitz.errors import BlitzError
+
+# What `optim.base.Optimizer`, a subclass of Keras's optimizer, overrides, reads and sets. The public `iterations` is
+# another number where gradients are accumulated; the public `learning_rate` sets the variable's value, and would round
+# a float64 one, where another variable is wanted.
+OPTIMIZER = (
+    "_backend_update_step",
+    "_filter_empty_gradients",
+    "_get_variable_index",
+    "_iterations",
+    "_learning_rate",
+    "_trainable_variables",
+)
+
+
+def calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
+    """Yield (operation, input tensors, output tensors) of each call in a functional model, in the order it runs them.
+
+    Needed to follow a layout from the inputs to the outputs: `model.operations` has each operation once, however often
+    it is called. Yields nothing for a model without a graph, such as a subclassed one.
+    """
+    if not has_graph(model):
+        return
+    by_depth = _private(model, "_nodes_by_depth")
+    for depth in sorted(by_depth, reverse=True):
+        for node in by_depth[depth]:
+            yield node.operation, node.input_tensors, node.outputs
+
+
+def call_of(tensor: Any) -> tuple[Any, int, list[Any]]:
+    """Return the call that made a symbolic tensor: the operation, the number of its call from 0, its input tensors.
+
+    Needed to walk a graph from its outputs back to its inputs.
+    """
+    operation, number, _ = _private(tensor, "_keras_history")
+    return operation, number, _private(operation, "_inbound_nodes")[number].input_tensors
+
+
+def has_graph(model: Any) -> bool:
+    """Whether a model is a functional one, which knows its operations; a Sequential or subclassed model does not."""
+    return hasattr(model, "operations")
+
+
+def input_structure(model: Any) -> Any:
+    """Return the nested structure of tensors that a functional model was built with; None for another model.
+
+    Needed to hand a flat list of inputs to a model that takes a dictionary: `model.inputs` is flat.
+    """
+    return _private(model, "_inputs_struct") if has_graph(model) else None
+
+
+def inner_layers(layer: Any, *, itself: bool = False) -> list[Any]:
+    """Return the layers inside a layer or model, however deep, each after the one that holds it.
+
+    Needed to observe layers inside layers: `model.layers` stops at the first level, and a layer has no such property.
+
+    Args:
+        layer: a Keras layer or model.
+        itself: start the list with the layer.
+    """
+    return list(_private(layer, "_flatten_layers")(include_self=itself))
+
+
+def takes_training(layer: Any) -> bool:
+    """Whether a layer's `call` has the argument `training`; read by Keras when the layer was constructed."""
+    return bool(_private(layer, "_call_has_training_arg"))
+
+
+def mask_of(tensor: Any) -> Any:
+    """Return the mask that a layer such as `Embedding(mask_zero=True)` attached to a tensor; None without one.
+
+    Needed because a loss or a comparison would ignore the mask without a word. Keras has no public way to read it.
+    """
+    return getattr(tensor, "_keras_mask", None)
+
+
+def is_own(thing: Any) -> bool:
+    """Whether a class or function is Keras's own; anything else must be handed over when a model is reloaded."""
+    return str(thing.__module__).startswith("keras.src")
+
+
+def unsafe_loading() -> AbstractContextManager[None]:
+    """Return a context in which Keras loads a Lambda's code.
+
+    Needed to copy a user's own model in the user's own process. The public
+    `keras.config.enable_unsafe_deserialization()` cannot be undone.
+    """
+    from keras.src.saving.serialization_lib import SafeModeScope
+
+    scope: AbstractContextManager[None] = SafeModeScope(False)
+    return scope
+
+
+def set_untracked(layer: Any, name: str, value: Any) -> None:
+    """Set an attribute of a layer without Keras's tracking.
+
+    Needed to put a wrapper in place of `call` for a while. Keras's `__setattr__` would make a layer that the value is
+    or holds a part of this layer's state, and refuses new state in a layer that is built.
+    """
+    object.__setattr__(layer, name, value)
+
+
+def delete_untracked(layer: Any, name: str) -> None:
+    """Delete an attribute that `set_untracked` set."""
+    object.__delattr__(layer, name)
+
+
+def variable_index(optimizer: Any, variable: Any) -> int:
+    """Return the index of a variable among those that an optimizer was built with; its slots have the same index."""
+    return int(_private(optimizer, "_get_variable_index")(variable))
+
+
+def trained_variables(optimizer: Any) -> list[Any]:
+    """Return the variables that an optimizer was built with; the public `variables` are its own."""
+    return list(_private(optimizer, "_trainable_variables"))
+
+
+def _private(owner: Any, name: str) -> Any:
+    """Return a private member.
+
+    Raises:
+        BlitzError: this release of Keras does not have it.
+    """
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        raise BlitzError(
+            f"{type(owner).__name__} has no member {name} in Keras {_version()}, which keras_blitz depends on; "
+            "install the release of Keras that keras-blitz asks for"
+        ) from None
+
+
+def _version() -> str:
+    import keras
+
+    return str(keras.__version__)

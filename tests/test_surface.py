@@ -1,0 +1,123 @@
+"""The public names of both packages. Whoever adds, renames or removes one changes this table and the changelog."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import keras_blitz
+
+ROOT = Path(__file__).parents[1]
+
+# package or module -> its public names
+SURFACE = {
+    "keras_blitz": """
+        CheckpointError __version__ autograd convert data errors export initializers layers load_checkpoint load_model
+        load_state_dict losses manual_seed models named_parameters ops optim precision random state_dict training
+        weights
+    """,
+    "keras_blitz.autograd": "Gradients Node OperationGraph Recording detach hook hvp jacobian jvp trace vjp",
+    "keras_blitz.autograd.demos": """
+        DEMOS a10_switches a11_backward_twice a12_small_batches a13_lenet_step a14_scalars_and_leaves
+        a15_two_layers_by_hand a1_resnet_step a2_powers a3_powers_summed a4_products a5_graph a6_control_flow
+        a7_propagation a8_frozen_resnet a9_logits
+    """,
+    "keras_blitz.convert": "Conversion convert",
+    "keras_blitz.data": """
+        CLASSES Compose ImageData RandomCrop RandomHorizontalFlip RandomSampler Split batches center_crop find_prepared
+        fit_to load load_or_sample load_sample make_grid normalize prepare random_split resize save_image to_tensor
+    """,
+    "keras_blitz.data.sample": "CLASSES load_sample",
+    "keras_blitz.errors": "BlitzError CheckpointError one_line",
+    "keras_blitz.export": "export_onnx run_onnx save_saved_model",
+    "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
+    "keras_blitz.layers": """
+        AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv2d Dropout Dropout2d MaxPool2d
+    """,
+    "keras_blitz.losses": "BCELoss BCEWithLogitsLoss CrossEntropyLoss MSELoss NLLLoss",
+    "keras_blitz.models": """
+        AlexNet CifarNet InceptionV3 LeNet NETWORKS Network0 Network1 Network2 NeuralNetwork ResNet VGG build head
+        load_model register
+    """,
+    "keras_blitz.ops": """
+        Reduced SVD Tensor abs abs_ add add_ addcdiv addcdiv_ addcmul addcmul_ arange bmm cat ceil ceil_ clamp clamp_
+        clone contiguous cumprod cumsum dim dist div div_ dot eq equal exp exp_ eye floor floor_ from_numpy full gather
+        ge gt index_select item le linspace log log_ logspace lt masked_select max mean median min mm mul mul_ mv ne neg
+        neg_ nonzero norm numel ones ones_like permute pow pow_ prod promote rand randn reshape resize result_type
+        scatter sigmoid sigmoid_ sign sign_ size softmax sqrt sqrt_ squeeze std sub sub_ sum svd t tanh tanh_ tensor
+        topk unsqueeze var view zeros zeros_like
+    """,
+    "keras_blitz.optim": """
+        Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD clip_grad_norm_ clip_grad_value_ schedules
+    """,
+    "keras_blitz.optim.schedules": """
+        ConstantLR CosineAnnealingLR ExponentialLR LambdaLR LinearLR MultiStepLR OneCycleLR RateTable
+        ReduceLROnPlateau StepLR
+    """,
+    "keras_blitz.random": """
+        Generator bernoulli default_generator dropout2d_mask dropout_mask fork_rng get_state initial_seed manual_seed
+        normal rand randint randn randperm seed set_state uniform
+    """,
+    "keras_blitz.training": "",
+    "keras_blitz.weights": """
+        load_checkpoint load_state_dict named_parameters read_state state_dict weights write_model write_state
+    """,
+    "parity": "assert_equivalent check",
+}
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_public_names(name):
+    module = import_module(name)
+    assert sorted(getattr(module, "__all__", [])) == sorted(SURFACE[name].split())
+    for public in SURFACE[name].split():
+        assert getattr(module, public) is not None
+
+
+def test_no_package_is_left_out():
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "keras_blitz").rglob("__init__.py")}
+    assert folders <= set(SURFACE)
+    inside = {name.split(".")[1] for name in SURFACE if name.startswith("keras_blitz.")}
+    assert inside <= set(keras_blitz.__all__)
+
+
+@pytest.mark.parametrize("name", [name for name in keras_blitz.__all__ if name != "__version__"])
+def test_name_is_had_without_importing_its_module_first(name):
+    assert keras_blitz.__getattr__(name) is getattr(keras_blitz, name)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'nets'"):
+        _ = keras_blitz.nets
+
+
+def test_type_checkers_see_every_name():
+    tree = ast.parse((ROOT / "keras_blitz" / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name for statement in block.body for alias in statement.names}
+    assert {*seen, "__version__"} == set(keras_blitz.__all__)
+
+
+def test_readme_names_what_there_is():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bkeras_blitz\.(\w+)|from keras_blitz import (\w+)", readme))
+    assert {first or second for first, second in named} <= set(keras_blitz.__all__)
+
+
+@pytest.mark.parametrize("package", ["keras_blitz", "parity"])
+def test_package_says_that_it_is_typed(package):
+    assert (ROOT / package / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("name", ["keras_blitz", "keras_blitz.models", "keras_blitz.ops", "parity"])
+def test_listing_names_imports_no_framework(name):
+    code = (
+        f"import sys, {name} as module; assert set(module.__all__) <= set(dir(module)), dir(module)\n"
+        "print([m for m in ('tensorflow', 'keras', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
