@@ -23,6 +23,8 @@ from parity.keras_recorder import KerasRecorder
 from parity.run import run
 from parity.trace import Trace
 
+pytestmark = pytest.mark.covers("H8")
+
 BY_ID = {fault.id: fault for fault in catalogue.FAULTS}
 MISTAKES = [fault for fault in catalogue.FAULTS if not fault.survives]
 

@@ -20,7 +20,7 @@ from parity.gaps.gap import gap
 from parity.gaps.measure import Outcome, compared, measure
 from parity.report import gaps as report
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.covers("H14")]
 
 CATALOGUE = Path(__file__).parents[3] / "shared" / "GAPS.md"
 

@@ -7,6 +7,7 @@ from keras_blitz.data import CLASSES, fit_to, load_sample, normalize, resize, to
 from keras_blitz.data.sample import __file__ as sample_file
 
 
+@pytest.mark.covers("D3")
 @pytest.mark.parametrize(("split", "count"), [("train", 2000), ("test", 1000)])
 def test_sample_is_real_and_balanced(split, count):
     images, labels = load_sample(split)
@@ -55,6 +56,7 @@ def test_sample_is_what_its_script_makes(tmp_path):
             np.testing.assert_array_equal(labels, made[f"{split}_labels"])
 
 
+@pytest.mark.covers("D4")
 @pytest.mark.torch
 def test_to_tensor_and_normalize_are_pytorchs_bits():
     import torch
@@ -99,6 +101,7 @@ def torchvision():
     return torchvision
 
 
+@pytest.mark.covers("D4")
 @pytest.mark.torch
 @pytest.mark.parametrize("size", SIZES)
 def test_resize_of_bytes_is_torchvisions_of_a_pil_image_bit_for_bit(torchvision, size):

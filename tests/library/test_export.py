@@ -8,6 +8,8 @@ from keras_blitz.export import export_onnx, run_onnx, save_saved_model
 from keras_blitz.models import build
 from keras_blitz.weights import load_model
 
+pytestmark = pytest.mark.covers("S5")
+
 pytest.importorskip("tf2onnx")
 SMALL = ("lenet", "cifar", "mlp", "mlp-last-relu", "mnist")
 
