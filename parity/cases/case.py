@@ -17,7 +17,7 @@ class Case:
     Args:
         subject: what is ported, on which input: "lenet", "lenet-sample". Cases of one subject share a golden file.
         group: the kind of case, "networks".
-        covers: ids of the inventory (SPEC.md).
+        covers: ids of docs/inventory.md.
         dtype: "float64" or "float32".
         mode: "eager", "graph" or "xla".
         record_reference: (dtype, sample) -> PyTorch's trace, from weights moved by rounding where sample > 0. Imports

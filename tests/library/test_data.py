@@ -37,17 +37,16 @@ def test_unknown_split():
         load_sample("val")
 
 
-def test_sample_is_what_its_script_makes(tmp_path):
+def test_sample_is_what_its_script_makes(tmp_path, downloads):
     """The kept script on the real files gives the arrays in the package."""
     import subprocess
     import sys
     from pathlib import Path
 
-    root = Path(__file__).parents[2]
-    raw = root.parent / "shared" / "data" / "FashionMNIST" / "raw"
+    raw = downloads / "FashionMNIST" / "raw"
     if not raw.is_dir():
-        pytest.skip("needs Fashion-MNIST's raw files beside the checkout, in ../shared/data")
-    script = root / "scripts" / "dev" / "make_sample.py"
+        pytest.skip(f"needs Fashion-MNIST's raw files in {raw}")
+    script = Path(__file__).parents[2] / "scripts" / "dev" / "make_sample.py"
     subprocess.run([sys.executable, script, raw, tmp_path / "sample.npz"], check=True)
     with np.load(tmp_path / "sample.npz") as made:
         for split in ("train", "test"):
