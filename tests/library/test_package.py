@@ -61,8 +61,8 @@ def test_torch_is_imported_at_the_top_only_on_pytorchs_side():
     ["keras_blitz", "keras_blitz.cli", "keras_blitz.data", "keras_blitz.models", "keras_blitz.random",
      "keras_blitz.weights.layout",
      "parity.cli", "parity.trace", "parity.compare", "parity.cases", "parity.run", "parity.oracle", "parity.saved",
-     "parity", "parity.equivalence", "parity.pytest_plugin", "parity.weightmap",
-     "parity.inputs", "parity.inventory", "parity.report.text", "parity.report.json", "parity.gaps", "parity.report.gaps"],
+     "parity", "parity.equivalence", "parity.pytest_plugin", "parity.weightmap", "parity.inventory",
+     "parity.inputs", "parity.report.text", "parity.report.json", "parity.gaps", "parity.report.gaps"],
 )  # fmt: skip
 def test_import_is_cheap(module):
     code = f"import sys, {module}; print([m for m in ('tensorflow', 'keras', 'torch') if m in sys.modules])"
