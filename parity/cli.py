@@ -82,8 +82,13 @@ def run_command(
 def list_command(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List every case with the inventory ids it covers."""
+    """List every case with the inventory ids it covers, then the tests and scripts of the ids that no case covers.
+
+    `python -m parity.inventory` says what each id means.
+    """
     from json import dumps
+
+    from parity import inventory
 
     rows = [
         {"id": c.id, "group": c.group, "covers": list(c.covers), "dtype": c.dtype, "mode": c.mode, "slow": c.slow}
@@ -95,6 +100,9 @@ def list_command(
     width = max(len(row["id"]) for row in rows)
     for row in rows:
         print(f"{row['id']:<{width}}  {' '.join(row['covers'])}{'  slow' if row['slow'] else ''}")
+    print()
+    for id, evidence in inventory.listing():
+        print(f"{id:<4} {evidence}")
 
 
 @app.command("show")

@@ -8,6 +8,8 @@ features  the backbone once for all epochs, then the head alone: only in eval mo
 Each with model.fit and with a GradientTape loop. The images are the package's sample of Fashion-MNIST.
 """
 
+# S4 of docs/inventory.md.
+
 import argparse
 import os
 import sys

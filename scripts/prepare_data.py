@@ -3,6 +3,8 @@
 python scripts/prepare_data.py ~/data --name mnist
 """
 
+# D2 of docs/inventory.md.
+
 from pathlib import Path
 from typing import Annotated
 

@@ -4,6 +4,8 @@ python scripts/tensorboard_tour.py
 tensorboard --logdir runs/tensorboard --port 6006
 """
 
+# S6 of docs/inventory.md.
+
 from pathlib import Path
 from typing import Annotated
 

@@ -4,6 +4,8 @@ python scripts/train_fashion_mnist.py --seed 0
 python scripts/train_fashion_mnist.py --network mlp      the tutorial's later edition, without the last ReLU
 """
 
+# S2 of docs/inventory.md.
+
 import numpy as np
 
 from keras_blitz.training.command import train

@@ -3,6 +3,8 @@
 python scripts/train_mnist.py --seed 0
 """
 
+# S3 of docs/inventory.md.
+
 import numpy as np
 
 from keras_blitz.training.command import train

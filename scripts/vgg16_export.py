@@ -4,6 +4,8 @@ python scripts/vgg16_export.py                          with initial values
 python scripts/vgg16_export.py --weights imagenet       with torchvision's weights
 """
 
+# S5 of docs/inventory.md.
+
 import shutil
 import tempfile
 from pathlib import Path

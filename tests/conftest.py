@@ -1,7 +1,9 @@
 """PyTorch before TensorFlow, which cannot be loaded in the other order; and what several tests share."""
 
 import gc
+import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -37,3 +39,12 @@ def lenet():
 
     keras.utils.set_random_seed(1)
     return LeNet()
+
+
+@pytest.fixture
+def downloads():
+    """The folder that torchvision has downloaded data sets to; the one place where tests read outside the project."""
+    folder = os.environ.get("BLITZ_TEST_DATA")
+    if not folder:
+        pytest.skip("needs BLITZ_TEST_DATA, the folder that torchvision has downloaded data sets to (its root=)")
+    return Path(folder).expanduser()

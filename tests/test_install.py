@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.covers("H10")
+
 ROOT = Path(__file__).parents[1]
 
 

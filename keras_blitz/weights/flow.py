@@ -1,9 +1,9 @@
 """The layouts along a Keras model's graph: what a Flatten does to the weights after it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import Weights
@@ -56,14 +56,14 @@ def flow(model: Any) -> Flow:
     """Follow the layout of every tensor from the model's inputs to its outputs.
 
     A `Flatten` (or a `Reshape` to one axis) of a channels-last tensor reorders the features; what works on each feature
-    by itself keeps the order; everything else starts from its rank. A subclassed model has no
-    graph to follow: it declares `flattened_inputs = {"fc1": (H, W, C)}` where it needs to.
+    by itself keeps the order; everything else starts from its rank. A subclassed model has no graph to follow: it
+    declares `flattened_inputs = {"fc1": (H, W, C)}` where it needs to.
     """
     outputs: dict[tuple[str, int], Layout] = {}
     flattened_inputs: dict[str, tuple[int, ...]] = dict(getattr(model, "flattened_inputs", {}))
     layouts: dict[int, Layout] = {}
     calls: dict[str, int] = {}
-    for operation, sources, results in _calls(model):
+    for operation, sources, results in keras_internals.calls(model):
         incoming = layouts.get(id(sources[0]), SAME) if sources else SAME
         if incoming.split:
             flattened_inputs[operation.name] = incoming.split[1]
@@ -73,14 +73,6 @@ def flow(model: Any) -> Flow:
             layouts[id(result)] = _passed_on(operation, sources, result, incoming)
         outputs[operation.name, number] = layouts[id(results[0])]
     return Flow(outputs, flattened_inputs)
-
-
-def _calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
-    """Yield (operation, input tensors, output tensors) of a functional model in the order it runs them."""
-    by_depth = getattr(model, "_nodes_by_depth", {})
-    for depth in sorted(by_depth, reverse=True):
-        for node in by_depth[depth]:
-            yield node.operation, node.input_tensors, node.outputs
 
 
 def _passed_on(operation: Any, sources: list[Any], result: Any, incoming: Layout) -> Layout:

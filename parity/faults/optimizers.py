@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_blitz import optim
+from keras_blitz.keras_internals import variable_index
 from keras_blitz.optim.base import Optimizer, lerp, like
 from parity.faults.fault import Place, eager, fault, graph
 from parity.faults.plant import Plant
@@ -163,7 +164,7 @@ def _counting(change: Callable) -> Planting:
     """Another step counter: change(original, counter)."""
 
     def update_step(original, self, gradient, variable, scalars):
-        counter = self._slots[self._get_variable_index(variable)]["step"]
+        counter = self._slots[variable_index(self, variable)]["step"]
         change(lambda: original(self, gradient, variable, scalars), counter, self)
 
     return lambda plant: plant.around(Optimizer, "update_step", update_step)
@@ -190,7 +191,7 @@ def _one_for_all(update, counter, optimizer):
 
 def _decay_without_rate(original, self, gradient, variable, scalars):
     """p · (1 − wd), as the paper of AdamW has it."""
-    group = self._group_of[self._get_variable_index(variable)]
+    group = self._group_of[variable_index(self, variable)]
     wanted = self._options[group]
     variable.assign(variable * (1 - wanted["weight_decay"]))
     self._options[group] = wanted | {"weight_decay": 0.0}
@@ -202,7 +203,7 @@ def _decay_without_rate(original, self, gradient, variable, scalars):
 
 def _decayed_after(original, self, gradient, variable, scalars):
     """Decoupled decay, but of what the update has left."""
-    group = self._group_of[self._get_variable_index(variable)]
+    group = self._group_of[variable_index(self, variable)]
     wanted = self._options[group]
     self._options[group] = wanted | {"weight_decay": 0.0}
     try:
@@ -225,7 +226,7 @@ def _rates_rounded(plant: Plant) -> None:
 
 def _regularized(original, self, gradient, variable, scalars):
     """keras.regularizers.L2(wd): the gradient of wd · Σp² is 2 · wd · p."""
-    group = self._group_of[self._get_variable_index(variable)]
+    group = self._group_of[variable_index(self, variable)]
     extra = self._options[group]["weight_decay"] * variable
     original(self, gradient - extra if self._options[group]["maximize"] else gradient + extra, variable, scalars)
 

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.keras_internals import set_untracked
 from parity.record import keras_recorder
 from parity.record.keras_recorder import KerasRecorder
 from parity.suite import networks
@@ -72,7 +73,7 @@ class Plant:
         def init(original, recorder, *args, **options):
             original(recorder, *args, **options)
             apply, memory = recorder.optimizer.apply, {}
-            object.__setattr__(recorder.optimizer, "apply", lambda g, v: change(apply, list(g), list(v), memory))
+            set_untracked(recorder.optimizer, "apply", lambda g, v: change(apply, list(g), list(v), memory))
 
         self.around(KerasRecorder, "__init__", init)
 
@@ -122,7 +123,6 @@ def _change(layer, changes: dict[str, Any]) -> None:
         return changed
 
     methods = {name: method(name, value) for name, value in changes.items() if callable(value)}
-    # Past Keras's own __setattr__, which tracks what it is given as part of the layer's state.
-    object.__setattr__(layer, "__class__", type(kind.__name__, (kind,), methods))
+    set_untracked(layer, "__class__", type(kind.__name__, (kind,), methods))
     for name in changes.keys() - methods.keys():
-        object.__setattr__(layer, name, changes[name])
+        set_untracked(layer, name, changes[name])

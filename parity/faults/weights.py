@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz.keras_internals import set_untracked
 from keras_blitz.weights.layout import SAME, Layout
 from keras_blitz.weights.mapping import Weight
 from parity.faults.calls import before, behind
@@ -101,7 +102,7 @@ def _shared(name: str, first: str, second: str, attribute: str) -> Planting:
 
     def change(model):
         layers = {layer.name: layer for layer in model.layers}
-        object.__setattr__(layers[second], attribute, getattr(layers[first], attribute))
+        set_untracked(layers[second], attribute, getattr(layers[first], attribute))
 
     return together(_without(f"{second}.{name}"), lambda plant: plant.network(change))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras.src.saving.serialization_lib import SafeModeScope
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.floatx import precision
 from parity.core.trace import named_outputs
@@ -70,13 +70,13 @@ def _check_same(one, other) -> None:
 
 
 def _from_configuration(model, dtype: str):
-    layers = [model, *model._flatten_layers(include_self=False)]
+    layers = keras_internals.inner_layers(model, itself=True)
     own = {type(layer).__name__: type(layer) for layer in layers}
     own |= {f.__name__: f for layer in layers if inspect.isfunction(f := getattr(layer, "activation", None))}
-    own = {name: value for name, value in own.items() if not value.__module__.startswith("keras.src")}
+    own = {name: value for name, value in own.items() if not keras_internals.is_own(value)}
     # A Lambda's function is taken as it is: its code alone would lack the names it uses.
     functions = {f"{layer.name}/function": layer.function for layer in layers if isinstance(layer, keras.layers.Lambda)}
-    with precision(dtype), SafeModeScope(False):  # the user's own code, in the user's own process
+    with precision(dtype), keras_internals.unsafe_loading():  # the user's own code, in the user's own process
         if not is_functional(model) and not isinstance(model, keras.Sequential):
             with keras.saving.custom_object_scope(own | functions):
                 return _copied(model, dtype, {})

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import layout
 from parity.core.trace import named_inputs
@@ -24,7 +25,7 @@ def is_functional(model: Any) -> bool:
 
 def keeps_channels_first(model: Any) -> bool:
     """Whether a Keras model has channels on axis 1."""
-    layers = model._flatten_layers() if isinstance(model, keras.Layer) else ()
+    layers = keras_internals.inner_layers(model, itself=True) if isinstance(model, keras.Layer) else ()
     return any(getattr(layer, "data_format", None) == "channels_first" for layer in layers)
 
 
@@ -56,7 +57,7 @@ def caller(inputs: Any) -> Callable[[Any, list, bool], Any]:
         mode = {"training": training}
         if is_functional(model):
             given = [by_name[name] for name in ordered_names(model, inputs)]
-            struct = getattr(model, "_inputs_struct", None)
+            struct = keras_internals.input_structure(model)
             return model(given[0] if struct is None else keras.tree.pack_sequence_as(struct, given), **mode)
         takes = [p for p in inspect.signature(model.call).parameters.values() if p.name not in ("training", "mask")]
         any_number = any(p.kind is p.VAR_POSITIONAL for p in takes)

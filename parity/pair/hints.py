@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz import keras_internals
 from keras_blitz.weights import kinds
 from keras_blitz.weights.layout import Layout
 from parity.core.compare import Row
@@ -79,7 +80,9 @@ def _epsilon(clue: Clue) -> Iterator[str]:
     name = "epsilon" if hasattr(layer, "epsilon") else "eps"
     setattr(layer, name, theirs)
     try:
-        value = layer(tf.constant(clue.given), **({"training": clue.train} if layer._call_has_training_arg else {}))
+        value = layer(
+            tf.constant(clue.given), **({"training": clue.train} if keras_internals.takes_training(layer) else {})
+        )
     finally:
         setattr(layer, name, mine)
     if clue.agrees(value):
@@ -146,11 +149,11 @@ def _with(layer, given: np.ndarray, **settings):
     before = {name: getattr(layer, name) for name in settings if hasattr(layer, name)}
     try:
         for name in before:
-            object.__setattr__(layer, name, settings[name])
+            keras_internals.set_untracked(layer, name, settings[name])
         return layer.call(tf.constant(given))
     finally:
         for name, value in before.items():
-            object.__setattr__(layer, name, value)
+            keras_internals.set_untracked(layer, name, value)
 
 
 def _ceil_mode(clue: Clue) -> Iterator[str]:

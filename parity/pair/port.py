@@ -137,7 +137,7 @@ class Port:
         for name, layer in self.layers.items():
             activation = getattr(getattr(layer, "activation", None), "__name__", "")
             names = {type(layer).__name__.lower(), activation}
-            exact = names & {"multiheadattention"} and np.log2(layer._key_dim) % 2 == 0  # 1/√d is a power of 2
+            exact = names & {"multiheadattention"} and np.log2(layer.key_dim) % 2 == 0  # 1/√d is a power of 2
             if names & FLOAT32_CONSTANTS and not exact:
                 found.append(name)
         return found

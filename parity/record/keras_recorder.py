@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz.keras_internals import delete_untracked, inner_layers, set_untracked, takes_training
 from keras_blitz.layers import Dropout, Dropout2d
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import flow
@@ -148,14 +149,14 @@ class KerasRecorder:
             truth: a trace with `fed:path` for each module.
         """
         self._load(state)
-        layers = {layer.name: layer for layer in self.model._flatten_layers(include_self=False)}
+        layers = {layer.name: layer for layer in inner_layers(self.model)}
         trace = Trace(keep=self.keep)
         for name, given in truth.items():
             path, _, number = name.removeprefix("fed:").partition("#")
             if kind_of(name) != "fed" or path not in layers:
                 continue
             x = tf.constant(self._fed_layout(path, given.ndim).to_keras(given))
-            takes_mode = layers[path]._call_has_training_arg
+            takes_mode = takes_training(layers[path])
             value = layers[path](x, **({"training": self.train} if takes_mode else {}))
             way = self.flow.outputs.get((path, int(number or 1) - 1)) or by_rank(len(value.shape))
             trace.add(name.replace("fed:", "activation:", 1), way.to_torch(value.numpy()))
@@ -301,12 +302,12 @@ def recorded_calls(
                 return activation(x)
 
             if activation is not None:
-                object.__setattr__(layer, "activation", activating)
+                set_untracked(layer, "activation", activating)
             try:
                 result = call(*args, **kwargs)
             finally:
                 if activation is not None:
-                    object.__setattr__(layer, "activation", activation)
+                    set_untracked(layer, "activation", activation)
             given = args or tuple(kwargs.values())
             if between:
                 put(name, given, between[0])
@@ -315,8 +316,7 @@ def recorded_calls(
                 put(name, given, result)
             return result
 
-        # Past Keras's own __setattr__, which would track the wrapper as part of the layer's state.
-        object.__setattr__(layer, "call", recording)
+        set_untracked(layer, "call", recording)
         wrapped.append((layer, before))
 
     for name, layer in leaves(model).items():
@@ -326,25 +326,21 @@ def recorded_calls(
     finally:
         for layer, before in wrapped:
             if before is None:
-                object.__delattr__(layer, "call")
+                delete_untracked(layer, "call")
             else:
-                object.__setattr__(layer, "call", before)
+                set_untracked(layer, "call", before)
 
 
 def leaves(model) -> dict[str, Any]:
     """Return the innermost layers by name; layers of one name are told apart as `name@2`."""
-    inside = {id(inner) for outer in _below(model) if _is_whole(outer) for inner in _below(outer)}
+    inside = {id(inner) for outer in inner_layers(model) if _is_whole(outer) for inner in inner_layers(outer)}
     found: dict[str, Any] = {}
-    for layer in {id(layer): layer for layer in _below(model)}.values():
+    for layer in {id(layer): layer for layer in inner_layers(model)}.values():
         if id(layer) in inside or not (_is_whole(layer) or _is_leaf(layer)):
             continue
         number = 1 + sum(name.split("@")[0] == layer.name for name in found)
         found[layer.name if number == 1 else f"{layer.name}@{number}"] = layer
     return found
-
-
-def _below(layer) -> list:
-    return list(layer._flatten_layers(include_self=False))
 
 
 def has_own_activation(layer) -> bool:
@@ -362,7 +358,7 @@ def multiply_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> No
             return call(inputs, training=training)
         return inputs * tf.constant(mask(tuple(inputs.shape)), inputs.dtype)
 
-    object.__setattr__(layer, "call", masked)
+    set_untracked(layer, "call", masked)
 
 
 def first(value):
@@ -378,4 +374,4 @@ def _is_whole(layer) -> bool:
 
 
 def _is_leaf(layer) -> bool:
-    return not _below(layer) and not isinstance(layer, keras.layers.InputLayer)
+    return not inner_layers(layer) and not isinstance(layer, keras.layers.InputLayer)

@@ -15,6 +15,8 @@ from keras import layers, ops
 import parity
 from keras_blitz.errors import BlitzError
 
+pytestmark = pytest.mark.covers("H12")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn = torch.nn
 pytest_plugins = "pytester"
@@ -319,6 +321,7 @@ def plain_conv1d():
     return module, model
 
 
+@pytest.mark.covers("H4")
 @pytest.mark.parametrize("rate", [0.1, 0.11])
 def test_training_with_a_loss_an_optimizer_and_dropout(rate):
     module, model = plain_conv1d()
@@ -564,6 +567,7 @@ def test_the_report_as_page_and_dictionary(tmp_path):
     assert ["conv1", "conv1d", "structure"] in [[a, b.split("_")[0], how] for a, b, how in document["weights"]]
 
 
+@pytest.mark.covers("H13")
 def test_the_fixture_fails_a_test_with_the_report_and_writes_the_page(pytester, request):
     pytester.makepyfile(
         """

@@ -38,6 +38,7 @@ def reports(tmp_path_factory):
     return folder, done.output
 
 
+@pytest.mark.covers("H11")
 def test_json_has_the_contracts_keys(reports):
     document = json.loads((reports[0] / "out.json").read_text())
     assert document["mode"] == "golden"
@@ -57,6 +58,7 @@ def test_json_has_the_contracts_keys(reports):
     assert 0 < row["ratio"] < 4
 
 
+@pytest.mark.covers("H11")
 def test_junit_names_every_case(reports):
     suite = ElementTree.parse(reports[0] / "out.xml").getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("8", "0", "0")
@@ -72,6 +74,7 @@ def test_html_is_one_file_that_names_every_case(reports):
     assert "://" not in page
 
 
+@pytest.mark.covers("H11")
 def test_table_has_a_line_a_subject_and_dtype(reports):
     lines = reports[1].splitlines()
     assert any(line.startswith("lenet-sample") and "float32" in line and "×" in line for line in lines)
@@ -164,6 +167,7 @@ def test_bad_usage_on_the_command_line_is_status_2_without_a_traceback():
     assert command("run", "--frob").returncode == 2
 
 
+@pytest.mark.covers("H10")
 def test_without_torch_the_goldens_are_read():
     done = command("run", "lenet-float64-eager", without_torch=True)
     assert (done.returncode, done.stderr) == (0, "")

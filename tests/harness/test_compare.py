@@ -52,6 +52,7 @@ def test_equal_traces_pass():
     assert first_divergence(comparison.rows) is None
 
 
+@pytest.mark.covers("H6")
 @pytest.mark.parametrize(("error", "passes"), [(5e-13, True), (2e-12, False)])
 def test_float64_bound_is_relative_to_the_largest_magnitude(error, passes):
     moved = LARGE * 2
@@ -160,6 +161,7 @@ def judged32(port: Trace, own: Trace) -> list[str]:
     return compare(truth, port, case="test", dtype="float32", own=own_error(truth, [own]))
 
 
+@pytest.mark.covers("H6")
 @pytest.mark.parametrize(("times", "passes"), [(1.0, True), (1.8, True), (3.0, False), (6.0, False)])
 def test_float32_is_judged_by_pytorchs_own_error(times, passes):
     comparison = judged32(float32(trace(), times * 1e-5, 1), float32(trace(), 1e-5, 2))
@@ -242,6 +244,7 @@ def test_a_float32_port_of_a_float64_case_fails():
     assert "output" in failed(judged(port))
 
 
+@pytest.mark.covers("H7")
 def test_first_divergence_walks_forward_then_gradients_backwards_then_steps():
     gradients = ["grad:input", "grad:a.weight", "grad:b.weight"]
     steps = [f"step1:{name}" for name in ("loss", "param:a.weight", "buffer:bn.running_mean", "slot:exp_avg:a.weight")]

@@ -24,6 +24,8 @@ from parity.suite import networks
 from parity.suite.run import run
 from parity.suite.select import all_cases, select
 
+pytestmark = pytest.mark.covers("H8")
+
 BY_ID = {fault.id: fault for fault in catalogue.FAULTS}
 MISTAKES = [fault for fault in catalogue.FAULTS if not fault.survives]
 

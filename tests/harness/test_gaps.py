@@ -20,9 +20,10 @@ from parity.gaps.gap import gap
 from parity.gaps.measure import Outcome, compared, measure
 from parity.report import gaps as report
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.covers("H14")]
 
-CATALOGUE = Path(__file__).parents[3] / "shared" / "GAPS.md"
+# Ids are public: planted mistakes, tolerances, hints and users' notes cite them. A line here is a row that must stay.
+IDS = Path(__file__).with_name("gap_ids.txt").read_text(encoding="utf-8").split()
 
 # Rows of every section and of every kind: values, gradients, facts, errors, tolerances, nothing to tell.
 QUICK = [
@@ -63,11 +64,8 @@ def test_there_are_enough_rows():
     assert {one.section for one in rows} == set(SECTIONS)
 
 
-def test_ids_are_those_of_the_written_catalogue():
-    if not CATALOGUE.is_file():
-        pytest.skip("../shared/GAPS.md, the written catalogue, is not here")
-    written = set(re.findall(r"^\| \*\*([\w-]+)\*\*", CATALOGUE.read_text(encoding="utf-8"), re.MULTILINE))
-    assert len(written & {one.id for one in catalogue()}) >= 350
+def test_no_id_is_lost_or_renamed():
+    assert sorted(one.id for one in catalogue()) == IDS
 
 
 def test_rows_explain_themselves():
@@ -77,8 +75,7 @@ def test_rows_explain_themselves():
             assert one.code(side).startswith(f"def {side}("), one.id
 
 
-def test_figures_are_those_of_the_written_catalogue():
-    """Two rows whose naive error is known by another way."""
+def test_figures_are_those_known_by_another_way():
     weighted = measure(select(["l2-regularizer-factor"])[0])
     assert weighted.naive.error == pytest.approx(1.0)  # L2 is twice the weight decay
     dtypes = measure(select(["op-default-dtypes"])[0])

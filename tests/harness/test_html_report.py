@@ -16,6 +16,8 @@ from parity.report.json import to_dict
 from parity.suite.case import Case
 from parity.suite.run import Result
 
+pytestmark = pytest.mark.covers("H11")
+
 LAYERS = ("conv1", "bn1", "fc<1>&")
 STEPS = 12
 

@@ -23,6 +23,7 @@ def invoked(mistake, *arguments: str):
         return CliRunner().invoke(app, arguments)
 
 
+@pytest.mark.covers("H7")
 @pytest.mark.parametrize(
     ("mistake", "name", "problem"),
     [
@@ -105,6 +106,7 @@ def test_mistake_in_the_tape_layer_fails_at_the_right_tensor(monkeypatch, mistak
 SCALED = in_layer("conv2", call=behind(lambda outputs: 1.01 * outputs))
 
 
+@pytest.mark.covers("H7")
 @pytest.mark.torch
 def test_isolation_names_the_layer_that_is_wrong_by_itself():
     """In the run every layer from conv2 on differs; given PyTorch's input, conv2 alone does."""

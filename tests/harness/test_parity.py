@@ -34,6 +34,7 @@ def live_results(live_run):
     return live_run[0]
 
 
+@pytest.mark.covers("H10")
 @pytest.mark.parametrize("case", ONE_MODE, ids=lambda case: case.id)
 def test_golden(case, golden_results, assert_passed):
     assert_passed(golden_results[case.id])
@@ -50,6 +51,7 @@ def test_live(case, live_results, assert_passed):
         assert all(row.relative <= bound for row in result.comparison.rows if row.relative is not None)
 
 
+@pytest.mark.covers("H1")
 @pytest.mark.torch
 def test_the_live_run_compares_over_a_thousand_tensors_of_every_kind(live_results):
     rows = [row for result in live_results.values() for row in result.comparison.rows]
@@ -64,6 +66,7 @@ def test_networks_are_covered_in_both_dtypes_and_all_modes():
     assert expected <= found
 
 
+@pytest.mark.covers("H10")
 @pytest.mark.torch
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_golden_trace_is_what_pytorch_does_today(subject, live_run, assert_golden_is_live):

@@ -11,6 +11,8 @@ from parity.core.compare import compare
 from parity.core.trace import ABSENT
 from parity.record.keras_recorder import KerasRecorder
 
+pytestmark = pytest.mark.covers("H1")
+
 STATE = {
     "conv.weight": np.random.RandomState(0).randn(5, 2, 3, 2).astype("float32"),
     "conv.bias": np.random.RandomState(1).randn(5).astype("float32"),

@@ -3,6 +3,8 @@ import pytest
 
 from parity.core.vacuous import warnings_for
 
+pytestmark = pytest.mark.covers("H9")
+
 SQUARE = np.random.RandomState(0).randn(2, 3, 4, 4)
 
 

@@ -17,6 +17,7 @@ def run(monkeypatch, name: str, *options) -> int | None:
     return ended.value.code
 
 
+@pytest.mark.covers("S5")
 def test_vgg16_lesson(monkeypatch, capsys, tmp_path):
     pytest.importorskip("tf2onnx")
     assert not run(monkeypatch, "vgg16_export", "--dry-run", "--output", tmp_path)
@@ -34,6 +35,7 @@ def test_vgg16_lesson(monkeypatch, capsys, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.covers("S6")
 def test_every_kind_of_summary_is_in_the_logs(monkeypatch, tmp_path):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 

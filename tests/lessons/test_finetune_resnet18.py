@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.covers("S4")
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "finetune_resnet18.py"
 
 

@@ -22,6 +22,7 @@ def run(monkeypatch, capsys, name: str, *options) -> tuple[int, str, str]:
     return ended.value.code, captured.out, captured.err
 
 
+@pytest.mark.covers("S1", "S2", "S3")
 @pytest.mark.parametrize("loop", ["fit", "tape"])
 @pytest.mark.parametrize(
     ("name", "network", "printed"),

@@ -11,6 +11,10 @@ from keras_blitz import autograd
 from keras_blitz.autograd import Gradients, demos
 from keras_blitz.errors import BlitzError
 
+pytestmark = pytest.mark.covers(
+    "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15"
+)
+
 TOLERANCE = 1e-12  # of the largest magnitude in a tensor, float64
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from keras_blitz.optim import clip_grad_norm_, clip_grad_value_
 
+pytestmark = pytest.mark.covers("O3")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 SHAPES = ((3, 4), (2,), (), (1, 2, 3))

@@ -41,6 +41,7 @@ def checkpoint(tmp_path):
     return path
 
 
+@pytest.mark.covers("W1", "W2")
 @pytest.mark.parametrize("name", ["lenet", "cifar", "mlp", "mlp-last-relu", "mnist1", "mnist", "resnet18"])
 @pytest.mark.parametrize("middle", [".keras", ".weights.h5"])
 def test_there_and_back_gives_the_same_bytes(tmp_path, name, middle):
@@ -53,6 +54,7 @@ def test_there_and_back_gives_the_same_bytes(tmp_path, name, middle):
     assert set(back) == set(state)
 
 
+@pytest.mark.covers("W2")
 @pytest.mark.torch
 def test_pth_there_and_back_gives_the_same_bytes(tmp_path):
     import torch
@@ -110,6 +112,7 @@ class Evil:
         return (os.system, (f"touch {self.path}",))
 
 
+@pytest.mark.covers("W2")
 @pytest.mark.torch
 def test_malicious_pickle_is_refused_and_not_run(tmp_path):
     import torch

@@ -8,6 +8,8 @@ from keras_blitz.data import Compose, RandomCrop, RandomHorizontalFlip, center_c
 from keras_blitz.data.grid import to_bytes
 from keras_blitz.errors import BlitzError
 
+pytestmark = pytest.mark.covers("D4")
+
 
 @pytest.fixture(autouse=True)
 def _torchvision(request):

@@ -21,6 +21,8 @@ from keras_blitz.models import build
 from keras_blitz.weights import load_checkpoint
 from keras_blitz.weights.checkpoint import read_state, write_model, write_state
 
+pytestmark = pytest.mark.covers("W2")
+
 STATE = {
     "fc.weight": np.arange(12, dtype="float32").reshape(3, 4),
     "fc.bias": np.ones(3),

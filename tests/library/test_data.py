@@ -7,6 +7,7 @@ from keras_blitz.data import CLASSES, fit_to, load_sample, normalize, resize, to
 from keras_blitz.data.sample import __file__ as sample_file
 
 
+@pytest.mark.covers("D3")
 @pytest.mark.parametrize(("split", "count"), [("train", 2000), ("test", 1000)])
 def test_sample_is_real_and_balanced(split, count):
     images, labels = load_sample(split)
@@ -36,17 +37,16 @@ def test_unknown_split():
         load_sample("val")
 
 
-def test_sample_is_what_its_script_makes(tmp_path):
+def test_sample_is_what_its_script_makes(tmp_path, downloads):
     """The kept script on the real files gives the arrays in the package."""
     import subprocess
     import sys
     from pathlib import Path
 
-    root = Path(__file__).parents[2]
-    raw = root.parent / "shared" / "data" / "FashionMNIST" / "raw"
+    raw = downloads / "FashionMNIST" / "raw"
     if not raw.is_dir():
-        pytest.skip("needs Fashion-MNIST's raw files beside the checkout, in ../shared/data")
-    script = root / "scripts" / "dev" / "make_sample.py"
+        pytest.skip(f"needs Fashion-MNIST's raw files in {raw}")
+    script = Path(__file__).parents[2] / "scripts" / "dev" / "make_sample.py"
     subprocess.run([sys.executable, script, raw, tmp_path / "sample.npz"], check=True)
     with np.load(tmp_path / "sample.npz") as made:
         for split in ("train", "test"):
@@ -55,6 +55,7 @@ def test_sample_is_what_its_script_makes(tmp_path):
             np.testing.assert_array_equal(labels, made[f"{split}_labels"])
 
 
+@pytest.mark.covers("D4")
 @pytest.mark.torch
 def test_to_tensor_and_normalize_are_pytorchs_bits():
     import torch
@@ -99,6 +100,7 @@ def torchvision():
     return torchvision
 
 
+@pytest.mark.covers("D4")
 @pytest.mark.torch
 @pytest.mark.parametrize("size", SIZES)
 def test_resize_of_bytes_is_torchvisions_of_a_pil_image_bit_for_bit(torchvision, size):

@@ -56,6 +56,7 @@ def write_images(root: Path, size: int = 20) -> None:
                 (folder / f"{number}.png").write_bytes(tf.io.encode_png(pixels).numpy())
 
 
+@pytest.mark.covers("D2")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_mnist_is_read_back_in_its_own_order(tmp_path, zipped):
     arrays = write_mnist(tmp_path, zipped=zipped)
@@ -67,6 +68,7 @@ def test_mnist_is_read_back_in_its_own_order(tmp_path, zipped):
     assert not data.is_sample
 
 
+@pytest.mark.covers("D1")
 def test_tfds_itself_reads_it(tmp_path):
     import tensorflow_datasets as tfds
 
@@ -93,6 +95,7 @@ def test_order_is_torchvisions(tmp_path):
     np.testing.assert_array_equal(data.train.labels, expected.targets.numpy())
 
 
+@pytest.mark.covers("D2")
 def test_cifar_is_read_back(tmp_path):
     data = write_cifar(tmp_path)
     prepare(tmp_path, data_dir=tmp_path / "tfds")
@@ -114,6 +117,7 @@ def test_cifar_that_would_run_something_is_refused(tmp_path):
         prepare(tmp_path, data_dir=tmp_path / "tfds")
 
 
+@pytest.mark.covers("D2")
 @pytest.mark.parametrize("zipped", [False, True])
 def test_folders_of_images(tmp_path, zipped):
     source = tmp_path / "images"
@@ -182,6 +186,7 @@ def test_damaged_prepared_data_is_named(tmp_path):
         load("mnist", tmp_path / "tfds")
 
 
+@pytest.mark.covers("D1")
 def test_missing_data_names_the_place_and_the_command(tmp_path):
     with pytest.raises(BlitzError) as raised:
         load("mnist", tmp_path)
@@ -189,6 +194,7 @@ def test_missing_data_names_the_place_and_the_command(tmp_path):
     assert "scripts/prepare_data.py FOLDER --name mnist" in str(raised.value)
 
 
+@pytest.mark.covers("D3")
 def test_sample_stands_in(tmp_path):
     data = load_or_sample("cifar10", tmp_path, shape=(32, 32, 3))
     assert data.is_sample

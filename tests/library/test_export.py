@@ -7,6 +7,8 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.export import export_onnx, run_onnx, save_saved_model
 from keras_blitz.models import build, load_model
 
+pytestmark = pytest.mark.covers("S5")
+
 pytest.importorskip("tf2onnx")
 SMALL = ("lenet", "cifar", "mlp", "mlp-last-relu", "mnist")
 

@@ -14,6 +14,8 @@ import pytest
 from keras_blitz import initializers, models, random
 from keras_blitz.weights import load_state_dict, state_dict, write_model
 
+pytestmark = pytest.mark.covers("R2", "L3")
+
 GOLDEN = Path(__file__).with_name("golden_networks.json")
 SEEDS = (0, 1, 42, -3, 2**40 + 7)
 

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[2] / "keras_blitz"
 HOME = "keras_internals.py"
 
 # Files that still touch private members themselves. A file leaves the list once it uses `keras_internals`.
-NOT_MOVED_YET = {"losses/base.py", "optim/base.py", "weights/layout.py"}
+NOT_MOVED_YET = {"losses/base.py", "optim/base.py"}
 
 # Private names of Python's and NumPy's, not of Keras.
 OTHERS = {"_asdict", "_replace"}

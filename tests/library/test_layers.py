@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from keras_blitz import layers
 
+pytestmark = pytest.mark.covers("L1")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 small = st.integers(1, 3)

@@ -27,6 +27,7 @@ def test_conv_kernel_is_oihw(shape):
     np.testing.assert_array_equal(lies.to_keras(torch), kernel)
 
 
+@pytest.mark.covers("W4")
 @given(st.tuples(sizes, sizes, sizes), sizes)
 def test_dense_kernel_behind_a_flatten_undoes_the_flatten(hwc, outputs):
     height, width, channels = hwc

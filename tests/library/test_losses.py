@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import keras_blitz
 from keras_blitz import losses
 
+pytestmark = pytest.mark.covers("L2")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 seeds = st.integers(0, 2**16)

@@ -23,6 +23,7 @@ def assert_equal_bits(actual, expected):
         assert actual[name].tobytes() == expected[name].tobytes(), name
 
 
+@pytest.mark.covers("W1", "H15")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_round_trip_is_bit_exact(dtype):
     model = LeNet(dtype=dtype)
@@ -31,6 +32,7 @@ def test_round_trip_is_bit_exact(dtype):
     assert_equal_bits(state_dict(model), state)
 
 
+@pytest.mark.covers("W4", "H15")
 def test_the_first_dense_kernel_is_permuted_not_copied(lenet, state):
     load_state_dict(lenet, state)
     # PyTorch's column c·25 + h·5 + w is Keras's row h·80 + w·16 + c.
@@ -38,12 +40,14 @@ def test_the_first_dense_kernel_is_permuted_not_copied(lenet, state):
     assert lenet.fc1.kernel.numpy()[h * 80 + w * 16 + c, 11] == state["fc1.weight"][11, c * 25 + h * 5 + w]
 
 
+@pytest.mark.covers("W3")
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "backbone.", "model.", "module._orig_mod."])
 def test_known_prefixes_are_dropped(lenet, state, prefix):
     load_state_dict(lenet, {prefix + name: value for name, value in state.items()})
     assert_equal_bits(state_dict(lenet), state)
 
 
+@pytest.mark.covers("W3")
 def test_wrapped_dictionary_is_unwrapped(lenet, state):
     load_state_dict(lenet, {"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 7})
     assert_equal_bits(state_dict(lenet), state)
@@ -59,6 +63,7 @@ def test_prefix_that_no_key_has(lenet, state):
         load_state_dict(lenet, state, prefix="net.")
 
 
+@pytest.mark.covers("W3")
 def test_replaced_head_is_left_as_it_is(lenet, state):
     state["fc3.weight"], state["fc3.bias"] = np.zeros((1000, 84), "float32"), np.zeros(1000, "float32")
     head = lenet.fc3.kernel.numpy()
@@ -72,6 +77,7 @@ def test_skip_that_names_nothing(lenet, state):
         load_state_dict(lenet, state, skip=["fc"])
 
 
+@pytest.mark.covers("W3")
 def test_everything_that_does_not_fit_is_in_one_error_and_nothing_is_changed(lenet, state):
     before = state_dict(lenet)
     del state["conv2.bias"], state["fc2.weight"]

@@ -17,6 +17,8 @@ from numpy_spellings import DTYPES, SHAPES, SPECIAL, array, seeds
 from keras_blitz import ops, random
 from keras_blitz.errors import BlitzError
 
+pytestmark = pytest.mark.covers("T6", "T7", "T8", "T9", "T10", "T11", "T12", "T13")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 examples = settings(deadline=None, max_examples=25)

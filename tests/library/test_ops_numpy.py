@@ -9,7 +9,10 @@ from numpy_spellings import ELEMENTWISE, EXEMPT, ROWS
 
 from keras_blitz import ops
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of NaN, infinities and nothing
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+    pytest.mark.covers("T6", "T7", "T8", "T9", "T10", "T11", "T12", "T13"),
+]  # NumPy's, of NaN, infinities and nothing
 examples = settings(deadline=None, max_examples=10)
 IN_PLACE = [name for name in ops.__all__ if name.endswith("_")]
 

@@ -15,6 +15,8 @@ from keras_blitz.optim import schedules
 from keras_blitz.optim.groups import assigned, parameter_name
 from keras_blitz.weights import named_parameters
 
+pytestmark = pytest.mark.covers("O1", "O2")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 # id -> the optimizer's name, its options

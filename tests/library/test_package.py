@@ -13,7 +13,7 @@ import keras_blitz
     ["keras_blitz", "keras_blitz.cli", "keras_blitz.data", "keras_blitz.models", "keras_blitz.random",
      "keras_blitz.weights.layout",
      "parity.cli", "parity.core.trace", "parity.core.compare", "parity.suite.select", "parity.suite.run",
-     "parity.suite.oracle", "parity.suite.saved",
+     "parity.suite.oracle", "parity.suite.saved", "parity.inventory",
      "parity", "parity.pair.equivalence", "parity.pytest_plugin", "parity.pair.pairing",
      "parity.core.inputs", "parity.report.text", "parity.report.json", "parity.gaps", "parity.report.gaps"],
 )  # fmt: skip

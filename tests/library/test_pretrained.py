@@ -12,7 +12,7 @@ from keras_blitz.errors import CheckpointError
 from keras_blitz.weights import pretrained, state_dict, write_state
 from keras_blitz.weights.mapping import weights
 
-pytestmark = pytest.mark.torch  # torchvision publishes .pth files
+pytestmark = [pytest.mark.torch, pytest.mark.covers("W5")]  # torchvision publishes .pth files
 
 
 @pytest.fixture

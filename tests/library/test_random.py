@@ -14,6 +14,8 @@ from keras_blitz import boxmuller, random
 from keras_blitz.data import RandomSampler, batches, random_split
 from keras_blitz.errors import BlitzError
 
+pytestmark = pytest.mark.covers("R1", "R3", "R4")
+
 GOLDEN = Path(__file__).with_name("golden_random.npz")
 SEEDS = (0, 1, 42, -3, 2**40 + 7)
 WIDE = 2**28
@@ -404,6 +406,7 @@ def test_empty_part_of_a_split_warns():
         assert [len(part) for part in random_split(2, [0.4, 0.3, 0.3])] == [1, 1, 0]
 
 
+@pytest.mark.covers("D5")
 def test_sampler_of_its_own_is_taken_in_its_order():
     assert list(batches(9, 2, sampler=[4, 1, 8])) == [[4, 1], [8]]
     assert len(RandomSampler(9, num_samples=4)) == 4

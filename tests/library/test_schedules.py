@@ -11,6 +11,8 @@ import tensorflow as tf
 import keras_blitz
 from keras_blitz.optim import schedules
 
+pytestmark = pytest.mark.covers("O3")
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 STEPS = 200

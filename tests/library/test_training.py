@@ -112,6 +112,7 @@ def test_dense_layers_are_compiled_and_it_is_the_same_run(loop, network, compile
     np.testing.assert_allclose(losses, run(trainer(loop, network=network, jit=False))[0], rtol=1e-12)
 
 
+@pytest.mark.covers("R5")
 @pytest.mark.torch
 @pytest.mark.parametrize("loop", ["fit", "tape"])
 def test_run_is_pytorchs_from_the_same_seed(loop):
