@@ -95,6 +95,7 @@ KINDS = (
     Kind("batchnorm", ("_BatchNorm",), ("BatchNorm", "BatchNormalization"), _BATCH_NORM, channels=1, flatten="keeps"),
     Kind("layernorm", ("LayerNorm",), ("LayerNormalization",), _NORM, channels=-1, eps_gap="layernorm-eps"),
     Kind("groupnorm", ("GroupNorm",), ("GroupNormalization",), _NORM, channels=1, eps_gap="groupnorm"),
+    Kind("instancenorm", ("_InstanceNorm",), (), _NORM, channels=1, pairs_as="groupnorm", eps_gap="groupnorm"),
     Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization",), {"scale": ("weight", SAME)}),
     Kind("prelu", ("PReLU",), ("PReLU",), special=True),
     Kind("lstm", ("LSTM",), ("LSTM",), special=True, channels=-1, gates=(0, 1, 2, 3), whole=True),

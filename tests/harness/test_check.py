@@ -82,6 +82,24 @@ def conv1d_net(mistake: bool):
     return keras.Model(inputs, layers.Dense(6)(x))
 
 
+class Styled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 6, 3)
+        self.norm = nn.InstanceNorm2d(6, affine=True)
+        self.out = nn.Conv2d(6, 3, 1)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.norm(self.conv(x))))
+
+
+def styled(mistake: bool):
+    inputs = keras.Input((9, 7, 2))
+    x = layers.Conv2D(6, 3)(inputs)
+    x = layers.GroupNormalization(groups=-1, **({} if mistake else {"epsilon": 1e-5}))(x)
+    return keras.Model(inputs, layers.Conv2D(3, 1)(layers.ReLU()(x)))
+
+
 class UNet(nn.Module):
     def __init__(self):
         super().__init__()
@@ -241,6 +259,7 @@ def across(mistake: bool):
 PAIRS = {
     "text": (TextClassifier, text_classifier, tokens(4, 9), ["at activation:lstm:", "is made in it"]),
     "conv1d": (Conv1dNet, conv1d_net, numbers(5, 3, 20), ["at activation:bn1:", "looks like bn-eps-default"]),
+    "instance-norm": (Styled, styled, numbers(3, 2, 9, 7), ["at activation:norm:", "looks like groupnorm"]),
     "unet": (UNet, u_net, numbers(3, 2, 16, 12), ["at activation:up:", "looks like convtranspose-same"]),
     "separable": (Separable, separable, numbers(2, 3, 9, 11), ["at activation:pool:", "looks like maxpool-ceil-mode"]),
     "two-heads": (
