@@ -4,11 +4,11 @@ import gc
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -90,7 +90,7 @@ def list_command(
 
     from parity import inventory
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": c.id, "group": c.group, "covers": list(c.covers), "dtype": c.dtype, "mode": c.mode, "slow": c.slow}
         for c in select([], slow=True)
     ]
@@ -282,9 +282,9 @@ def gaps_command(
 
 def _measured(chosen: list) -> tuple[list, bool]:
     """Measure the gaps; Ctrl-C ends it and keeps what is done."""
-    from parity.gaps.measure import measure
+    from parity.gaps.measure import Measurement, measure
 
-    measured = []
+    measured: list[Measurement] = []
     try:
         measured.extend(measure(one) for one in _progress(chosen, "gaps", lambda one: one.id))
     except KeyboardInterrupt:
@@ -364,15 +364,20 @@ def _saved(result: Result, save: Callable[[Result], None]) -> Result:
     return result
 
 
-def _progress(items: list, title: str, name: Callable) -> "object":
+def _progress(items: list, title: str, name: Callable) -> Iterator[Any]:
     """Yield the items under a progress bar on standard error."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from parity.report import text
 
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
     console = text.console(stderr=True)
-    columns = (*columns, TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=len(items))
         for item in items:
@@ -404,13 +409,13 @@ def _report(
     document = to_dict(results, mode=mode, versions=versions, seconds=seconds) if json or html else {}
     problems = []
     for path, written in (
-        (json, lambda: write(document, json)),
-        (html, lambda: page.write(document, html)),
-        (junit, lambda: xml.write(results, junit, seconds=seconds)),
+        (json, lambda path: write(document, path)),
+        (html, lambda path: page.write(document, path)),
+        (junit, lambda path: xml.write(results, path, seconds=seconds)),
     ):
         try:
             if path:
-                written()
+                written(path)
         except BlitzError as error:  # the others may have room yet
             problems.append(str(error))
     if problems:

@@ -32,7 +32,7 @@ class Layout:
             return np.ascontiguousarray(array.transpose(self.permutation))
         axis, sizes = self.split
         parts = array.reshape(*array.shape[:axis], *sizes, *array.shape[axis + 1 :]).transpose(self.permutation)
-        first = self._first_split_axis()
+        first = _first_split_axis(self.permutation, axis, len(sizes))
         return np.ascontiguousarray(parts.reshape(*parts.shape[:first], -1, *parts.shape[first + len(sizes) :]))
 
     def to_keras(self, array: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ class Layout:
         if self.split is None:
             return np.ascontiguousarray(array.transpose(inverse))
         axis, sizes = self.split
-        first = self._first_split_axis()
+        first = _first_split_axis(self.permutation, axis, len(sizes))
         torch_sizes = [sizes[p - axis] for p in self.permutation[first : first + len(sizes)]]
         parts = array.reshape(*array.shape[:first], *torch_sizes, *array.shape[first + 1 :]).transpose(inverse)
         return np.ascontiguousarray(parts.reshape(*parts.shape[:axis], -1, *parts.shape[axis + len(sizes) :]))
@@ -57,12 +57,13 @@ class Layout:
         axis, sizes = self.split
         parts = [*shape[:axis], *sizes, *shape[axis + 1 :]]
         parts = [parts[p] for p in self.permutation]
-        first = self._first_split_axis()
+        first = _first_split_axis(self.permutation, axis, len(sizes))
         return (*parts[:first], prod(sizes), *parts[first + len(sizes) :])
 
-    def _first_split_axis(self) -> int:
-        axis, sizes = self.split
-        return min(self.permutation.index(axis + i) for i in range(len(sizes)))
+
+def _first_split_axis(permutation: tuple[int, ...], axis: int, count: int) -> int:
+    """Return PyTorch's first axis of the `count` that Keras's `axis` is split into."""
+    return min(permutation.index(axis + i) for i in range(count))
 
 
 SAME = Layout()

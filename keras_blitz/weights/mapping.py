@@ -41,7 +41,7 @@ class Weight:
         return self.layout.torch_shape(self.variable.shape)
 
     @property
-    def variables(self) -> tuple:
+    def variables(self) -> tuple[Any, ...]:
         """The Keras variables that hold it."""
         return (self.variable,)
 
@@ -58,7 +58,7 @@ class Weight:
         self.variable.assign(self.layout.to_keras(array.astype(self.variable.dtype)))
 
 
-def weights(model) -> list[Weight]:
+def weights(model: Any) -> list[Weight]:
     """List the weights of a Keras model in the order of PyTorch's `state_dict`: layer by layer, weight before bias.
 
     Raises:
@@ -68,7 +68,7 @@ def weights(model) -> list[Weight]:
     return [weight for layer in model.layers for weight in _of_layer(layer, flattened_inputs.get(layer.name))]
 
 
-def _of_layer(layer, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
+def _of_layer(layer: Any, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
     declared = parameters(layer)
     for variable in layer.weights:
         name, layout = declared[variable.name]
@@ -78,17 +78,19 @@ def _of_layer(layer, flattened_input: tuple[int, ...] | None) -> Iterator[Weight
         yield Weight(f"{layer.name}.{name}", variable, layout, name not in BUFFERS)
 
 
-def named_parameters(model) -> Iterator[tuple[str, Any]]:
+def named_parameters(model: Any) -> Iterator[tuple[str, Any]]:
     """Yield (PyTorch name, Keras variable) of every parameter, as `torch.nn.Module.named_parameters` does."""
     yield from ((weight.name, weight.variable) for weight in weights(model) if weight.trainable)
 
 
-def state_dict(model) -> dict[str, np.ndarray]:
+def state_dict(model: Any) -> dict[str, np.ndarray]:
     """Return the model's parameters and buffers under PyTorch's names, in PyTorch's layouts, bit for bit."""
     return {weight.name: weight.value() for weight in weights(model)}
 
 
-def load_state_dict(model, state: Mapping[str, Any], *, prefix: str | None = None, skip: Iterable[str] = ()) -> None:
+def load_state_dict(
+    model: Any, state: Mapping[str, Any], *, prefix: str | None = None, skip: Iterable[str] = ()
+) -> None:
     """Copy a PyTorch `state_dict` into a Keras model, bit for bit; nothing is copied unless all of it fits.
 
     Args:

@@ -5,6 +5,7 @@ buffers. Under XLA float64 runs for resnet18 at 64×64 alone: one float64 convol
 """
 
 from dataclasses import replace
+from typing import Any
 
 from parity.cases.rows import NetworkRow
 
@@ -15,10 +16,10 @@ OUTLINE = ("param:*", "activation:*", "buffer:*")  # what a small golden trace d
 NO_XLA64 = ("*-eager", "*-graph", "float32-xla")
 
 
-def _row(name: str, covers: str, shape: tuple[int, int, int, int], network: str, **fields) -> NetworkRow:
+def _row(name: str, covers: str, shape: tuple[int, int, int, int], network: str, **fields: Any) -> NetworkRow:
     """Return a row in eval mode: outputs, activations, loss and gradients, no step."""
     _, channels, height, width = shape
-    defaults = {
+    defaults: dict[str, Any] = {
         "loss": "cross_entropy",
         "reference": "families.empty",
         "reference_options": (("name", network),),
@@ -36,7 +37,7 @@ def _row(name: str, covers: str, shape: tuple[int, int, int, int], network: str,
     return NetworkRow(name=name, covers=(covers,), shape=shape, port=network, **(defaults | fields))
 
 
-def _trained(row: NetworkRow, *covers: str, **fields) -> NetworkRow:
+def _trained(row: NetworkRow, *covers: str, **fields: Any) -> NetworkRow:
     """Return the row in train mode, with 3 steps."""
     return replace(
         row,
@@ -86,7 +87,7 @@ def _small(row: NetworkRow) -> NetworkRow:
     )  # fmt: skip
 
 
-def _single(row: NetworkRow, **fields) -> NetworkRow:
+def _single(row: NetworkRow, **fields: Any) -> NetworkRow:
     """Return the row with one image."""
     return replace(row, name=f"{row.name}-single", shape=(1, *row.shape[1:]), slow=("*",), **fields)
 

@@ -17,10 +17,10 @@ ARRAYS = {
     "right": inputs.uniform((4, 2), 1.0, "ops", "right"),
     "batch": inputs.uniform((2, 3, 4), 1.0, "ops", "batch"),
     "batches": inputs.uniform((2, 4, 5), 1.0, "ops", "batches"),
-    "whole": np.int64([[4, -1, 0, 3], [2, 2, -5, 1], [0, 7, 1, 1]]),
+    "whole": np.array([[4, -1, 0, 3], [2, 2, -5, 1], [0, 7, 1, 1]], np.int64),
     "mask": X > 0,
-    "list": np.int64([2, 0, 2]),
-    "index": np.int64([[3, 0], [1, 1], [2, 3]]),
+    "list": np.array([2, 0, 2], np.int64),
+    "index": np.array([[3, 0], [1, 1], [2, 3]], np.int64),
     "source": inputs.uniform((3, 2), 1.0, "ops", "source"),
 }
 

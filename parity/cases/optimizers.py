@@ -4,9 +4,11 @@ On the classic test functions and on LeNet, under each plan of the learning rate
 MLP and ResNet18; parameter groups, frozen layers, clipping; and Adam where the true gradient is zero.
 """
 
+from typing import Any
+
 from parity.cases.families import OUTLINE
 from parity.cases.plans import PLANS
-from parity.cases.rows import NetworkRow
+from parity.cases.rows import NetworkRow, Options
 
 STEPS = 100
 
@@ -19,7 +21,7 @@ BRIEF = (
 )  # fmt: skip
 
 # Every optimizer with every option it has: name, class, options.
-OPTIMIZERS = (
+OPTIMIZERS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("sgd", "SGD", {"lr": 1e-3}),
     ("sgd-momentum", "SGD", {"lr": 1e-3, "momentum": 0.9}),
     ("sgd-dampening-decay", "SGD", {"lr": 1e-3, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.1}),
@@ -64,12 +66,12 @@ DEFAULT = (
 NOT_DEFAULT = ("constant-*", "schedule-*", "onecycle-*", "*-float32-*", "*-xla")
 
 
-def _options(options: dict) -> tuple:
+def _options(options: dict[str, Any]) -> Options:
     return tuple(options.items())
 
 
-def _row(name: str, optimizer: str, options: dict, covers: tuple[str, ...], **fields) -> NetworkRow:
-    defaults = {
+def _row(name: str, optimizer: str, options: dict[str, Any], covers: tuple[str, ...], **fields: Any) -> NetworkRow:
+    defaults: dict[str, Any] = {
         "covers": (*covers, "H3"), "group": "optimizers", "optimizer": (optimizer, _options(options)),
         "steps": STEPS, "batches": ("synthetic",), "plans": PLANS, "slow": ("*",),
         "runs": ("*-graph",),
@@ -77,8 +79,10 @@ def _row(name: str, optimizer: str, options: dict, covers: tuple[str, ...], **fi
     return NetworkRow(name=name, **(defaults | fields))
 
 
-def _on_functions(name: str, optimizer: str, options: dict, covers=("O1", "O2", "O3"), **fields) -> NetworkRow:
-    defaults = {
+def _on_functions(
+    name: str, optimizer: str, options: dict[str, Any], covers: tuple[str, ...] = ("O1", "O2", "O3"), **fields: Any
+) -> NetworkRow:
+    defaults: dict[str, Any] = {
         "reference": "functions.Points", "shape": (1, 1), "loss": "functions", "port": "functions",
         "not_golden": KEPT, "runs": ("*-graph", "float64-xla"),
         "slow": NOT_DEFAULT if name in DEFAULT else ("*",),
@@ -87,15 +91,17 @@ def _on_functions(name: str, optimizer: str, options: dict, covers=("O1", "O2", 
     return _row(f"{name}-functions", optimizer, options, covers, **(defaults | fields))
 
 
-def _on_lenet(name: str, optimizer: str, options: dict, covers=("O1", "O2", "O3"), **fields) -> NetworkRow:
-    defaults = {
+def _on_lenet(
+    name: str, optimizer: str, options: dict[str, Any], covers: tuple[str, ...] = ("O1", "O2", "O3"), **fields: Any
+) -> NetworkRow:
+    defaults: dict[str, Any] = {
         "reference": "lenet.Net", "shape": (3, 1, 32, 32), "loss": "mse", "port": "lenet", "not_golden": BRIEF,
         "settled": True,
     }  # fmt: skip
     return _row(f"{name}-lenet", optimizer, _calmed(optimizer, options), covers, **(defaults | fields))
 
 
-def _calmed(optimizer: str, options: dict) -> dict:
+def _calmed(optimizer: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with a rate for `settled` weights: SGD's 1e-5, of the others a thousandth.
 
     SGD's own would have LeNet's gradients down to rounding within 50 steps. The others' steps are of the rate's size
@@ -115,18 +121,24 @@ GROUPS = (
 ROWS = (
     *(_on_functions(*row, plans=(*PLANS, "onecycle") if row in TWO else PLANS) for row in OPTIMIZERS),
     *(
-        _on_functions(f"{name}-clip-{kind}", *row, ("O3",), clip=(kind, most), plans=("changed",))
-        for name, *row in TWO
+        _on_functions(f"{name}-clip-{kind}", optimizer, options, ("O3",), clip=(kind, most), plans=("changed",))
+        for name, optimizer, options in TWO
         for kind, most in (("norm", 1.0), ("value", 142.0))
     ),
     *(_on_lenet(*row) for row in OPTIMIZERS),
     *(
-        _on_lenet(f"{name}-clip-{kind}", *row, ("O3",), clip=(kind, most), plans=("changed",))
-        for name, *row in TWO
+        _on_lenet(f"{name}-clip-{kind}", optimizer, options, ("O3",), clip=(kind, most), plans=("changed",))
+        for name, optimizer, options in TWO
         for kind, most in (("norm", 0.05), ("value", 0.15))
     ),
-    *(_on_lenet(f"{name}-groups", *row, ("O2",), groups=GROUPS, plans=("changed", "schedule")) for name, *row in TWO),
-    *(_on_lenet(f"{name}-frozen", *row, ("O2", "H5"), trained=("fc*",), plans=("changed",)) for name, *row in TWO),
+    *(
+        _on_lenet(f"{name}-groups", optimizer, options, ("O2",), groups=GROUPS, plans=("changed", "schedule"))
+        for name, optimizer, options in TWO
+    ),
+    *(
+        _on_lenet(f"{name}-frozen", optimizer, options, ("O2", "H5"), trained=("fc*",), plans=("changed",))
+        for name, optimizer, options in TWO
+    ),
     *(
         _row(
             f"{name}-mlp",

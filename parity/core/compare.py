@@ -9,8 +9,8 @@ import numpy as np
 
 from parity.core import tolerance
 from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
-from parity.core.fingerprint import Fingerprint
-from parity.core.trace import ABSENT, Trace, Value, kind_of, step_of
+from parity.core.fingerprint import Fingerprint, Tensor
+from parity.core.trace import ABSENT, Absent, Trace, Value, is_floating, kind_of, step_of, tensor_of
 from parity.core.vacuous import warnings_for
 
 
@@ -124,21 +124,23 @@ def compare(
     rows: dict[str, Row] = {}
     measured: dict[str, Difference] = {}
     for name in names:
-        problem = mismatch(truth.get(name), port.get(name), dtype)
+        expected, actual = truth.get(name), port.get(name)
+        problem = mismatch(expected, actual, dtype)
         if problem:
-            rows[name] = Row(name, _size(truth.get(name, port.get(name))), False, problem=problem)
-        elif truth[name] is ABSENT or np.dtype(port[name].dtype).kind != "f":
-            rows[name] = Row(name, _size(truth[name]), True, 0.0, 0.0, 0.0)
+            rows[name] = Row(name, _size(truth.get(name, actual)), False, problem=problem)
+        elif is_floating(expected) and is_floating(actual):
+            measured[name] = measure(expected, actual)
         else:
-            measured[name] = measure(truth[name], port[name])
+            rows[name] = Row(name, _size(expected), True, 0.0, 0.0, 0.0)
     cancelled = _cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
+    sizes = {name: _size(port[name]) for name in measured}
     if dtype == "float64":
-        rows |= {name: _float64_row(case, name, port[name].size, found) for name, found in measured.items()}
+        rows |= {name: _float64_row(case, name, sizes[name], found) for name, found in measured.items()}
     elif own is None:
-        rows |= {name: _screened_row(name, port[name].size, found) for name, found in measured.items()}
+        rows |= {name: _screened_row(name, sizes[name], found) for name, found in measured.items()}
     else:
-        rows |= _float32_rows({n: port[n].size for n in measured}, measured, own, tolerance.pooled_steps(case))
+        rows |= _float32_rows(sizes, measured, own, tolerance.pooled_steps(case))
     still = {name.replace("grad:", "param:", 1) for name in cancelled}
     finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
     middle = _median_ratio(finished)
@@ -150,13 +152,20 @@ def compare(
     return Comparison(finished, middle, problem, port_only, screened, dtype, counted)
 
 
-def _histogram(rows: Iterable[Row], truth, port, measured, own) -> Histogram | None:
+def _histogram(
+    rows: Iterable[Row],
+    truth: Trace,
+    port: Trace,
+    measured: Mapping[str, Difference],
+    own: Mapping[str, Difference] | None,
+) -> Histogram | None:
     """Return the errors of the worst tensor that has values enough."""
     large = [row for row in rows if row.name in measured and row.size >= tolerance.POOL_BELOW and row.max_abs]
     if not large:
         return None
     worst = max(large, key=lambda row: (not row.passed, row.excess))
-    return histogram(worst.name, truth[worst.name], port[worst.name], own[worst.name] if own else None)
+    expected, actual = tensor_of(truth, worst.name), tensor_of(port, worst.name)
+    return histogram(worst.name, expected, actual, own[worst.name] if own else None)
 
 
 def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -> dict[str, float]:
@@ -196,29 +205,33 @@ def mismatch(expected: Value | None, actual: Value | None, dtype: str) -> str:
         return "only in the port"
     if actual is None:
         return "missing in the port"
-    if expected is ABSENT or actual is ABSENT:
+    if isinstance(expected, Absent) or isinstance(actual, Absent):
         return "" if expected is actual else f"expected {_described(expected)}, the port has {_described(actual)}"
     if tuple(expected.shape) != tuple(actual.shape):
         return f"shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
-    kind = np.dtype(expected.dtype).kind
-    if kind != "f" and actual.dtype != expected.dtype and not kind == actual.dtype.kind == "U":
+    if is_floating(expected):
+        if str(actual.dtype) != dtype:  # the truth is float64 whatever the port was run in
+            return f"type {actual.dtype}, expected {dtype}"
+        return _not_finite(expected, actual)
+    if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint) or not _same_type(expected, actual):
         return f"type {actual.dtype}, expected {expected.dtype}"
-    if kind != "f":
-        return "" if np.array_equal(expected, actual) else f"{_listed(actual)}, expected {_listed(expected)}"
-    if str(actual.dtype) != dtype:  # the truth is float64 whatever the port was run in
-        return f"type {actual.dtype}, expected {dtype}"
-    return _not_finite(expected, actual)
+    return "" if np.array_equal(expected, actual) else f"{_listed(actual)}, expected {_listed(expected)}"
+
+
+def _same_type(expected: np.ndarray, actual: np.ndarray) -> bool:
+    """Whether two types are equal; those of texts differ by the longest text."""
+    return actual.dtype == expected.dtype or expected.dtype.kind == actual.dtype.kind == "U"
 
 
 def _described(value: Value) -> str:
-    return "an absent gradient (None)" if value is ABSENT else f"a tensor {tuple(value.shape)}"
+    return "an absent gradient (None)" if isinstance(value, Absent) else f"a tensor {tuple(value.shape)}"
 
 
 def _listed(array: np.ndarray) -> str:
     return np.array2string(array, threshold=8, edgeitems=3)
 
 
-def _not_finite(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint) -> str:
+def _not_finite(expected: Tensor, actual: Tensor) -> str:
     """Say where only one side is NaN or infinite; a fingerprint was taken of a finite tensor."""
     if isinstance(actual, Fingerprint):
         finite = isinstance(expected, Fingerprint) or np.isfinite(expected).all()
@@ -237,7 +250,7 @@ def _same(expected: np.ndarray, actual: np.ndarray) -> np.ndarray:
 
 
 def _size(value: Value | None) -> int:
-    return prod(value.shape) if hasattr(value, "shape") else 0
+    return 0 if value is None or isinstance(value, Absent) else prod(value.shape)
 
 
 def _float64_row(case: str, name: str, size: int, found: Difference) -> Row:
@@ -251,7 +264,15 @@ def _screened_row(name: str, size: int, found: Difference) -> Row:
 
 
 def _judged(
-    name: str, size: int, found: Difference, allowed: float, *, ratio=None, own=None, problem="", reason=""
+    name: str,
+    size: int,
+    found: Difference,
+    allowed: float,
+    *,
+    ratio: float | None = None,
+    own: float | None = None,
+    problem: str = "",
+    reason: str = "",
 ) -> Row:
     """Make the row of a measured tensor: it fails by its largest error, or by a problem said already."""
     allowed = allowed if found.scale else 0.0  # nothing is small beside zero
@@ -311,7 +332,12 @@ def _without_outliers(name: str, members: list[str], own: Mapping[str, Differenc
     yield from ((member, [member]) for member in members if member not in pooled)
 
 
-def _yardstick(members: Iterable[str], sizes, measured, own) -> _Yardstick:
+def _yardstick(
+    members: Iterable[str],
+    sizes: Mapping[str, int],
+    measured: Mapping[str, Difference],
+    own: Mapping[str, Difference],
+) -> _Yardstick:
     scaled = [name for name in members if measured[name].scale and own[name].finite]
     values = sum(sizes[name] for name in scaled)
     if not values:
@@ -341,7 +367,7 @@ def _float32_row(name: str, size: int, found: Difference, own: Difference, yards
 def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:
     """Add the worst entries and, where the tensor agreed, what makes the agreement weak."""
     expected, actual = truth.get(row.name), port.get(row.name)
-    if expected is None or actual is None or _either_absent(expected, actual) or np.dtype(actual.dtype).kind != "f":
+    if expected is None or isinstance(expected, Absent) or not is_floating(actual):
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
     warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if row.passed else ()
@@ -349,11 +375,7 @@ def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[s
     return Row(**fields)
 
 
-def _either_absent(expected: Value, actual: Value) -> bool:
-    return expected is ABSENT or actual is ABSENT
-
-
-def _initial(name: str, port: Trace, still: set[str]) -> np.ndarray | None:
+def _initial(name: str, port: Trace, still: set[str]) -> Value | None:
     """Return a parameter's value before the first step, if it has a gradient to be moved by; `still` ones have none."""
     if not step_of(name) or kind_of(name) != "parameter":
         return None

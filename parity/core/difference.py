@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from parity.core.fingerprint import BUCKETS, Fingerprint, fingerprint, sampled_places, strided_sample
+from parity.core.fingerprint import BUCKETS, Fingerprint, Tensor, fingerprint, sampled_places, strided_sample
 
 BINS = 41  # of a histogram: odd, so that the middle one is about zero
 COUNTED = 1_000_000  # errors that a histogram counts, about
@@ -66,7 +66,7 @@ class Histogram:
     own: Difference | None = None
 
 
-def measure(expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint) -> Difference:
+def measure(expected: Tensor, actual: Tensor) -> Difference:
     """Measure the error of `actual`; the shapes are equal, and what is not finite is equal on both sides."""
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
         return _between_fingerprints(*map(_fingerprint_of, (expected, actual)))
@@ -94,7 +94,7 @@ def _errors(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.nd
         return expected, np.where(np.isfinite(expected), actual - expected, 0.0)
 
 
-def _fingerprint_of(value: np.ndarray | Fingerprint) -> Fingerprint:
+def _fingerprint_of(value: Tensor) -> Fingerprint:
     return value if isinstance(value, Fingerprint) else fingerprint(value)
 
 
@@ -104,9 +104,7 @@ def _between_fingerprints(expected: Fingerprint, actual: Fingerprint) -> Differe
     return Difference(max(sampled, rms), rms, expected.peak, estimated=True)
 
 
-def worst_entries(
-    expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint, count: int = 3
-) -> tuple[Entry, ...]:
+def worst_entries(expected: Tensor, actual: Tensor, count: int = 3) -> tuple[Entry, ...]:
     """Return the places of the largest errors, worst first; of a fingerprint, among those it has kept."""
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
         flat = sampled_places(expected.size)
@@ -124,9 +122,7 @@ def worst_entries(
     )
 
 
-def histogram(
-    tensor: str, expected: np.ndarray | Fingerprint, actual: np.ndarray | Fingerprint, own: Difference | None = None
-) -> Histogram | None:
+def histogram(tensor: str, expected: Tensor, actual: Tensor, own: Difference | None = None) -> Histogram | None:
     """Count a tensor's errors; of a large one every n-th, of a fingerprint those it has kept. None: there are none."""
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
         expected, actual = _sampled(expected), _sampled(actual)
@@ -140,5 +136,5 @@ def histogram(
     return Histogram(tensor, tuple(counts.tolist()), reach, own)
 
 
-def _sampled(value: np.ndarray | Fingerprint) -> np.ndarray:
+def _sampled(value: Tensor) -> np.ndarray:
     return value.sample if isinstance(value, Fingerprint) else strided_sample(value.reshape(-1))

@@ -43,6 +43,9 @@ class Fingerprint:
         return prod(self.shape)
 
 
+Tensor = np.ndarray | Fingerprint  # a tensor as it is, or what is kept of it
+
+
 def fingerprint(array: np.ndarray) -> Fingerprint:
     """Take the fingerprint of a finite floating-point array of at least one value."""
     flat = array.reshape(-1)
@@ -83,7 +86,7 @@ def sampled_places(size: int) -> np.ndarray:
     return np.linspace(0, size - 1, SAMPLES).astype(np.intp)
 
 
-def condensed(array: np.ndarray, keep: int) -> "np.ndarray | Fingerprint":
+def condensed(array: np.ndarray, keep: int) -> Tensor:
     """Return the fingerprint of a finite floating-point array of more than `keep` values, any other as it is."""
     large = array.dtype.kind == "f" and array.size > keep
     return fingerprint(array) if large and np.isfinite(_peak(array)) else array

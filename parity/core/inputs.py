@@ -71,7 +71,7 @@ def weights(shapes: Mapping[str, tuple[int, ...]], *names: object, fan_out: bool
     return {name: _weight(name, shapes, names, fan_out) for name in shapes}
 
 
-def _weight(name: str, shapes: Mapping[str, tuple[int, ...]], names: tuple, fan_out: bool) -> np.ndarray:
+def _weight(name: str, shapes: Mapping[str, tuple[int, ...]], names: tuple[object, ...], fan_out: bool) -> np.ndarray:
     module, _, leaf = name.rpartition(".")
     shape = shapes[name]
     if leaf == "num_batches_tracked":

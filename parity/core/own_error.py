@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from parity.core.difference import Difference, largest, measure
-from parity.core.trace import ABSENT, Value
+from parity.core.trace import Value, is_floating, tensor_of
 
 
 def own_error(truth: Mapping[str, Value], runs: Iterable[Mapping[str, Value]]) -> dict[str, Difference]:
@@ -15,10 +13,11 @@ def own_error(truth: Mapping[str, Value], runs: Iterable[Mapping[str, Value]]) -
     miss it: vgg16's gradients in PyTorch are 2e-7 off, or 5e-4, as its weights are moved by two units in the last
     place. So deep networks take several runs, each from weights moved by rounding.
     """
-    errors = [{name: measure(truth[name], run[name]) for name in floating_names(truth)} for run in runs]
-    return {name: largest(error[name] for error in errors) for name in floating_names(truth) if errors}
+    floating = {name: value for name, value in truth.items() if is_floating(value)}
+    errors = [{name: measure(value, tensor_of(run, name)) for name, value in floating.items()} for run in runs]
+    return {name: largest(error[name] for error in errors) for name in floating if errors}
 
 
 def floating_names(trace: Mapping[str, Value]) -> list[str]:
     """Return the names of the floating-point tensors."""
-    return [name for name, value in trace.items() if value is not ABSENT and np.dtype(value.dtype).kind == "f"]
+    return [name for name, value in trace.items() if is_floating(value)]

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import translate
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
-from parity.core.fingerprint import BUCKETS, SAMPLES, Fingerprint, condensed
+from parity.core.fingerprint import BUCKETS, SAMPLES, Fingerprint, Tensor, condensed
 
 FORMAT = 3  # 1 had another hash in its fingerprints, 2 a member of the archive a tensor
 
@@ -44,7 +45,7 @@ class TraceError(BlitzError):
     """A trace file that is missing, broken or of another kind."""
 
 
-class _Absent:
+class Absent:
     """A gradient that is not there (`None`), which differs from zero."""
 
     def __repr__(self) -> str:
@@ -54,9 +55,14 @@ class _Absent:
         return "ABSENT"  # from another process it comes as this one, too
 
 
-ABSENT = _Absent()
+ABSENT = Absent()
 
-Value = np.ndarray | Fingerprint | _Absent
+Value = Tensor | Absent
+
+
+def is_floating(value: Value | None) -> TypeGuard[Tensor]:
+    """Whether there is a tensor, and of floating-point numbers, so that an error can be measured in it."""
+    return not isinstance(value, Absent | None) and np.dtype(value.dtype).kind == "f"
 
 
 def kind_of(name: str) -> str:
@@ -77,17 +83,17 @@ def step_of(name: str) -> int:
     return int(found[1]) if found else 0
 
 
-def named_outputs(output) -> Iterator[tuple[str, Any]]:
+def named_outputs(output: Any) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict."""
     yield from _named("output", output)
 
 
-def named_inputs(inputs) -> Iterator[tuple[str, Any]]:
+def named_inputs(inputs: Any) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of what a model takes: `input`, `input:0` …, or `input:<key>` of a dict."""
     yield from _named("input", inputs)
 
 
-def _named(name: str, tree) -> Iterator[tuple[str, Any]]:
+def _named(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping):
         for key, value in tree.items():
             yield from _named(f"{name}:{key}", value)
@@ -96,6 +102,30 @@ def _named(name: str, tree) -> Iterator[tuple[str, Any]]:
             yield from _named(f"{name}:{number}", value)
     elif tree is not None:
         yield name, tree
+
+
+def tensor_of(trace: Mapping[str, Value], name: str) -> Tensor:
+    """Return the tensor of a name.
+
+    Raises:
+        TypeError: it is absent.
+    """
+    value = trace[name]
+    if isinstance(value, Absent):
+        raise TypeError(f"{name} is absent, expected a tensor")
+    return value
+
+
+def array_of(trace: Mapping[str, Value], name: str) -> np.ndarray:
+    """Return the tensor of a name, where all tensors are kept whole.
+
+    Raises:
+        TypeError: it is absent, or only its fingerprint was kept.
+    """
+    value = tensor_of(trace, name)
+    if isinstance(value, Fingerprint):
+        raise TypeError(f"{name} is a fingerprint, expected an array")
+    return value
 
 
 class Trace(dict[str, Value]):
@@ -133,7 +163,7 @@ class Trace(dict[str, Value]):
         kind_of(name)
         if name in self:
             raise ValueError(f"{name!r} is in the trace already")
-        if isinstance(value, Fingerprint | _Absent):
+        if isinstance(value, Fingerprint | Absent):
             self[name] = value
         else:
             value = np.asarray(value)
@@ -151,7 +181,7 @@ class Trace(dict[str, Value]):
         """Return other entries as a trace of the same recording."""
         return Trace(entries, terms=self.terms, **self.meta)
 
-    def save(self, path: str | os.PathLike, **more: Any) -> None:
+    def save(self, path: str | os.PathLike[str], **more: Any) -> None:
         """Write the trace as a NumPy archive (.npz), whole or not at all.
 
         Args:
@@ -168,10 +198,11 @@ class Trace(dict[str, Value]):
         meta = self.meta | ({} if self.terms is None else {"terms": self.terms}) | more
         header = json.dumps({"format": FORMAT, "meta": meta, "entries": entries})
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, trace=np.frombuffer(header.encode(), np.uint8), **packed.joined())
+            trace = np.frombuffer(header.encode(), np.uint8)
+            np.savez_compressed(file, trace=trace, **packed.joined())  # type: ignore[arg-type]  # none is allow_pickle
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Trace":
+    def load(cls, path: str | os.PathLike[str]) -> "Trace":
         """Read a trace that `save` wrote; nothing in the file is executed.
 
         Raises:
@@ -192,8 +223,8 @@ class Trace(dict[str, Value]):
             raise TraceError(f"{path}: truncated, or not a trace ({said[0]})") from None
 
     @classmethod
-    def _from(cls, archive) -> "Trace":
-        if "trace" not in getattr(archive, "files", ()):
+    def _from(cls, archive: NpzFile | np.ndarray) -> "Trace":
+        if not isinstance(archive, NpzFile) or "trace" not in archive.files:
             raise TraceError("not a trace: a NumPy file of something else")
         header = json.loads(archive["trace"].tobytes())
         if header["format"] != FORMAT:
@@ -208,7 +239,7 @@ class Trace(dict[str, Value]):
 class _Packed:
     """Arrays joined into one a type: an archive's member of its own costs more than a small tensor itself."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def put(self, array: np.ndarray) -> tuple[str, list[int]]:
@@ -222,7 +253,7 @@ class _Packed:
 class _Unpacked:
     """The arrays of an archive, taken out in the order they were put in."""
 
-    def __init__(self, archive):
+    def __init__(self, archive: NpzFile):
         self._archive = archive
         self._joined: dict[str, np.ndarray] = {}
         self._taken: dict[str, int] = {}
@@ -238,17 +269,17 @@ class _Unpacked:
         return found.reshape(shape).copy()  # not a view, which would keep all the others
 
 
-def _taken_apart(value: Value) -> tuple[str, dict, list[np.ndarray]]:
+def _taken_apart(value: Value) -> tuple[str, dict[str, object], list[np.ndarray]]:
     """Return the form, the plain facts and the arrays a value is saved as."""
-    if isinstance(value, _Absent):
+    if isinstance(value, Absent):
         return "absent", {}, []
     if isinstance(value, Fingerprint):
-        facts = {"shape": list(value.shape), "dtype": value.dtype, "peak": value.peak}
+        facts: dict[str, object] = {"shape": list(value.shape), "dtype": value.dtype, "peak": value.peak}
         return "fingerprint", facts, [value.buckets, value.sample]
     return "array", {}, [value]
 
 
-def _put_together(entry: dict, arrays: list[np.ndarray]) -> Value:
+def _put_together(entry: dict[str, Any], arrays: list[np.ndarray]) -> Value:
     if entry["form"] == "absent":
         return ABSENT
     if entry["form"] == "fingerprint":

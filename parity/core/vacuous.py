@@ -3,11 +3,11 @@
 import numpy as np
 
 from parity.core import tolerance
-from parity.core.fingerprint import Fingerprint
-from parity.core.trace import kind_of, step_of
+from parity.core.fingerprint import Fingerprint, Tensor
+from parity.core.trace import Value, kind_of, step_of
 
 
-def warnings_for(name: str, array: np.ndarray | Fingerprint, initial: np.ndarray | None) -> tuple[str, ...]:
+def warnings_for(name: str, array: Tensor, initial: Value | None) -> tuple[str, ...]:
     """Say why the agreement of a tensor may mean little.
 
     Args:

@@ -72,7 +72,8 @@ class Plant:
 
         def init(original, recorder, *args, **options):
             original(recorder, *args, **options)
-            apply, memory = recorder.optimizer.apply, {}
+            apply = recorder.optimizer.apply
+            memory: dict[str, Any] = {}
             set_untracked(recorder.optimizer, "apply", lambda g, v: change(apply, list(g), list(v), memory))
 
         self.around(KerasRecorder, "__init__", init)

@@ -51,6 +51,8 @@ def _changed(name: str, function: Callable[[np.ndarray], np.ndarray]) -> Plantin
 
 def _swapped_map(layout: Layout) -> Layout:
     """A dense kernel whose rows are taken in C, W, H order."""
+    if layout.permutation is None:
+        raise ValueError("expected the layout of a dense kernel after a Flatten")
     last, out, height, width = layout.permutation
     return replace(layout, permutation=(last, out, width, height))
 

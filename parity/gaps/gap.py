@@ -43,9 +43,9 @@ class Gap:
     behaviour: str
     naive_spelling: str
     exact_spelling: str
-    pytorch: Callable
-    naive: Callable
-    exact: Callable
+    pytorch: Callable[..., Any]
+    naive: Callable[..., Any]
+    exact: Callable[..., Any]
     inputs: dict[str, Any]
     takes: Takes
 
@@ -60,7 +60,7 @@ class Gap:
 
     def helpers(self) -> list[str]:
         """Return the sources of the catalogue's own functions that the three functions call, each once."""
-        found: dict[str, Callable] = {}
+        found: dict[str, Callable[..., Any]] = {}
         waiting = [self.pytorch, self.naive, self.exact]
         while waiting:
             function = waiting.pop()
@@ -72,7 +72,7 @@ class Gap:
         return [_source(function) for function in found.values()]
 
 
-def _source(function: Callable) -> str:
+def _source(function: Callable[..., Any]) -> str:
     return textwrap.dedent(inspect.getsource(function)).rstrip()
 
 
@@ -84,7 +84,7 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _made(value, stream: np.random.RandomState):
+def _made(value: Any, stream: np.random.RandomState) -> Any:
     if isinstance(value, tuple):
         return stream.standard_normal(value)
     return value(stream) if callable(value) else value
@@ -92,15 +92,19 @@ def _made(value, stream: np.random.RandomState):
 
 CATALOGUE: dict[str, Gap] = {}
 
+Enter = Callable[[type], type]  # a decorator of a row's class
 
-def gap(id, affects, behaviour, naive, exact, /, takes=Takes.TENSORS, **inputs) -> Callable:
+
+def gap(
+    id: str, affects: str, behaviour: str, naive: str, exact: str, /, takes: Takes = Takes.TENSORS, **inputs: Any
+) -> Enter:
     """Enter a class with the functions `pytorch`, `naive` and `exact` into the catalogue; the texts are those of `Gap`.
 
     Raises:
         BlitzError: the id is taken.
     """
 
-    def enter(cls):
+    def enter(cls: type) -> type:
         if id in CATALOGUE:
             raise BlitzError(f"two gaps are called {id}")
         functions = {side: vars(cls)[side] for side in ("pytorch", "naive", "exact")}
@@ -111,11 +115,11 @@ def gap(id, affects, behaviour, naive, exact, /, takes=Takes.TENSORS, **inputs) 
     return enter
 
 
-def output_gap(*texts, **inputs) -> Callable:
+def output_gap(id: str, affects: str, behaviour: str, naive: str, exact: str, /, **inputs: Any) -> Enter:
     """Enter a row whose functions take tensors, and whose outputs alone are compared."""
-    return gap(*texts, takes=Takes.OUTPUTS, **inputs)
+    return gap(id, affects, behaviour, naive, exact, takes=Takes.OUTPUTS, **inputs)
 
 
-def array_gap(*texts, **inputs) -> Callable:
+def array_gap(id: str, affects: str, behaviour: str, naive: str, exact: str, /, **inputs: Any) -> Enter:
     """Enter a row whose functions take the arrays as they are."""
-    return gap(*texts, takes=Takes.ARRAYS, **inputs)
+    return gap(id, affects, behaviour, naive, exact, takes=Takes.ARRAYS, **inputs)

@@ -73,7 +73,7 @@ def raised(function: Callable) -> str:
     return "does not"
 
 
-def numbers(*values: float) -> Callable:
+def numbers(*values: float | list[float]) -> Callable:
     """Return what makes an input of these values."""
     return lambda stream: np.array(values, np.float64)
 

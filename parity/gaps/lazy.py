@@ -1,18 +1,19 @@
 """The frameworks by the names their users know them by, loaded at first use: listing the catalogue loads neither."""
 
 from importlib import import_module
+from typing import Any
 
 
 class _Lazy:
     def __init__(self, module: str):
         self._module = module
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(import_module(self._module), name)
 
 
 class _Torchvision(_Lazy):
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         import_module("parity.twins.torch.families").define_missing_operators()
         return super().__getattr__(name)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from keras_blitz.floatx import precision
 from parity.core import tolerance
 from parity.core.compare import mismatch
 from parity.core.difference import measure as distance
-from parity.core.trace import ABSENT, Value
+from parity.core.trace import ABSENT, Value, is_floating
 from parity.gaps.gap import Gap, Takes
 from parity.gaps.lazy import tf, torch
 
@@ -91,8 +91,8 @@ def measure(gap: Gap) -> Measurement:
             expected = _pytorch(gap, gap.arrays())
     except Exception as error:
         raise BlitzError(f"{gap.id}: PyTorch's side raises {_said(error)}") from error
-    outcomes = [_outcome(expected, gap, spelling) for spelling in (gap.naive, gap.exact)]
-    return Measurement(gap, *outcomes, bound.relative, bound.reason, perf_counter() - start)
+    naive, exact = (_outcome(expected, gap, spelling) for spelling in (gap.naive, gap.exact))
+    return Measurement(gap, naive, exact, bound.relative, bound.reason, perf_counter() - start)
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def _settings() -> Iterator[None]:
         torch.set_default_dtype(default)
 
 
-def _outcome(expected: Mapping[str, Value], gap: Gap, spelling: Callable) -> Outcome:
+def _outcome(expected: Mapping[str, Value], gap: Gap, spelling: Callable[..., Any]) -> Outcome:
     try:
         with _settings():
             return compared(expected, _tensorflow(gap, gap.arrays(), spelling))
@@ -136,20 +136,18 @@ def compared(expected: Mapping[str, Value], actual: Mapping[str, Value]) -> Outc
         one, other = expected.get(name), actual.get(name)
         dtype = str(one.dtype) if isinstance(one, np.ndarray) else ""
         problem = mismatch(one, other, dtype)
-        if problem and _whole_numbers(one, other):
+        if problem and _is_whole(one) and _is_whole(other) and (one.dtype, one.shape) == (other.dtype, other.shape):
             outcomes.append(Outcome(distance(one, other).relative, name))
         elif problem:
             outcomes.append(Outcome(inf, name, _short(f"{name}: {problem}")))
-        elif one is not ABSENT and one.dtype.kind == "f":
+        elif is_floating(one) and is_floating(other):
             outcomes.append(Outcome(distance(one, other).relative, name))
     return max(outcomes, key=lambda outcome: outcome.error if isfinite(outcome.error) else inf)
 
 
-def _whole_numbers(one: Value | None, other: Value | None) -> bool:
-    """Whether two arrays of whole numbers differ in nothing but their values; how far can be said then."""
-    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
-        return False
-    return one.dtype == other.dtype and one.shape == other.shape and one.dtype.kind in "iu"
+def _is_whole(value: Value | None) -> TypeGuard[np.ndarray]:
+    """Whether a value is an array of whole numbers: of two of one type and shape, how far they differ can be said."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
 
 
 def _pytorch(gap: Gap, inputs: Mapping[str, Any]) -> dict[str, Value]:
@@ -166,7 +164,7 @@ def _pytorch(gap: Gap, inputs: Mapping[str, Any]) -> dict[str, Value]:
     return _named(outputs) | _gradients(leaves, gradients)
 
 
-def _tensorflow(gap: Gap, inputs: Mapping[str, Any], spelling: Callable) -> dict[str, Value]:
+def _tensorflow(gap: Gap, inputs: Mapping[str, Any], spelling: Callable[..., Any]) -> dict[str, Value]:
     if gap.takes is Takes.ARRAYS:
         return _named(spelling(**inputs))
     tensors = {name: tf.constant(x) if isinstance(x, np.ndarray) else x for name, x in inputs.items()}
@@ -185,31 +183,31 @@ def _floating(inputs: Mapping[str, Any]) -> list[str]:
     return [name for name, x in inputs.items() if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
 
 
-def _listed(outputs) -> list:
+def _listed(outputs: Any) -> list[Any]:
     if isinstance(outputs, Mapping):
         return list(outputs.values())
     return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
 
-def _cotangents(outputs: Sequence) -> list[np.ndarray]:
+def _cotangents(outputs: Sequence[Any]) -> list[np.ndarray]:
     """Return what the outputs' gradients are weighted with: the same noise on both sides."""
     stream = np.random.RandomState(1)
     dtypes = [np.float32 if "float32" in str(y.dtype) else np.float64 for y in outputs]
     return [np.asarray(stream.standard_normal(tuple(y.shape)), dtype) for y, dtype in zip(outputs, dtypes, strict=True)]
 
 
-def _gradients(leaves: Mapping[str, Any], gradients: Sequence) -> dict[str, Value]:
+def _gradients(leaves: Mapping[str, Any], gradients: Sequence[Any]) -> dict[str, Value]:
     return {f"grad:{name}": _array(g) for name, g in zip(leaves, gradients, strict=True)}
 
 
-def _named(outputs) -> dict[str, Value]:
+def _named(outputs: Any) -> dict[str, Value]:
     if isinstance(outputs, Mapping):
         return {str(name): _array(value) for name, value in outputs.items()}
     values = _listed(outputs)
     return {"output" if len(values) == 1 else f"output:{i}": _array(value) for i, value in enumerate(values)}
 
 
-def _array(value) -> Value:
+def _array(value: Any) -> Value:
     """Return a tensor of either framework, or a number or text, as an array; a gradient that is not there as such."""
     if value is None:
         return ABSENT

@@ -71,7 +71,7 @@ def _check_same(one, other) -> None:
 
 def _from_configuration(model, dtype: str):
     layers = keras_internals.inner_layers(model, itself=True)
-    own = {type(layer).__name__: type(layer) for layer in layers}
+    own: dict[str, Any] = {type(layer).__name__: type(layer) for layer in layers}
     own |= {f.__name__: f for layer in layers if inspect.isfunction(f := getattr(layer, "activation", None))}
     own = {name: value for name, value in own.items() if not keras_internals.is_own(value)}
     # A Lambda's function is taken as it is: its code alone would lack the names it uses.
@@ -104,7 +104,8 @@ def _copied(layer, dtype: str, done: dict[int, Any]):
 
 def _of_attributes(layer, dtype: str, done: dict[int, Any]):
     base = keras.Model if isinstance(layer, keras.Model) else keras.layers.Layer
-    copy = type(layer).__new__(type(layer))
+    cls: Any = type(layer)
+    copy = cls.__new__(cls)
     base.__init__(copy, name=layer.name, dtype=dtype)
     done[id(layer)] = copy
     usual = set(vars(copy))

@@ -62,8 +62,9 @@ def caller(inputs: Any) -> Callable[[Any, list, bool], Any]:
         takes = [p for p in inspect.signature(model.call).parameters.values() if p.name not in ("training", "mask")]
         any_number = any(p.kind is p.VAR_POSITIONAL for p in takes)
         if isinstance(inputs, Mapping):
-            given = {name.removeprefix("input:"): tensor for name, tensor in by_name.items()}
-            return model(**given, **mode) if set(given) <= {p.name for p in takes} else model(given, **mode)
+            by_keyword = {name.removeprefix("input:"): tensor for name, tensor in by_name.items()}
+            fits = set(by_keyword) <= {p.name for p in takes}
+            return model(**by_keyword, **mode) if fits else model(by_keyword, **mode)
         if len(tensors) == 1 or any_number or len(takes) >= len(tensors):
             return model(*tensors, **mode)
         return model(tuple(tensors), **mode)

@@ -12,6 +12,7 @@ from parity.core.compare import Comparison, compare
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
+from parity.core.trace import array_of
 from parity.pair import copies, feed, theirs
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
@@ -62,7 +63,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             slots=copies.lists_slots(options.optimizer),
         )  # fmt: skip
         truth = record("float64", state, fed=True)
-        fed = {name: value for name, value in truth.items() if name.startswith("fed:")}
+        fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
         truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
         samples = range(SAMPLES if "float32" in ports else 0)
         own = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])

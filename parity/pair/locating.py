@@ -9,7 +9,7 @@ from keras_blitz.weights import layout
 from parity.core.compare import Comparison, Row
 from parity.core.difference import measure
 from parity.core.tolerance import SAME_VALUE
-from parity.core.trace import Trace
+from parity.core.trace import Trace, array_of
 from parity.pair import feed, hints, layouts
 from parity.pair.port import Port, as_array
 from parity.record.keras_recorder import recorded_calls
@@ -79,9 +79,10 @@ def locate(
         feed.run(port.theirs, port.model, port.dtype, train)
     x, y = (as_array(side[call.name, call.number]) for side in (given, results))
     distance = _distance(port, path, (call.name, call.number), x, fed.get(f"fed:{path}"))
-    way = port.layout_of(truth, row.name, y.shape)
-    clue = hints.Clue(module, call, x, way.to_torch(y), truth.get(row.name), way, train)
-    reasons = hints.of_layer(clue) if distance is not None and distance < SAME_VALUE else ()
+    reasons: list[str] = []
+    if distance is not None and distance < SAME_VALUE:
+        way = port.layout_of(truth, row.name, y.shape)
+        reasons = hints.of_layer(hints.Clue(module, call, x, way.to_torch(y), array_of(truth, row.name), way, train))
     return Location(row, f"{call.name} ({type(call.layer).__name__})", distance, tuple(reasons), before)
 
 

@@ -85,7 +85,7 @@ class Port:
         theirs = {call.name: call for call in self.theirs.calls}
         names = wiring.match(self.theirs.calls, self.calls, matches)
         for call in self.calls:
-            other = theirs.get(names.get((call.name, call.number)))
+            other = theirs.get(names.get((call.name, call.number), ""))
             if other and sorted(other.shape) != sorted(call.result.shape) and len(other.shape) == call.result.ndim:
                 reason = "; looks like maxpool-ceil-mode" if getattr(other.module, "ceil_mode", False) else ""
                 return (

@@ -120,8 +120,7 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
     if kind.name.startswith("separable"):
         return _separable(name, kind, layer)
-    if kind.name == "bidirectional":
-        inner = kinds.of_keras(layer.forward_layer)
+    if kind.name == "bidirectional" and (inner := kinds.of_keras(layer.forward_layer)):
         both = mapped.recurrent(inner.gates, layer.forward_layer)
         both += mapped.recurrent(inner.gates, layer.backward_layer, "_reverse")
         return [_unit(name, inner.paired, layer, both)]

@@ -17,7 +17,7 @@ from keras_blitz.weights.flow import flow
 from keras_blitz.weights.layout import Layout, by_rank, flattened
 from keras_blitz.weights.mapping import weights
 from parity.core.modes import MODES
-from parity.core.trace import ABSENT, Trace, Value, kind_of, named_inputs, named_outputs
+from parity.core.trace import ABSENT, Trace, Value, array_of, kind_of, named_inputs, named_outputs
 from parity.record.weight import Weight
 
 
@@ -151,10 +151,11 @@ class KerasRecorder:
         self._load(state)
         layers = {layer.name: layer for layer in inner_layers(self.model)}
         trace = Trace(keep=self.keep)
-        for name, given in truth.items():
+        for name in truth:
             path, _, number = name.removeprefix("fed:").partition("#")
             if kind_of(name) != "fed" or path not in layers:
                 continue
+            given = array_of(truth, name)
             x = tf.constant(self._fed_layout(path, given.ndim).to_keras(given))
             takes_mode = takes_training(layers[path])
             value = layers[path](x, **({"training": self.train} if takes_mode else {}))
@@ -292,7 +293,7 @@ def recorded_calls(
 
     def wrap(name: str, layer) -> None:
         before, call = vars(layer).get("call"), layer.call
-        activation = layer.activation if fused and has_own_activation(layer) else None
+        activation: Any = layer.activation if fused and has_own_activation(layer) else None
 
         def recording(*args, **kwargs):
             between = []

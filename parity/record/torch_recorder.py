@@ -1,7 +1,7 @@
 """Runs a PyTorch module and records its trace."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -122,15 +122,19 @@ def record(
     for name, tensor in named_inputs(x):
         _add(trace, name, tensor, keep)
     _add_parameters(trace, module, "", keep)
-    update = optimizer([(n, p) for n, p in module.named_parameters() if p.requires_grad]) if steps else None
+    if steps and optimizer is None:
+        raise ValueError(f"{steps} steps need an optimizer")
+    trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    update = optimizer(trained) if optimizer and steps else None
     after = plan(update) if plan else None
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
         first = step == 1
-        with (
-            recorded_calls(module, keep, fed) if first else nullcontext() as activations,
-            summed_terms(module) if first else nullcontext() as terms,
-        ):
+        calling: AbstractContextManager[dict[str, Value]] = nullcontext({})
+        summing: AbstractContextManager[dict[str, float]] = nullcontext({})
+        if first:
+            calling, summing = recorded_calls(module, keep, fed), summed_terms(module)
+        with calling as activations, summing as terms:
             output = module(*args, **kwargs)
         value = None if loss is None else loss(output, y)
         if value is not None:
@@ -299,16 +303,23 @@ def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
     """
     terms: dict[str, float] = {}
 
-    def hook(path: str):
-        def on_forward(inner, _inputs, output):
+    def hook(path: str, feature: int):
+        def on_forward(_module, _inputs, output):
             if output.requires_grad:  # hooked before an in-place ReLU overwrites it
-                feature = kinds.of_torch(inner).channels
                 output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient, feature)}))
 
         return on_forward
 
-    summing = [(p, m) for p, m in module.named_modules() if (kind := kinds.of_torch(m)) and kind.linear]
-    handles = [m.register_forward_hook(hook(p)) for p, m in summing if m.bias is not None and m.bias.requires_grad]
+    summing = [
+        (path, inner, kind.channels)
+        for path, inner in module.named_modules()
+        if (kind := kinds.of_torch(inner)) and kind.linear and kind.channels
+    ]
+    handles = [
+        inner.register_forward_hook(hook(path, feature))
+        for path, inner, feature in summing
+        if inner.bias is not None and inner.bias.requires_grad
+    ]
     try:
         yield terms
     finally:

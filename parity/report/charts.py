@@ -91,7 +91,7 @@ def _depth(cases: Sequence[dict[str, Any]]) -> Chart | None:
     every = ceil(len(order) / NAMED)
     places = {name: _n(_at(chart, position, len(order))) for position, name in enumerate(order)}
     chart.names = [(places[name], _short(name)) for name in list(order)[::every]]
-    begins = sorted({case["first_divergence"] for case in cases} & set(places), key=places.get)
+    begins = sorted({case["first_divergence"] for case in cases} & set(places), key=places.__getitem__)
     chart.rules = [(places[name], "first", f"a first divergence: {name}") for name in begins]
     return chart
 
@@ -144,8 +144,11 @@ def _errors(
 
     def line(number: int, key: str) -> str:
         return _path(
-            (x, height(column[number].get(key) if column[number] else None))
-            for x, (_, column) in zip(xs, columns, strict=True)
+            (
+                (x, row.get(key) if (row := column[number]) else None)
+                for x, (_, column) in zip(xs, columns, strict=True)
+            ),
+            height,
         )
 
     seen = set()
@@ -154,7 +157,7 @@ def _errors(
         if dtype not in seen:
             seen.add(dtype)
             chart.lines.append((f"bound {dtype}", line(number, "allowed")))
-            if any(column[number] and "own" in column[number] for _, column in columns):
+            if any(row and "own" in row for row in (column[number] for _, column in columns)):
                 chart.lines.append(("own", line(number, "own")))
                 chart.legend.append(("own", "PyTorch's own float32"))
             chart.legend.append((f"bound {dtype}", f"allowed in {dtype}"))
@@ -248,10 +251,10 @@ def _losses(cases: Sequence[dict[str, Any]]) -> Chart | None:
 
     for case, losses in runs:
         if case is runs[0][0]:
-            chart.lines.append(("torch", _path((across(step), height(loss)) for step, loss, _ in losses)))
+            chart.lines.append(("torch", _path(((across(step), loss) for step, loss, _ in losses), height)))
             chart.legend.append(("torch", "PyTorch in float64"))
         name = f"{case['dtype']} {case['mode']}"
-        chart.lines.append((f"{name} port", _path((across(step), height(loss)) for step, _, loss in losses)))
+        chart.lines.append((f"{name} port", _path(((across(step), loss) for step, _, loss in losses), height)))
         chart.legend.append((f"{name} port", f"the port, {name}"))
     ticks = {first, *(int(step) for step in _round_numbers(first, last, 9))}
     chart.ticks_x = [(_n(across(step)), f"step {step}") for step in sorted(ticks)]
@@ -267,32 +270,32 @@ def _at(chart: Chart, position: int, count: int) -> float:
     return chart.left + (chart.right - chart.left) * (position / (count - 1) if count > 1 else 0.5)
 
 
-def _log_axis(chart: Chart, values: Iterable[float]) -> Callable[[float | None], float | None]:
+def _log_axis(chart: Chart, values: Iterable[float]) -> Callable[[float], float]:
     """Give a chart decades that hold the positive values, and return where a value lies; zero lies on the axis."""
     values = list(values) or [1.0]
     low, high = (min(max(power, -20), 2) for power in (floor(log10(min(values))), ceil(log10(max(values)))))
-    low, high = low - 0.8, max(high, low + 1)
-    scale = (chart.bottom - chart.top) / (high - low)
+    least, high = low - 0.8, max(high, low + 1)
+    scale = (chart.bottom - chart.top) / (high - least)
 
-    def height(value: float | None) -> float | None:
-        if value is None:
-            return None
-        return min(max(chart.bottom - (log10(value) - low) * scale, chart.top), chart.bottom) if value else chart.bottom
+    def height(value: float) -> float:
+        if not value:
+            return chart.bottom
+        return min(max(chart.bottom - (log10(value) - least) * scale, chart.top), chart.bottom)
 
-    decades = range(ceil(low), high + 1)
+    decades = range(ceil(least), high + 1)
     every = ceil(len(decades) / 7)
     chart.ticks_y = [(_n(height(10.0**power)), f"1e{power}") for power in decades[::-1][::every]]
     chart.ticks_y.append((chart.bottom, "0"))
     return height
 
 
-def _linear_axis(chart: Chart, low: float, high: float) -> Callable[[float | None], float | None]:
+def _linear_axis(chart: Chart, low: float, high: float) -> Callable[[float], float]:
     """Give a chart an even axis that holds the values, and return where a value lies."""
     room = (high - low) * 0.05 or abs(high) or 1.0
     low, high = low - room, high + room
 
-    def height(value: float | None) -> float | None:
-        return None if value is None else chart.bottom - (chart.bottom - chart.top) * (value - low) / (high - low)
+    def height(value: float) -> float:
+        return chart.bottom - (chart.bottom - chart.top) * (value - low) / (high - low)
 
     chart.ticks_y = [(_n(height(at)), f"{at:.6g}") for at in _round_numbers(low, high, 5)]
     return height
@@ -307,14 +310,14 @@ def _round_numbers(low: float, high: float, most: int) -> list[float]:
     return [k * step for k in range(ceil(low / step), floor(high / step) + 1)]
 
 
-def _path(points: Iterable[tuple[float, float | None]]) -> str:
-    """Return an SVG path through the points, broken where there is no number."""
+def _path(points: Iterable[tuple[float, float | None]], height: Callable[[float], float]) -> str:
+    """Return an SVG path through the points (x, value), broken where there is no value."""
     parts, pen = [], "M"
-    for x, y in points:
-        if y is None:
+    for x, value in points:
+        if value is None:
             pen = "M"
             continue
-        parts.append(f"{pen}{_n(x)} {_n(y)}")
+        parts.append(f"{pen}{_n(x)} {_n(height(value))}")
         pen = "L"
     return "".join(parts)
 

@@ -21,7 +21,7 @@ SIDES = {"pytorch": "PyTorch", "naive": "naive", "exact": "exact"}
 
 def table(measured: Sequence[Measurement]) -> RenderableType:
     """Return a line a row: the naive error beside the exact one."""
-    parts = []
+    parts: list[RenderableType] = []
     for section, rows in groupby(measured, key=lambda one: one.gap.section):
         lines = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         lines.add_column(section, width=30, no_wrap=True)

@@ -81,7 +81,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "port_only": list(comparison.port_only),
         **({"histogram": _histogram(counted)} if counted else {}),
         **({"losses": losses} if (losses := _losses(comparison)) else {}),
-        "tensors": [_row(row, bool(counted) and row.name == counted.tensor) for row in comparison.rows],
+        "tensors": [_row(row, counted is not None and row.name == counted.tensor) for row in comparison.rows],
     }
 
 

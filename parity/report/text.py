@@ -136,7 +136,7 @@ def isolation(result: Result, alone: Comparison) -> RenderableType:
     for row in alone.rows:
         seen = in_run.get(row.name)
         remark = Text("ok", style="green") if row.passed else Text(f"FAIL {row.problem}", style="red")
-        numbers = [_number(value) for value in (seen and seen.relative, row.relative, row.allowed)]
+        numbers = [_number(value) for value in (seen.relative if seen else None, row.relative, row.allowed)]
         table.add_row(Text(row.name.removeprefix("activation:")), *numbers, remark)
     wrong = [row.name.removeprefix("activation:") for row in alone.rows if not row.passed]
     verdict = Text(f"each of {len(alone.rows)} layers is right by itself", style="bold green")

@@ -121,7 +121,7 @@ def _record_reference(
         optimizer=partial(_torch_optimizer, row),
         steps=row.steps_taken,
         plan=partial(plans.of_torch, plan) if plan else None,
-        clip=partial(getattr(torch.nn.utils, f"clip_grad_{row.clip[0]}_"), **_bound(row)) if row.clip else None,
+        clip=partial(getattr(torch.nn.utils, f"clip_grad_{row.clip[0]}_"), **_bound(*row.clip)) if row.clip else None,
         slots=row.optimizer is not None,
         train=row.train,
         dtype=dtype,
@@ -168,16 +168,16 @@ def _keras_optimizer(row: NetworkRow):
     return getattr(optim, name)(**dict(options), groups=[(pattern, dict(own)) for pattern, own in row.groups])
 
 
-def _keras_clip(row: NetworkRow, gradients: list) -> list:
+def _keras_clip(kind: str, most: float, gradients: list) -> list:
     from keras_blitz.optim import clip_grad_norm_, clip_grad_value_
 
-    if row.clip[0] == "value":
-        return clip_grad_value_(gradients, **_bound(row))
-    return clip_grad_norm_(gradients, **_bound(row))[0]
+    if kind == "value":
+        return clip_grad_value_(gradients, clip_value=most)
+    return clip_grad_norm_(gradients, max_norm=most)[0]
 
 
-def _bound(row: NetworkRow) -> dict[str, float]:
-    return {"max_norm" if row.clip[0] == "norm" else "clip_value": row.clip[1]}
+def _bound(kind: str, most: float) -> dict[str, float]:
+    return {"max_norm" if kind == "norm" else "clip_value": most}
 
 
 def _record_port(row: NetworkRow, batch: str, plan: str, dtype: str, mode: str) -> Trace:
@@ -227,7 +227,7 @@ def _recorder(row: NetworkRow, dtype: str, mode: str):
             model,
             loss=losses[row.loss],
             optimizer=_keras_optimizer(row) if row.steps_taken else None,
-            clip=partial(_keras_clip, row) if row.clip else None,
+            clip=partial(_keras_clip, *row.clip) if row.clip else None,
             train=row.train,
             mode=mode,
             masks=partial(_mask, row) if row.train else None,

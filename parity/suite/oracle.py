@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 from parity.core.difference import Difference
@@ -33,7 +34,7 @@ class Reference:
         """The version of the PyTorch that was run."""
         return str(self.truth.meta.get("version", ""))
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write truth and own error as one trace file.
 
         Raises:
@@ -44,7 +45,7 @@ class Reference:
         self.truth.save(path, left_out=list(self.left_out), **({} if self.own is None else {"own": own}))
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Reference":
+    def load(cls, path: str | os.PathLike[str]) -> "Reference":
         """Read what `save` wrote, or a trace without PyTorch's own error.
 
         Raises:
@@ -58,10 +59,15 @@ class Reference:
         if own is None:
             return cls(trace, None, tuple(left_out))
         try:
-            errors = {name: Difference(*map(float, own[name])) for name in floating_names(trace) if own}
+            errors = {name: _difference(*own[name]) for name in floating_names(trace) if own}
         except (KeyError, TypeError, ValueError):
             raise TraceError(f"{path}: its record of PyTorch's own error is broken") from None
         return cls(trace, errors, tuple(left_out))
+
+
+def _difference(max_abs: Any, rms: Any, scale: Any) -> Difference:
+    """Return an error as `Reference.save` wrote it, whatever a damaged file has in its place."""
+    return Difference(float(max_abs), float(rms), float(scale))
 
 
 def _float32_runs(case: Case) -> Iterator[Trace]:

@@ -1,11 +1,12 @@
 """Cases run one after the other: record both sides, compare, go on."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
+from typing import Any
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.core.compare import Comparison, compare
@@ -46,7 +47,7 @@ class Result:
         return not self.error and self.comparison.passed
 
 
-def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Iterator[Result]:
+def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Generator[Result, None, None]:
     """Yield the result of each case. A case that raises fails, with its error; the others go on.
 
     Args:
@@ -131,5 +132,5 @@ def _run(case: Case, references: _References, keep_traces: bool) -> Result:
     except Exception as error:  # a port under test may raise anything; it fails, and the others go on
         missing = isinstance(error, BlitzError)
         return Result(case, Comparison(()), time.perf_counter() - start, one_line(error), missing)
-    kept = {"reference": reference, "port": port} if keep_traces else {}
+    kept: dict[str, Any] = {"reference": reference, "port": port} if keep_traces else {}
     return Result(case, comparison, time.perf_counter() - start, torch=reference.version, **kept)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from parity.core.compare import Comparison, compare
+from parity.core.fingerprint import Fingerprint
 from parity.core.own_error import own_error
-from parity.core.trace import ABSENT, Trace, TraceError
+from parity.core.trace import Absent, Trace, TraceError, is_floating
 from parity.suite.oracle import Reference
 
 
@@ -42,7 +41,9 @@ def _judged_by(exact: Trace, float32: Trace, reference: Path, truth: Path) -> Re
     missing = [name for name in exact if name not in float32]
     if missing:
         raise TraceError(f"{reference}: lacks {', '.join(missing[:3])}, which {truth} has")
-    misshapen = [n for n, v in exact.items() if v is not ABSENT and v.shape != getattr(float32[n], "shape", None)]
+    misshapen = [
+        n for n, v in exact.items() if not isinstance(v, Absent) and v.shape != getattr(float32[n], "shape", None)
+    ]
     if misshapen:
         raise TraceError(f"{reference}: {', '.join(misshapen[:3])} not shaped as in {truth}")
     return Reference(exact, own_error(exact, [float32]))
@@ -50,9 +51,9 @@ def _judged_by(exact: Trace, float32: Trace, reference: Path, truth: Path) -> Re
 
 def _dtype(trace: Trace, path: Path) -> str:
     """Return the one floating-point type of a trace."""
-    if any(value is not ABSENT and not isinstance(value, np.ndarray) for value in trace.values()):
+    if any(isinstance(value, Fingerprint) for value in trace.values()):
         raise TraceError(f"{path}: holds fingerprints, as golden traces do; it can only be A, without --truth")
-    found = {str(v.dtype) for v in trace.values() if v is not ABSENT and v.dtype.kind == "f"}
+    found = {str(v.dtype) for v in trace.values() if is_floating(v)}
     if len(found) > 1:
         raise TraceError(f"{path}: holds {' and '.join(sorted(found))}; a trace has one type")
     if found - {"float32", "float64"}:

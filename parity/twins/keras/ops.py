@@ -1,5 +1,7 @@
 """PyTorch's tensor functions in keras_blitz."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_blitz import ops
@@ -13,7 +15,7 @@ def calls(*, calls: tuple, **arrays) -> dict:
         calls: see parity/cases/ops.py.
         arrays: the tensors.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for key, name, names, options in calls:
         taken = {each: tf.identity(arrays[each.split("=")[-1]]) for each in names}
         leaves = {each: tensor for each, tensor in taken.items() if tensor.dtype.is_floating}

@@ -1,5 +1,7 @@
 """A2–A15 (A1 and A8 are networks) in PyTorch's own autograd, written as its tutorials write them."""
 
+from typing import Any
+
 import torch
 from torch.autograd import functional
 
@@ -54,7 +56,8 @@ def graph() -> dict:
     def name(node) -> str:
         return leaf[id(node.variable)] if hasattr(node, "variable") else node.name()
 
-    edges, stack = [], [(3 * a**3 - b**2).grad_fn]
+    edges: list[str] = []
+    stack: list[Any] = [(3 * a**3 - b**2).grad_fn]
     while stack:
         node = stack.pop()
         sources = [source for source, _ in node.next_functions if source is not None]
@@ -159,7 +162,7 @@ def small_batches(x, y, w, *, k: int) -> dict:
 
 def net(images, gradient, target, **state) -> dict:
     """A13."""
-    module = Net()
+    module: Any = Net()  # by its type each `p.grad` below may be None
     module.load_state_dict(state)
     output = module(images)
     output.backward(gradient, retain_graph=True)

@@ -1,5 +1,7 @@
 """PyTorch's tensor functions."""
 
+from typing import Any
+
 import torch
 
 from parity.twins.arguments import named, positional
@@ -12,7 +14,7 @@ def calls(*, calls: tuple, **arrays) -> dict:
         calls: see parity/cases/ops.py.
         arrays: the tensors.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for key, name, names, options in calls:
         taken = {each: arrays[each.split("=")[-1]].clone() for each in names}
         leaves = {each: tensor.requires_grad_() for each, tensor in taken.items() if tensor.is_floating_point()}

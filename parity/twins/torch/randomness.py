@@ -1,5 +1,6 @@
 """PyTorch's random stream: what it draws, a DataLoader's order, dropout's masks, initial values."""
 
+from typing import Any
 from zlib import crc32
 
 import torch
@@ -30,11 +31,11 @@ def order(*, seed: int) -> dict:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        loader = DataLoader(range(23), batch_size=4, shuffle=True)
+        data: Any = range(23)  # by the types only a Dataset will do; any sequence does
+        loader = DataLoader(data, batch_size=4, shuffle=True)
         found = {f"output:epoch{epoch}": torch.cat(list(loader)) for epoch in range(3)}
-        found |= {
-            f"output:split{k}": torch.tensor(part.indices) for k, part in enumerate(random_split(range(31), [9, 22]))
-        }
+        data = range(31)
+        found |= {f"output:split{k}": torch.tensor(part.indices) for k, part in enumerate(random_split(data, [9, 22]))}
         sampler = RandomSampler(range(10), replacement=True, num_samples=33)
         found["output:sampler"] = torch.tensor(list(sampler))
     return found

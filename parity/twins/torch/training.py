@@ -1,6 +1,6 @@
 """The tutorials' training loops, as they write them: torchvision's transforms, a DataLoader, SGD."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from parity.twins.torch import cifar, mlp, mnist
 from parity.twins.torch.families import define_missing_operators
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "cifar": cifar.Net,
     "mlp": mlp.NeuralNetwork,
     "mlp-last-relu": lambda: mlp.NeuralNetwork(last_relu=True),
