@@ -9,7 +9,8 @@ from importlib.metadata import version
 __version__ = version("keras-blitz")
 
 _MODULES = (
-    "autograd", "data", "export", "initializers", "losses", "models", "ops", "optim", "random", "training", "weights",
+    "autograd", "data", "export", "initializers", "losses", "models", "ops", "optim", "random", "speed", "training",
+    "weights",
 )  # fmt: skip
 
 # public name -> the module that has it

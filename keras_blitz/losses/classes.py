@@ -1,46 +1,27 @@
 """`torch.nn.CrossEntropyLoss` and `NLLLoss`: one class of many."""
 
-from collections.abc import Sequence
-
 import keras
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.losses.base import Loss, as_array, as_list
+from keras_blitz.losses import cpu
+from keras_blitz.losses.base import as_array, as_list
 
 
-class _ClassLoss(Loss):
+class _ClassLoss(cpu.LossOfParts):
     """Class weights and an ignored class, over the last axis."""
 
     def __init__(self, weight, ignore_index: int, reduction: str, name: str | None):
         super().__init__(reduction, name)
         self.weight, self.ignore_index = as_array(weight), ignore_index
 
-    def of_parts(self, y_true: Sequence, y_pred: Sequence):
-        """Return the reduced loss of a batch that comes in parts: that of the parts put together, to rounding.
-
-        A part's gradient waits for no other part's outputs, so that parts can be computed beside each other. Other
-        losses may have weights for each place of a batch, and no part would know its own.
-
-        Args:
-            y_true: the parts' targets, each with an axis of images.
-            y_pred: the parts' outputs.
-
-        Raises:
-            BlitzError: as the call does.
-        """
-        parts = [self._checked(*part) for part in zip(y_true, y_pred, strict=True)]
-        losses = [self.call(*part) for part in parts]
-        y_true, y_pred, whole = (tf.concat(values, 0) for values in (*zip(*parts, strict=True), losses))
-        if self.reduction == "none":
-            return whole
-        return self._reduced(tf.add_n([tf.reduce_sum(part) for part in losses]), y_true, y_pred, whole)
-
     def divisor(self, y_true, y_pred, losses):
         """Return Σ w of the classes that are not ignored."""
-        if self.weight is None:  # a small network's step would spend a twentieth of its time on picking ones
-            return tf.math.count_nonzero(_exact(y_true) != self.ignore_index, dtype=y_pred.dtype)
-        return tf.reduce_sum(self._picked(_exact(y_true), self._weighted(tf.ones_like(y_pred))))
+        target = _exact(y_true)
+        count = cpu.count_targets(target, self.ignore_index, y_pred.dtype) if self.weight is None else None
+        if count is not None:
+            return count
+        return tf.reduce_sum(self._picked(target, self._weighted(tf.ones_like(y_pred))))
 
     def _weighted(self, values):
         """Return values (…, C) times the class's weight."""

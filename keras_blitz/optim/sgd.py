@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
+from keras_blitz.optim import fused
 from keras_blitz.optim.base import MomentumOptimizer, like
 
 
@@ -63,24 +64,13 @@ class SGD(MomentumOptimizer):
         return ("momentum_buffer",) if options["momentum"] else ()
 
     def _update(self, p, g, slots, options):
-        mu, dampening, nesterov = options["momentum"], options["dampening"], options["nesterov"]
-        if not dampening and not nesterov and not tf.distribute.has_strategy():
-            return _update_fused(p, g, slots, like(p, options["lr"]), like(p, mu))
+        if fused.sgd(p, g, slots, options):
+            return
         if slots:
-            b, mu = slots["momentum_buffer"], like(p, mu)
+            b, mu = slots["momentum_buffer"], like(p, options["momentum"])
             b.assign(mu * b + _share(p, slots, options) * g)
-            g = g + mu * b if nesterov else b
+            g = g + mu * b if options["nesterov"] else b
         p.assign_sub(like(p, options["lr"]) * g)
-        return None
-
-
-def _update_fused(p: tf.Variable, g: tf.Tensor, slots: dict, lr: tf.Tensor, mu: tf.Tensor) -> None:
-    """Do the plain update in one operation; a small network spends a fifth of its step in the others."""
-    if slots:
-        b = slots["momentum_buffer"]
-        tf.raw_ops.ResourceApplyMomentum(var=p.handle, accum=b.handle, lr=lr, grad=g, momentum=mu)
-    else:
-        tf.raw_ops.ResourceApplyGradientDescent(var=p.handle, alpha=lr, delta=g)
 
 
 def _share(p: tf.Variable, slots: dict, options: dict) -> tf.Tensor:
