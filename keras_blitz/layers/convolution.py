@@ -29,9 +29,9 @@ class Conv2d(keras.layers.Layer):
         dilation: distance between kernel taps, ≥ 1, or (height, width).
         groups: groups of channels that are convolved apart, ≥ 1.
         bias: add a learned bias.
-        banded: take the inputs' gradient as that of a convolution of whole rows (`cpu.convolution_by_rows`): on a CPU a third less
-            time for tens of small images of few channels; longer for few or wide images, and its memory grows with the
-            square of the width. Without effect where height or width is unknown.
+        banded: take the inputs' gradient as that of a convolution of whole rows (`convolution_by_rows` in cpu.py): on a
+            CPU a third less time for tens of small images of few channels; longer for few or wide images, and its
+            memory grows with the square of the width. Without effect where height or width is unknown.
 
     Shapes:
         input (N, H, W, C), kernel (kh, kw, C/groups, out_channels), output (N, H', W', out_channels).

@@ -1,7 +1,7 @@
 """What makes convolution, BatchNorm and pooling fast on a CPU.
 
-Each function gives what its layer's plain rule gives, to rounding, by other operations. `keras_blitz.speed` has a switch
-for each. The figures are of two cores with AVX-512, float32, against PyTorch's in `scripts/bench.py`.
+Each function gives what its layer's plain rule gives, to rounding, by other operations. `keras_blitz.speed` has a
+switch for each. The figures are of two cores with AVX-512, in float32; `scripts/bench.py` measures such steps.
 """
 
 from math import prod
@@ -49,7 +49,11 @@ def convolution(
         return convolution_by_rows(pad_images(inputs, padding), kernel)
     if chosen.small_maps and height and width and min(height, width) > 0 and height * width <= FEW:
         return convolution_of_small_map(pad_images(inputs, padding), kernel, (height, width), stride)
-    if chosen.same_padding and stride == (1, 1) and tuple(kernel.shape[:2]) == tuple(2 * zeros + 1 for zeros in padding):
+    if (
+        chosen.same_padding
+        and stride == (1, 1)
+        and tuple(kernel.shape[:2]) == tuple(2 * zeros + 1 for zeros in padding)
+    ):
         return convolution_of_same_size(inputs, kernel)
     return None
 
@@ -83,16 +87,16 @@ def convolution_of_small_map(padded: tf.Tensor, kernel: tf.Tensor, size: Pair, s
     return tf.reshape(outputs, (-1, height, width, kernel.shape[-1]))
 
 
-@tf.custom_gradient
+@tf.custom_gradient  # type: ignore[untyped-decorator]
 def product_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Return rows · matrix as two products that can run at the same time; the gradient is the whole product's.
 
     rows[:, :h] · matrix[:h] + rows[:, h:] · matrix[h:]
 
-    For one image and many weights (`MANY`) a product takes as long as reading the weights from memory, which two threads
-    do twice as fast. With one thread inside an operation and two operations at a time, ResNet18 on one image of 64×64
-    pixels does 114 → 135 images a second, on a machine where PyTorch does 114. With two threads inside an operation the
-    halves wait for each other's: 8 to 17 % slower than the whole product.
+    For one image and many weights (`MANY`) a product takes as long as reading the weights from memory, which two
+    threads do twice as fast. With one thread inside an operation and two operations at a time, ResNet18 on one image of
+    64×64 pixels does 114 → 135 images a second, on a machine where PyTorch does 114. With two threads inside an
+    operation the halves wait for each other's: 8 to 17 % slower than the whole product.
     """
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -103,7 +107,7 @@ def product_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, An
     return tf.matmul(left, upper) + tf.matmul(right, lower), gradient
 
 
-@tf.custom_gradient
+@tf.custom_gradient  # type: ignore[untyped-decorator]
 def convolution_by_rows(padded: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Return the convolution of stride 1; its inputs' gradient is that of a convolution of whole rows.
 

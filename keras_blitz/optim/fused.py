@@ -3,10 +3,10 @@
 import tensorflow as tf
 
 from keras_blitz import speed
-from keras_blitz.optim.options import Options
+from keras_blitz.optim.options import Options, Slots
 
 
-def sgd(p: tf.Variable, g: tf.Tensor, slots: dict[str, tf.Variable], options: Options) -> bool:
+def sgd(p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> bool:
     """Make SGD's update of a parameter and its momentum in one operation; return whether it was made.
 
     b ← μ · b + g

@@ -1,12 +1,12 @@
 """SGD with momentum."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim import fused
 from keras_blitz.optim.base import MomentumOptimizer, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -47,7 +47,7 @@ class SGD(MomentumOptimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {
@@ -60,10 +60,10 @@ class SGD(MomentumOptimizer):
         }
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("momentum_buffer",) if options["momentum"] else ()
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         if fused.sgd(p, g, slots, options):
             return
         if slots:
@@ -73,7 +73,7 @@ class SGD(MomentumOptimizer):
         p.assign_sub(like(p, options["lr"]) * g)
 
 
-def _share(p: tf.Variable, slots: dict, options: dict) -> tf.Tensor:
+def _share(p: tf.Variable, slots: Slots, options: Options) -> tf.Tensor:
     """Return 1 − d, and 1 at the first step."""
     dampening = options["dampening"]
     return like(p, tf.where(slots["step"] == 1, tf.constant(1.0, tf.float64), 1 - dampening))
