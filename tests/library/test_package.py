@@ -59,7 +59,7 @@ def test_torch_is_imported_at_the_top_only_on_pytorchs_side():
 @pytest.mark.parametrize(
     "module",
     ["keras_blitz", "keras_blitz.cli", "keras_blitz.data", "keras_blitz.models", "keras_blitz.random",
-     "keras_blitz.weights.layout",
+     "keras_blitz.speed", "keras_blitz.weights.layout",
      "parity.cli", "parity.trace", "parity.compare", "parity.cases", "parity.run", "parity.oracle", "parity.saved",
      "parity", "parity.equivalence", "parity.pytest_plugin", "parity.weightmap",
      "parity.inputs", "parity.report.text", "parity.report.json", "parity.gaps", "parity.report.gaps"],
