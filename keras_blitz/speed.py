@@ -74,7 +74,7 @@ def using(**shortcuts: bool) -> Iterator[None]:
     Args:
         shortcuts: True or False by the names in `Choice`; the others stay as they are.
     """
-    with _holding(replace(choice(), **shortcuts)):
+    with _hold(replace(choice(), **shortcuts)):
         yield
 
 
@@ -84,12 +84,12 @@ def plain() -> Iterator[None]:
 
     For the whole process, name each shortcut in `choose`.
     """
-    with _holding(_PLAIN):
+    with _hold(_PLAIN):
         yield
 
 
 @contextmanager
-def _holding(chosen: Choice) -> Iterator[None]:
+def _hold(chosen: Choice) -> Iterator[None]:
     before = _of_block.set(chosen)
     try:
         yield

@@ -68,7 +68,7 @@ class BatchNorm(keras.layers.Layer):
         if training and self.track_running_stats:
             self._track(inputs, mean, variance)
         if self.affine and self.track_running_stats and not training:
-            outputs = cpu.batch_norm(inputs, self.gamma, self.beta, mean, variance, self.eps)
+            outputs = cpu.normalize(inputs, self.gamma, self.beta, mean, variance, self.eps)
             if outputs is not None:
                 return outputs
         scale = tf.math.rsqrt(variance + self.eps)

@@ -29,7 +29,7 @@ class Conv2d(keras.layers.Layer):
         dilation: distance between kernel taps, ≥ 1, or (height, width).
         groups: groups of channels that are convolved apart, ≥ 1.
         bias: add a learned bias.
-        banded: take the inputs' gradient as that of a convolution of whole rows (`convolution_by_rows` in cpu.py): on a
+        banded: take the inputs' gradient as that of a convolution of whole rows (`convolve_by_rows` in cpu.py): on a
             CPU a third less time for tens of small images of few channels; longer for few or wide images, and its
             memory grows with the square of the width. Without effect where height or width is unknown.
 
@@ -93,7 +93,7 @@ class Conv2d(keras.layers.Layer):
 
     def _convolve(self, inputs, kernel):
         size = self.compute_output_shape(inputs.shape)[1:3]
-        outputs = cpu.convolution(inputs, kernel, size, self.stride, self.padding, self.dilation, self.banded)
+        outputs = cpu.convolve(inputs, kernel, size, self.stride, self.padding, self.dilation, self.banded)
         if outputs is not None:
             return outputs
         # Not by conv2d's own explicit padding: its gradient is slow on a CPU, ResNet18 on 16 images 584 ms, not 131.

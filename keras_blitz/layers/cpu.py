@@ -19,16 +19,14 @@ FEW = 16
 # The fewest weights of a product that is cut in halves.
 MANY = 100_000
 
-Pair = tuple[int, int]
 
-
-def convolution(
+def convolve(
     inputs: tf.Tensor,
     kernel: tf.Tensor,
     size: tuple[int | None, int | None],
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
     banded: bool,
 ) -> tf.Tensor | None:
     """Return a convolution by the shortcut that is fastest for it; None where that is the plain rule.
@@ -40,25 +38,20 @@ def convolution(
         stride: of both axes.
         padding: zeros on each side of both axes.
         dilation: of both axes.
-        banded: the layer asks for `convolution_by_rows`.
+        banded: the layer asks for `convolve_by_rows`.
     """
     chosen, (height, width) = speed.choice(), size
     if dilation != (1, 1):
         return None
     if chosen.gradient_by_rows and banded and height and width:
-        return convolution_by_rows(pad_images(inputs, padding), kernel)
+        return convolve_by_rows(pad_images(inputs, padding), kernel)
     if chosen.small_maps and height and width and min(height, width) > 0 and height * width <= FEW:
-        return convolution_of_small_map(pad_images(inputs, padding), kernel, (height, width), stride)
-    if (
-        chosen.same_padding
-        and stride == (1, 1)
-        and tuple(kernel.shape[:2]) == tuple(2 * zeros + 1 for zeros in padding)
-    ):
-        return convolution_of_same_size(inputs, kernel)
-    return None
+        return convolve_small_map(pad_images(inputs, padding), kernel, (height, width), stride)
+    keeps_size = stride == (1, 1) and all(k == 2 * p + 1 for k, p in zip(kernel.shape[:2], padding, strict=True))
+    return convolve_same_size(inputs, kernel) if chosen.same_padding and keeps_size else None
 
 
-def convolution_of_same_size(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def convolve_same_size(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Return the convolution whose outputs have the inputs' size, stride 1: "SAME" then has PyTorch's zeros.
 
     It spares the copy that `tf.pad` makes: SAME_FIGURE.
@@ -66,7 +59,9 @@ def convolution_of_same_size(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.nn.conv2d(inputs, kernel, 1, "SAME")
 
 
-def convolution_of_small_map(padded: tf.Tensor, kernel: tf.Tensor, size: Pair, stride: Pair) -> tf.Tensor:
+def convolve_small_map(
+    padded: tf.Tensor, kernel: tf.Tensor, size: tuple[int, int], stride: tuple[int, int]
+) -> tf.Tensor:
     """Return the convolution as one product of matrices: the windows' values (N · H' · W', kh · kw · C) by the kernel.
 
     oneDNN's convolutions are slow to start, which shows where there are few outputs. ResNet18 on 64×64 pixels: training
@@ -83,12 +78,12 @@ def convolution_of_small_map(padded: tf.Tensor, kernel: tf.Tensor, size: Pair, s
     matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
     one_image = padded.shape[0] == 1
     in_halves = speed.choice().halved_products and one_image and matrix.shape.num_elements() >= MANY
-    outputs = product_in_halves(taps, matrix) if in_halves else tf.matmul(taps, matrix)
+    outputs = multiply_in_halves(taps, matrix) if in_halves else tf.matmul(taps, matrix)
     return tf.reshape(outputs, (-1, height, width, kernel.shape[-1]))
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
-def product_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, Any]:
+def multiply_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Return rows · matrix as two products that can run at the same time; the gradient is the whole product's.
 
     rows[:, :h] · matrix[:h] + rows[:, h:] · matrix[h:]
@@ -108,7 +103,7 @@ def product_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, An
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
-def convolution_by_rows(padded: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
+def convolve_by_rows(padded: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Return the convolution of stride 1; its inputs' gradient is that of a convolution of whole rows.
 
     B[h, (v, c), (w, k)] = K[h, v − w, c, k], 0 outside of K: a kernel (kh, 1, W·C, W'·C') for images (N, H, 1, W·C)
@@ -141,7 +136,7 @@ def convolution_by_rows(padded: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor
     return tf.nn.conv2d(padded, kernel, 1, "VALID"), gradient
 
 
-def batch_norm(
+def normalize(
     inputs: tf.Tensor, gamma: Any, beta: Any, mean: tf.Tensor, variance: tf.Tensor, eps: float
 ) -> tf.Tensor | None:
     """Return (inputs − mean) / √(variance + eps) · γ + β in one operation; None where it would not be faster.
@@ -160,7 +155,7 @@ def batch_norm(
     ).y
 
 
-def adaptive_average(inputs: tf.Tensor, output_size: Pair) -> tf.Tensor | None:
+def average_equal_windows(inputs: tf.Tensor, output_size: tuple[int, int]) -> tf.Tensor | None:
     """Return the means of windows of one size, by ordinary pooling; None where the windows differ in size.
 
     POOL_FIGURE

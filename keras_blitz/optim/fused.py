@@ -6,7 +6,7 @@ from keras_blitz import speed
 from keras_blitz.optim.options import Options, Slots
 
 
-def sgd(p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> bool:
+def update_sgd(p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> bool:
     """Make SGD's update of a parameter and its momentum in one operation; return whether it was made.
 
     b ← μ · b + g

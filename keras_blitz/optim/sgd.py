@@ -64,7 +64,7 @@ class SGD(MomentumOptimizer):
         return ("momentum_buffer",) if options["momentum"] else ()
 
     def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
-        if fused.sgd(p, g, slots, options):
+        if fused.update_sgd(p, g, slots, options):
             return
         if slots:
             b, mu = slots["momentum_buffer"], like(p, options["momentum"])

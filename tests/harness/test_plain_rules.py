@@ -23,7 +23,7 @@ def no_shortcut(monkeypatch):
     def refuse(*_):
         raise AssertionError("a shortcut was taken")
 
-    for name in ("convolution_of_same_size", "convolution_of_small_map", "convolution_by_rows"):
+    for name in ("convolve_same_size", "convolve_small_map", "convolve_by_rows"):
         monkeypatch.setattr(cpu, name, refuse)
     networks._recorder.cache_clear()
     with speed.plain():
