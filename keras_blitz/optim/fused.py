@@ -12,9 +12,9 @@ def update_sgd(p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> 
     b ← μ · b + g
     p ← p − lr · b        without momentum: p ← p − lr · g
 
-    Starting the operations of the plain rule takes a fifth of a small network's step: SGD_FIGURE. There is no such
-    operation for dampening, nor for PyTorch's Nesterov momentum, and TensorFlow's distribution strategies cannot follow
-    one.
+    The plain rule has more operations to start: with it CIFAR-10's step (a batch of 4, one thread) takes 10 to 13 %
+    longer. The larger batches of MNIST and Fashion-MNIST gain nothing. There is no such operation for dampening, nor
+    for PyTorch's Nesterov momentum, and none for variables under a distribution strategy.
 
     Args:
         p: the parameter.
