@@ -83,7 +83,7 @@ def convolve_small_map(
     return tf.reshape(outputs, (-1, height, width, kernel.shape[-1]))
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient
 def multiply_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Return rows · matrix as two products that can run at the same time; the gradient is the whole product's.
 
@@ -103,7 +103,7 @@ def multiply_in_halves(rows: tf.Tensor, matrix: tf.Tensor) -> tuple[tf.Tensor, A
     return tf.matmul(left, upper) + tf.matmul(right, lower), gradient
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
+@tf.custom_gradient
 def convolve_by_rows(padded: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Return the convolution of stride 1; its inputs' gradient is that of a convolution of whole rows.
 

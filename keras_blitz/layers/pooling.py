@@ -31,7 +31,7 @@ class _Pool2d(keras.layers.Layer):
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(f"padding must be at most half of kernel_size, not {self.padding} of {self.kernel_size}")
 
-    def _sizes(self, shape) -> list[tuple[int, int]]:
+    def _sizes(self, shape) -> list[tuple[int | None, int]]:
         """Return (output size, pixels to add behind) for height and width."""
         geometry = zip(shape[1:3], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return [self._size(*axis) for axis in geometry]
