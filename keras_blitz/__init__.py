@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not call __getattr_
         ops,
         optim,
         random,
+        speed,
         training,
         weights,
     )
@@ -54,6 +55,7 @@ __all__ = [
     "optim",
     "precision",
     "random",
+    "speed",
     "state_dict",
     "training",
     "weights",

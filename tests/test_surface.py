@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 SURFACE = {
     "keras_blitz": """
         CheckpointError __version__ autograd convert data errors export initializers layers load_checkpoint load_model
-        load_state_dict losses manual_seed models named_parameters ops optim precision random state_dict training
-        weights
+        load_state_dict losses manual_seed models named_parameters ops optim precision random speed state_dict
+        training weights
     """,
     "keras_blitz.autograd": "Gradients Node OperationGraph Recording detach hook hvp jacobian jvp trace vjp",
     "keras_blitz.autograd.demos": """

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_blitz.layers.convolution import FEW
+from keras_blitz.layers import cpu
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -67,24 +67,13 @@ class BatchNorm(keras.layers.Layer):
             mean, variance = self.moving_mean.value, self.moving_variance.value
         if training and self.track_running_stats:
             self._track(inputs, mean, variance)
-        if self.track_running_stats and not training and self._in_one_operation(inputs):
-            return tf.raw_ops.FusedBatchNormV3(
-                x=inputs, scale=self.gamma, offset=self.beta, mean=mean, variance=variance, epsilon=self.eps,
-                is_training=False,
-            ).y  # fmt: skip
+        if self.affine and self.track_running_stats and not training:
+            outputs = cpu.normalize(inputs, self.gamma, self.beta, mean, variance, self.eps)
+            if outputs is not None:
+                return outputs
         scale = tf.math.rsqrt(variance + self.eps)
         normalized = (inputs - mean) * (scale * self.gamma if self.affine else scale)
         return normalized + self.beta if self.affine else normalized
-
-    def _in_one_operation(self, inputs) -> bool:
-        """Whether TensorFlow's own operation can do it, which it fuses with the convolution before and a ReLU behind.
-
-        By itself it is slow to start, and behind a convolution of `FEW` outputs it would be by itself.
-        """
-        if not self.affine or len(inputs.shape) != 4 or inputs.dtype != tf.float32:
-            return False
-        height, width = inputs.shape[1:3]
-        return not height or not width or height * width > FEW
 
     @staticmethod
     def _statistics(inputs):

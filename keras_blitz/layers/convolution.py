@@ -3,17 +3,12 @@
 from math import prod
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_blitz.initializers import fan_in_uniform
+from keras_blitz.layers import cpu
+from keras_blitz.layers.padding import pad_images
 from keras_blitz.layers.pairs import Pair, pair
-
-# Of so few outputs a product of matrices is faster on a CPU: ResNet18 on a 64×64 image takes a sixth less than with 4.
-FEW = 16
-# Of so many weights a product for one image takes as long as reading them from memory, which two operations do faster
-# than one, of a thread each.
-MANY = 100_000
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -34,9 +29,9 @@ class Conv2d(keras.layers.Layer):
         dilation: distance between kernel taps, ≥ 1, or (height, width).
         groups: groups of channels that are convolved apart, ≥ 1.
         bias: add a learned bias.
-        banded: take the inputs' gradient as that of a convolution of whole rows (see `_banded`): on a CPU a third less
-            time for tens of small images of few channels; longer for few or wide images, and its memory grows with the
-            square of the width. Without effect where height or width is unknown.
+        banded: take the inputs' gradient as that of a convolution of whole rows (`convolve_by_rows` in cpu.py): on a
+            CPU a third less time for tens of small images of few channels; longer for few or wide images, and its
+            memory grows with the square of the width. Without effect where height or width is unknown.
 
     Shapes:
         input (N, H, W, C), kernel (kh, kw, C/groups, out_channels), output (N, H', W', out_channels).
@@ -97,40 +92,17 @@ class Conv2d(keras.layers.Layer):
         return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
 
     def _convolve(self, inputs, kernel):
-        (top, left), (down, across) = self.padding, self.stride
-        height, width = self.compute_output_shape(inputs.shape)[1:3]
-        if self.banded and height and width:
-            return _banded(self._padded(inputs), kernel)
+        size = self.compute_output_shape(inputs.shape)[1:3]
+        outputs = cpu.convolve(inputs, kernel, size, self.stride, self.padding, self.dilation, self.banded)
+        if outputs is not None:
+            return outputs
+        # Not by conv2d's own explicit padding: its gradient is slow on a CPU, ResNet18 on 16 images 584 ms, not 131.
+        padded = pad_images(inputs, self.padding)
         if self.dilation == (1, 1):
-            if height and width and min(height, width) > 0 and height * width <= FEW:
-                return self._multiply(inputs, kernel, height, width)
-            if self.stride == (1, 1) and self.kernel_size == (2 * top + 1, 2 * left + 1):
-                return tf.nn.conv2d(inputs, kernel, 1, "SAME")  # the same zeros here
-            # The gradient of conv2d's own explicit padding is slow on a CPU: ResNet18 on 16 images 584 ms, not 131.
-            return tf.nn.conv2d(self._padded(inputs), kernel, self.stride, "VALID")
+            return tf.nn.conv2d(padded, kernel, self.stride, "VALID")
         # A dilated tf.nn.conv2d has no float64 gradient on CPU; tf.nn.convolution has, at stride 1.
-        outputs = tf.nn.convolution(self._padded(inputs), kernel, padding="VALID", dilations=self.dilation)
-        return outputs[:, ::down, ::across]
-
-    def _multiply(self, inputs, kernel, height: int, width: int):
-        """Return the convolution as one product of matrices."""
-        (down, across), (rows, columns), padded = self.stride, self.kernel_size, self._padded(inputs)
-        positions = np.arange(prod(padded.shape[1:3])).reshape(padded.shape[1:3])
-        windows = np.lib.stride_tricks.sliding_window_view(positions, (rows, columns))
-        windows = windows[: down * height : down, : across * width : across]  # (H', W', kh, kw)
-        channels = padded.shape[-1]
-        taps = tf.gather(tf.reshape(padded, (-1, positions.size, channels)), windows.ravel(), axis=1)
-        taps = tf.reshape(taps, (-1, rows * columns * channels))
-        matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
-        # Where an operation has threads of its own, the halves would wait for each other's.
-        alone = tf.config.threading.get_intra_op_parallelism_threads() == 1
-        product = _halved if alone and inputs.shape[0] == 1 and matrix.shape.num_elements() >= MANY else tf.matmul
-        outputs = product(taps, matrix)
-        return tf.reshape(outputs, (-1, height, width, kernel.shape[-1]))
-
-    def _padded(self, inputs):
-        top, left = self.padding
-        return tf.pad(inputs, [[0, 0], [top, top], [left, left], [0, 0]]) if top or left else inputs
+        down, across = self.stride
+        return tf.nn.convolution(padded, kernel, padding="VALID", dilations=self.dilation)[:, ::down, ::across]
 
     def compute_output_shape(self, input_shape):
         """Return (N, H', W', out_channels)."""
@@ -150,52 +122,6 @@ class Conv2d(keras.layers.Layer):
             "bias": self.use_bias,
             "banded": self.banded,
         }
-
-
-@tf.custom_gradient
-def _banded(inputs: tf.Tensor, kernel: tf.Tensor):
-    """Return the convolution without padding; its inputs' gradient is that of a convolution of whole rows.
-
-    B[h, (v, c), (w, k)] = K[h, v − w, c, k], 0 outside of K: a kernel (kh, 1, W·C, W'·C') for images (N, H, 1, W·C)
-
-    with h a row of the kernel, v a column of the inputs, w one of the outputs, c and k their channels. Few channels
-    fill a part of a CPU's vector registers, a row fills them; that outweighs the zeros beside the band.
-    """
-    (height, width, channels), (rows, columns, _, features) = inputs.shape[1:], kernel.shape
-    out_height, out_width = height - rows + 1, width - columns + 1
-
-    def gradient(upstream):
-        h, v, c, w = np.indices((rows, width, channels, out_width))
-        taps = (h * columns + v - w) * channels + c
-        zeros = rows * columns * channels  # the place of a row of zeros behind the kernel's
-        taps = np.where((v - w >= 0) & (v - w < columns), taps, zeros)
-        band = tf.gather(tf.pad(tf.reshape(kernel, (-1, features)), [[0, 1], [0, 0]]), taps.ravel())
-        of_inputs = tf.nn.conv2d_transpose(
-            tf.reshape(upstream, (-1, out_height, 1, out_width * features)),
-            tf.reshape(band, (rows, 1, width * channels, out_width * features)),
-            tf.stack([tf.shape(inputs)[0], height, 1, width * channels]), 1, "VALID",
-        )  # fmt: skip
-        of_kernel = tf.raw_ops.Conv2DBackpropFilter(
-            input=inputs, filter_sizes=kernel.shape, out_backprop=upstream, strides=[1, 1, 1, 1], padding="VALID"
-        )
-        return tf.reshape(of_inputs, (-1, height, width, channels)), of_kernel
-
-    return tf.nn.conv2d(inputs, kernel, 1, "VALID"), gradient
-
-
-@tf.custom_gradient
-def _halved(rows: tf.Tensor, matrix: tf.Tensor):
-    """Return rows · matrix as two products that can run at the same time; the gradient is the whole product's.
-
-    rows[:, :h] · matrix[:h] + rows[:, h:] · matrix[h:]
-    """
-
-    def gradient(upstream):
-        return tf.matmul(upstream, matrix, transpose_b=True), tf.matmul(rows, upstream, transpose_a=True)
-
-    sizes = [matrix.shape[0] // 2, -(-matrix.shape[0] // 2)]
-    (left, right), (upper, lower) = tf.split(rows, sizes, 1), tf.split(matrix, sizes)
-    return tf.matmul(left, upper) + tf.matmul(right, lower), gradient
 
 
 def _output_size(size: int | None, kernel: int, stride: int, padding: int, dilation: int) -> int | None:

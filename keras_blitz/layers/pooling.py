@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz.layers import cpu
 from keras_blitz.layers.pairs import Pair, pair
 
 
@@ -30,7 +31,7 @@ class _Pool2d(keras.layers.Layer):
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(f"padding must be at most half of kernel_size, not {self.padding} of {self.kernel_size}")
 
-    def _sizes(self, shape) -> list[tuple[int, int]]:
+    def _sizes(self, shape) -> list[tuple[int | None, int]]:
         """Return (output size, pixels to add behind) for height and width."""
         geometry = zip(shape[1:3], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return [self._size(*axis) for axis in geometry]
@@ -218,20 +219,22 @@ class AdaptiveAvgPool2d(_AdaptivePool2d):
         output_size: ≥ 1, or (height, width).
 
     Shapes:
-        input (N, H, W, C) with H and W known, output (N, height, width, C).
+        input (N, H, W, C) with H and W known, or an output_size of 1; output (N, height, width, C).
 
     Source: torch/nn/modules/pooling.py.
     """
 
     def call(self, inputs):
         """Return the mean of each window."""
-        if self.output_size == (1, 1):
-            return tf.reduce_mean(inputs, (1, 2), keepdims=True)  # 10 µs, not 100, of ResNet18's 2×2×512
-        axes = list(zip(inputs.shape[1:3], self.output_size, strict=True))
-        if all(size % outputs == 0 for size, outputs in axes):
-            window = [size // outputs for size, outputs in axes]
-            return tf.nn.avg_pool2d(inputs, window, window, "VALID")
-        rows, columns = (tf.constant(_averaging(*axis), inputs.dtype) for axis in axes)
+        if self.output_size == (1, 1):  # of a map whose size need not be known
+            return tf.reduce_mean(inputs, (1, 2), keepdims=True)
+        outputs = cpu.average_equal_windows(inputs, self.output_size)
+        if outputs is not None:
+            return outputs
+        rows, columns = (
+            tf.constant(_averaging(*axis), inputs.dtype)
+            for axis in zip(inputs.shape[1:3], self.output_size, strict=True)
+        )
         return tf.einsum("oh,nhwc,pw->nopc", rows, inputs, columns)
 
 

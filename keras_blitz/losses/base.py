@@ -1,10 +1,17 @@
 """What PyTorch's losses share: the dtype of their inputs, three reductions, sample weights, checks."""
 
+from typing import Any
+
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.keras_internals import mask_of
+
+# Weights of classes or elements, float64; each dtype of a loss is made from them.
+Weights = npt.NDArray[np.float64]
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -38,7 +45,7 @@ class Loss(keras.losses.Loss):
             raise BlitzError(f'reduction must be "none", "mean" or "sum", not {reduction!r}')
         super().__init__(name=name, reduction=reduction)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         """Return the reduced loss.
 
         Args:
@@ -58,8 +65,8 @@ class Loss(keras.losses.Loss):
             losses *= self._aligned(as_tensor(sample_weight), losses)
         return losses if self.reduction == "none" else self._reduced(tf.reduce_sum(losses), y_true, y_pred, losses)
 
-    def _checked(self, y_true, y_pred):
-        if getattr(y_pred, "_keras_mask", None) is not None:
+    def _checked(self, y_true: Any, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        if mask_of(y_pred) is not None:
             raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
         if not y_pred.dtype.is_floating:
@@ -68,18 +75,18 @@ class Loss(keras.losses.Loss):
             raise BlitzError(f"{self.name}: needs the ranks of y_true and y_pred; set the shapes of the data set")
         return y_true, y_pred
 
-    def _reduced(self, total, y_true, y_pred, losses):
+    def _reduced(self, total: tf.Tensor, y_true: tf.Tensor, y_pred: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         if self.reduction == "sum":
             return total
         mean = total / tf.cast(self.divisor(y_true, y_pred, losses), total.dtype)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return mean / replicas if replicas > 1 else mean
 
-    def divisor(self, y_true, y_pred, losses):
+    def divisor(self, y_true: tf.Tensor, y_pred: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         """Return what the mean divides by: the number of losses."""
         return tf.size(losses)
 
-    def _aligned(self, sample_weight, losses):
+    def _aligned(self, sample_weight: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         rank = sample_weight.shape.rank
         if rank is None or not sample_weight.shape.is_compatible_with(losses.shape[:rank]):
             raise BlitzError(
@@ -89,21 +96,21 @@ class Loss(keras.losses.Loss):
             sample_weight = sample_weight[..., tf.newaxis]
         return tf.cast(sample_weight, losses.dtype)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"name": self.name, "reduction": self.reduction}
 
 
-def as_tensor(value) -> tf.Tensor:
+def as_tensor(value: Any) -> tf.Tensor:
     """Return a tensor; Python's floats stay float64, where TensorFlow would make them float32."""
     return tf.convert_to_tensor(np.asarray(value) if isinstance(value, (list, tuple, int, float)) else value)
 
 
-def as_array(weight) -> np.ndarray | None:
+def as_array(weight: npt.ArrayLike | None) -> Weights | None:
     """Return weights as float64, which every dtype of a loss is made from."""
     return None if weight is None else np.asarray(weight, "float64")
 
 
-def as_list(weight: np.ndarray | None) -> list | float | None:
+def as_list(weight: Weights | None) -> Any:
     """Return weights as a configuration holds them."""
     return None if weight is None else weight.tolist()

@@ -1,7 +1,10 @@
 """`torch.nn.BCELoss` and `BCEWithLogitsLoss`: yes or no, element by element."""
 
+from typing import Any
+
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
@@ -14,18 +17,18 @@ EPSILON = float(np.float32(1e-12))
 class _BinaryLoss(Loss):
     """A weight for each element, and equal shapes."""
 
-    def __init__(self, weight, reduction: str, name: str | None):
+    def __init__(self, weight: npt.ArrayLike | None, reduction: str, name: str | None):
         super().__init__(reduction, name)
         self.weight = as_array(weight)
 
-    def _check_shapes(self, y_true, y_pred) -> None:
+    def _check_shapes(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> None:
         if not y_true.shape.is_compatible_with(y_pred.shape):
             raise BlitzError(f"{self.name}: y_true {y_true.shape} must have y_pred's shape {y_pred.shape}")
 
-    def _weighted(self, losses):
+    def _weighted(self, losses: tf.Tensor) -> tf.Tensor:
         return losses if self.weight is None else losses * tf.constant(self.weight, losses.dtype)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "weight": as_list(self.weight)}
 
@@ -55,10 +58,10 @@ class BCELoss(_BinaryLoss):
     Source: torch/nn/modules/loss.py.
     """
 
-    def __init__(self, weight=None, reduction: str = "mean", name: str | None = None):
+    def __init__(self, weight: npt.ArrayLike | None = None, reduction: str = "mean", name: str | None = None):
         super().__init__(weight, reduction, name)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the unreduced losses."""
         self._check_shapes(y_true, y_pred)
         y_true = tf.cast(y_true, y_pred.dtype)
@@ -67,18 +70,18 @@ class BCELoss(_BinaryLoss):
             self._check_range("y_pred", y_pred.numpy())
         return self._weighted(_binary_cross_entropy(y_pred, y_true))
 
-    def _check_range(self, argument: str, values: np.ndarray) -> None:
+    def _check_range(self, argument: str, values: npt.NDArray[Any]) -> None:
         outside = values[~((values >= 0) & (values <= 1))]
         if outside.size:
             raise BlitzError(f"{self.name}: {argument} must be in 0–1, found {float(outside[0])}")
 
 
-@tf.custom_gradient
-def _binary_cross_entropy(p, y):
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _binary_cross_entropy(p: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, Any]:
     floor = tf.constant(-100, p.dtype)
     losses = (y - 1) * tf.maximum(tf.math.log1p(-p), floor) - y * tf.maximum(tf.math.log(p), floor)
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         to_p = upstream * (p - y) / tf.maximum((1 - p) * p, tf.constant(EPSILON, p.dtype))
         return to_p, -upstream * tf.math.log(p / (1 - p))
 
@@ -108,11 +111,17 @@ class BCEWithLogitsLoss(_BinaryLoss):
     Source: torch/nn/modules/loss.py.
     """
 
-    def __init__(self, weight=None, reduction: str = "mean", pos_weight=None, name: str | None = None):
+    def __init__(
+        self,
+        weight: npt.ArrayLike | None = None,
+        reduction: str = "mean",
+        pos_weight: npt.ArrayLike | None = None,
+        name: str | None = None,
+    ):
         super().__init__(weight, reduction, name)
         self.pos_weight = as_array(pos_weight)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the unreduced losses."""
         self._check_shapes(y_true, y_pred)
         y = tf.cast(y_true, y_pred.dtype)
@@ -121,6 +130,6 @@ class BCEWithLogitsLoss(_BinaryLoss):
             log_sigmoid *= (tf.constant(self.pos_weight, y.dtype) - 1) * y + 1
         return self._weighted((1 - y) * y_pred - log_sigmoid)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "pos_weight": as_list(self.pos_weight)}

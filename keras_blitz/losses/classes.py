@@ -1,48 +1,32 @@
 """`torch.nn.CrossEntropyLoss` and `NLLLoss`: one class of many."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy.typing as npt
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.losses.base import Loss, as_array, as_list
+from keras_blitz.losses import cpu
+from keras_blitz.losses.base import as_array, as_list
 
 
-class _ClassLoss(Loss):
+class _ClassLoss(cpu.LossOfParts):
     """Class weights and an ignored class, over the last axis."""
 
-    def __init__(self, weight, ignore_index: int, reduction: str, name: str | None):
+    def __init__(self, weight: npt.ArrayLike | None, ignore_index: int, reduction: str, name: str | None):
         super().__init__(reduction, name)
         self.weight, self.ignore_index = as_array(weight), ignore_index
 
-    def of_parts(self, y_true: Sequence, y_pred: Sequence):
-        """Return the reduced loss of a batch that comes in parts: that of the parts put together, to rounding.
-
-        A part's gradient waits for no other part's outputs, so that parts can be computed beside each other. Other
-        losses may have weights for each place of a batch, and no part would know its own.
-
-        Args:
-            y_true: the parts' targets, each with an axis of images.
-            y_pred: the parts' outputs.
-
-        Raises:
-            BlitzError: as the call does.
-        """
-        parts = [self._checked(*part) for part in zip(y_true, y_pred, strict=True)]
-        losses = [self.call(*part) for part in parts]
-        y_true, y_pred, whole = (tf.concat(values, 0) for values in (*zip(*parts, strict=True), losses))
-        if self.reduction == "none":
-            return whole
-        return self._reduced(tf.add_n([tf.reduce_sum(part) for part in losses]), y_true, y_pred, whole)
-
-    def divisor(self, y_true, y_pred, losses):
+    def divisor(self, y_true: tf.Tensor, y_pred: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         """Return Σ w of the classes that are not ignored."""
-        if self.weight is None:  # a small network's step would spend a twentieth of its time on picking ones
-            return tf.math.count_nonzero(_exact(y_true) != self.ignore_index, dtype=y_pred.dtype)
-        return tf.reduce_sum(self._picked(_exact(y_true), self._weighted(tf.ones_like(y_pred))))
+        target = _exact(y_true)
+        count = cpu.count_targets(target, self.ignore_index, y_pred.dtype) if self.weight is None else None
+        if count is not None:
+            return count
+        return tf.reduce_sum(self._picked(target, self._weighted(tf.ones_like(y_pred))))
 
-    def _weighted(self, values):
+    def _weighted(self, values: tf.Tensor) -> tf.Tensor:
         """Return values (…, C) times the class's weight."""
         if self.weight is None:
             return values
@@ -51,7 +35,7 @@ class _ClassLoss(Loss):
             raise BlitzError(f"{self.name}: weight must have {classes} values, one a class, not {self.weight.shape}")
         return values * tf.constant(self.weight, values.dtype)
 
-    def _indices(self, y_true, y_pred):
+    def _indices(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the checked class indices."""
         classes = y_pred.shape[-1]
         if not y_true.shape.is_compatible_with(y_pred.shape[:-1]):
@@ -64,13 +48,13 @@ class _ClassLoss(Loss):
             self._check_range(target.numpy(), classes)
         return target
 
-    def _check_range(self, indices, classes: int) -> None:
+    def _check_range(self, indices: npt.NDArray[Any], classes: int) -> None:
         known = (indices >= 0) & (indices < classes) & (indices % 1 == 0)
         unknown = indices[~known & (indices != self.ignore_index)]
         if unknown.size:
             raise BlitzError(f"{self.name}: class index {unknown[0]} is not among 0, 1, … {classes - 1}")
 
-    def _picked(self, target, values):
+    def _picked(self, target: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         """Return the value of each position's class; 0 where it is ignored, NaN where there is no such class."""
         # where and sum, not one_hot · values: a log-probability of another class may be −∞.
         chosen = target[..., tf.newaxis] == tf.range(values.shape[-1], dtype=target.dtype)
@@ -78,12 +62,12 @@ class _ClassLoss(Loss):
         picked = tf.where(tf.reduce_any(chosen, -1), picked, tf.constant(float("nan"), values.dtype))
         return tf.where(target == self.ignore_index, tf.zeros_like(picked), picked)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "weight": as_list(self.weight), "ignore_index": self.ignore_index}
 
 
-def _exact(indices):
+def _exact(indices: tf.Tensor) -> tf.Tensor:
     """Return class indices in a dtype that holds every class, and `ignore_index`."""
     return tf.cast(indices, tf.float64 if indices.dtype.is_floating else tf.int64)
 
@@ -116,10 +100,16 @@ class NLLLoss(_ClassLoss):
     Source: torch/nn/modules/loss.py.
     """
 
-    def __init__(self, weight=None, ignore_index: int = -100, reduction: str = "mean", name: str | None = None):
+    def __init__(
+        self,
+        weight: npt.ArrayLike | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        name: str | None = None,
+    ):
         super().__init__(weight, ignore_index, reduction, name)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the unreduced losses, of y_true's shape."""
         return self._picked(self._indices(y_true, y_pred), self._weighted(-y_pred))
 
@@ -159,7 +149,7 @@ class CrossEntropyLoss(_ClassLoss):
 
     def __init__(
         self,
-        weight=None,
+        weight: npt.ArrayLike | None = None,
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
@@ -170,7 +160,7 @@ class CrossEntropyLoss(_ClassLoss):
             raise BlitzError(f"label_smoothing must be in 0–1, not {label_smoothing!r}")
         self.label_smoothing = label_smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the unreduced losses, of y_pred's shape without its last axis."""
         weighted = self._weighted(-tf.nn.log_softmax(y_pred))
         if y_true.shape.rank == y_pred.shape.rank:
@@ -182,7 +172,7 @@ class CrossEntropyLoss(_ClassLoss):
         others = tf.where(target == self.ignore_index, tf.zeros_like(losses), tf.reduce_sum(weighted, -1))
         return (1 - self.label_smoothing) * losses + self.label_smoothing / y_pred.shape[-1] * others
 
-    def divisor(self, y_true, y_pred, losses):
+    def divisor(self, y_true: tf.Tensor, y_pred: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         """Return Σ w of the classes that are not ignored; for probabilities the number of positions."""
         if y_true.shape.rank == y_pred.shape.rank:
             return tf.size(losses)
@@ -192,7 +182,7 @@ class CrossEntropyLoss(_ClassLoss):
         # PyTorch divides each part of a smoothed loss: 0/0 in the first is NaN, whatever the second is.
         return tf.where(total == 0, tf.constant(float("nan"), total.dtype), total)
 
-    def _probabilities(self, y_true, y_pred):
+    def _probabilities(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the checked, smoothed class probabilities."""
         if not y_true.shape.is_compatible_with(y_pred.shape) or not y_true.dtype.is_floating:
             raise BlitzError(
@@ -206,6 +196,6 @@ class CrossEntropyLoss(_ClassLoss):
             return y
         return y * (1 - self.label_smoothing) + self.label_smoothing / y_pred.shape[-1]
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

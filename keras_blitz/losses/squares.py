@@ -36,7 +36,7 @@ class MSELoss(Loss):
     Source: torch/nn/modules/loss.py.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the unreduced losses."""
         try:
             tf.broadcast_static_shape(y_true.shape, y_pred.shape)

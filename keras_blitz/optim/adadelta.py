@@ -1,11 +1,11 @@
 """Adadelta."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import Optimizer, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -41,16 +41,16 @@ class Adadelta(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         rho, eps = options["rho"], options["eps"]
         v, u = slots["square_avg"], slots["acc_delta"]
         v.assign(rho * v + (1 - rho) * g * g)

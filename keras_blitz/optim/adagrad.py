@@ -1,11 +1,11 @@
 """Adagrad."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import Optimizer, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -43,7 +43,7 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {
@@ -56,13 +56,13 @@ class Adagrad(Optimizer):
         }
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("sum",)
 
-    def _first_value(self, key, options):
+    def _first_value(self, key: str, options: Options) -> float:
         return options["initial_accumulator_value"]
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         lr, t = options["lr"], options["step"]
         s = slots["sum"]
         s.assign_add(g * g)

@@ -1,11 +1,13 @@
 """Adam and AdamW."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import MomentumOptimizer, lerp, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -46,7 +48,7 @@ class Adam(MomentumOptimizer):
         *,
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {
@@ -60,10 +62,10 @@ class Adam(MomentumOptimizer):
         }
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else []))
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         lr, beta1, (_, beta2), t = options["lr"], options["beta1"], options["betas"], options["step"]
         m, v = slots["exp_avg"], slots["exp_avg_sq"]
         m.assign(lerp(m, g, like(p, 1 - beta1)))
@@ -107,7 +109,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         super().__init__(
@@ -122,7 +124,7 @@ class AdamW(Adam):
             name=name,
         )
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         config = super().get_config()
         del config["decoupled_weight_decay"]

@@ -1,11 +1,11 @@
 """Adamax."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import MomentumOptimizer, lerp, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -40,16 +40,16 @@ class Adamax(MomentumOptimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("exp_avg", "exp_inf")
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         lr, beta1, (_, beta2), t = options["lr"], options["beta1"], options["betas"], options["step"]
         m, u = slots["exp_avg"], slots["exp_inf"]
         m.assign(lerp(m, g, like(p, 1 - beta1)))

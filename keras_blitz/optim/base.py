@@ -4,17 +4,17 @@ Scalars are float64 until they meet a parameter, whatever dtype that has, for Py
 learning rates and momenta are float64 variables, and bias corrections are float64 tensors.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+from keras.optimizers.schedules import LearningRateSchedule as Schedule
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.optim.groups import assigned, parameter_name, resolved
-from keras_blitz.optim.options import Options
-
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+from keras_blitz.keras_internals import trained_variables, variable_index
+from keras_blitz.optim.groups import Groups, assigned, parameter_name, resolved
+from keras_blitz.optim.options import Options, Slots
 
 
 class Slot(NamedTuple):
@@ -63,7 +63,7 @@ class Optimizer(keras.optimizers.Optimizer):
     # The keys of the state that PyTorch keeps to itself: SGD's count, which only says whether a buffer is new.
     _private_slots: tuple[str, ...] = ()
 
-    def __init__(self, defaults: Options, groups: Iterable = (), name: str | None = None):
+    def __init__(self, defaults: Options, groups: Groups = (), name: str | None = None):
         groups = list(groups)
         rows = resolved(defaults, groups)
         rate = rows[0][1]["lr"]
@@ -77,15 +77,15 @@ class Optimizer(keras.optimizers.Optimizer):
             self._make_rate(options["lr"], f"_{group}") for group, options in enumerate(self._options) if group
         ]
 
-    def _make_rate(self, rate: float | Schedule, suffix: str = ""):
+    def _make_rate(self, rate: float | Schedule, suffix: str = "") -> Any:
         return rate if isinstance(rate, Schedule) else self._add_scalar(f"learning_rate{suffix}", rate)
 
-    def _add_scalar(self, name: str, value: float):
+    def _add_scalar(self, name: str, value: float) -> Any:
         return self.add_variable((), _filled(value), dtype="float64", aggregation="only_first_replica", name=name)
 
     # The parameters, their groups and slots
 
-    def build(self, variables) -> None:
+    def build(self, variables: list[Any]) -> None:
         """Make the slots of these parameters, in the group that each one's name puts it."""
         if self.built:
             return
@@ -101,13 +101,13 @@ class Optimizer(keras.optimizers.Optimizer):
         """Return PyTorch's keys of the tensors that it keeps for a parameter with these options, without `step`."""
         raise NotImplementedError
 
-    def _make_slots(self, variable, options: Options) -> dict[str, Any]:
+    def _make_slots(self, variable: Any, options: Options) -> Slots:
         slots = {key: self._make_slot(key, variable, options) for key in self._slot_keys(options)}
         if slots:
             slots["step"] = self.add_variable((), dtype="int64", name=f"{parameter_name(variable)}_step")
         return slots
 
-    def _make_slot(self, key: str, variable, options: Options):
+    def _make_slot(self, key: str, variable: Any, options: Options) -> Any:
         return self.add_variable_from_reference(variable, key, _filled(self._first_value(key, options)))
 
     def _first_value(self, key: str, options: Options) -> float:
@@ -120,7 +120,7 @@ class Optimizer(keras.optimizers.Optimizer):
         """
         if not self.built:
             return
-        for variable, slots in zip(self._trainable_variables, self._slots, strict=True):
+        for variable, slots in zip(trained_variables(self), self._slots, strict=True):
             if self._has_state_from_the_start or (slots and slots["step"].numpy()):
                 for key, slot in slots.items():
                     if key not in self._private_slots:
@@ -128,7 +128,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     # The rates
 
-    def _rates(self) -> list:
+    def _rates(self) -> list[Any]:
         return [self._learning_rate, *self._group_rates]
 
     @property
@@ -146,7 +146,7 @@ class Optimizer(keras.optimizers.Optimizer):
             raise BlitzError(f"{type(self).__name__} has no learning rate to set: a Keras schedule sets it")
         _assign_each("rates", self._rates(), rates)
 
-    def _rate_now(self, rate) -> tf.Tensor:
+    def _rate_now(self, rate: Any) -> tf.Tensor:
         now = rate(self._iterations) if isinstance(rate, Schedule) else rate.value
         return tf.cast(tf.convert_to_tensor(now), tf.float64)  # a variable would be read again at each parameter
 
@@ -156,18 +156,18 @@ class Optimizer(keras.optimizers.Optimizer):
 
     # One update
 
-    def _filter_empty_gradients(self, grads, vars):
+    def _filter_empty_gradients(self, grads: list[Any], vars: list[Any]) -> tuple[list[Any], list[Any]]:
         """Leave out parameters without a gradient, without a word, as PyTorch does."""
         present = [(gradient, variable) for gradient, variable in zip(grads, vars, strict=True) if gradient is not None]
         return [gradient for gradient, _ in present], [variable for _, variable in present]
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
         """Read the scalars once, outside of the update of each replica."""
         super()._backend_update_step(grads, trainable_variables, self._scalars_now())
 
-    def update_step(self, gradient, variable, learning_rate) -> None:
+    def update_step(self, gradient: Any, variable: Any, learning_rate: list[dict[str, tf.Tensor]]) -> None:
         """Update one parameter; `learning_rate` is what `_scalars_now` returned."""
-        index = self._get_variable_index(variable)
+        index = variable_index(self, variable)
         group = self._group_of[index]
         options = {**self._options[group], **learning_rate[group]}
         slots = {key: slot.value for key, slot in self._slots[index].items()}
@@ -180,7 +180,7 @@ class Optimizer(keras.optimizers.Optimizer):
                 options["step"] = tf.cast(slots["step"], tf.float64)
         self._update(variable, _decayed(gradient, variable, options), slots, options)
 
-    def _update(self, p: tf.Variable, g: tf.Tensor, slots: dict[str, tf.Variable], options: Options) -> None:
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         """Update a parameter and its slots.
 
         Args:
@@ -194,7 +194,7 @@ class Optimizer(keras.optimizers.Optimizer):
 
     # Saving
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, with the learning rates and momenta of now."""
         now = [self._options_now(group) for group in range(len(self._options))]
         kept = [{name: now[group][name] for name in (*own, *self._varying())} for group, own in enumerate(self._own)]
@@ -211,10 +211,10 @@ class Optimizer(keras.optimizers.Optimizer):
         return {**self._options[group], "lr": shown}
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":
         """Make the optimizer that `get_config` described."""
 
-        def revived(options: dict) -> dict:
+        def revived(options: Options) -> Options:
             if not isinstance(options.get("lr"), dict):
                 return options
             return {**options, "lr": keras.saving.deserialize_keras_object(options["lr"], custom_objects)}
@@ -229,7 +229,7 @@ class MomentumOptimizer(Optimizer):
     # PyTorch's option: "momentum", or "betas" of which the first.
     _cycled = "betas"
 
-    def __init__(self, defaults: Options, groups: Iterable = (), name: str | None = None):
+    def __init__(self, defaults: Options, groups: Groups = (), name: str | None = None):
         super().__init__(defaults, groups, name)
         self._momenta = [
             self._add_scalar(f"momentum_{group}", self._first(group)) for group in range(len(self._options))
@@ -256,17 +256,17 @@ class MomentumOptimizer(Optimizer):
             raise BlitzError("a momentum of 0 has no buffer: make the optimizer with one above 0, and keep it above 0")
         _assign_each("momenta", self._momenta, momenta)
 
-    def _scalars_now(self):
+    def _scalars_now(self) -> list[dict[str, tf.Tensor]]:
         key = "beta1" if self._cycled == "betas" else "momentum"
         return [
             {**scalars, key: tf.convert_to_tensor(momentum.value)}
             for scalars, momentum in zip(super()._scalars_now(), self._momenta, strict=True)
         ]
 
-    def _varying(self):
+    def _varying(self) -> tuple[str, ...]:
         return (*super()._varying(), self._cycled)
 
-    def _options_now(self, group):
+    def _options_now(self, group: int) -> Options:
         options, momentum = super()._options_now(group), self.momenta[group]
         return {**options, self._cycled: [momentum, options["betas"][1]] if self._cycled == "betas" else momentum}
 
@@ -296,12 +296,12 @@ def _decayed(gradient: tf.Tensor, parameter: tf.Variable, options: Options) -> t
     return gradient
 
 
-def _filled(value: float) -> Callable:
+def _filled(value: float) -> Callable[..., tf.Tensor]:
     """Return an initializer; Keras's own constant passes through float32."""
     return lambda shape, dtype: tf.fill(shape, tf.constant(value, dtype))
 
 
-def _assign_each(what: str, variables: list, values: list[float]) -> None:
+def _assign_each(what: str, variables: list[Any], values: list[float]) -> None:
     if len(values) != len(variables):
         raise BlitzError(f"{len(values)} {what} for {len(variables)} parameter groups")
     for variable, value in zip(variables, values, strict=True):

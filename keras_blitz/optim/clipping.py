@@ -73,7 +73,7 @@ def clip_grad_value_(gradients: Iterable[tf.Tensor | None], clip_value: float) -
     ]
 
 
-def _listed(gradients) -> list[tf.Tensor | None]:
+def _listed(gradients: Iterable[tf.Tensor | None]) -> list[tf.Tensor | None]:
     if tf.is_tensor(gradients):
         raise BlitzError("gradients must be a list of tensors, not one tensor")
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.optim.options import Options, checked
 from keras_blitz.weights.kinds import torch_name
 
+# (pattern of PyTorch's names, {option: value}) pairs
+Groups = Iterable[tuple[str, Mapping[str, Any]]]
+
 # The pattern of the default group, which takes what no other takes.
 EVERYTHING = "*"
 
 
-def resolved(defaults: Options, given: Iterable) -> list[tuple[str, Options]]:
+def resolved(defaults: Options, given: Groups) -> list[tuple[str, Options]]:
     """Return (pattern, all options) of every group: that of the defaults, then those given in their order.
 
     Args:
@@ -53,7 +57,7 @@ def assigned(patterns: list[str], names: list[str]) -> list[int]:
     return members
 
 
-def parameter_name(variable) -> str:
+def parameter_name(variable: Any) -> str:
     """Return PyTorch's name of a Keras variable by its path: `conv1/kernel` is `conv1.weight`.
 
     What stands before the layer's name (`sequential/fc/kernel`) is the model's, and no part of PyTorch's names. A

@@ -1,12 +1,13 @@
 """NAdam."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import MomentumOptimizer, lerp, like
-from keras_blitz.optim.groups import parameter_name
+from keras_blitz.optim.groups import Groups, parameter_name
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -50,7 +51,7 @@ class NAdam(MomentumOptimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {
@@ -64,15 +65,15 @@ class NAdam(MomentumOptimizer):
         }
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("mu_product", "exp_avg", "exp_avg_sq")
 
-    def _make_slot(self, key, variable, options):
+    def _make_slot(self, key: str, variable: Any, options: Options) -> Any:
         if key == "mu_product":
             return self.add_variable((), "ones", dtype="float32", name=f"{parameter_name(variable)}_mu_product")
         return super()._make_slot(key, variable, options)
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         lr, beta1, (_, beta2), t = options["lr"], options["beta1"], options["betas"], options["step"]
         m, v, product = slots["exp_avg"], slots["exp_avg_sq"], slots["mu_product"]
         mu = beta1 * (1.0 - 0.5 * 0.96 ** (t * options["momentum_decay"]))

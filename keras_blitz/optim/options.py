@@ -7,7 +7,11 @@ import keras
 
 from keras_blitz.errors import BlitzError
 
+# option -> its value
 Options = dict[str, Any]
+
+# PyTorch's key -> the variable of one parameter that holds it; TensorFlow has no types
+Slots = dict[str, Any]
 
 
 def _number(least: float, below: float = float("inf")) -> tuple[Callable[[Any], bool], str]:

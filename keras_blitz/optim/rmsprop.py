@@ -1,11 +1,11 @@
 """RMSprop."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
 from keras_blitz.optim.base import MomentumOptimizer, lerp, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -47,7 +47,7 @@ class RMSprop(MomentumOptimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {
@@ -61,11 +61,11 @@ class RMSprop(MomentumOptimizer):
         }
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         momentum = ["momentum_buffer"] if options["momentum"] else []
         return ("square_avg", *momentum, *(["grad_avg"] if options["centered"] else []))
 
-    def _update(self, p, g, slots, options):
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         lr, alpha = like(p, options["lr"]), options["alpha"]
         v = slots["square_avg"]
         v.assign(alpha * v + (1 - alpha) * g * g)

@@ -1,11 +1,12 @@
 """SGD with momentum."""
 
-from collections.abc import Iterable
-
 import keras
 import tensorflow as tf
 
+from keras_blitz.optim import fused
 from keras_blitz.optim.base import MomentumOptimizer, like
+from keras_blitz.optim.groups import Groups
+from keras_blitz.optim.options import Options, Slots
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -46,7 +47,7 @@ class SGD(MomentumOptimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
-        groups: Iterable = (),
+        groups: Groups = (),
         name: str | None = None,
     ):
         options = {
@@ -59,31 +60,20 @@ class SGD(MomentumOptimizer):
         }
         super().__init__(options, groups, name)
 
-    def _slot_keys(self, options):
+    def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("momentum_buffer",) if options["momentum"] else ()
 
-    def _update(self, p, g, slots, options):
-        mu, dampening, nesterov = options["momentum"], options["dampening"], options["nesterov"]
-        if not dampening and not nesterov and not tf.distribute.has_strategy():
-            return _update_fused(p, g, slots, like(p, options["lr"]), like(p, mu))
+    def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
+        if fused.update_sgd(p, g, slots, options):
+            return
         if slots:
-            b, mu = slots["momentum_buffer"], like(p, mu)
+            b, mu = slots["momentum_buffer"], like(p, options["momentum"])
             b.assign(mu * b + _share(p, slots, options) * g)
-            g = g + mu * b if nesterov else b
+            g = g + mu * b if options["nesterov"] else b
         p.assign_sub(like(p, options["lr"]) * g)
-        return None
 
 
-def _update_fused(p: tf.Variable, g: tf.Tensor, slots: dict, lr: tf.Tensor, mu: tf.Tensor) -> None:
-    """Do the plain update in one operation; a small network spends a fifth of its step in the others."""
-    if slots:
-        b = slots["momentum_buffer"]
-        tf.raw_ops.ResourceApplyMomentum(var=p.handle, accum=b.handle, lr=lr, grad=g, momentum=mu)
-    else:
-        tf.raw_ops.ResourceApplyGradientDescent(var=p.handle, alpha=lr, delta=g)
-
-
-def _share(p: tf.Variable, slots: dict, options: dict) -> tf.Tensor:
+def _share(p: tf.Variable, slots: Slots, options: Options) -> tf.Tensor:
     """Return 1 − d, and 1 at the first step."""
     dampening = options["dampening"]
     return like(p, tf.where(slots["step"] == 1, tf.constant(1.0, tf.float64), 1 - dampening))

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_blitz import models, optim, random
+from keras_blitz import models, optim, random, speed
 from keras_blitz.data.datasets import Split
 from keras_blitz.data.sampler import batches
 from keras_blitz.errors import BlitzError
@@ -328,6 +328,7 @@ def tune_cpu(inside: int, beside: int) -> None:
     if inside:
         tf.config.threading.set_intra_op_parallelism_threads(inside)
         tf.config.threading.set_inter_op_parallelism_threads(beside)
+        speed.choose(halved_products=inside == 1)
     os.environ.setdefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false")
 
 

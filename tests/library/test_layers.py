@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from keras_blitz import layers
+from keras_blitz import layers, speed
 
 pytestmark = pytest.mark.covers("L1")
 
@@ -95,17 +95,17 @@ def test_conv2d_whose_gradient_goes_by_rows(seed, batch, inputs, outputs, height
     assert_same(module, layer, images(seed, batch, inputs, height, width))
 
 
-@pytest.mark.parametrize(("batch", "threads", "halved"), [(1, 1, True), (2, 1, False), (1, 0, False)])
-def test_conv2d_of_one_image_and_many_weights(batch, threads, halved, monkeypatch):
-    """With one thread an operation the product is cut in halves, the gradient is the whole one's."""
-    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: threads)
+@pytest.mark.parametrize(("batch", "chosen", "halved"), [(1, True, True), (2, True, False), (1, False, False)])
+def test_conv2d_of_one_image_and_many_weights(batch, chosen, halved):
+    """Where it is chosen the product is cut in halves; the gradient is the whole one's."""
     module = torch.nn.Conv2d(129, 100, 3, padding=1).double()
     layer = layers.Conv2d(100, 3, padding=1, dtype="float64")
     layer.build((None, 2, 2, 129))
     layer.kernel.assign(module.weight.detach().numpy().transpose(2, 3, 1, 0))
     layer.bias.assign(module.bias.detach().numpy())
-    assert_same(module, layer, images(0, batch, 129, 2, 2))
-    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((batch, 2, 2, 129), tf.float64)).graph
+    with speed.using(halved_products=chosen):
+        assert_same(module, layer, images(0, batch, 129, 2, 2))
+        graph = tf.function(layer).get_concrete_function(tf.TensorSpec((batch, 2, 2, 129), tf.float64)).graph
     assert [op.type for op in graph.get_operations()].count("MatMul") == 1 + halved
 
 

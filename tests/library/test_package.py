@@ -11,7 +11,7 @@ import keras_blitz
 @pytest.mark.parametrize(
     "module",
     ["keras_blitz", "keras_blitz.cli", "keras_blitz.data", "keras_blitz.models", "keras_blitz.random",
-     "keras_blitz.weights.layout",
+     "keras_blitz.speed", "keras_blitz.weights.layout",
      "parity.cli", "parity.core.trace", "parity.core.compare", "parity.suite.select", "parity.suite.run",
      "parity.suite.oracle", "parity.suite.saved", "parity.inventory",
      "parity", "parity.pair.equivalence", "parity.pytest_plugin", "parity.pair.pairing",

@@ -1,6 +1,7 @@
 """Schedules along a cosine: CosineAnnealingLR, OneCycleLR."""
 
 import math
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.optim.schedules.base import Schedule, at_least
@@ -25,11 +26,11 @@ class CosineAnnealingLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, T_max: int, eta_min: float = 0.0):
+    def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0):
         self.T_max, self.eta_min = at_least("T_max", T_max, 1), eta_min
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         if epoch == 0:
             return rates
         if (epoch - 1 - self.T_max) % (2 * self.T_max) == 0:
@@ -77,7 +78,7 @@ class OneCycleLR(Schedule):
 
     def __init__(
         self,
-        optimizer,
+        optimizer: Any,
         max_lr: float | list[float],
         total_steps: int | None = None,
         epochs: int | None = None,
@@ -108,16 +109,16 @@ class OneCycleLR(Schedule):
         self.min_lrs = [rate / final_div_factor for rate in rates.initial]
         super().__init__(rates.optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         return self._between(epoch, {"first": self.base_lrs, "max": self.max_lrs, "min": self.min_lrs}, "lr")
 
-    def _write(self, rates):
+    def _write(self, rates: list[float]) -> None:
         super()._write(rates)
         if self.cycle_momentum:
             ends = {"base": self.base_momenta, "max": self.max_momenta}
             self.optimizer.set_momenta(self._between(self.last_epoch, ends, "momentum"))
 
-    def _phases(self) -> list[dict]:
+    def _phases(self) -> list[dict[str, Any]]:
         """Return the last step of each phase, and between which values the rate and the momentum go."""
         up = self.pct_start * self.total_steps
         rise = {"end": up - 1, "lr": ("first", "max"), "momentum": ("max", "base")}
@@ -144,7 +145,8 @@ class OneCycleLR(Schedule):
         if phase["end"] == start:
             raise BlitzError(f"pct_start={self.pct_start} of {self.total_steps} steps makes a phase without a step")
         part, anneal = (step - start) / (phase["end"] - start), _ANNEALING[self.anneal_strategy]
-        return [anneal(*pair, part) for pair in zip(*(ends[name] for name in phase[key]), strict=True)]
+        before, after = (ends[name] for name in phase[key])
+        return [anneal(*pair, part) for pair in zip(before, after, strict=True)]
 
 
 def _cosine(start: float, end: float, part: float) -> float:

@@ -1,5 +1,7 @@
 """What every schedule does: step, tell the rates, save and load, become a table or a callback."""
 
+from typing import Any
+
 from keras_blitz.errors import BlitzError
 from keras_blitz.optim.schedules.callback import ScheduleCallback
 from keras_blitz.optim.schedules.rates import Rates
@@ -20,14 +22,14 @@ class Schedule:
             `as_keras` alone, the learning rate itself, or a list of them.
     """
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: Any):
         self._rates = Rates(optimizer)
         self.base_lrs = self._rates.initial
         self.last_epoch = -1
         self.step()
 
     @property
-    def optimizer(self):
+    def optimizer(self) -> Any:
         """The optimizer whose rates are set."""
         return self._rates.optimizer
 
@@ -70,11 +72,11 @@ class Schedule:
         """Return a callback for `fit` that steps after each "epoch" or each "batch"."""
         return ScheduleCallback(self, per)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Return the state and the arguments, by PyTorch's names."""
         return {name: value for name, value in vars(self).items() if name not in ("_rates", "lr_lambdas")}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a `state_dict`, also one of PyTorch's same schedule, and set the optimizer's rates to those saved.
 
         PyTorch leaves the rates to the optimizer's own checkpoint. Of several schedules, load last the one that stepped

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.optim.schedules.base import Schedule, at_least
@@ -22,11 +23,11 @@ class StepLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, step_size: int, gamma: float = 0.1):
+    def __init__(self, optimizer: Any, step_size: int, gamma: float = 0.1):
         self.step_size, self.gamma = at_least("step_size", step_size, 1), gamma
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         if epoch == 0 or epoch % self.step_size:
             return rates
         return [rate * self.gamma for rate in rates]
@@ -45,11 +46,11 @@ class MultiStepLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, milestones: Iterable[int], gamma: float = 0.1):
+    def __init__(self, optimizer: Any, milestones: Iterable[int], gamma: float = 0.1):
         self.milestones, self.gamma = Counter(milestones), gamma
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         if epoch not in self.milestones:
             return rates
         return [rate * self.gamma ** self.milestones[epoch] for rate in rates]
@@ -67,11 +68,11 @@ class ExponentialLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, gamma: float):
+    def __init__(self, optimizer: Any, gamma: float):
         self.gamma = gamma
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         return rates if epoch == 0 else [rate * self.gamma for rate in rates]
 
 
@@ -92,11 +93,11 @@ class ConstantLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, factor: float = 1 / 3, total_iters: int = 5):
+    def __init__(self, optimizer: Any, factor: float = 1 / 3, total_iters: int = 5):
         self.factor, self.total_iters = _fraction("factor", factor), total_iters
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         if epoch == 0:
             return [rate * self.factor for rate in rates]
         if epoch != self.total_iters:
@@ -122,14 +123,14 @@ class LinearLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5):
+    def __init__(self, optimizer: Any, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5):
         self.start_factor, self.total_iters = _fraction("start_factor", start_factor), total_iters
         if not 0 <= end_factor <= 1:
             raise BlitzError(f"end_factor must be in 0–1, not {end_factor!r}")
         self.end_factor = end_factor
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         if epoch == 0:
             return [rate * self.start_factor for rate in rates]
         if epoch > self.total_iters:
@@ -154,11 +155,11 @@ class LambdaLR(Schedule):
     Source: torch/optim/lr_scheduler.py.
     """
 
-    def __init__(self, optimizer, lr_lambda: Callable[[int], float] | list[Callable[[int], float]]):
+    def __init__(self, optimizer: Any, lr_lambda: Callable[[int], float] | list[Callable[[int], float]]):
         self.lr_lambdas = lr_lambda
         super().__init__(optimizer)
 
-    def _next(self, epoch, rates):
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
         functions = self._rates.one_each("lr_lambda", self.lr_lambdas)
         return [rate * function(epoch) for rate, function in zip(self.base_lrs, functions, strict=True)]
 

@@ -1,6 +1,7 @@
 """`torch.optim.lr_scheduler.ReduceLROnPlateau`."""
 
 import math
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.optim.schedules.base import Schedule
@@ -36,7 +37,7 @@ class ReduceLROnPlateau(Schedule):
 
     def __init__(
         self,
-        optimizer,
+        optimizer: Any,
         mode: str = "min",
         factor: float = 0.1,
         patience: int = 10,
@@ -72,7 +73,7 @@ class ReduceLROnPlateau(Schedule):
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
         self._write(rates)
 
-    def _count(self, metrics) -> None:
+    def _count(self, metrics: float | None) -> None:
         if metrics is None:
             raise BlitzError("step needs the metric: schedule.step(validation_loss)")
         metric = float(metrics)

@@ -5,11 +5,14 @@ from the one before. A rate read back from a float32 variable would be 6e-8 off 
 """
 
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from keras_blitz.errors import BlitzError
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -24,7 +27,7 @@ class _Memory:
 
 
 # optimizer -> _Memory; several schedules of one optimizer share it
-_MEMORIES: WeakKeyDictionary = WeakKeyDictionary()
+_MEMORIES: WeakKeyDictionary[Any, _Memory] = WeakKeyDictionary()
 
 
 class FixedRates:
@@ -41,7 +44,7 @@ class FixedRates:
 class KerasRates:
     """A Keras optimizer: one learning rate."""
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: Any):
         if not hasattr(getattr(optimizer, "learning_rate", None), "assign"):
             raise BlitzError(f"{type(optimizer).__name__} has no learning rate to set (a Keras schedule sets it?)")
         self.optimizer = optimizer
@@ -68,7 +71,7 @@ class Rates:
         BlitzError: an optimizer without a rate that can be set.
     """
 
-    def __init__(self, optimizer):
+    def __init__(self, optimizer: Any):
         if isinstance(optimizer, (float, int)):
             optimizer = [optimizer]
         if isinstance(optimizer, (list, tuple)):
@@ -98,7 +101,7 @@ class Rates:
         self._door.set_lrs(rates)
         self._memory.written, self._memory.shown = list(rates), list(self._door.param_lrs)
 
-    def one_each(self, argument: str, value: float | list[float]) -> list[float]:
+    def one_each(self, argument: str, value: T | list[T]) -> list[T]:
         """Return a value for each parameter group.
 
         Raises:

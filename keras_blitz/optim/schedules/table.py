@@ -1,5 +1,7 @@
 """A table of learning rates as a Keras schedule."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -18,12 +20,12 @@ class RateTable(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, values: list[float], dtype: str = "float64"):
         self.values, self.dtype = [float(value) for value in values], dtype
 
-    def __call__(self, step) -> tf.Tensor:
+    def __call__(self, step: Any) -> tf.Tensor:
         """Return the rate at `step`, a whole number ≥ 0."""
         step = tf.cast(step, tf.int64)
         rate = tf.gather(tf.constant(self.values, self.dtype), tf.minimum(step, len(self.values) - 1))
         return tf.where(step < len(self.values), rate, tf.constant(float("nan"), self.dtype))
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"values": self.values, "dtype": self.dtype}
