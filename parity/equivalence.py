@@ -1,16 +1,15 @@
 """The public door: a user's own PyTorch module beside their own Keras model."""
 
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.versions import versions
 from parity.cases.case import DTYPES
 from parity.compare import Comparison, Row
 from parity.oracle import torch_installed
@@ -161,8 +160,7 @@ def check(
         notes=[*pair.notes, *_constants(comparisons)],
         location=Location(*location) if location else None,
         seconds=time.perf_counter() - start,
-        versions={"python": platform.python_version()}
-        | {name: version(name) for name in ("keras-blitz", "tensorflow", "keras", "numpy", "torch")},
+        versions=versions("torch"),
     )
 
 

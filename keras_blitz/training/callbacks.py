@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from keras_blitz.training.steps import count_correct
 
 
 class EveryStep(keras.metrics.Metric):
@@ -30,7 +31,7 @@ class EveryStep(keras.metrics.Metric):
         self._last.assign(value)
         self._losses.value.scatter_nd_update(place, [value])
         if self._counts_correct:
-            self._correct.value.scatter_nd_update(place, [correct(y_true, y_pred)])
+            self._correct.value.scatter_nd_update(place, [count_correct(y_true, y_pred)])
         self._step.assign_add(1)
 
     def result(self):
@@ -41,11 +42,6 @@ class EveryStep(keras.metrics.Metric):
         """Return losses and right answers of the steps from `start` on."""
         end = int(self._step.numpy())
         return self._losses.value[start:end].numpy(), self._correct.value[start:end].numpy()
-
-
-def correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return how many of the answers are right."""
-    return tf.math.count_nonzero(tf.argmax(logits, -1) == tf.cast(labels, tf.int64))
 
 
 class AfterSteps(keras.callbacks.Callback):
