@@ -353,11 +353,11 @@ def main(
         task = next(task for task in TASKS if task.name == one[0])
         print(json.dumps(measure(task, one[1], seconds, threads)))
         return
+    if append and (only or dry_run):
+        raise BlitzError("--append keeps whole runs: leave out --only and --dry-run")
     if find_spec("torch") is None:
         raise BlitzError("this needs PyTorch: pip install 'keras-blitz[torch]'")
     if append:
-        if only or dry_run:
-            raise BlitzError("--append keeps whole runs: leave out --only and --dry-run")
         check_target(RUNS)
     about = {**conditions("torch"), "rounds": rounds, "seconds": seconds, "threads": threads}
     if dry_run:
