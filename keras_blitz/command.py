@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import wraps
 from threading import Timer
 from types import FrameType
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 
@@ -61,7 +62,7 @@ def run_script(main: Callable[..., int | None], name: str) -> None:
     import typer
 
     @wraps(main)
-    def stoppable(*args, **kwargs):
+    def stoppable(*args: Any, **kwargs: Any) -> int | None:
         with announce_stop(name):
             return main(*args, **kwargs)
 
@@ -105,7 +106,7 @@ def defer_interrupts() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _interrupt_again(unraisable) -> None:
+def _interrupt_again(unraisable: Any) -> None:
     """Send Ctrl-C once more where an object's `__del__`, such as that of TensorFlow's functions, swallowed it."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         Timer(0.01, os.kill, [os.getpid(), signal.SIGINT]).start()

@@ -35,7 +35,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path` with the same ending; on leaving without an error it replaces `path`.
 
     After an error, Ctrl-C included, the temporary file is gone and `path` is as it was.

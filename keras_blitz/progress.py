@@ -4,14 +4,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
 
 @contextmanager
 def progress_bar(
-    total: int, title: str, note: str = "", *, remaining: bool = False, **fields
+    total: int, title: str, note: str = "", *, remaining: bool = False, **fields: Any
 ) -> Iterator[Callable[..., None]]:
     """Show a progress bar; yield what moves it: `move(advance=1)`, `move(completed=5, field=value)`.
 

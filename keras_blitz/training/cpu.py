@@ -7,14 +7,18 @@ sum is taken.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+LoopState = tuple[Any, ...]  # of a loop: the number of the next step, and what the steps hand on
+Parts = tuple[tf.Tensor, ...]  # of a batch
+
 
 @dataclass(frozen=True)
-class Speed:
+class Execution:
     """How the steps of a run are executed.
 
     Args:
@@ -33,7 +37,7 @@ class Speed:
     pair_steps: bool = True
     autotune: bool = False
 
-    def fit_to(self, model: keras.Model) -> "Speed":
+    def fit_to(self, model: keras.Model) -> "Execution":
         """Return what a model can take: `jit` decided, and no shards where the model has a state."""
         jit = is_dense(model) if self.jit is None else self.jit
         return replace(self, jit=jit, shards=1 if has_state(model) else self.shards)
@@ -72,7 +76,7 @@ def is_dense(model: keras.Model) -> bool:
     return not has_state(model) and all(len(variable.shape) < 3 for variable in model.variables)
 
 
-def run_pairs(body: Callable, count: tf.Tensor, state: tuple, variables: Sequence) -> tuple:
+def run_pairs(body: Callable[..., LoopState], count: tf.Tensor, state: LoopState, variables: Sequence[Any]) -> Any:
     """Run a compiled loop two steps per turn, while two are left; return its state.
 
     With one step per turn XLA copies the weights that the gradient still reads while they are written. Its schedule
@@ -86,7 +90,7 @@ def run_pairs(body: Callable, count: tf.Tensor, state: tuple, variables: Sequenc
         variables: the model's trainable variables; the first two are the first layer's.
     """
 
-    def two_steps(*state):
+    def two_steps(*state: Any) -> LoopState:
         for variable in variables[2:]:
             tf.identity(variable.value)
         return body(*body(*state))
@@ -94,7 +98,7 @@ def run_pairs(body: Callable, count: tf.Tensor, state: tuple, variables: Sequenc
     return tf.while_loop(lambda number, *_: number + 1 < count, two_steps, state, parallel_iterations=1)
 
 
-def read_in_shards(read: Callable, indices: tf.Tensor, shards: int) -> tuple[tuple, tuple]:
+def read_in_shards(read: Callable[..., Any], indices: tf.Tensor, shards: int) -> tuple[Parts, Parts]:
     """Return the images and the labels of a batch as `shards` parts of nearly the same size, each read by itself."""
     sizes = [len(part) for part in np.array_split(range(indices.shape[0]), shards)]
     images, labels = zip(*(read(part) for part in tf.split(indices, sizes)), strict=True)
@@ -102,7 +106,7 @@ def read_in_shards(read: Callable, indices: tf.Tensor, shards: int) -> tuple[tup
 
 
 def forward_in_shards(
-    model: keras.Model, loss: Callable, images: Sequence, labels: Sequence
+    model: keras.Model, loss: Callable[..., tf.Tensor], images: Parts, labels: Parts
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the logits and the loss of a batch whose shards are computed at the same time, one thread each.
 

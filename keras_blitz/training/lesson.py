@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -152,7 +153,7 @@ class Lesson:
             print(" ".join(f"{title:5s}" for title in titles))
         self._picture("images", plots.image_grid(self.data.train.images[indices], titles))
 
-    def _trainer(self):
+    def _trainer(self) -> Any:
         from keras_blitz.training.loop import trainer_of
 
         return trainer_of(
@@ -160,7 +161,9 @@ class Lesson:
             jit=self.settings.jit, max_steps=2 if self.settings.dry_run else None,
         )  # fmt: skip
 
-    def _after_steps(self, move: Callable, steps: int, interrupted: Callable[[], bool]) -> Callable:
+    def _after_steps(
+        self, move: Callable[..., None], steps: int, interrupted: Callable[[], bool]
+    ) -> Callable[[np.ndarray, np.ndarray], bool]:
         """Return what happens after each call of the graph: print, move the bar, save now and then."""
         saved = time.monotonic()
 
@@ -224,13 +227,13 @@ class Lesson:
         self._picture("predicted", plots.image_grid(self.data.test.images[:4], titles))
         print(f"saved in {self.settings.output}: {path.name}, checkpoint.npz and pictures")
 
-    def _picture(self, name: str, figure) -> None:
+    def _picture(self, name: str, figure: Any) -> None:
         plots.save_figure(figure, self.settings.output / f"{name}.png")
 
     # Progress and logs
 
     @contextmanager
-    def _logs(self) -> Iterator:
+    def _logs(self) -> Iterator[Callable[[Test], None]]:
         """Yield what writes an epoch's scalars for TensorBoard, where that is asked for."""
         if self.settings.logdir is None:
             yield lambda test: None
@@ -252,7 +255,7 @@ class Lesson:
         writer.close()
 
 
-def predict_four(model, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+def predict_four(model: Any, images: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Return the classes a model takes a few uint8 images for."""
     from keras_blitz.training.steps import predict
     from keras_blitz.training.transform import Transform

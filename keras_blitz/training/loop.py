@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import keras
 import numpy as np
@@ -42,7 +43,7 @@ class Loop:
         steps: of an epoch at most.
         dtype: of the losses.
         counts_correct: count the right answers of each step.
-        speed: what `Speed.fit_to` returned.
+        execution: what `Execution.fit_to` returned.
     """
 
     model: keras.Model
@@ -53,7 +54,7 @@ class Loop:
     steps: int
     dtype: str
     counts_correct: bool
-    speed: cpu.Speed
+    execution: cpu.Execution
 
     def run(self, order: np.ndarray, after: After) -> None:
         """Train on the images at these indices (N,), in this order, until `after` returns False."""
@@ -64,14 +65,14 @@ class Loop:
 class FitLoop(Loop):
     """`model.fit`; the model is compiled when the first epoch begins."""
 
-    _metric: EveryStep | None = None
+    _metric: EveryStep | None = field(init=False, default=None)
 
     def run(self, order: np.ndarray, after: After) -> None:
         """Train on the images at these indices (N,), in this order, until `after` returns False."""
         if self._metric is None:
             self._metric = self._compile()
         data = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size).map(self.read).prefetch(2)
-        if not self.speed.autotune:
+        if not self.execution.autotune:
             data = cpu.without_autotune(data)
         self.model.fit(data, shuffle=False, verbose=0, callbacks=[AfterSteps(self._metric, after)])
 
@@ -79,7 +80,7 @@ class FitLoop(Loop):
         metric = EveryStep(self.loss, self.steps, self.counts_correct)
         self.model.compile(
             self.optimizer, self.loss, metrics=[metric],
-            steps_per_execution=self.speed.steps_per_call, jit_compile=self.speed.jit,
+            steps_per_execution=self.execution.steps_per_call, jit_compile=self.execution.jit,
         )  # fmt: skip
         return metric
 
@@ -88,12 +89,12 @@ class FitLoop(Loop):
 class TapeLoop(Loop):
     """A GradientTape, with a graph for each size of a batch."""
 
-    _compiled: dict[int, Callable] = field(default_factory=dict)
+    _compiled: dict[int, Callable[..., Any]] = field(init=False, default_factory=dict)
 
     def run(self, order: np.ndarray, after: After) -> None:
         """Train on the images at these indices (N,), in this order, until `after` returns False."""
         whole = len(order) // self.batch_size * self.batch_size
-        orders, per_call = order[:whole].reshape(-1, self.batch_size), self.speed.steps_per_call
+        orders, per_call = order[:whole].reshape(-1, self.batch_size), self.execution.steps_per_call
         calls = [orders[start : start + per_call] for start in range(0, len(orders), per_call)]
         if whole < len(order):
             calls.append(order[whole:].reshape(1, -1))
@@ -102,20 +103,20 @@ class TapeLoop(Loop):
             if not after(losses.numpy(), right.numpy()):
                 return
 
-    def _steps_of(self, batch_size: int) -> Callable:
+    def _steps_of(self, batch_size: int) -> Callable[..., Any]:
         if batch_size not in self._compiled:
             spec = tf.TensorSpec((None, batch_size), tf.int64)
             self._compiled[batch_size] = tf.function(
-                self._many_steps, input_signature=[spec], jit_compile=self.speed.jit or None
+                self._many_steps, input_signature=[spec], jit_compile=self.execution.jit or None
             )
         return self._compiled[batch_size]
 
     def _many_steps(self, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        in_pairs = self.speed.jit and self.speed.pair_steps
+        in_pairs = self.execution.jit and self.execution.pair_steps
         return run_steps(self._one_step, order, self.dtype, self.model.trainable_variables if in_pairs else None)
 
     def _one_step(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parts, shards = (self.model, self.optimizer, self.loss), min(self.speed.shards, indices.shape[0])
+        parts, shards = (self.model, self.optimizer, self.loss), min(self.execution.shards, indices.shape[0])
         if shards > 1:
             images, labels = cpu.read_in_shards(self.read, indices, shards)
             logits, loss = train_step(*parts, images, labels, cpu.forward_in_shards)
@@ -145,7 +146,7 @@ class Trainer:
         loop: "fit" or "tape".
         counts_correct: count the right answers of each step.
         max_steps: of an epoch; None: all.
-        speed: the fields of `cpu.Speed` by name: steps_per_call, jit, shards, pair_steps, autotune.
+        execution: the fields of `cpu.Execution` by name: steps_per_call, jit, shards, pair_steps, autotune.
 
     Raises:
         BlitzError: another loop.
@@ -164,7 +165,7 @@ class Trainer:
         loop: str = "fit",
         counts_correct: bool = False,
         max_steps: int | None = None,
-        **speed,
+        **execution: Any,
     ):
         if loop not in LOOPS:
             raise BlitzError(f"loop must be one of {', '.join(LOOPS)}, not {loop!r}")
@@ -173,12 +174,12 @@ class Trainer:
         dtype = keras.backend.standardize_dtype(model.trainable_variables[0].dtype)
         self._dtype, self._images, self._batch_size, self._shuffle = dtype, len(data), batch_size, shuffle
         self._end = min(self.steps_per_epoch, max_steps or self.steps_per_epoch)
-        self.speed = cpu.Speed(**speed).fit_to(model)
+        self.execution = cpu.Execution(**execution).fit_to(model)
         self._state = State.start(dtype)
         self._transform = Transform(normalize, dtype)
         self._loop = LOOPS[loop](
             model, optimizer, loss, Batches(data, self._transform), batch_size, self.steps_per_epoch, dtype,
-            counts_correct, self.speed,
+            counts_correct, self.execution,
         )  # fmt: skip
         optimizer.build(model.trainable_variables)
         _draw_masks(model)
@@ -237,7 +238,7 @@ class Trainer:
 
     # Saving
 
-    def save(self, path: str | os.PathLike, **history) -> None:
+    def save(self, path: str | os.PathLike[str], **history: Any) -> None:
         """Write weights, optimizer, random stream and place in the run to one file (.npz), whole or not at all.
 
         Raises:
@@ -245,7 +246,7 @@ class Trainer:
         """
         write_checkpoint(path, self._state, self.variables, self._setting(), history)
 
-    def restore(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
+    def restore(self, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         """Go on from a file of `save`; return its history.
 
         Raises:
@@ -255,7 +256,7 @@ class Trainer:
         return history
 
     @property
-    def variables(self) -> list:
+    def variables(self) -> list[Any]:
         """What a checkpoint holds: the variables of the model and of the optimizer."""
         return list(chain(self.model.variables, self.optimizer.variables))
 
@@ -269,7 +270,7 @@ class Trainer:
         )
 
 
-def trainer_of(recipe: Recipe, data: Split, loop: str, *, dtype: str | None = None, **options) -> Trainer:
+def trainer_of(recipe: Recipe, data: Split, loop: str, *, dtype: str | None = None, **options: Any) -> Trainer:
     """Return the trainer of a tutorial's run, with the network's initial values drawn.
 
     Args:

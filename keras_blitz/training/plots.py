@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def check_matplotlib() -> None:
         raise BlitzError("pictures need matplotlib: pip install 'keras-blitz[scripts]'")
 
 
-def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8):
+def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8) -> Any:
     """Return a figure of images with a title each.
 
     Args:
@@ -41,7 +42,7 @@ def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8):
     return figure
 
 
-def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int, window: int = 100):
+def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int, window: int = 100) -> Any:
     """Return a figure of the loss, a mean over `window` steps, and of the test accuracy behind each epoch."""
     figure = new_figure(9, 3.5)
     axes = figure.add_subplot(1, 2, 1)
@@ -55,7 +56,7 @@ def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int
     return figure
 
 
-def class_bars(shares: np.ndarray, classes: Sequence[str]):
+def class_bars(shares: np.ndarray, classes: Sequence[str]) -> Any:
     """Return a figure of a bar a class: the share of right answers, 0–1."""
     figure = new_figure(7, 3.5)
     axes = figure.add_subplot()
@@ -66,7 +67,7 @@ def class_bars(shares: np.ndarray, classes: Sequence[str]):
     return figure
 
 
-def confusion_matrix(table: np.ndarray, classes: Sequence[str]):
+def confusion_matrix(table: np.ndarray, classes: Sequence[str]) -> Any:
     """Return a figure of a confusion matrix: each row's share of its images, the counts written in."""
     figure = new_figure(6.5, 6)
     axes = figure.add_subplot()
@@ -81,7 +82,7 @@ def confusion_matrix(table: np.ndarray, classes: Sequence[str]):
     return figure
 
 
-def save_figure(figure, path: str | os.PathLike, dpi: int = 110) -> None:
+def save_figure(figure: Any, path: str | os.PathLike[str], dpi: int = 110) -> None:
     """Write a figure as PNG, whole or not at all.
 
     Raises:
@@ -91,7 +92,7 @@ def save_figure(figure, path: str | os.PathLike, dpi: int = 110) -> None:
         figure.savefig(temporary, format="png", dpi=dpi)
 
 
-def new_figure(width: float, height: float):
+def new_figure(width: float, height: float) -> Any:
     """Return an empty figure, its sides in inches.
 
     Raises:

@@ -68,7 +68,7 @@ class State:
 
 
 def write_checkpoint(
-    path: str | os.PathLike, state: State, variables: Sequence, setting: str, history: Mapping[str, Any]
+    path: str | os.PathLike[str], state: State, variables: Sequence[Any], setting: str, history: Mapping[str, Any]
 ) -> None:
     """Write a run to one file (.npz), whole or not at all.
 
@@ -96,7 +96,9 @@ def write_checkpoint(
         np.savez(file, **arrays)
 
 
-def read_checkpoint(path: str | os.PathLike, variables: Sequence, setting: str) -> tuple[State, dict[str, np.ndarray]]:
+def read_checkpoint(
+    path: str | os.PathLike[str], variables: Sequence[Any], setting: str
+) -> tuple[State, dict[str, np.ndarray]]:
     """Set the variables and the random stream from a file of `write_checkpoint`; return the state and the history.
 
     Raises:

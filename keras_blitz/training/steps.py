@@ -1,6 +1,7 @@
 """One step of training as the tutorials write it, many of them in one call of the graph, and prediction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,12 @@ def forward(model: keras.Model, loss: Loss, images: tf.Tensor, labels: tf.Tensor
 
 
 def train_step(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: Loss, images, labels, forward: Callable = forward
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: Loss,
+    images: Any,
+    labels: Any,
+    forward: Callable[..., tuple[tf.Tensor, tf.Tensor]] = forward,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Take one step: forward, backward, update.
 
@@ -49,7 +55,9 @@ def count_correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.math.count_nonzero(tf.argmax(logits, -1) == tf.cast(labels, tf.int64))
 
 
-def run_steps(step: Step, order: tf.Tensor, dtype: str, pairs_of: list | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+def run_steps(
+    step: Step, order: tf.Tensor, dtype: str, pairs_of: Sequence[Any] | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Run a step for each batch, without Python in between.
 
     Args:
@@ -66,7 +74,7 @@ def run_steps(step: Step, order: tf.Tensor, dtype: str, pairs_of: list | None = 
     losses = tf.TensorArray(dtype, count, element_shape=())
     right = tf.TensorArray(tf.int64, count, element_shape=())
 
-    def body(number, losses, right):
+    def body(number: tf.Tensor, losses: tf.TensorArray, right: tf.TensorArray) -> cpu.LoopState:
         loss, answers = step(order[number])
         return number + 1, losses.write(number, loss), right.write(number, answers)
 
@@ -77,11 +85,13 @@ def run_steps(step: Step, order: tf.Tensor, dtype: str, pairs_of: list | None = 
     return losses.stack(), right.stack()
 
 
-def predict(model: keras.Model, images: np.ndarray, transform: Callable, batch_size: int = 1000) -> np.ndarray:
+def predict(
+    model: keras.Model, images: np.ndarray, transform: Callable[..., Any], batch_size: int = 1000
+) -> np.ndarray:
     """Return a model's outputs on uint8 images, in eval mode; `model.predict` would ask for them transformed."""
 
     @tf.function(reduce_retracing=True)
-    def outputs(part):
+    def outputs(part: tf.Tensor) -> tf.Tensor:
         return model(transform(part), training=False)
 
     return np.concatenate([outputs(images[i : i + batch_size]).numpy() for i in range(0, len(images), batch_size)])

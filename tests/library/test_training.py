@@ -100,7 +100,7 @@ def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
         x = layer(keras.layers.Flatten()(inputs))
         model = keras.Model(inputs, keras.layers.Dense(10)(x))
         made = Trainer(model, SGD(0.1), CrossEntropyLoss(), images, batch_size=4, loop="tape", shards=2)
-        found[type(layer).__name__] = (made.speed.shards, made.speed.jit)
+        found[type(layer).__name__] = (made.execution.shards, made.execution.jit)
     assert found == {"BatchNormalization": (1, False), "Dropout": (1, False), "ReLU": (2, True)}
 
 
@@ -108,7 +108,7 @@ def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
 @pytest.mark.parametrize(("network", "compiled"), [("mlp-last-relu", True), ("mnist", False)])
 def test_dense_layers_are_compiled_and_it_is_the_same_run(loop, network, compiled):
     by_itself = trainer(loop, network=network, steps_per_call=3)  # compiled in pairs and one by itself
-    assert by_itself.speed.jit == compiled
+    assert by_itself.execution.jit == compiled
     losses, _ = run(by_itself)
     np.testing.assert_allclose(losses, run(trainer(loop, network=network, jit=False))[0], rtol=1e-12)
 

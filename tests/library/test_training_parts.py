@@ -191,10 +191,10 @@ def test_shards_are_the_batch_in_its_order():
 
 def test_a_decided_jit_stays_and_a_state_takes_no_shards():
     model = one_layer()
-    assert cpu.Speed(shards=3).fit_to(model) == cpu.Speed(jit=True, shards=3)
-    assert cpu.Speed(jit=False).fit_to(model) == cpu.Speed(jit=False)
+    assert cpu.Execution(shards=3).fit_to(model) == cpu.Execution(jit=True, shards=3)
+    assert cpu.Execution(jit=False).fit_to(model) == cpu.Execution(jit=False)
     normalized = keras.Model(model.input, keras.layers.BatchNormalization()(model.output))
-    assert cpu.Speed(shards=3).fit_to(normalized) == cpu.Speed(jit=False, shards=1)
+    assert cpu.Execution(shards=3).fit_to(normalized) == cpu.Execution(jit=False, shards=1)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_what_is_fast_can_be_switched_off_and_it_is_the_same_run(loop, jit, off)
     for speed in (fast, fast | off):
         model.set_weights(start)
         trainer = Trainer(model, SGD(0.1), CrossEntropyLoss(), data, batch_size=4, loop=loop, **speed)
-        assert trainer.speed == cpu.Speed(**speed)
+        assert trainer.execution == cpu.Execution(**speed)
         calls = []
         trainer.run_epoch(lambda losses, right, calls=calls: calls.append(len(losses)))
         assert calls == ([3, 2] if speed["steps_per_call"] == 3 else [1] * 5)
