@@ -23,6 +23,17 @@ def check_target(path: Path) -> None:
         raise BlitzError(f"{path}: the folder {path.parent} does not exist; make it first")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file, which is made if it is missing.
+
+    Raises:
+        BlitzError: see `atomic_path`.
+    """
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    with atomic_path(path) as temporary:
+        temporary.write_text(f"{before}{line}\n", encoding="utf-8")
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path` with the same ending; on leaving without an error it replaces `path`.

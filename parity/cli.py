@@ -1,12 +1,10 @@
 """The command `parity`."""
 
 import gc
-import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +13,8 @@ import typer
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
+from keras_blitz.progress import track
+from keras_blitz.versions import versions
 from parity.core.modes import DTYPES, MODES
 from parity.record.frameworks import load_frameworks, torch_installed
 from parity.suite.case import Case
@@ -150,7 +150,7 @@ def record_command(
     if not folder.is_dir():
         raise BlitzError(f"{folder}: no such folder; make it first")
     subjects = {one.subject: one for one in select(case or [], slow=True)}
-    for one in _progress(list(subjects.values()), "recording", lambda one: one.subject):
+    for one in track(list(subjects.values()), "recording", lambda one: one.subject):
         path = oracle.record(one, folder)
         print(f"{path}  {path.stat().st_size:,} bytes")
 
@@ -184,7 +184,7 @@ def compare_command(
 
         title, found = f"{reference.name} and {port.name}", {comparison.dtype: comparison}
         seconds = time.perf_counter() - start
-        page.write(pair_to_dict(title, found, mode="saved", versions=_versions([]), seconds=seconds), html)
+        page.write(pair_to_dict(title, found, mode="saved", versions=versions(), seconds=seconds), html)
     if comparison.screened:
         print("only screened: PyTorch's own float32 error is not known; give --truth for a verdict", file=sys.stderr)
     raise typer.Exit(0 if comparison.passed else 1)
@@ -219,7 +219,7 @@ def faults_command(
         raise typer.Exit(_status(unmutated))
     by_id, outcomes = {case.id: case for case in cases}, []
     try:
-        for one in _progress([] if interrupted else chosen, "planting", lambda one: one.id):
+        for one in track([] if interrupted else chosen, "planting", lambda one: one.id):
             outcomes.append(outcome(one, by_id))
     except KeyboardInterrupt:
         interrupted = True
@@ -264,9 +264,7 @@ def gaps_command(
         raise BlitzError("parity gaps runs PyTorch: pip install 'keras-blitz[torch]'")
     _load(live=True)
     measured, interrupted = _measured(chosen)
-    document = report.to_dict(
-        measured, versions=_versions([]) | {"torch": version("torch")}, seconds=time.perf_counter() - start
-    )
+    document = report.to_dict(measured, versions=versions("torch"), seconds=time.perf_counter() - start)
     text.console().print(report.in_full(measured[0]) if len(chosen) == len(measured) == 1 else report.table(measured))
     print(", ".join(f"{name} {number}" for name, number in document["versions"].items())
           + f", {document['summary']['seconds']:.0f} s")  # fmt: skip
@@ -286,7 +284,7 @@ def _measured(chosen: list) -> tuple[list, bool]:
 
     measured: list[Measurement] = []
     try:
-        measured.extend(measure(one) for one in _progress(chosen, "gaps", lambda one: one.id))
+        measured.extend(measure(one) for one in track(chosen, "gaps", lambda one: one.id))
     except KeyboardInterrupt:
         return measured, True
     return measured, False
@@ -342,7 +340,7 @@ def _run_with_progress(
     """Run the cases; Ctrl-C ends the run and keeps what is done."""
     results: list[Result] = []
     try:
-        running = run(_progress(chosen, "parity", lambda one: one.id), live=live, keep_traces=save is not None)
+        running = run(track(chosen, "parity", lambda one: one.id), live=live, keep_traces=save is not None)
         for result in running:
             if save:
                 result = _saved(result, save)
@@ -362,28 +360,6 @@ def _saved(result: Result, save: Callable[[Result], None]) -> Result:
     except BlitzError as error:
         return replace(result, error=str(error), missing=True)
     return result
-
-
-def _progress(items: list, title: str, name: Callable) -> Iterator[Any]:
-    """Yield the items under a progress bar on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from parity.report import text
-
-    columns = (
-        TextColumn(title),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    console = text.console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(items))
-        for item in items:
-            bar.update(task, description=name(item))
-            yield item
-            bar.advance(task)
 
 
 def _report(
@@ -432,10 +408,8 @@ def _peak_memory() -> float:
 
 def _versions(results: Sequence[Result]) -> dict[str, str]:
     """Return the versions that the figures depend on; PyTorch's is that of the run, or of the golden recording."""
-    packages = ("keras-blitz", "tensorflow", "keras", "numpy")
     torch = sorted({result.torch for result in results if result.torch})
-    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
-    return versions | ({"torch": ", ".join(torch)} if torch else {})
+    return versions() | ({"torch": ", ".join(torch)} if torch else {})
 
 
 def main() -> None:

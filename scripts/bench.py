@@ -2,9 +2,9 @@
 
 python scripts/bench.py
 python scripts/bench.py --only cifar10 --rounds 5
+python scripts/bench.py --json report.json --append     a whole run, kept as a line of benchmarks/runs.jsonl
 """
 
-import importlib.util
 import json
 import os
 import platform
@@ -15,15 +15,21 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
+from keras_blitz import command
+from keras_blitz.errors import BlitzError
+from keras_blitz.files import append_line, atomic_path, check_target
 from keras_blitz.training.recipes import RECIPES
+from keras_blitz.versions import conditions
 
 STARTED = time.perf_counter()
+RUNS = Path(__file__).parents[1] / "benchmarks" / "runs.jsonl"
 
 
 @dataclass(frozen=True)
@@ -124,17 +130,12 @@ def torch_training(seconds: float, name: str, compiled: bool = False) -> dict[st
     return rate(hundred_steps, seconds)
 
 
-def _torchs(name: str, **options):
-    from parity.twins.torch.families import build
-
-    return build(name, **options)
-
-
 def torch_finetuning(seconds: float, way: str, batch: int, classes: int, compiled: bool = False) -> dict[str, float]:
     """Steps of ResNet18 on 64×64 images: all of it, or its last layer alone behind a frozen rest."""
     import torch
+    from parity.twins.torch.families import build
 
-    net = _torchs("resnet18", num_classes=classes).train()
+    net = build("resnet18", num_classes=classes).train()
     if way == "frozen":
         for parameter in net.parameters():
             parameter.requires_grad = False
@@ -158,8 +159,9 @@ def torch_finetuning(seconds: float, way: str, batch: int, classes: int, compile
 def torch_inference(seconds: float, name: str, batch: int, size: int, compiled: bool = False) -> dict[str, float]:
     """Forward passes in eval mode."""
     import torch
+    from parity.twins.torch.families import build
 
-    net = _torchs(name).eval()
+    net = build(name).eval()
     forward = torch.compile(net) if compiled else net
     x = torch.rand(batch, 3, size, size)
 
@@ -259,7 +261,7 @@ def measure(task: Task, side: str, seconds: float, threads: int) -> dict[str, fl
         from keras_blitz.quiet import import_tensorflow
 
         import_tensorflow()
-        from keras_blitz.training.loop import tune_cpu
+        from keras_blitz.training.cpu import tune_cpu
 
         recipe = RECIPES.get(task.arguments[0])
         own = recipe.threads_of(*task.own) if recipe else task.threads
@@ -279,8 +281,8 @@ def measure(task: Task, side: str, seconds: float, threads: int) -> dict[str, fl
 
 def measured_apart(task: Task, side: str, seconds: float, threads: int) -> dict[str, float] | None:
     """Measure in a new process; None: it failed, as torch.compile does without a C++ compiler."""
-    command = [sys.executable, __file__, "--one", task.name, side, "--seconds", str(seconds), "--threads", str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    words = [sys.executable, __file__, "--one", task.name, side, "--seconds", str(seconds), "--threads", str(threads)]
+    done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         print(f"{task.name}, {side}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}", file=sys.stderr)
         return None
@@ -301,6 +303,12 @@ def summary(rounds: list[dict]) -> dict:
     for side in rounds[0]:
         found[side] = {key: statistics.median(one[side][key] for one in rounds) for key in rounds[0][side]}
     return found
+
+
+def run_line(about: dict, results: dict[str, dict]) -> dict:
+    """Return what benchmarks/runs.jsonl keeps: how it was run, and the median and the range of each task's ratio."""
+    keys = ("ratio", "ratio_min", "ratio_max")
+    return {**about, "tasks": {name: {key: round(found[key], 3) for key in keys} for name, found in results.items()}}
 
 
 def show(results: dict[str, dict]) -> None:
@@ -334,6 +342,7 @@ def main(
     threads: Annotated[int, typer.Option(min=0, help="Of both sides; 0: what each takes by itself.")] = 0,
     compiled: Annotated[bool, typer.Option("--compiled", help="torch.compile, too.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the results there.")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Keep the run as a line of benchmarks/runs.jsonl.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="One short round of the first task.")] = False,
     one: Annotated[tuple[str, str], typer.Option(hidden=True)] = ("", ""),
 ) -> None:
@@ -342,15 +351,18 @@ def main(
         task = next(task for task in TASKS if task.name == one[0])
         print(json.dumps(measure(task, one[1], seconds, threads)))
         return
-    if importlib.util.find_spec("torch") is None:
-        print("error: this needs PyTorch: pip install 'keras-blitz[torch]'", file=sys.stderr)
-        raise SystemExit(2)
+    if append and (only or dry_run):
+        raise BlitzError("--append keeps whole runs: leave out --only and --dry-run")
+    if find_spec("torch") is None:
+        raise BlitzError("this needs PyTorch: pip install 'keras-blitz[torch]'")
+    if append:
+        check_target(RUNS)
+    about = {**conditions("torch"), "rounds": rounds, "seconds": seconds, "threads": threads}
     if dry_run:
         only, rounds, seconds = ["cifar10 tape"], 1, 0.2
     chosen = [task for task in TASKS if not only or any(task.name.startswith(name) for name in only)]
     if not chosen:
-        print(f"error: no such task; known: {', '.join(task.name for task in TASKS)}", file=sys.stderr)
-        raise SystemExit(2)
+        raise BlitzError(f"no such task; known: {', '.join(task.name for task in TASKS)}")
     if os.getloadavg()[0] > 0.5 * (os.cpu_count() or 1):
         print(f"this machine is busy (load {os.getloadavg()[0]:.1f}): ratios may be off", file=sys.stderr)
     sides = ("torch", "ours", *(("compiled",) if compiled else ()))
@@ -370,13 +382,13 @@ def main(
         raise SystemExit(2)
     show(results)
     if json_file:
-        from keras_blitz.files import atomic_path
-
-        machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
+        here = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()[0]}
         with atomic_path(json_file) as temporary:
-            temporary.write_text(json.dumps({"machine": machine, "threads": threads, "tasks": results}, indent=1))
+            temporary.write_text(json.dumps({"machine": here, "threads": threads, "tasks": results}, indent=1))
+    if append:
+        append_line(RUNS, json.dumps(run_line(about, results)))
     raise SystemExit(any(found["bar"] and found["ratio"] < found["bar"] for found in results.values()))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run_script(main, "bench")

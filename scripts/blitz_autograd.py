@@ -5,6 +5,7 @@ python scripts/blitz_autograd.py
 
 import argparse
 
+from keras_blitz import command
 from keras_blitz.quiet import import_tensorflow
 
 
@@ -23,13 +24,9 @@ def main() -> None:
     steps = 1 if options.dry_run else 5
     import_tensorflow()
     from keras_blitz.autograd import demos, trace
-    from keras_blitz.errors import BlitzError
 
     if options.graph:
-        try:
-            trace(demos.powers.powers, **demos.powers.leaves()).write(options.graph)
-        except BlitzError as error:
-            parser.error(str(error))
+        trace(demos.powers.powers, **demos.powers.leaves()).write(options.graph)
 
     print("A1: a training step of ResNet18. loss = Σ (prediction − labels), so fc.bias.grad is 1 everywhere")
     found = demos.a1_resnet_step()
@@ -86,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, "blitz_autograd")

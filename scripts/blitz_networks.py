@@ -7,6 +7,7 @@ import argparse
 
 import numpy as np
 
+from keras_blitz import command
 from keras_blitz.quiet import import_tensorflow
 
 
@@ -70,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, "blitz_networks")

@@ -5,12 +5,12 @@ python scripts/blitz_tensors.py T8 T11     these tables alone
 """
 
 import argparse
-import sys
 from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_blitz import command
 from keras_blitz.quiet import import_tensorflow
 
 VALUES = {
@@ -320,4 +320,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, "blitz_tensors")

@@ -11,19 +11,18 @@ Each with model.fit and with a GradientTape loop. The images are the package's s
 # S4 of docs/inventory.md.
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path, check_target
+from keras_blitz.progress import progress_bar
 from keras_blitz.quiet import import_tensorflow
 
 WAYS = ("plain", "outside", "features")
@@ -288,47 +287,32 @@ def apart(run: Run, other: Run) -> float:
 # What is shown and written
 
 
-@contextmanager
-def progress(title: str, steps: int) -> Iterator[Callable]:
-    """Show a progress bar; yield what moves it on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=steps)
-        yield lambda count=1: bar.update(task, advance=count)
-
-
 def plot(runs: list[Run], path: Path) -> None:
     """Draw the loss of every step of every run."""
-    from matplotlib.figure import Figure
+    from keras_blitz.training import plots
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = plots.new_figure(8, 5)
     axes = figure.subplots()
     for width, run in zip(np.linspace(6, 1, len(runs)), runs, strict=True):  # they cover each other
         axes.plot(range(1, len(run.losses) + 1), run.losses, linewidth=width, label=f"{run.way}, {run.loop}")
     axes.set(xlabel="step", ylabel="cross entropy", title="ResNet18, all frozen but the head")
     axes.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary)
+    plots.save_figure(figure, path, dpi=100)
 
 
 def main() -> None:
-    """Run the lesson; what a user can mend is one line and exit status 2."""
-    try:
-        finetune(arguments())
-    except BlitzError as error:
-        print(f"finetune_resnet18: error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("finetune_resnet18: stopped; nothing is saved", file=sys.stderr, flush=True)
-        os._exit(130)  # Python's own end waits for fit's data pipeline, which may never end
+    """Run the lesson; what a user can fix is one line and exit status 2."""
+    command.run(finetune, "finetune_resnet18")
 
 
-def finetune(options) -> None:
-    """Print the lesson."""
+def finetune() -> None:
+    """Give the lesson the command line asks for, until Ctrl-C."""
+    with command.announce_stop("finetune_resnet18", "stopped; nothing is saved", at_once=True):
+        lesson(arguments())
+
+
+def lesson(options) -> None:
+    """Print the lesson, and write the network and the plot."""
     # What cannot end well is said now, not behind minutes of training.
     if options.output.suffix != ".keras":
         raise BlitzError(f"--output {options.output}: the network is saved as .keras")
@@ -377,8 +361,8 @@ def finetune(options) -> None:
     for way in ways:
         for loop in options.loop or LOOPS:
             network.set_weights(start)
-            with progress(f"{way}, {loop}", steps) as advance:
-                run = train(network, way, loop, train_set, test_set, options, advance)
+            with progress_bar(steps, f"{way}, {loop}") as move:
+                run = train(network, way, loop, train_set, test_set, options, lambda n=1, move=move: move(advance=n))
             runs.append(run)
             print(
                 f"{way:<10}{loop:<6}{run.seconds:>6.1f} s{run.losses[0]:>12.4f}{run.losses[-1]:>11.4f}"

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from keras_blitz import command
 from keras_blitz.data.prepare import prepare
-from keras_blitz.training.command import errors_as_one_line
+from keras_blitz.progress import spinner
 
 
 def main(
@@ -23,19 +24,13 @@ def main(
     overwrite: Annotated[bool, typer.Option(help="Replace what was prepared before.")] = False,
 ) -> None:
     """Prepare a data set: MNIST, FashionMNIST, cifar-10-batches-py, or class-named folders of images."""
-    from rich.console import Console
-
     from keras_blitz.quiet import import_tensorflow
 
-    with errors_as_one_line():
-        console = Console(stderr=True)
-        with console.status("reading …") as status:
-            import_tensorflow()
-            written = prepare(
-                source, name, data_dir, overwrite, lambda split, count: status.update(f"{split}: {count:,} images")
-            )
-        typer.echo(f"{written}: ready, tfds.load({written.parent.name!r}) reads it")
+    with spinner("reading …") as say:
+        import_tensorflow()
+        written = prepare(source, name, data_dir, overwrite, lambda split, count: say(f"{split}: {count:,} images"))
+    print(f"{written}: ready, tfds.load({written.parent.name!r}) reads it")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run_script(main, "prepare_data")

@@ -14,9 +14,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
-from keras_blitz.training.command import errors_as_one_line
 from keras_blitz.training.metrics import Test
 from keras_blitz.training.recipes import RECIPES, Recipe
 
@@ -65,12 +65,10 @@ def pytorchs(recipe: Recipe, seed: int, data) -> tuple[np.ndarray, np.ndarray, i
 def ours(recipe: Recipe, seed: int, data) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the same of this package."""
     import keras_blitz
-    from keras_blitz.data.sampler import batches
     from keras_blitz.training.loop import trainer_of
 
     keras_blitz.manual_seed(seed)
-    if recipe.shows_batch:
-        next(batches(len(data.train), recipe.batch_size, recipe.shuffle))
+    recipe.draw_shown_batch(len(data.train))
     trainer = trainer_of(recipe, data.train, "tape", counts_correct=True)
     losses = []
     for _ in range(recipe.epochs):
@@ -89,11 +87,10 @@ def run_one(row: Row, side: str, seed: int, path: Path) -> None:
 
         torch.set_num_threads(1)
     import_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     from keras_blitz.data import load
+    from keras_blitz.training.cpu import tune_cpu
+
+    tune_cpu(1, 1, keep_kernels=False)
 
     data = load(row.recipe.data)
     losses, logits, right = (pytorchs if side == "pytorch" else ours)(row.recipe, seed, data)
@@ -137,36 +134,35 @@ def main(
     one: Annotated[tuple[str, str], typer.Option(hidden=True)] = ("", ""),
 ) -> None:
     """Train as the tutorials do, in PyTorch and here, and write the table of the results."""
-    with errors_as_one_line():
-        chosen = {name: row for name, row in ROWS.items() if not only or name in only}
-        if not chosen:
-            raise BlitzError(f"no such run; known: {', '.join(ROWS)}")
-        if epochs:
-            changed = {name: (*row.changes, ("epochs", epochs)) for name, row in chosen.items()}
-            chosen = {name: replace(row, changes=changed[name]) for name, row in chosen.items()}
-        if one[0]:
-            run_one(chosen[one[0]], one[1], seed, keep)
-            return
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = keep or Path(temporary)
-            folder.mkdir(parents=True, exist_ok=True)
-            table = []
-            for name, row in chosen.items():
-                files = {side: folder / f"{name}-{side}-{seed}-{row.recipe.epochs}.npz" for side in ("pytorch", "ours")}
-                for side, path in files.items():
-                    if not path.is_file():
-                        print(f"{row.title}: {side} …", file=sys.stderr)
-                        command = [sys.executable, __file__, "--only", name, "--one", name, side,
-                                   "--seed", str(seed), "--epochs", str(epochs), "--keep", str(path)]  # fmt: skip
-                        if subprocess.run(command).returncode:
-                            raise BlitzError(f"{row.title}: {side} failed")
-                table.append(line(row, files))
-        print("\n".join(table))
-        if not (print_only or only or epochs):  # a part would take the place of the whole table
-            text = written(README.read_text(encoding="utf-8"), table, f"python scripts/results.py --seed {seed}")
-            with atomic_path(README) as path:
-                path.write_text(text, encoding="utf-8")
+    chosen = {name: row for name, row in ROWS.items() if not only or name in only}
+    if not chosen:
+        raise BlitzError(f"no such run; known: {', '.join(ROWS)}")
+    if epochs:
+        changed = {name: (*row.changes, ("epochs", epochs)) for name, row in chosen.items()}
+        chosen = {name: replace(row, changes=changed[name]) for name, row in chosen.items()}
+    if one[0]:
+        run_one(chosen[one[0]], one[1], seed, keep)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        table = []
+        for name, row in chosen.items():
+            files = {side: folder / f"{name}-{side}-{seed}-{row.recipe.epochs}.npz" for side in ("pytorch", "ours")}
+            for side, path in files.items():
+                if not path.is_file():
+                    print(f"{row.title}: {side} …", file=sys.stderr)
+                    words = [sys.executable, __file__, "--only", name, "--one", name, side,
+                             "--seed", str(seed), "--epochs", str(epochs), "--keep", str(path)]  # fmt: skip
+                    if subprocess.run(words).returncode:
+                        raise BlitzError(f"{row.title}: {side} failed")
+            table.append(line(row, files))
+    print("\n".join(table))
+    if not (print_only or only or epochs):  # a part would take the place of the whole table
+        text = written(README.read_text(encoding="utf-8"), table, f"python scripts/results.py --seed {seed}")
+        with atomic_path(README) as path:
+            path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run_script(main, "results")

@@ -12,7 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from keras_blitz.training.command import errors_as_one_line
+from keras_blitz import command
 
 
 def train(epochs: int):
@@ -176,10 +176,9 @@ def main(
     """Write every kind of summary that TensorBoard shows."""
     from keras_blitz.quiet import import_tensorflow
 
-    with errors_as_one_line():
-        import_tensorflow()
-        tour(logdir, 1 if dry_run else epochs)
+    import_tensorflow()
+    tour(logdir, 1 if dry_run else epochs)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run_script(main, "tensorboard_tour")

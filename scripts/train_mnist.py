@@ -33,20 +33,17 @@ class Mnist(Lesson):
     def _one_step(self) -> None:
         import tensorflow as tf
 
-        from keras_blitz.training.loop import Transform
+        from keras_blitz.training.steps import count_correct, train_step
+        from keras_blitz.training.transform import Transform
 
         trainer = self._trainer()
         count = self.recipe.batch_size
         images = Transform(self.recipe.normalize, self.settings.dtype)(tf.constant(self.data.train.images[:count]))
         labels = tf.constant(self.data.train.labels[:count])
         for moment in ("before", "after"):
-            with tf.GradientTape() as tape:
-                logits = trainer.model(images, training=True)
-                loss = trainer.loss(labels, logits)
-            right = int(tf.math.count_nonzero(tf.argmax(logits, 1) == labels))
+            logits, loss = train_step(trainer.model, trainer.optimizer, trainer.loss, images, labels)
+            right = int(count_correct(labels, logits))
             print(f"one batch {moment} a step: loss {float(loss):.4f}, {right} of {len(labels)} correct")
-            variables = trainer.model.trainable_variables
-            trainer.optimizer.apply(tape.gradient(loss, variables), variables)
 
     def epoch_ends(self, test: Test) -> None:
         """Print the training's right answers, accuracy and summed loss."""

@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from keras_blitz.training.command import errors_as_one_line
+from keras_blitz import command
 
 
 def largest_difference(ours: np.ndarray, other: np.ndarray) -> float:
@@ -79,17 +79,16 @@ def main(
     """Save, load and export a network, and compare what comes back."""
     from keras_blitz.quiet import import_tensorflow
 
-    with errors_as_one_line():
-        import_tensorflow()
-        folder = output or Path(tempfile.mkdtemp(prefix="vgg16-"))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            found = lesson("lenet" if dry_run else network, weights, folder)
-        finally:
-            if output is None:
-                shutil.rmtree(folder, ignore_errors=True)
-        raise SystemExit(max(found.values()) > 1e-5)
+    import_tensorflow()
+    folder = output or Path(tempfile.mkdtemp(prefix="vgg16-"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = lesson("lenet" if dry_run else network, weights, folder)
+    finally:
+        if output is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    raise SystemExit(max(found.values()) > 1e-5)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command.run_script(main, "vgg16_export")

@@ -1,10 +1,12 @@
 """What `fit` needs to tell the loss of every step, though it runs many inside the graph."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+from keras_blitz.training.steps import count_correct
 
 
 class EveryStep(keras.metrics.Metric):
@@ -16,7 +18,7 @@ class EveryStep(keras.metrics.Metric):
         counts_correct: count the right answers, too.
     """
 
-    def __init__(self, loss: Callable, steps: int, counts_correct: bool = False, name: str = "last_loss"):
+    def __init__(self, loss: Callable[..., Any], steps: int, counts_correct: bool = False, name: str = "last_loss"):
         super().__init__(name=name)
         self._loss, self._counts_correct = loss, counts_correct
         self._losses = self.add_variable((steps,), "zeros", name="losses")
@@ -24,16 +26,16 @@ class EveryStep(keras.metrics.Metric):
         self._step = self.add_variable((), "zeros", dtype="int64", name="step")
         self._last = self.add_variable((), "zeros", name="last")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Keep the loss of one step."""
         value, place = self._loss(y_true, y_pred), [[self._step.value]]
         self._last.assign(value)
         self._losses.value.scatter_nd_update(place, [value])
         if self._counts_correct:
-            self._correct.value.scatter_nd_update(place, [correct(y_true, y_pred)])
+            self._correct.value.scatter_nd_update(place, [count_correct(y_true, y_pred)])
         self._step.assign_add(1)
 
-    def result(self):
+    def result(self) -> Any:
         """Return the last step's loss."""
         return self._last.value
 
@@ -43,11 +45,6 @@ class EveryStep(keras.metrics.Metric):
         return self._losses.value[start:end].numpy(), self._correct.value[start:end].numpy()
 
 
-def correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Return how many of the answers are right."""
-    return tf.math.count_nonzero(tf.argmax(logits, -1) == tf.cast(labels, tf.int64))
-
-
 class AfterSteps(keras.callbacks.Callback):
     """Hands on what each execution of the graph did, and stops where that returns False."""
 
@@ -55,7 +52,7 @@ class AfterSteps(keras.callbacks.Callback):
         super().__init__()
         self._metric, self._after, self._seen = metric, after, 0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Take the new steps."""
         losses, right = self._metric.steps(self._seen)
         self._seen += len(losses)

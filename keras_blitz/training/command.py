@@ -1,8 +1,5 @@
 """The command line the training scripts share."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,24 +7,11 @@ from typing import Annotated
 
 import typer
 
-from keras_blitz.errors import BlitzError
+from keras_blitz import command
 from keras_blitz.training.recipes import RECIPES
 
 Loop = StrEnum("Loop", ["fit", "tape"])
 Dtype = StrEnum("Dtype", ["float32", "float64"])
-
-
-@contextmanager
-def errors_as_one_line() -> Iterator[None]:
-    """Print what the user can mend as one line and exit with status 2; with 130 on Ctrl-C."""
-    try:
-        yield
-    except BlitzError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 def train(name: str, lesson: type, doc: str) -> None:
@@ -71,10 +55,7 @@ def train(name: str, lesson: type, doc: str) -> None:
             loop=loop.value, seed=seed, dtype=dtype.value, output=output, resume=resume, dry_run=dry_run,
             data_dir=data_dir, download=download, logdir=logdir, threads=threads, jit=jit,
         )  # fmt: skip
-        with errors_as_one_line():
-            raise SystemExit(lesson(chosen, settings).run())
+        raise SystemExit(lesson(chosen, settings).run())
 
     main.__doc__ = doc
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    command.run_script(main, f"train_{name}")

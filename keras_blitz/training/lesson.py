@@ -1,19 +1,19 @@
 """A tutorial's training script from top to bottom; each script gives what it prints."""
 
-import signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from keras_blitz.command import defer_interrupts
 from keras_blitz.data.datasets import ImageData, load_or_sample
-from keras_blitz.data.sampler import batches
 from keras_blitz.files import atomic_path
+from keras_blitz.progress import progress_bar
 from keras_blitz.training import plots
 from keras_blitz.training.metrics import Test
 from keras_blitz.training.recipes import Recipe
@@ -93,16 +93,21 @@ class Lesson:
         self.settings.output.mkdir(parents=True, exist_ok=True)
         self.data = self._read()
         self._seed()
-        self._show_grid()
+        self._show_images(self.recipe.draw_shown_batch(len(self.data.train)))
         self.trainer = self._trainer()
         self.before()
         if self.settings.resume:
             self._restore()
-        with _interrupts() as interrupted, self._progress() as progress, self._logs() as logs:
+        steps = 2 if self.settings.dry_run else self.trainer.steps_per_epoch
+        bar = progress_bar(
+            steps * self.recipe.epochs, "epoch {task.fields[epoch]}", "loss {task.fields[loss]:.3f}", remaining=True,
+            epoch=1, loss=float("nan"),
+        )  # fmt: skip
+        with defer_interrupts() as interrupted, bar as move, self._logs() as logs:
             while self.trainer.epoch < self.recipe.epochs:
                 if self.trainer.step == 0:
                     self.epoch_begins()
-                if not self.trainer.run_epoch(self._behind_steps(progress, interrupted)):
+                if not self.trainer.run_epoch(self._after_steps(move, steps, interrupted)):
                     return self._stopped()
                 self.losses.append(self.trainer.losses)
                 test = Test.of(self.trainer, self.data.test)
@@ -117,7 +122,7 @@ class Lesson:
         from keras_blitz.quiet import import_tensorflow
 
         import_tensorflow()
-        from keras_blitz.training.loop import tune_cpu
+        from keras_blitz.training.cpu import tune_cpu
 
         threads = self.settings.threads
         tune_cpu(*(self.recipe.threads_of(self.settings.loop) if threads is None else (threads, threads)))
@@ -140,16 +145,15 @@ class Lesson:
         if self.settings.seed is not None:
             keras_blitz.manual_seed(self.settings.seed)
 
-    def _show_grid(self) -> None:
-        count = 32 if not self.recipe.shows_batch else self.recipe.batch_size
-        indices = list(range(count))
-        if self.recipe.shows_batch:
-            indices = next(batches(len(self.data.train), self.recipe.batch_size, self.recipe.shuffle))
-            print(" ".join(f"{self.data.classes[self.data.train.labels[index]]:5s}" for index in indices))
+    def _show_images(self, batch: list[int]) -> None:
+        """Draw the batch that the tutorial shows, and print its classes; without one, the first images."""
+        indices = batch or list(range(32))
         titles = [self.data.classes[label] for label in self.data.train.labels[indices]]
+        if batch:
+            print(" ".join(f"{title:5s}" for title in titles))
         self._picture("images", plots.image_grid(self.data.train.images[indices], titles))
 
-    def _trainer(self):
+    def _trainer(self) -> Any:
         from keras_blitz.training.loop import trainer_of
 
         return trainer_of(
@@ -157,19 +161,23 @@ class Lesson:
             jit=self.settings.jit, max_steps=2 if self.settings.dry_run else None,
         )  # fmt: skip
 
-    def _behind_steps(self, progress, interrupted):
+    def _after_steps(
+        self, move: Callable[..., None], steps: int, interrupted: Callable[[], bool]
+    ) -> Callable[[np.ndarray, np.ndarray], bool]:
+        """Return what happens after each call of the graph: print, move the bar, save now and then."""
         saved = time.monotonic()
 
-        def behind(losses: np.ndarray, right: np.ndarray) -> bool:
+        def after(losses: np.ndarray, right: np.ndarray) -> bool:
             nonlocal saved
             self.steps_done(self.trainer.step - len(losses), losses)
-            progress(self.trainer)
+            done = self.trainer.epoch * steps + self.trainer.step
+            move(completed=done, epoch=self.trainer.epoch + 1, loss=losses[-1])
             if time.monotonic() - saved > SAVE_EVERY:
                 self._save_checkpoint()
                 saved = time.monotonic()
             return not interrupted()
 
-        return behind
+        return after
 
     # Checkpoints
 
@@ -219,32 +227,13 @@ class Lesson:
         self._picture("predicted", plots.image_grid(self.data.test.images[:4], titles))
         print(f"saved in {self.settings.output}: {path.name}, checkpoint.npz and pictures")
 
-    def _picture(self, name: str, figure) -> None:
+    def _picture(self, name: str, figure: Any) -> None:
         plots.save_figure(figure, self.settings.output / f"{name}.png")
 
     # Progress and logs
 
     @contextmanager
-    def _progress(self) -> Iterator:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(),
-                   TextColumn("loss {task.fields[loss]:.3f}"), TimeRemainingColumn())  # fmt: skip
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal,
-                      redirect_stdout=sys.stdout.isatty(), redirect_stderr=False) as bar:  # fmt: skip
-            steps = 2 if self.settings.dry_run else self.trainer.steps_per_epoch
-            task = bar.add_task("", total=steps * self.recipe.epochs, epoch=1, loss=float("nan"))
-
-            def show(trainer) -> None:
-                done = trainer.epoch * steps + trainer.step
-                bar.update(task, completed=done, epoch=trainer.epoch + 1, loss=trainer.losses[-1])
-
-            yield show
-
-    @contextmanager
-    def _logs(self) -> Iterator:
+    def _logs(self) -> Iterator[Callable[[Test], None]]:
         """Yield what writes an epoch's scalars for TensorBoard, where that is asked for."""
         if self.settings.logdir is None:
             yield lambda test: None
@@ -266,25 +255,9 @@ class Lesson:
         writer.close()
 
 
-def predict_four(model, images: np.ndarray, recipe: Recipe) -> np.ndarray:
+def predict_four(model: Any, images: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Return the classes a model takes a few uint8 images for."""
-    from keras_blitz.training.loop import Transform, predict
+    from keras_blitz.training.steps import predict
+    from keras_blitz.training.transform import Transform
 
     return predict(model, images, Transform(recipe.normalize, model.dtype_policy.name)).argmax(1)
-
-
-@contextmanager
-def _interrupts() -> Iterator:
-    """Yield what says whether Ctrl-C, or a request to end, came; a second Ctrl-C ends at once."""
-    came = []
-
-    def note(number, frame) -> None:
-        came.append(number)
-        signal.signal(number, before[number])
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,6 +1,7 @@
 """What the tutorials print of a test, over all its images."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class Test:
     labels: np.ndarray
 
     @classmethod
-    def of(cls, trainer, data: Split) -> "Test":
+    def of(cls, trainer: Any, data: Split) -> "Test":
         """Run a trainer's network over a test set."""
         return cls(trainer.logits(data), data.labels)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def check_matplotlib() -> None:
         raise BlitzError("pictures need matplotlib: pip install 'keras-blitz[scripts]'")
 
 
-def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8):
+def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8) -> Any:
     """Return a figure of images with a title each.
 
     Args:
@@ -32,7 +33,7 @@ def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8):
     images = images if images.dtype == np.uint8 else to_bytes(images)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure = _figure(1.4 * columns, 1.6 * rows)
+    figure = new_figure(1.4 * columns, 1.6 * rows)
     for number, (image, title) in enumerate(zip(images, titles, strict=True)):
         axes = figure.add_subplot(rows, columns, number + 1)
         axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
@@ -41,9 +42,9 @@ def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8):
     return figure
 
 
-def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int, window: int = 100):
+def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int, window: int = 100) -> Any:
     """Return a figure of the loss, a mean over `window` steps, and of the test accuracy behind each epoch."""
-    figure = _figure(9, 3.5)
+    figure = new_figure(9, 3.5)
     axes = figure.add_subplot(1, 2, 1)
     window = max(1, min(window, len(losses) // 2))
     means = losses[: len(losses) // window * window].reshape(-1, window).mean(1)
@@ -55,9 +56,9 @@ def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int
     return figure
 
 
-def class_bars(shares: np.ndarray, classes: Sequence[str]):
+def class_bars(shares: np.ndarray, classes: Sequence[str]) -> Any:
     """Return a figure of a bar a class: the share of right answers, 0–1."""
-    figure = _figure(7, 3.5)
+    figure = new_figure(7, 3.5)
     axes = figure.add_subplot()
     bars = axes.bar(range(len(classes)), 100 * np.nan_to_num(shares))
     axes.bar_label(bars, fmt="%.0f")
@@ -66,9 +67,9 @@ def class_bars(shares: np.ndarray, classes: Sequence[str]):
     return figure
 
 
-def confusion_matrix(table: np.ndarray, classes: Sequence[str]):
+def confusion_matrix(table: np.ndarray, classes: Sequence[str]) -> Any:
     """Return a figure of a confusion matrix: each row's share of its images, the counts written in."""
-    figure = _figure(6.5, 6)
+    figure = new_figure(6.5, 6)
     axes = figure.add_subplot()
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -81,17 +82,22 @@ def confusion_matrix(table: np.ndarray, classes: Sequence[str]):
     return figure
 
 
-def save_figure(figure, path: str | os.PathLike) -> None:
+def save_figure(figure: Any, path: str | os.PathLike[str], dpi: int = 110) -> None:
     """Write a figure as PNG, whole or not at all.
 
     Raises:
         BlitzError: the file cannot be written.
     """
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+        figure.savefig(temporary, format="png", dpi=dpi)
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty figure, its sides in inches.
+
+    Raises:
+        BlitzError: matplotlib is not installed.
+    """
     check_matplotlib()
     from matplotlib.figure import Figure  # without pyplot: no window, no state, no warning of open figures
 

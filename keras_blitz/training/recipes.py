@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from keras_blitz.data.sampler import batches
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -38,6 +40,13 @@ class Recipe:
     def threads_of(self, loop: str) -> tuple[int, int]:
         """Return the threads inside an operation, and the operations at a time, that a loop is fastest with."""
         return (1, self.shards) if loop == "tape" and self.shards > 1 else (self.threads, self.threads)
+
+    def draw_shown_batch(self, count: int) -> list[int]:
+        """Return the indices of the batch, out of `count` images, that the tutorial shows; none if it shows none.
+
+        Call it after the seed is set and before the network is made, as the tutorial does: it moves the random stream.
+        """
+        return next(batches(count, self.batch_size, self.shuffle)) if self.shows_batch else []
 
 
 RECIPES = {

@@ -1,14 +1,13 @@
 """The public door: a user's own PyTorch module beside their own Keras model."""
 
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.versions import versions
 from parity.core import tolerance
 from parity.core.compare import Comparison
 from parity.core.modes import DTYPES
@@ -131,8 +130,7 @@ def check(
         notes=[*found.notes, *_constants(found.comparisons)],
         location=found.location,
         seconds=time.perf_counter() - start,
-        versions={"python": platform.python_version()}
-        | {name: version(name) for name in ("keras-blitz", "tensorflow", "keras", "numpy", "torch")},
+        versions=versions("torch"),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_blitz import command
 from keras_blitz.files import atomic_path
 
 PER_CLASS = {"train": 200, "test": 100}
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main, "make_sample")

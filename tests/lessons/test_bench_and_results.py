@@ -42,6 +42,24 @@ def test_ratio_is_the_median_of_the_rounds(bench):
     assert found["ours"] == {"rate": 20, "cpu_ms": 1.5}
 
 
+def test_line_of_a_run_has_the_conditions_and_each_tasks_ratio(bench):
+    rounds = [{"torch": {"rate": 3.0, "cpu_ms": 1.0}, "ours": {"rate": rate, "cpu_ms": 1.0}} for rate in (3, 4, 6)]
+    about = {**bench["conditions"](), "rounds": 3, "seconds": 3.0, "threads": 0}
+    line = bench["run_line"](about, {"mnist tape": {"bar": 1.6, **bench["summary"](rounds)}})
+    assert list(line) == ["date", "versions", "machine", "rounds", "seconds", "threads", "tasks"]
+    assert list(line["machine"]) == ["cpu", "cores", "load"]
+    assert line["tasks"] == {"mnist tape": {"ratio": 1.333, "ratio_min": 1.0, "ratio_max": 2.0}}
+    assert json.loads(json.dumps(line)) == line
+
+
+def test_only_whole_runs_are_kept(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["bench.py", "--append", "--only", "mnist"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / "bench.py"), run_name="__main__")
+    assert ended.value.code == 2
+    assert "--append keeps whole runs" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.torch
 def test_short_round_of_the_bench(tmp_path):

@@ -53,7 +53,7 @@ def test_dry_run(monkeypatch, capsys, tmp_path, name, network, printed, loop):
 def test_resuming_nothing_is_one_line(monkeypatch, capsys, tmp_path):
     code, _, err = run(monkeypatch, capsys, "train_mnist", "--resume", "--output", tmp_path, "--data-dir", tmp_path)
     assert code == 2
-    assert err.strip() == f"error: {tmp_path / 'checkpoint.npz'}: no checkpoint to go on from"
+    assert err.strip() == f"train_mnist: error: {tmp_path / 'checkpoint.npz'}: no checkpoint to go on from"
 
 
 @pytest.mark.slow

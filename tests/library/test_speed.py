@@ -321,8 +321,8 @@ print(",".join(operation for make_step, *_ in test_speed.SWITCHES.values()
     ("setting", "halved"),
     [
         ("tf.config.threading.set_intra_op_parallelism_threads(1)", False),
-        ("from keras_blitz.training.loop import tune_cpu; tune_cpu(1, 2)", True),
-        ("from keras_blitz.training.loop import tune_cpu; tune_cpu(2, 2)", False),
+        ("from keras_blitz.training.cpu import tune_cpu; tune_cpu(1, 2)", True),
+        ("from keras_blitz.training.cpu import tune_cpu; tune_cpu(2, 2)", False),
     ],
 )
 def test_graphs_follow_the_choice_and_not_tensorflows_threads(setting, halved):

@@ -14,6 +14,7 @@ from keras_blitz.optim import SGD
 from keras_blitz.training import plots
 from keras_blitz.training.loop import Trainer
 from keras_blitz.training.metrics import Test
+from keras_blitz.training.transform import Transform
 
 COUNT, BATCH, EPOCHS = 230, 16, 2  # the last batch has 6
 
@@ -99,7 +100,7 @@ def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
         x = layer(keras.layers.Flatten()(inputs))
         model = keras.Model(inputs, keras.layers.Dense(10)(x))
         made = Trainer(model, SGD(0.1), CrossEntropyLoss(), images, batch_size=4, loop="tape", shards=2)
-        found[type(layer).__name__] = (made._shards, made._jit)
+        found[type(layer).__name__] = (made.execution.shards, made.execution.jit)
     assert found == {"BatchNormalization": (1, False), "Dropout": (1, False), "ReLU": (2, True)}
 
 
@@ -107,7 +108,7 @@ def test_a_network_with_a_state_is_not_cut_and_not_compiled_by_itself():
 @pytest.mark.parametrize(("network", "compiled"), [("mlp-last-relu", True), ("mnist", False)])
 def test_dense_layers_are_compiled_and_it_is_the_same_run(loop, network, compiled):
     by_itself = trainer(loop, network=network, steps_per_call=3)  # compiled in pairs and one by itself
-    assert by_itself._jit == compiled
+    assert by_itself.execution.jit == compiled
     losses, _ = run(by_itself)
     np.testing.assert_allclose(losses, run(trainer(loop, network=network, jit=False))[0], rtol=1e-12)
 
@@ -138,7 +139,7 @@ def test_continued_run_is_the_uninterrupted_one(tmp_path, loop, network, stop_at
     assert second.restore(tmp_path / "checkpoint.npz")["note"] == [1.5]
     rest, _ = run(second)
     np.testing.assert_array_equal(rest, losses if stop_at == 8 else losses[15:])
-    for variable, expected in zip(second._variables(), whole._variables(), strict=True):
+    for variable, expected in zip(second.variables, whole.variables, strict=True):
         np.testing.assert_array_equal(variable.numpy(), expected.numpy())
 
 
@@ -149,10 +150,7 @@ def test_both_loops_are_the_same_run_in_float32():
 
 def test_images_are_transformed_to_pytorchs_bits():
     """The graph must not turn x / 255 into x · (1/255)."""
-    import tensorflow as tf
-
     from keras_blitz.data import normalize, to_tensor
-    from keras_blitz.training.loop import Transform
 
     images = sample().images
     expected = normalize(to_tensor(images), (0.1307,), (0.3081,))
