@@ -133,6 +133,7 @@ def torch_training(seconds: float, name: str, compiled: bool = False) -> dict[st
 def torch_finetuning(seconds: float, way: str, batch: int, classes: int, compiled: bool = False) -> dict[str, float]:
     """Steps of ResNet18 on 64×64 images: all of it, or its last layer alone behind a frozen rest."""
     import torch
+
     from parity.twins.torch.families import build
 
     net = build("resnet18", num_classes=classes).train()
@@ -159,6 +160,7 @@ def torch_finetuning(seconds: float, way: str, batch: int, classes: int, compile
 def torch_inference(seconds: float, name: str, batch: int, size: int, compiled: bool = False) -> dict[str, float]:
     """Forward passes in eval mode."""
     import torch
+
     from parity.twins.torch.families import build
 
     net = build(name).eval()

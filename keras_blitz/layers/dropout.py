@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import keras
 import numpy as np
@@ -9,8 +10,12 @@ import tensorflow as tf
 
 from keras_blitz import random
 
+Mask = Callable[[tuple[int, ...]], np.ndarray]
 
-class _MaskedDropout:
+_Dropout = keras.layers.Dropout if TYPE_CHECKING else object  # what the class below is mixed into
+
+
+class _MaskedDropout(_Dropout):
     """Multiply by a given mask in train mode; draw one where none is given.
 
     No seed makes Keras draw PyTorch's mask (gap dropout-rng), so two runs are compared through the same one;
@@ -18,7 +23,7 @@ class _MaskedDropout:
     """
 
     # shape (N, …, C) -> values 0 or 1/(1 − p); what PyTorch's mask holds, in Keras's layout
-    mask: Callable[[tuple[int, ...]], np.ndarray] | None = None
+    mask: Mask | None = None
 
     def call(self, inputs, training=False):
         """Drop values in train mode."""
@@ -30,10 +35,13 @@ class _MaskedDropout:
         return outputs
 
     def _mask_when_run(self, inputs):
-        """Ask for the mask when the graph runs, for only then the batch size is known."""
-        return tf.numpy_function(
-            lambda shape: np.asarray(self.mask(tuple(shape)), inputs.dtype.name), [tf.shape(inputs)], inputs.dtype
-        )
+        """Ask for the mask when the graph runs, because only then the batch size is known."""
+
+        def values(shape: np.ndarray) -> np.ndarray:
+            mask = cast(Mask, self.mask)  # of that moment: a test may have given another since
+            return np.asarray(mask(tuple(shape)), inputs.dtype.name)
+
+        return tf.numpy_function(values, [tf.shape(inputs)], inputs.dtype)
 
     def draw_masks(self) -> None:
         """Draw PyTorch's mask from `keras_blitz.random` at every step, compiled or not (XLA alone cannot)."""
