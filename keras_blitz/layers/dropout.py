@@ -12,7 +12,10 @@ from keras_blitz import random
 
 Mask = Callable[[tuple[int, ...]], np.ndarray]
 
-_Dropout = keras.layers.Dropout if TYPE_CHECKING else object  # what the class below is mixed into
+if TYPE_CHECKING:
+    _Dropout = keras.layers.Dropout  # what the class below is mixed into
+else:
+    _Dropout = object
 
 
 class _MaskedDropout(_Dropout):
