@@ -10,7 +10,7 @@ fact:requires_grad:a       (no array but a truth value or a text)
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
@@ -103,13 +103,17 @@ class Trace(dict[str, Value]):
 
     Args:
         keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
+        skip: patterns of the names that `put` leaves out, such as "step[3-9]:*".
         meta: what is worth knowing of the recording, such as the framework and its version; JSON values.
     """
 
-    def __init__(self, entries: Iterable[tuple[str, Value]] = (), *, keep: int | None = None, **meta):
+    def __init__(
+        self, entries: Iterable[tuple[str, Value]] = (), *, keep: int | None = None, skip: Sequence[str] = (), **meta
+    ):
         super().__init__()
         self.meta = meta
         self._keep = keep
+        self._skip = skip
         for name, value in entries:
             self.add(name, value)
 
@@ -127,6 +131,15 @@ class Trace(dict[str, Value]):
         else:
             value = np.asarray(value)
             self[name] = value if self._keep is None else condensed(value, self._keep)
+
+    def put(self, name: str, make: Callable[[], Value]) -> None:
+        """Add what `make` returns; where the name is left out it is not called: most values of 100 steps are.
+
+        Raises:
+            ValueError: as `add`.
+        """
+        if not any(fnmatchcase(name, pattern) for pattern in self._skip):
+            self.add(name, make())
 
     def without(self, patterns: Iterable[str]) -> "Trace":
         """Return the trace without the names that match one of these patterns, such as "step[3-9]:*"."""

@@ -1,6 +1,6 @@
 """Runs a Keras model and records its trace in PyTorch's names and layouts."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -100,6 +100,7 @@ class KerasRecorder:
         target: np.ndarray | None = None,
         steps: int = 0,
         plan: Callable | None = None,
+        left_out: Sequence[str] = (),
     ) -> Trace:
         """Load weights, run, and return the trace.
 
@@ -109,6 +110,7 @@ class KerasRecorder:
             target: what `loss` takes; PyTorch's layout.
             steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
             plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+            left_out: patterns of the names that are not recorded.
         """
         self._load(state)
         if self.optimizer is not None:
@@ -117,9 +119,10 @@ class KerasRecorder:
         named = dict(named_inputs(inputs))
         x = [tf.constant(self._input_lies(name, value).to_keras(value)) for name, value in named.items()]
         y = None if target is None else tf.constant(self._input_lies("target", target).to_keras(target))
-        trace = Trace(keep=self.keep, framework="tensorflow", version=tf.__version__, keras=keras.__version__)
+        versions = {"framework": "tensorflow", "version": tf.__version__, "keras": keras.__version__}
+        trace = Trace(keep=self.keep, skip=left_out, **versions)
         for (name, value), tensor in zip(named.items(), x, strict=True):
-            trace.add(name, self._input_lies(name, value).to_torch(tensor.numpy()))
+            trace.put(name, partial(_in_torch, self._input_lies(name, value), tensor))
         self._add_parameters(trace, "")
         after = plan(self.optimizer) if plan else None
         for step in range(1, max(steps, 1) + 1):
@@ -130,7 +133,7 @@ class KerasRecorder:
                     self._add_buffers(trace, "")
             del activations, output, gradients  # VGG's are 1.5 GB
             if steps:
-                trace.add(f"step{step}:loss", loss.numpy())
+                trace.put(f"step{step}:loss", loss.numpy)
                 self._add_parameters(trace, f"step{step}:")
                 self._add_buffers(trace, f"step{step}:")
                 self._add_slots(trace, f"step{step}:")
@@ -199,44 +202,54 @@ class KerasRecorder:
 
     def _add_parameters(self, trace: Trace, prefix: str) -> None:
         for weight in self.parameters:
-            trace.add(f"{prefix}param:{weight.name}", weight.value())
+            trace.put(f"{prefix}param:{weight.name}", weight.value)
 
     def _add_buffers(self, trace: Trace, prefix: str) -> None:
         for weight in self.buffers:
-            trace.add(f"{prefix}buffer:{weight.name}", weight.value())
+            trace.put(f"{prefix}buffer:{weight.name}", weight.value)
 
     def _add_slots(self, trace: Trace, prefix: str) -> None:
         """Record the optimizer's state; Keras's own optimizers do not say which parameter a slot is of."""
         of = {id(weight.variables[0]): weight for weight in self.parameters if len(weight.variables) == 1}
         for slot in getattr(self.optimizer, "slots", tuple)():
-            weight, value = of[id(slot.parameter)], np.asarray(slot.variable.numpy())
-            value = weight.layout.to_torch(value) if value.ndim else _scalar_slot(value, slot.parameter.dtype)
-            trace.add(f"{prefix}slot:{slot.key}:{weight.name}", value)
+            weight = of[id(slot.parameter)]
+            trace.put(f"{prefix}slot:{slot.key}:{weight.name}", partial(_slot_value, slot, weight.layout))
 
     def _add_pass(self, trace: Trace, activations, output, loss, gradients, named: Mapping) -> None:
         for (name, call), value in activations.items():
             entry = f"activation:{self._path(name, call)}"
-            trace.add(entry, self._lies(entry, value, self.flow.outputs.get((name, call))).to_torch(value.numpy()))
+            trace.put(entry, partial(_in_torch, self._lies(entry, value, self.flow.outputs.get((name, call))), value))
         for name, value in named_outputs(output):
-            trace.add(name, self._lies(name, value).to_torch(value.numpy()))
+            trace.put(name, partial(_in_torch, self._lies(name, value), value))
         if loss is None:
             return
-        trace.add("loss", loss.numpy())
+        trace.put("loss", loss.numpy)
         given, of_variables = gradients
         differentiable = {name: value for name, value in named.items() if value.dtype.kind == "f"}
         for (name, value), gradient in zip(differentiable.items(), given, strict=True):
-            trace.add(
-                f"grad:{name}", _gradient([gradient], lambda g, n=name, v=value: self._input_lies(n, v).to_torch(*g))
-            )
+            lies = self._input_lies(name, value)
+            trace.put(f"grad:{name}", partial(_gradient, [gradient], lambda g, lies=lies: lies.to_torch(*g)))
         found = {id(variable): gradient for variable, gradient in zip(self.variables, of_variables, strict=True)}
         for weight in self.parameters:
-            trace.add(f"grad:{weight.name}", _gradient([found[id(v)] for v in weight.variables], weight.joined))
+            of_weight = [found[id(v)] for v in weight.variables]
+            trace.put(f"grad:{weight.name}", partial(_gradient, of_weight, weight.joined))
 
     def _path(self, name: str, call: int) -> str:
         """Return PyTorch's name of a call."""
         if self.wiring:
             return self.wiring.names.get((name, call)) or f"keras/{name}" + (f"#{call + 1}" if call else "")
         return name + (f"#{call + 1}" if call else "")
+
+
+def _in_torch(lies: layout.Layout, tensor) -> np.ndarray:
+    """Return a tensor's value in PyTorch's layout."""
+    return lies.to_torch(tensor.numpy())
+
+
+def _slot_value(slot, lies: layout.Layout) -> np.ndarray:
+    """Return a slot's value in PyTorch's layout."""
+    value = np.asarray(slot.variable.numpy())
+    return lies.to_torch(value) if value.ndim else _scalar_slot(value, slot.parameter.dtype)
 
 
 def _scalar_slot(value: np.ndarray, dtype: str) -> np.ndarray:

@@ -292,7 +292,7 @@ def test_recording_twice_at_once_leaves_whole_goldens(tmp_path):
      (RecursionError("too deep"), "RecursionError: too deep")],
 )  # fmt: skip
 def test_a_case_that_raises_half_way_fails_alone(error, said):
-    def record_port(dtype, mode):
+    def record_port(dtype, mode, left_out):
         Trace([("output", np.ones(3))])
         raise error
 
