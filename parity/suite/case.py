@@ -49,3 +49,8 @@ class Case:
     def id(self) -> str:
         """The case's name on the command line and in reports."""
         return f"{self.subject}-{self.dtype}-{self.mode}"
+
+    @property
+    def row_or_subject(self) -> str:
+        """What the cases have in common that share a compiled step."""
+        return self.row or self.subject

@@ -101,7 +101,7 @@ def rows(cases: Iterable[Case]) -> list[list[Case]]:
     by_row: dict[str, list[Case]] = {}
     for case in cases:
         if not case.heavy:
-            by_row.setdefault(case.row or case.subject, []).append(case)
+            by_row.setdefault(case.row_or_subject, []).append(case)
     return list(by_row.values())
 
 
@@ -157,16 +157,17 @@ def _one_thread(live: bool) -> Iterator[None]:
 
 
 class _References:
-    """PyTorch's side of the last network's subjects, so that it is recorded once for all dtypes and modes."""
+    """PyTorch's side of the subjects of one row, so that it is recorded once for all dtypes and modes."""
 
-    def __init__(self, source: Callable[[Case], Reference], kept: int = 2):
-        self._source, self._kept = source, kept
+    def __init__(self, source: Callable[[Case], Reference]):
+        self._source = source
+        self._row = ""
         self._held: dict[str, Reference] = {}
 
     def of(self, case: Case) -> Reference:
+        if case.row_or_subject != self._row:
+            self._row, self._held = case.row_or_subject, {}
         if case.subject not in self._held:
-            while len(self._held) >= self._kept:
-                del self._held[next(iter(self._held))]
             self._held[case.subject] = self._source(case)
         return self._held[case.subject]
 

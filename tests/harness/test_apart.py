@@ -91,11 +91,11 @@ def test_cases_that_share_a_compiled_step_or_a_golden_stay_together():
     cases = select([], slow=True)
     light = [case for case in cases if not case.heavy]
     assert sorted(case.id for group in rows(cases) for case in group) == sorted(case.id for case in light)
-    for key in (lambda case: case.subject, lambda case: case.row):
+    for key in (lambda case: case.subject, lambda case: case.row_or_subject):
         homes = {}
         for number, group in enumerate(rows(cases)):
             for case in group:
-                homes.setdefault(key(case) or case.subject, set()).add(number)
+                homes.setdefault(key(case), set()).add(number)
         assert {len(numbers) for numbers in homes.values()} == {1}
     (lenet,) = [group for group in rows(cases) if group[0].subject == "lenet"]
     assert {case.subject for case in lenet} == {"lenet", "lenet-sample"}
