@@ -13,12 +13,12 @@ import typer
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
-from keras_blitz.progress import track
+from keras_blitz.progress import progress_bar, track
 from keras_blitz.versions import versions
 from parity.core.modes import DTYPES, MODES
 from parity.record.frameworks import load_frameworks, torch_installed
 from parity.suite.case import Case
-from parity.suite.run import Result, isolated, run
+from parity.suite.run import Result, isolated, processes, run
 from parity.suite.select import select
 from parity.suite.training import without_missing
 
@@ -59,6 +59,12 @@ def run_command(
         Path | None, typer.Option(metavar="FOLDER", help="Save both traces of each case, for `parity compare`.")
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first case that fails.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Processes that run cases side by side; by default a core each, 4 at most."
+        ),
+    ] = None,
 ) -> None:
     """Run the cases and print how far the port is from PyTorch."""
     chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
@@ -69,9 +75,11 @@ def run_command(
     for path in filter(None, (json, html, junit)):
         check_target(path)
     start = time.perf_counter()
-    _load(live)
-    results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces))
-    _report(results, _versions(results), live, time.perf_counter() - start, json, html, junit)
+    jobs = processes(chosen, jobs)
+    if jobs == 1:
+        _load(live)
+    results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces), jobs)
+    _report(results, _versions(results), live, time.perf_counter() - start, jobs, json, html, junit)
     if interrupted:
         print(f"interrupted: {len(results)} of {len(chosen)} cases had run", file=sys.stderr)
         raise typer.Exit(130)
@@ -335,22 +343,28 @@ def _load(live: bool) -> None:
 
 
 def _run_with_progress(
-    chosen: list[Case], live: bool, fail_fast: bool, save: Callable[[Result], None] | None
+    chosen: list[Case], live: bool, fail_fast: bool, save: Callable[[Result], None] | None, jobs: int = 1
 ) -> tuple[list[Result], bool]:
-    """Run the cases; Ctrl-C ends the run and keeps what is done."""
-    results: list[Result] = []
-    try:
-        running = run(track(chosen, "parity", lambda one: one.id), live=live, keep_traces=save is not None)
-        for result in running:
-            if save:
-                result = _saved(result, save)
-            results.append(replace(result, reference=None, port=None))
-            if fail_fast and not result.passed:
-                running.close()
-                break
-    except KeyboardInterrupt:
-        return results, True
-    return results, False
+    """Run the cases and return the results in the cases' order; Ctrl-C ends the run and keeps what is done."""
+    results: dict[str, Result] = {}
+    interrupted = False
+    with progress_bar(len(chosen), "parity", "{task.fields[name]}", name="") as move:
+        running = run(
+            chosen, live=live, keep_traces=save is not None, jobs=jobs, started=lambda case: move(name=case.id)
+        )
+        try:
+            for result in running:
+                move(advance=1)
+                if save:
+                    result = _saved(result, save)
+                results[result.case.id] = replace(result, reference=None, port=None)
+                if fail_fast and not result.passed:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            running.close()  # which ends the processes it has started
+    return [results[case.id] for case in chosen if case.id in results], interrupted
 
 
 def _saved(result: Result, save: Callable[[Result], None]) -> Result:
@@ -367,6 +381,7 @@ def _report(
     versions: dict[str, str],
     live: bool,
     seconds: float,
+    jobs: int,
     json: Path | None,
     html: Path | None,
     junit: Path | None,
@@ -377,7 +392,8 @@ def _report(
     console = text.console()
     console.print(text.summary_table(results))
     names = ", ".join(f"{name} {number}" for name, number in versions.items())
-    console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most")
+    processes = f" in one of {jobs} processes" if jobs > 1 else ""
+    console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most{processes}")
     from parity.report import html as page
     from parity.report import junit as xml
     from parity.report.json import to_dict, write

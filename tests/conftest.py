@@ -18,8 +18,18 @@ import_tensorflow()
 needs_torch = pytest.mark.skipif(not TORCH, reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
 
+# The files that take longest, longest first: they start first, and so no process is left alone with one at the end.
+LONGEST = (
+    "test_parity.py", "test_install.py", "test_training.py", "test_initializers.py", "test_optim.py",
+    "test_training_scripts.py", "test_finetune_resnet18.py", "test_models.py", "test_export.py", "test_mutants.py",
+    "test_faults.py", "test_training_cases.py", "test_gaps.py", "test_blitz_autograd.py", "test_blitz_tensors.py",
+    "test_apart.py", "test_convert.py", "test_robust.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """Skip what is marked `torch` where there is none."""
+    """Put the longest files first, and skip what is marked `torch` where there is none."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     for item in items:
         if item.get_closest_marker("torch"):
             item.add_marker(needs_torch)

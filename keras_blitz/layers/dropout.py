@@ -13,7 +13,7 @@ from keras_blitz import random
 Mask = Callable[[tuple[int, ...]], np.ndarray]
 
 if TYPE_CHECKING:
-    _Dropout = keras.layers.Dropout  # what the class below is mixed into
+    from keras.layers import Dropout as _Dropout  # what the class below is mixed into
 else:
     _Dropout = object
 

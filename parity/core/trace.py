@@ -10,7 +10,7 @@ fact:requires_grad:a       (no array but a truth value or a text)
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import translate
 from math import prod
 from pathlib import Path
@@ -128,11 +128,17 @@ def array_of(trace: Mapping[str, Value], name: str) -> np.ndarray:
     return value
 
 
+def _any_of(patterns: Iterable[str]) -> Callable[[str], Any]:
+    """Return what is true of a name that matches one of the patterns; one expression, because names are many."""
+    return re.compile("|".join(map(translate, patterns)) or r"(?!)").match
+
+
 class Trace(dict[str, Value]):
     """What one framework did, by name, in the order it happened.
 
     Args:
         keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
+        skip: patterns of the names that `put` leaves out, such as "step[3-9]:*".
         terms: for a gradient that is a sum, `grad:conv.bias`, the largest Σ|term| over its values: the scale of its
             rounding where the sum itself is zero. None where they were not recorded.
         meta: what is worth knowing of the recording, such as the framework and its version; JSON values. No verdict
@@ -144,6 +150,7 @@ class Trace(dict[str, Value]):
         entries: Iterable[tuple[str, Value]] = (),
         *,
         keep: int | None = None,
+        skip: Sequence[str] = (),
         terms: Mapping[str, float] | None = None,
         **meta: Any,
     ):
@@ -151,6 +158,7 @@ class Trace(dict[str, Value]):
         self.meta: dict[str, Any] = meta
         self.terms: dict[str, float] | None = None if terms is None else dict(terms)
         self._keep = keep
+        self._skips = _any_of(skip)
         for name, value in entries:
             self.add(name, value)
 
@@ -169,12 +177,21 @@ class Trace(dict[str, Value]):
             value = np.asarray(value)
             self[name] = value if self._keep is None else condensed(value, self._keep)
 
+    def put(self, name: str, make: Callable[[], Value]) -> None:
+        """Add what `make` returns; where the name is left out it is not called: most values of 100 steps are.
+
+        Raises:
+            ValueError: as `add`.
+        """
+        if not self._skips(name):
+            self.add(name, make())
+
     def without(self, patterns: Iterable[str]) -> "Trace":
         """Return the trace without the names that match one of these patterns, such as "step[3-9]:*"."""
         patterns = tuple(patterns)
         if not patterns:
             return self
-        left_out = re.compile("|".join(map(translate, patterns))).match
+        left_out = _any_of(patterns)
         return self.with_entries((name, value) for name, value in self.items() if not left_out(name))
 
     def with_entries(self, entries: Iterable[tuple[str, Value]]) -> "Trace":

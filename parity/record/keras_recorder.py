@@ -101,6 +101,7 @@ class KerasRecorder:
         target: np.ndarray | None = None,
         steps: int = 0,
         plan: Callable | None = None,
+        left_out: Sequence[str] = (),
     ) -> Trace:
         """Load weights, run, and return the trace.
 
@@ -110,6 +111,7 @@ class KerasRecorder:
             target: what `loss` takes; PyTorch's layout.
             steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
             plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+            left_out: patterns of the names that are not recorded.
         """
         self._load(state)
         if self.optimizer is not None:
@@ -118,9 +120,10 @@ class KerasRecorder:
         named = dict(named_inputs(inputs))
         x = [tf.constant(self._input_layout(name, value).to_keras(value)) for name, value in named.items()]
         y = None if target is None else tf.constant(self._input_layout("target", target).to_keras(target))
-        trace = Trace(keep=self.keep, framework="tensorflow", version=tf.__version__, keras=keras.__version__)
+        versions = {"framework": "tensorflow", "version": tf.__version__, "keras": keras.__version__}
+        trace = Trace(keep=self.keep, skip=left_out, **versions)
         for (name, value), tensor in zip(named.items(), x, strict=True):
-            trace.add(name, self._input_layout(name, value).to_torch(tensor.numpy()))
+            trace.put(name, partial(_in_torch, self._input_layout(name, value), tensor))
         self._add_parameters(trace, "")
         after = plan(self.optimizer) if plan else None
         for step in range(1, max(steps, 1) + 1):
@@ -131,7 +134,7 @@ class KerasRecorder:
                     self._add_buffers(trace, "")
             del activations, output, gradients  # VGG's are 1.5 GB
             if steps:
-                trace.add(f"step{step}:loss", loss.numpy())
+                trace.put(f"step{step}:loss", loss.numpy)
                 self._add_parameters(trace, f"step{step}:")
                 self._add_buffers(trace, f"step{step}:")
                 self._add_slots(trace, f"step{step}:")
@@ -201,43 +204,41 @@ class KerasRecorder:
 
     def _add_parameters(self, trace: Trace, prefix: str) -> None:
         for weight in self.parameters:
-            trace.add(f"{prefix}param:{weight.name}", weight.value())
+            trace.put(f"{prefix}param:{weight.name}", weight.value)
 
     def _add_buffers(self, trace: Trace, prefix: str) -> None:
         for weight in self.buffers:
-            trace.add(f"{prefix}buffer:{weight.name}", weight.value())
+            trace.put(f"{prefix}buffer:{weight.name}", weight.value)
 
     def _add_slots(self, trace: Trace, prefix: str) -> None:
         """Record the optimizer's state; Keras's own optimizers do not say which parameter a slot is of."""
-        slots: dict[str, dict[int, np.ndarray]] = {}  # key -> variable's id -> value
+        slots: dict[str, dict[int, Any]] = {}  # key -> variable's id -> slot
         for slot in getattr(self.optimizer, "slots", tuple)():
-            value = _slot_value(np.asarray(slot.variable.numpy()), slot.parameter.dtype)
-            slots.setdefault(slot.key, {})[id(slot.parameter)] = value
+            slots.setdefault(slot.key, {})[id(slot.parameter)] = slot
         for key, of in slots.items():
             for weight in self.parameters:
-                values = [of[id(variable)] for variable in weight.variables if id(variable) in of]
-                if len(values) == len(weight.variables):  # a frozen one has none
-                    value = weight.joined(values) if values[0].ndim else values[0]
-                    trace.add(f"{prefix}slot:{key}:{weight.name}", value)
+                held = [of[id(variable)] for variable in weight.variables if id(variable) in of]
+                if len(held) == len(weight.variables):  # a frozen one has none
+                    trace.put(f"{prefix}slot:{key}:{weight.name}", partial(_slot_value, held, weight))
 
     def _add_pass(self, trace: Trace, activations, output, loss, gradients, named: Mapping) -> None:
         for (name, call), value in activations.items():
             entry = f"activation:{self._path(name, call)}"
-            trace.add(entry, self._layout(entry, value, self.flow.outputs.get((name, call))).to_torch(value.numpy()))
+            trace.put(entry, partial(_in_torch, self._layout(entry, value, self.flow.outputs.get((name, call))), value))
         for name, value in named_outputs(output):
-            trace.add(name, self._layout(name, value).to_torch(value.numpy()))
+            trace.put(name, partial(_in_torch, self._layout(name, value), value))
         if loss is None:
             return
-        trace.add("loss", loss.numpy())
+        trace.put("loss", loss.numpy)
         given, of_variables = gradients
         differentiable = {name: value for name, value in named.items() if value.dtype.kind == "f"}
         for (name, value), gradient in zip(differentiable.items(), given, strict=True):
-            trace.add(
-                f"grad:{name}", _gradient([gradient], lambda g, n=name, v=value: self._input_layout(n, v).to_torch(*g))
-            )
+            own = self._input_layout(name, value)
+            trace.put(f"grad:{name}", partial(_gradient, [gradient], lambda g, own=own: own.to_torch(*g)))
         found = {id(variable): gradient for variable, gradient in zip(self.variables, of_variables, strict=True)}
         for weight in self.parameters:
-            trace.add(f"grad:{weight.name}", _gradient([found[id(v)] for v in weight.variables], weight.joined))
+            of_weight = [found[id(v)] for v in weight.variables]
+            trace.put(f"grad:{weight.name}", partial(_gradient, of_weight, weight.joined))
 
     def _path(self, name: str, call: int) -> str:
         """Return PyTorch's name of a call."""
@@ -246,9 +247,20 @@ class KerasRecorder:
         return name + (f"#{call + 1}" if call else "")
 
 
-def _slot_value(value: np.ndarray, dtype: str) -> np.ndarray:
-    """Return a scalar of the state, such as NAdam's product, which is float32 always, in the parameter's type."""
-    return value.astype(dtype) if not value.ndim and value.dtype.kind == "f" else value
+def _in_torch(own: Layout, tensor: Any) -> np.ndarray:
+    """Return a tensor's value in PyTorch's layout."""
+    return own.to_torch(tensor.numpy())
+
+
+def _slot_value(slots: list[Any], weight: Weight) -> np.ndarray:
+    """Return the value of the slots of a weight's variables in PyTorch's layout.
+
+    A scalar, such as NAdam's product, which is float32 always, has the parameter's type.
+    """
+    values = [np.asarray(slot.variable.numpy()) for slot in slots]
+    if values[0].ndim:
+        return weight.joined(values)
+    return values[0].astype(slots[0].parameter.dtype) if values[0].dtype.kind == "f" else values[0]
 
 
 def _folded(array: np.ndarray) -> np.ndarray:

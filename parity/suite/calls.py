@@ -1,6 +1,6 @@
 """How a function of arrays is recorded on both sides: a loss, a demo, an operation."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -60,7 +60,7 @@ def _record_reference(row: CallRow, dtype: str, sample: int = 0) -> Trace:
     )
 
 
-def _record_port(row: CallRow, dtype: str, mode: str) -> Trace:
+def _record_port(row: CallRow, dtype: str, mode: str, left_out: Sequence[str] = ()) -> Trace:
     import tensorflow as tf
 
     function = partial(_function("keras", row.port), **dict(row.options))
@@ -69,7 +69,8 @@ def _record_port(row: CallRow, dtype: str, mode: str) -> Trace:
         function = tf.function(function, autograph=False, jit_compile=mode == "xla")
     with precision(dtype):
         found = function(**given)
-    return _trace(found, lambda tensor: tensor.numpy(), keep=row.keep, framework="tensorflow", version=tf.__version__)
+    options = {"keep": row.keep, "framework": "tensorflow", "version": tf.__version__}
+    return _trace(found, lambda tensor: tensor.numpy(), **options).without(left_out)
 
 
 def _trace(found: Mapping, array: Callable, **options) -> Trace:

@@ -1,7 +1,7 @@
 """How a network is recorded on both sides."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from importlib import import_module
@@ -43,6 +43,7 @@ def cases(rows: Iterable[NetworkRow]) -> Iterator[Case]:
                     samples=samples,
                     heavy=row.heavy,
                     slow=any_matches(f"{plan}-{run}" if plan else run, row.slow),
+                    row=row.name,
                 )
 
 
@@ -180,12 +181,12 @@ def _bound(kind: str, most: float) -> dict[str, float]:
     return {"max_norm" if kind == "norm" else "clip_value": most}
 
 
-def _record_port(row: NetworkRow, batch: str, plan: str, dtype: str, mode: str) -> Trace:
+def _record_port(row: NetworkRow, batch: str, plan: str, dtype: str, mode: str, left_out: Sequence[str] = ()) -> Trace:
     recorder = _recorder(row, dtype, mode)
     images, target = _batch(row, batch)
     trace = recorder.record(
         _state(row, recorder.shapes()), _typed(images, dtype), _typed(target, dtype), row.steps_taken,
-        partial(plans.of_keras, plan) if plan else None,
+        partial(plans.of_keras, plan) if plan else None, left_out,
     )  # fmt: skip
     if (batch, plan) == (row.batches[-1], row.plans[-1]):
         _recorder.cache_clear()

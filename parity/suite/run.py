@@ -1,5 +1,7 @@
-"""Cases run one after the other: record both sides, compare, go on."""
+"""Cases are run: record both sides, compare, go on; one after the other, or side by side."""
 
+import gc
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from parity.record.frameworks import load_frameworks, torch_installed
 from parity.suite import apart, oracle
 from parity.suite.case import Case
 from parity.suite.oracle import Reference
+
+MOST_PROCESSES = 4  # unless more are asked for: each takes 2 GB
 
 
 @dataclass(frozen=True)
@@ -47,35 +51,80 @@ class Result:
         return not self.error and self.comparison.passed
 
 
-def run(cases: Iterable[Case], *, live: bool, keep_traces: bool = False) -> Generator[Result, None, None]:
+def run(
+    cases: Iterable[Case],
+    *,
+    live: bool,
+    keep_traces: bool = False,
+    jobs: int = 1,
+    started: Callable[[Case], None] | None = None,
+) -> Generator[Result, None, None]:
     """Yield the result of each case. A case that raises fails, with its error; the others go on.
 
     Args:
-        cases: in an order that keeps a subject's cases close together.
+        cases: in an order that keeps a row's cases together.
         live: PyTorch runs; otherwise its golden traces are read.
         keep_traces: keep both sides in the results; they are large.
+        jobs: how many processes run cases side by side, and the results come as they complete; 1: the cases run here,
+            in their order, but for the heavy ones.
+        started: is called with each case that begins.
     """
+    cases = list(cases)
+    if min(jobs, len(rows(cases))) > 1:
+        yield from _run_apart(rows(cases), live, keep_traces, jobs, started)
+        cases = [case for case in cases if case.heavy]  # each subject has all cores and all memory
     references = _References(oracle.live if live else oracle.from_golden)
     for subject, group in groupby(cases, key=lambda case: case.subject if case.heavy else ""):
-        if not subject:
-            for case in group:
-                with _one_thread(live):
-                    result = _run(case, references, keep_traces)
-                yield result
+        if subject:
+            yield from _run_apart([list(group)], live, keep_traces, 1, started)
             continue
-        together = list(group)
-        for case, result in zip(together, apart.each(_run_apart, together, live, keep_traces), strict=True):
-            yield result or Result(case, Comparison(()), 0.0, "the process that ran it died; is there memory enough?")
+        for case in group:
+            if started:
+                started(case)
+            with _one_thread(live):
+                result = _run(case, references, keep_traces)
+            yield result
+
+
+def processes(cases: Iterable[Case], asked: int | None = None) -> int:
+    """Return how many processes run the cases side by side: as asked for, or as are worth starting; 1: this one alone.
+
+    A process imports the frameworks first, which takes as long as some 20 cases.
+    """
+    light = rows(cases)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    worth = min(cores, MOST_PROCESSES, sum(map(len, light)) // 20)
+    return max(1, min(asked or worth, len(light)))
+
+
+def rows(cases: Iterable[Case]) -> list[list[Case]]:
+    """Return the cases that are not heavy, row by row; a row's share what they compile and read."""
+    by_row: dict[str, list[Case]] = {}
+    for case in cases:
+        if not case.heavy:
+            by_row.setdefault(case.row_or_subject, []).append(case)
+    return list(by_row.values())
+
+
+def _run_apart(
+    groups: list[list[Case]], live: bool, keep_traces: bool, jobs: int, started: Callable[[Case], None] | None
+) -> Iterator[Result]:
+    died = "the process that ran it died; is there memory enough?"
+    for case, result in apart.each(_run_there, groups, live, keep_traces, jobs=jobs, started=started):
+        yield result or Result(case, Comparison(()), 0.0, died)
+
+
+def _run_there(case: Case, live: bool, keep_traces: bool) -> Result:
+    references = _references_there(live)
+    with _one_thread(live and not case.heavy):
+        return _run(case, references, keep_traces)
 
 
 @cache
-def _references_apart(live: bool) -> "_References":
-    return _References(oracle.live if live else oracle.from_golden)
-
-
-def _run_apart(case: Case, live: bool, keep_traces: bool) -> Result:
+def _references_there(live: bool) -> "_References":
     load_frameworks(live)
-    return _run(case, _references_apart(live), keep_traces)
+    gc.freeze()  # the frameworks stay, as in `parity.cli`
+    return _References(oracle.live if live else oracle.from_golden)
 
 
 def isolated(case: Case) -> Comparison:
@@ -109,16 +158,17 @@ def _one_thread(live: bool) -> Iterator[None]:
 
 
 class _References:
-    """PyTorch's side of the last network's subjects, so that it is recorded once for all dtypes and modes."""
+    """PyTorch's side of the subjects of one row, so that it is recorded once for all dtypes and modes."""
 
-    def __init__(self, source: Callable[[Case], Reference], kept: int = 2):
-        self._source, self._kept = source, kept
+    def __init__(self, source: Callable[[Case], Reference]):
+        self._source = source
+        self._row = ""
         self._held: dict[str, Reference] = {}
 
     def of(self, case: Case) -> Reference:
+        if case.row_or_subject != self._row:
+            self._row, self._held = case.row_or_subject, {}
         if case.subject not in self._held:
-            while len(self._held) >= self._kept:
-                del self._held[next(iter(self._held))]
             self._held[case.subject] = self._source(case)
         return self._held[case.subject]
 
@@ -127,7 +177,7 @@ def _run(case: Case, references: _References, keep_traces: bool) -> Result:
     start = time.perf_counter()
     try:
         reference = references.of(case)  # first: PyTorch must be imported before TensorFlow
-        port = case.record_port(case.dtype, case.mode).without(reference.left_out)
+        port = case.record_port(case.dtype, case.mode, tuple(reference.left_out))
         comparison = compare(reference.truth, port, case=case.id, dtype=case.dtype, own=reference.own)
     except Exception as error:  # a port under test may raise anything; it fails, and the others go on
         missing = isinstance(error, BlitzError)

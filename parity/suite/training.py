@@ -1,7 +1,7 @@
 """How a training run is recorded on both sides."""
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -70,7 +70,7 @@ def _record_reference(row: TrainingRow, dtype: str, sample: int = 0) -> Trace:
     return trace
 
 
-def record_port(row: TrainingRow, dtype: str, mode: str = "graph", recipe=None) -> Trace:
+def record_port(row: TrainingRow, dtype: str, mode: str = "graph", left_out: Sequence[str] = (), recipe=None) -> Trace:
     """Return the port's run; `recipe` in place of the row's own, to see what a mistake in it makes."""
     import tensorflow as tf
 
@@ -97,7 +97,7 @@ def record_port(row: TrainingRow, dtype: str, mode: str = "graph", recipe=None) 
         _add_losses(trace, losses[: row.steps])
         if row.steps is None:
             _add_answers(trace, trainer.logits(data.test))
-    return trace
+    return trace.without(left_out)
 
 
 def _add_losses(trace: Trace, losses: np.ndarray) -> None:

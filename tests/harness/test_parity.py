@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from parity.core.compare import compare
 from parity.core.trace import KINDS
+from parity.record.frameworks import torch_installed
+from parity.suite import oracle
 from parity.suite.run import run
 from parity.suite.select import all_cases, select
 
@@ -15,18 +18,30 @@ SUBJECTS = {case.subject: case for case in CASES}
 
 
 @pytest.fixture(scope="module")
-def golden_results():
-    return {result.case.id: result for result in run(ONE_MODE, live=False)}
+def golden_results(request):
+    """Return the results by id: of the traces that the live run has recorded, without PyTorch of others."""
+    if not torch_installed():
+        return {result.case.id: result for result in run(ONE_MODE, live=False)}
+    return request.getfixturevalue("live_run")[2]
 
 
 @pytest.fixture(scope="module")
 def live_run():
-    """Return the results by id, and PyTorch's side by subject."""
-    results, references = {}, {}
+    """Return the results by id, PyTorch's side by subject, and the results of the same traces beside the goldens."""
+    results, references, golden_results = {}, {}, {}
+    ids = {case.id for case in ONE_MODE}
     for result in run(CASES, live=True, keep_traces=True):
-        references.setdefault(result.case.subject, result.reference)
-        results[result.case.id] = replace(result, reference=None, port=None)
-    return results, references
+        case = result.case
+        references.setdefault(case.subject, result.reference)
+        results[case.id] = replace(result, reference=None, port=None)
+        if case.id in ids:
+            golden_results[case.id] = replace(results[case.id], comparison=beside_golden(case, result.port))
+    return results, references, golden_results
+
+
+def beside_golden(case, port):
+    golden = oracle.from_golden(case)
+    return compare(golden.truth, port.without(golden.left_out), case=case.id, dtype=case.dtype, own=golden.own)
 
 
 @pytest.fixture(scope="module")

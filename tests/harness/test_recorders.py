@@ -68,7 +68,7 @@ def reference():
     return Module()
 
 
-def record_port(mode="eager", steps=3):
+def record_port(mode="eager", steps=3, left_out=()):
     with precision("float64"):
         recorder = KerasRecorder(
             Port(),
@@ -76,7 +76,7 @@ def record_port(mode="eager", steps=3):
             optimizer=keras.optimizers.SGD(0.1),
             mode=mode,
         )
-        return recorder.record(STATE, IMAGES, LABELS, steps)
+        return recorder.record(STATE, IMAGES, LABELS, steps, left_out=left_out)
 
 
 def record_reference(steps=3):
@@ -132,6 +132,15 @@ def test_a_bias_before_batchnorm_has_its_terms_as_the_scale(wrong, passes):
     rows = compare(truth, port, case="here", dtype="float64").rows
     (row,) = [row for row in rows if row.name == "grad:0.bias"]
     assert row.passed is passes
+
+
+def test_what_is_left_out_is_not_recorded_and_the_rest_is_the_same():
+    patterns = ("step[12]:*", "activation:*", "grad:input", "param:*.bias")
+    whole, part = record_port().without(patterns), record_port(left_out=patterns)
+    assert list(part) == list(whole)
+    assert part.meta == whole.meta
+    for name, value in whole.items():
+        np.testing.assert_array_equal(part[name], value)
 
 
 def test_trace_is_in_the_order_things_happen():

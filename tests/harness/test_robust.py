@@ -292,7 +292,7 @@ def test_recording_twice_at_once_leaves_whole_goldens(tmp_path):
      (RecursionError("too deep"), "RecursionError: too deep")],
 )  # fmt: skip
 def test_a_case_that_raises_half_way_fails_alone(error, said):
-    def record_port(dtype, mode):
+    def record_port(dtype, mode, left_out):
         Trace([("output", np.ones(3))])
         raise error
 
@@ -366,6 +366,8 @@ def run(*arguments, **options):
     for number, result in enumerate(original(*arguments, **options)):
         if number == 2 and when == "in a case":
             os.kill(os.getpid(), signal.SIGINT)
+        if number == 2 and when == "side by side":
+            os.killpg(os.getpgid(0), signal.SIGINT)  # as a terminal does
         if number == 2 and when == "where it is swallowed":
             Deleted()
             import time
@@ -397,3 +399,12 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_part(tmp_path, when, done):
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == done
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tmp-")]
     assert len(list(tmp_path.glob("*.npz"))) == 2 * done
+
+
+def test_ctrl_c_ends_cases_that_run_side_by_side(tmp_path):
+    words = [sys.executable, "-c", SIGNALLED, "side by side", "run", "mnist0", "mnist1", "--golden", "--mode", "eager",
+             "--jobs", "2", "--json", str(tmp_path / "out.json")]  # fmt: skip
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, start_new_session=True)
+    assert ended.returncode == 130
+    assert ended.stderr == "interrupted: 2 of 8 cases had run\n"  # and no traceback of another process
+    assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == 2

@@ -3,6 +3,7 @@
 python tests/library/test_initializers.py      records tests/library/golden_networks.json anew; needs PyTorch
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -76,6 +77,11 @@ def fingerprint(state):
     return digest.hexdigest()
 
 
+@functools.cache  # both tests of a network take it, and a VGG is drawn in 10 s
+def our_fingerprint(name, seed):
+    return fingerprint(ours(name, seed))
+
+
 @pytest.fixture(autouse=True)
 def _stream_kept():
     """What a test seeds is forgotten behind it."""
@@ -86,17 +92,21 @@ def _stream_kept():
 
 @cases
 def test_values_are_those_recorded_from_pytorch(name, seed):
-    assert fingerprint(ours(name, seed)) == json.loads(GOLDEN.read_text())[f"{name}/{seed}"]
+    assert our_fingerprint(name, seed) == json.loads(GOLDEN.read_text())[f"{name}/{seed}"]
 
 
 @pytest.mark.torch
 @cases
 def test_values_are_pytorchs(name, seed):
-    found, expected = ours(name, seed), theirs(name, seed)
+    expected = theirs(name, seed)
+    if our_fingerprint(name, seed) == fingerprint(expected):
+        return
+    found = ours(name, seed)  # once more, to say where they differ
     assert found.keys() == expected.keys()
     differing = [key for key in expected if found[key].tobytes() != expected[key].tobytes()]
     assert differing == []
     assert all(found[key].shape == expected[key].shape for key in expected)
+    pytest.fail("the fingerprints differ: in a type of number, or from one run to the next")
 
 
 def test_two_networks_in_a_row_take_the_stream_one_after_another():
