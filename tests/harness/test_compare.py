@@ -129,6 +129,12 @@ def test_a_permutation_of_the_same_values_fails():
     assert failed(judged(trace(grad_fc_weight=LARGE[:, ::-1] * 3))) == ["grad:fc.weight"]
 
 
+def test_a_fingerprint_where_whole_numbers_are_expected_is_another_type():
+    truth = Trace([("output", np.arange(2000))])
+    (row,) = judged(Trace([("output", fingerprint(np.linspace(-1, 1, 2000)))]), truth).rows
+    assert row.problem == "type float64, expected int64"
+
+
 def test_fingerprints_fail_on_the_same_mistakes():
     truth = trace(grad_fc_weight=fingerprint(LARGE * 3))
     assert judged(trace(), truth).passed

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from parity.core.fingerprint import fingerprint
-from parity.core.trace import ABSENT, FORMAT, Trace, TraceError, kind_of, step_of
+from parity.core.trace import ABSENT, FORMAT, Trace, TraceError, array_of, kind_of, step_of, tensor_of
 
 
 def example() -> Trace:
@@ -47,6 +47,16 @@ def test_saves_and_loads_everything_in_order(tmp_path):
 
 def test_absent_stays_itself_between_processes():
     assert pickle.loads(pickle.dumps(example()["grad:fc1.weight"])) is ABSENT
+
+
+def test_only_a_tensor_is_returned_as_a_tensor_and_only_a_whole_one_as_an_array():
+    trace = example()
+    assert array_of(trace, "input") is tensor_of(trace, "input") is trace["input"]
+    assert tensor_of(trace, "activation:fc1#2") is trace["activation:fc1#2"]
+    with pytest.raises(TypeError, match="fc1#2 is a fingerprint"):
+        array_of(trace, "activation:fc1#2")
+    with pytest.raises(TypeError, match=r"grad:fc1\.weight is absent"):
+        tensor_of(trace, "grad:fc1.weight")
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):
