@@ -1,10 +1,8 @@
 """The command `parity`."""
 
-import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +11,12 @@ import typer
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
-from keras_blitz.progress import progress_bar, track
+from keras_blitz.progress import track
 from keras_blitz.versions import versions
 from parity.core.modes import DTYPES, MODES
-from parity.record.frameworks import load_frameworks, torch_installed
-from parity.suite.case import Case
-from parity.suite.run import Result, isolated, processes, run
+from parity.record.frameworks import torch_installed
+from parity.session import choose_source, exit_status, load, make_saver, report_results, run_cases, versions_of
+from parity.suite.run import isolated, processes, run
 from parity.suite.select import select
 from parity.suite.training import without_missing
 
@@ -71,19 +69,19 @@ def run_command(
     chosen, skipped = without_missing(chosen)
     for line in skipped:
         print(line, file=sys.stderr)
-    live = _source(live)
+    live = choose_source(live)
     for path in filter(None, (json, html, junit)):
         check_target(path)
     start = time.perf_counter()
     jobs = processes(chosen, jobs)
     if jobs == 1:
-        _load(live)
-    results, interrupted = _run_with_progress(chosen, live, fail_fast, _saver(traces), jobs)
-    _report(results, _versions(results), live, time.perf_counter() - start, jobs, json, html, junit)
+        load(live)
+    results, interrupted = run_cases(chosen, live, fail_fast, make_saver(traces), jobs)
+    report_results(results, versions_of(results), live, time.perf_counter() - start, jobs, json, html, junit)
     if interrupted:
         print(f"interrupted: {len(results)} of {len(chosen)} cases had run", file=sys.stderr)
         raise typer.Exit(130)
-    raise typer.Exit(_status(results))
+    raise typer.Exit(exit_status(results))
 
 
 @app.command("list")
@@ -133,8 +131,8 @@ def show_command(
     if len(exact) > 1:
         names = ", ".join(one.id for one in exact[:6])
         raise BlitzError(f"{case!r} names {len(exact)} cases: {names}{' …' if len(exact) > 6 else ''}; give one")
-    live = _source(live)
-    _load(live)
+    live = choose_source(live)
+    load(live)
     if isolate and not live:
         raise BlitzError("--isolate runs PyTorch: it needs pip install 'keras-blitz[torch]', and no --golden")
     result = next(run(exact, live=live))
@@ -143,7 +141,7 @@ def show_command(
         text.console().print(text.isolation(result, alone))
         raise typer.Exit(0 if result.passed and alone.passed else 1)
     text.console().print(text.case_in_full(result))
-    raise typer.Exit(_status([result]))
+    raise typer.Exit(exit_status([result]))
 
 
 @app.command("record")
@@ -212,7 +210,7 @@ def faults_command(
     if json:
         check_target(json)
     start = time.perf_counter()
-    _load(live=False)
+    load(live=False)
     from parity.faults.catalogue import select as select_faults
     from parity.faults.run import cases_of, outcome
     from parity.report import faults as report
@@ -220,11 +218,11 @@ def faults_command(
 
     chosen = select_faults(fault or [])
     cases = cases_of(chosen)
-    unmutated, interrupted = _run_with_progress(cases, live=False, fail_fast=False, save=None)
+    unmutated, interrupted = run_cases(cases, live=False, fail_fast=False, save=None)
     if not interrupted and not all(result.passed for result in unmutated):
         text.console().print(text.summary_table(unmutated))
         print("the port fails before a mistake is planted", file=sys.stderr)
-        raise typer.Exit(_status(unmutated))
+        raise typer.Exit(exit_status(unmutated))
     by_id, outcomes = {case.id: case for case in cases}, []
     try:
         for one in track([] if interrupted else chosen, "planting", lambda one: one.id):
@@ -236,7 +234,7 @@ def faults_command(
     if json:
         from parity.report.json import write
 
-        write(report.to_dict(outcomes, unmutated, seconds, mode="golden", versions=_versions(unmutated)), json)
+        write(report.to_dict(outcomes, unmutated, seconds, mode="golden", versions=versions_of(unmutated)), json)
     if interrupted:
         print(f"interrupted: {len(outcomes)} of {len(chosen)} mistakes were planted", file=sys.stderr)
         raise typer.Exit(130)
@@ -270,7 +268,7 @@ def gaps_command(
     start = time.perf_counter()
     if not torch_installed():
         raise BlitzError("parity gaps runs PyTorch: pip install 'keras-blitz[torch]'")
-    _load(live=True)
+    load(live=True)
     measured, interrupted = _measured(chosen)
     document = report.to_dict(measured, versions=versions("torch"), seconds=time.perf_counter() - start)
     text.console().print(report.in_full(measured[0]) if len(chosen) == len(measured) == 1 else report.table(measured))
@@ -298,134 +296,12 @@ def _measured(chosen: list) -> tuple[list, bool]:
     return measured, False
 
 
-def _status(results: Sequence[Result]) -> int:
-    if any(result.missing for result in results):
-        return 2
-    return 0 if all(result.passed for result in results) else 1
-
-
 def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
     chosen = tuple(part.strip() for part in text.split(",") if part.strip())
     unknown = [part for part in chosen if part not in known]
     if unknown or not chosen:
         raise BlitzError(f"{text!r}: choose among {', '.join(known)}, separated by commas")
     return chosen
-
-
-def _source(live: bool | None) -> bool:
-    """Return whether PyTorch runs: as asked, else wherever it is installed."""
-    if live is None:
-        return torch_installed()
-    if live and not torch_installed():
-        raise BlitzError("--live needs PyTorch: pip install 'keras-blitz[torch]', or use --golden")
-    return live
-
-
-def _saver(folder: Path | None) -> Callable[[Result], None] | None:
-    if folder is None:
-        return None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BlitzError(f"{folder}: cannot be made ({error.strerror})") from None
-
-    def save(result: Result) -> None:
-        if result.reference is not None and result.port is not None:
-            result.reference.save(folder / f"{result.case.id}.torch.npz")
-            result.port.save(folder / f"{result.case.id}.keras.npz")
-
-    return save
-
-
-def _load(live: bool) -> None:
-    load_frameworks(live)
-    gc.freeze()  # the frameworks stay: each of the cases' 50 collections would look through them, 0.2 s
-
-
-def _run_with_progress(
-    chosen: list[Case], live: bool, fail_fast: bool, save: Callable[[Result], None] | None, jobs: int = 1
-) -> tuple[list[Result], bool]:
-    """Run the cases and return the results in the cases' order; Ctrl-C ends the run and keeps what is done."""
-    results: dict[str, Result] = {}
-    interrupted = False
-    with progress_bar(len(chosen), "parity", "{task.fields[name]}", name="") as move:
-        running = run(
-            chosen, live=live, keep_traces=save is not None, jobs=jobs, started=lambda case: move(name=case.id)
-        )
-        try:
-            for result in running:
-                move(advance=1)
-                if save:
-                    result = _saved(result, save)
-                results[result.case.id] = replace(result, reference=None, port=None)
-                if fail_fast and not result.passed:
-                    break
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            running.close()  # which ends the processes it has started
-    return [results[case.id] for case in chosen if case.id in results], interrupted
-
-
-def _saved(result: Result, save: Callable[[Result], None]) -> Result:
-    """Save a result's traces; one whose traces cannot be written has failed, the others go on."""
-    try:
-        save(result)
-    except BlitzError as error:
-        return replace(result, error=str(error), missing=True)
-    return result
-
-
-def _report(
-    results: list[Result],
-    versions: dict[str, str],
-    live: bool,
-    seconds: float,
-    jobs: int,
-    json: Path | None,
-    html: Path | None,
-    junit: Path | None,
-) -> None:
-    from parity.report import text
-
-    mode = "live" if live else "golden"
-    console = text.console()
-    console.print(text.summary_table(results))
-    names = ", ".join(f"{name} {number}" for name, number in versions.items())
-    processes = f" in one of {jobs} processes" if jobs > 1 else ""
-    console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most{processes}")
-    from parity.report import html as page
-    from parity.report import junit as xml
-    from parity.report.json import to_dict, write
-
-    document = to_dict(results, mode=mode, versions=versions, seconds=seconds) if json or html else {}
-    problems = []
-    for path, written in (
-        (json, lambda path: write(document, path)),
-        (html, lambda path: page.write(document, path)),
-        (junit, lambda path: xml.write(results, path, seconds=seconds)),
-    ):
-        try:
-            if path:
-                written(path)
-        except BlitzError as error:  # the others may have room yet
-            problems.append(str(error))
-    if problems:
-        raise BlitzError("; ".join(problems))
-
-
-def _peak_memory() -> float:
-    """Return the most memory that this process, or one it has started, has held; GB."""
-    import resource
-
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most / (1e9 if sys.platform == "darwin" else 1e6)  # bytes there, kB elsewhere
-
-
-def _versions(results: Sequence[Result]) -> dict[str, str]:
-    """Return the versions that the figures depend on; PyTorch's is that of the run, or of the golden recording."""
-    torch = sorted({result.torch for result in results if result.torch})
-    return versions() | ({"torch": ", ".join(torch)} if torch else {})
 
 
 def main() -> None:

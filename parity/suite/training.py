@@ -75,7 +75,6 @@ def record_port(row: TrainingRow, dtype: str, mode: str = "graph", left_out: Seq
     import tensorflow as tf
 
     import keras_blitz
-    from keras_blitz.data.sampler import batches
     from keras_blitz.training.loop import trainer_of
 
     gc.collect()  # Keras's models are cycles, and the last run's holds its data set
@@ -83,8 +82,7 @@ def record_port(row: TrainingRow, dtype: str, mode: str = "graph", left_out: Seq
     data = _data(row.recipe, row.data)
     with keras_blitz.random.fork_rng(), precision(dtype):
         keras_blitz.manual_seed(row.seed)
-        if recipe.shows_batch:
-            next(batches(len(data.train), recipe.batch_size, recipe.shuffle))
+        recipe.draw_shown_batch(len(data.train))
         trainer = trainer_of(recipe, data.train, row.loop, dtype=dtype, steps_per_call=10)
         trace = Trace(framework="tensorflow", version=tf.__version__)
         for name, parameter in keras_blitz.state_dict(trainer.model).items():

@@ -148,7 +148,7 @@ def test_fail_fast_side_by_side_stops_at_the_failure(monkeypatch):
         for result in run(*arguments, **options):
             yield replace(result, error="it is broken")
 
-    monkeypatch.setattr("parity.cli.run", broken)
+    monkeypatch.setattr("parity.session.run", broken)
     done = invoke("run", "mnist0", "mnist1", "--golden", "--mode", "eager", "--jobs", 2, "--fail-fast")
     assert done.exit_code == 1
     assert "0 of 1 cases passed" in done.output

@@ -230,9 +230,9 @@ def test_record_writes_the_same_golden_again(tmp_path):
 
 
 def test_interrupted_run_keeps_what_is_done(monkeypatch, tmp_path):
-    from parity import cli
+    from parity import session
 
-    original = cli.run
+    original = session.run
 
     def interrupted(cases, **options):
         for number, result in enumerate(original(cases, **options)):
@@ -240,7 +240,7 @@ def test_interrupted_run_keeps_what_is_done(monkeypatch, tmp_path):
                 raise KeyboardInterrupt
             yield result
 
-    monkeypatch.setattr(cli, "run", interrupted)
+    monkeypatch.setattr(session, "run", interrupted)
     done = invoke("run", "mnist0", "--golden", "--mode", "eager", "--json", tmp_path / "out.json")
     assert done.exit_code == 130
     assert "interrupted: 1 of 4 cases had run" in done.output

@@ -352,10 +352,10 @@ def test_a_blitz_error_in_a_layer_keeps_its_own_words():
 
 SIGNALLED = """
 import os, signal, sys
-from parity import cli
+from parity import cli, session
 from parity.core.trace import Trace
 
-original, when = cli.run, sys.argv.pop(1)
+original, when = session.run, sys.argv.pop(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
 
 class Deleted:
@@ -377,8 +377,8 @@ def run(*arguments, **options):
 if when == "before the first case":
     def load_frameworks(live):
         os.kill(os.getpid(), signal.SIGINT)
-    cli.load_frameworks = load_frameworks
-cli.run = run
+    session.load_frameworks = load_frameworks
+session.run = run
 cli.main()
 """
 
