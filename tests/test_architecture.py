@@ -179,6 +179,15 @@ def test_circle_is_noticed(tmp_path):
         list(TopologicalSorter({path.stem: parts_imported(path) for path in (models, weights)}).static_order())
 
 
+def test_no_file_is_long_but_the_tables_of_rows():
+    tables = ("parity/gaps/", "parity/faults/")
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in files("parity") + files("keras_blitz")
+    }
+    assert {name: count for name, count in lines.items() if count > 400 and not name.startswith(tables)} == {}
+
+
 @pytest.mark.parametrize("package", ["parity/golden"])
 def test_golden_holds_data_only(package):
     assert files(package) == []
