@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ class Trace(dict[str, Value]):
         super().__init__()
         self.meta = meta
         self._keep = keep
-        self._skip = skip
+        self._skip = re.compile("|".join(map(translate, skip))) if skip else None
         for name, value in entries:
             self.add(name, value)
 
@@ -138,7 +138,7 @@ class Trace(dict[str, Value]):
         Raises:
             ValueError: as `add`.
         """
-        if not any(fnmatchcase(name, pattern) for pattern in self._skip):
+        if not (self._skip and self._skip.match(name)):
             self.add(name, make())
 
     def without(self, patterns: Iterable[str]) -> "Trace":
