@@ -191,7 +191,8 @@ def _record_port(row: NetworkRow, batch: str, plan: str, dtype: str, mode: str, 
     if (batch, plan) == (row.batches[-1], row.plans[-1]):
         _recorder.cache_clear()
         del recorder
-        gc.collect()  # Keras's models are cycles, and VGG's with its optimizer is 4 GB
+        if row.keep:  # a large network: Keras's models are cycles, and VGG's with its optimizer is 4 GB
+            gc.collect()
     return trace
 
 

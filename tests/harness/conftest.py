@@ -8,15 +8,6 @@ from parity.suite import oracle
 from parity.suite.run import run
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Keep the heavy cases in one process under `--dist loadgroup`: two at a time may take all memory."""
-    for item in items:
-        by_subject = getattr(item.module, "SLOW_BY_SUBJECT", None)
-        if by_subject and by_subject[item.callspec.params["subject"]][0].heavy:
-            item.add_marker(pytest.mark.xdist_group("heavy"))
-
-
 @pytest.fixture(scope="session")
 def assert_passed():
     """A result is within bounds, and its evidence is not weak."""

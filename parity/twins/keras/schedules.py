@@ -22,7 +22,7 @@ def rates(metrics=None, *, name: str, options: dict, steps: int) -> dict:
     optimizer.build(parameters)
     schedule = getattr(schedules, name)(optimizer, **options)
 
-    @tf.function
+    @tf.function(autograph=False)
     def update():
         optimizer.apply([tf.ones_like(parameter) for parameter in parameters], parameters)
 
