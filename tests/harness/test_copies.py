@@ -115,10 +115,21 @@ def cubed(x):
     return x**3
 
 
+def difference(target, output):
+    return ops.sum(target - output)
+
+
+def compiled():
+    model = functional(layers.Dense(3))
+    model.compile("sgd", loss=difference)
+    return model
+
+
 FACTOR = 3.0
 # Each returns a model of (N, 4)
 MODELS = {
     "functional": lambda: functional(layers.Dense(3, activation="relu"), layers.BatchNormalization()),
+    "compiled-with-its-own-loss": compiled,
     "sequential": lambda: keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="gelu"), layers.Dense(2)]),
     "sequential-not-built": lambda: keras.Sequential([layers.Dense(3), layers.Dense(2)]),
     "own-layer": lambda: functional(Scaled(2.5)),
@@ -191,7 +202,9 @@ def test_what_is_frozen_stays_frozen():
     model = Subclassed()
     model.first.trainable = False
     copy = rebuilt(model)
-    assert (copy.first.trainable, copy.last.trainable) == (False, True)
+    assert (copy.trainable, copy.first.trainable, copy.last.trainable) == (True, False, True)
+    model.trainable = False
+    assert rebuilt(model).trainable is False
 
 
 class Float32(layers.Layer):

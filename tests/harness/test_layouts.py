@@ -111,16 +111,22 @@ def test_a_cube_is_taken_for_a_picture():
     assert flattened(calls, [], theirs) == {("fc", 0): (4, 4, 4)}
 
 
+def test_a_permute_makes_pytorchs_order_whatever_pytorchs_modules_return():
+    """PyTorch pools by a function: none of its calls has the shape that was flattened."""
+    calls = [CONV, keras_call(layer("Permute", "permute"), IMAGE, MOVED), dense(MOVED.reshape(2, 60))]
+    assert flattened(calls, [], [torch_call("conv", module("Conv2d"), (2, 4, 6, 10))]) == {}
+
+
+@pytest.mark.parametrize("theirs", [CHANNELS_FIRST, (2, 4, 6, 10)], ids=["a-module-pools", "a-function-pools"])
 @pytest.mark.parametrize(("data_format", "moves"), [("channels_last", False), ("channels_first", True)])
-def test_a_channels_first_model_reorders_only_where_its_flatten_moves_the_channels(data_format, moves):
+def test_a_channels_first_model_reorders_only_where_its_flatten_moves_the_channels(data_format, moves, theirs):
     flat = FLAT if moves else MOVED.reshape(2, 60)
     calls = [
         keras_call(layer("Conv2D", "conv"), (2, 2, 5, 7), MOVED),
         keras_call(layer("Flatten", "flat", data_format=data_format), MOVED, flat), dense(flat),
     ]  # fmt: skip
-    theirs = [torch_call("conv", module("Conv2d"), CHANNELS_FIRST)]
     expected = {("flat", -1): SIZES, ("fc", 0): SIZES} if moves else {}
-    assert flattened(calls, [MOVED], theirs, channels_first=True) == expected
+    assert flattened(calls, [MOVED], [torch_call("conv", module("Conv2d"), theirs)], channels_first=True) == expected
 
 
 FITS = {

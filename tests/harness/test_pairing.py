@@ -218,9 +218,11 @@ def test_the_second_bias_of_two_in_one_is_zero_and_takes_no_value():
 
 def test_each_of_a_grus_biases_is_a_row_and_leaves_the_other_alone():
     weights = keras_units({"g": recurrent_layer("GRU", "g", 3, (2, 15))}, {})[0].weights
+    before = weights["bias_ih"].value()
     weights["bias_hh"].assign(np.arange(15.0))
     assert weights["bias_hh"].value().tolist() == list(range(15))
-    assert np.array_equal(weights["bias_ih"].value()[:5], weights["bias_ih"].variables[0].array[0, 5:10])
+    assert np.array_equal(weights["bias_ih"].value(), before)
+    assert np.array_equal(before[:5], weights["bias_ih"].variables[0].array[0, 5:10]), "Keras's second gate comes first"
     assert not any(weight.twin for weight in weights.values())
 
 
@@ -353,6 +355,13 @@ def test_a_models_own_weight_is_found_by_name_or_shape():
     assert sorted(names(found)) == [("fc", "fc"), ("scale", "scale"), ("shift", "shift")]
     assert {w.name: w.variables[0].name for w in found.weights if w.name in ("scale", "shift")} == {
         "scale": "scale", "shift": "shift"}  # fmt: skip
+
+
+def test_a_count_that_no_unit_has_is_not_the_models_own():
+    norm = layer("BatchNorm", "bn", {**MOVING, "num_batches_tracked": ()})
+    model = layer("Model")
+    model.weights = norm.weights
+    assert loose_units(model, keras_units({"bn": norm}, {})) == []
 
 
 def test_a_tied_weight_is_its_first_owners():

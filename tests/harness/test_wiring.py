@@ -66,6 +66,9 @@ MATCHED = {
     "one-layer-called-twice": (
         "fc:Linear fc:Linear", "d:Dense d:Dense", "fc=d", {"d": "fc", "d#2": "fc#2"},
     ),
+    "one-call-more-in-keras": (
+        "b:Linear a:Linear", "x:Dense y:Dense x:Dense", "a=x b=y", {"y": "b", "x#2": "a"},
+    ),
     "another-kind-between": (
         "fc1:Linear pool:_MaxPoolNd fc2:Linear", "d1:Dense drop:Dropout d2:Dense", "fc1=d1 fc2=d2",
         {"d1": "fc1", "d2": "fc2"},
