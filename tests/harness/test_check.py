@@ -676,7 +676,6 @@ OWN_OPTIMIZERS = {
 }  # fmt: skip
 
 
-@pytest.mark.covers("H4")
 @pytest.mark.parametrize("given", ["instance", "function"])
 @pytest.mark.parametrize("name", OWN_OPTIMIZERS)
 def test_the_slots_of_an_optimizer_of_keras_blitz_are_compared(name, given):
