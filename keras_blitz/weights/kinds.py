@@ -77,8 +77,8 @@ _BATCH_NORM: Weights = {
 
 KINDS = (
     *(
-        Kind(f"conv{n}d", (f"Conv{n}d",), (f"Conv{n}D", f"Conv{n}d"), _convolution(n), channels=1, linear=True)
-        for n in (1, 2, 3)
+        Kind(f"conv{n}d", (f"Conv{n}d",), (f"Conv{n}D", *own), _convolution(n), channels=1, linear=True)
+        for n, *own in ((1,), (2, "Conv2d"), (3,))
     ),
     *(
         Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose",), _convolution(n), channels=1,

@@ -45,12 +45,9 @@ def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
         copy = _from_configuration(model, dtype)
         with precision(dtype):
             run(copy)
-        if not is_functional(model):
-            expected = run(model)  # builds it, if it was not
-            copy.set_weights(model.get_weights())
-            _check_same(expected, run(copy))
-        else:
-            copy.set_weights(model.get_weights())
+        expected = run(model)  # builds it, if it was not
+        copy.set_weights(model.get_weights())
+        _check_same(expected, run(copy))
     except NotRebuiltError:
         raise
     except Exception as error:  # a user's own constructor or get_config may raise anything
@@ -120,7 +117,10 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
             return {key: of(each) for key, each in value.items()}
         if isinstance(value, list):
             return [of(each) for each in value]
-        return tuple(map(of, value)) if type(value) is tuple else value
+        if isinstance(value, tuple):  # TensorFlow's wrapper of one, too
+            made = map(of, value)
+            return value.__class__(*made) if hasattr(value, "_fields") else tuple(made)
+        return value
 
     for name, value in vars(layer).items():
         if name not in usual and not name.startswith("_self_"):

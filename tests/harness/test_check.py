@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import parity
+from keras_blitz import optim
 from keras_blitz.errors import BlitzError
 
 pytestmark = pytest.mark.covers("H12")
@@ -654,6 +655,68 @@ def test_the_readmes_example_prints_what_it_says():
 
     assert words(printed.getvalue()) == words(said), printed.getvalue()
     assert len(code.splitlines()) < 10
+
+
+def pictures():
+    """A convolution and a linear layer after a flatten."""
+    module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(3 * 4 * 5, 2))
+    model = keras.Sequential(
+        [keras.Input((6, 7, 1)), layers.Conv2D(3, 3, activation="tanh"), layers.Flatten(), layers.Dense(2)]
+    )
+    return module, model, numbers(3, 1, 6, 7)
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention, self.fc = nn.MultiheadAttention(8, 2, bias=False, batch_first=True), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.fc(self.attention(x, x, x, need_weights=False)[0])
+
+
+def attending():
+    """PyTorch's in_proj_weight is three variables in Keras."""
+    x = keras.Input((5, 8))
+    model = keras.Model(x, layers.Dense(3)(layers.MultiHeadAttention(2, 4, use_bias=False)(x, x)))
+    return Attending(), model, numbers(2, 5, 8)
+
+
+# The models, the optimizers, their slots by PyTorch's names, options that are wrong, where that is first seen
+OWN_OPTIMIZERS = {
+    "sgd": (
+        pictures, partial(torch.optim.SGD, lr=0.01, momentum=0.9), partial(optim.SGD, lr=0.01, momentum=0.9),
+        ["momentum_buffer"], {"momentum": 0.8}, "step2:slot:momentum_buffer:",
+    ),
+    "adam": (
+        attending, partial(torch.optim.Adam, lr=0.01), partial(optim.Adam, lr=0.01), ["exp_avg", "exp_avg_sq", "step"],
+        {"betas": (0.8, 0.999)}, "step1:slot:exp_avg:",  # the first step has a bias correction, and is the same
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["instance", "function"])
+@pytest.mark.parametrize("name", OWN_OPTIMIZERS)
+def test_the_slots_of_an_optimizer_of_keras_blitz_are_compared(name, given):
+    models, theirs, ours, keys, _, _ = OWN_OPTIMIZERS[name]
+    module, model, inputs = models()
+    report = parity.check(
+        module, model, inputs, optimizer=(theirs, ours() if given == "instance" else ours), steps=3
+    )  # fmt: skip
+    assert report.passed, str(report)
+    expected = {
+        f"step{step}:slot:{key}:{path}" for step in (1, 2, 3) for key in keys for path, _ in module.named_parameters()
+    }
+    for comparison in report.comparisons.values():
+        assert {row.name for row in comparison.rows if ":slot:" in row.name} == expected
+
+
+@pytest.mark.parametrize("name", OWN_OPTIMIZERS)
+def test_a_wrong_option_of_an_optimizer_of_keras_blitz_is_seen_in_its_slots(name):
+    models, theirs, ours, _, wrong, first = OWN_OPTIMIZERS[name]
+    report = parity.check(*models(), optimizer=(theirs, partial(ours, **wrong)), steps=3, dtypes=["float64"])
+    assert not report.passed
+    assert report.first_divergence.startswith(first), str(report)
 
 
 class Tied(nn.Module):
