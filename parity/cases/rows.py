@@ -21,7 +21,7 @@ class NetworkRow:
         loss: "cross_entropy", "mse" and "difference" (the sum of output − target; the target shaped as the output),
             "inception" (both heads, the auxiliary one by 0.4); None: forward only.
         rate: learning rate of the SGD steps, the tutorial's own.
-        normalize: (mean, std) of the tutorial's Normalize behind ToTensor; None without.
+        normalize: (mean, std) of the tutorial's Normalize after ToTensor; None without.
         group: of the cases.
         port: name in keras_blitz.models or suite/networks.PORTS, and of the stream of weights; None: `name`.
         port_options: further constructor arguments of the port.

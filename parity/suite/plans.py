@@ -6,7 +6,7 @@ from parity.cases.plans import CHANGED_AT, SCHEDULES
 
 
 def of_torch(plan: str, optimizer) -> Callable[[int], None] | None:
-    """Return what PyTorch's side does behind each step."""
+    """Return what PyTorch's side does after each step."""
     from torch.optim import lr_scheduler
 
     def change() -> None:
@@ -18,7 +18,7 @@ def of_torch(plan: str, optimizer) -> Callable[[int], None] | None:
 
 
 def of_keras(plan: str, optimizer) -> Callable[[int], None] | None:
-    """Return what the port's side does behind each step."""
+    """Return what the port's side does after each step."""
     from keras_blitz.optim import schedules
 
     def change() -> None:

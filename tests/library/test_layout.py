@@ -19,12 +19,12 @@ def named(name):
 @given(st.tuples(sizes, sizes, sizes, sizes))
 def test_conv_kernel_is_oihw(shape):
     kernel = np.arange(np.prod(shape)).reshape(shape)
-    _, lies = parameters(named("Conv2D"))["kernel"]
-    torch = lies.to_torch(kernel)
+    _, layout_ = parameters(named("Conv2D"))["kernel"]
+    torch = layout_.to_torch(kernel)
     height, width, inputs, outputs = shape
-    assert torch.shape == lies.torch_shape(shape) == (outputs, inputs, height, width)
+    assert torch.shape == layout_.torch_shape(shape) == (outputs, inputs, height, width)
     assert torch[outputs - 1, 0, height - 1, 0] == kernel[height - 1, 0, 0, outputs - 1]
-    np.testing.assert_array_equal(lies.to_keras(torch), kernel)
+    np.testing.assert_array_equal(layout_.to_keras(torch), kernel)
 
 
 @pytest.mark.covers("W4")
