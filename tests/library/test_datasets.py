@@ -205,6 +205,6 @@ def test_sample_stands_in(tmp_path):
 def test_script_says_one_line(tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, tmp_path / "none"], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.strip().startswith("error:")
+    assert done.stderr.startswith("prepare_data: error: ")
     assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr
