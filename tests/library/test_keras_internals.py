@@ -18,7 +18,7 @@ HOME = "keras_internals.py"
 SUBCLASSES = {"optim/base.py"}
 
 # Private names of Python's and NumPy's, not of Keras.
-OTHERS = {"_asdict", "_replace"}
+OTHERS = {"_asdict", "_exit", "_replace"}
 
 
 @pytest.fixture(scope="module")
