@@ -1,7 +1,9 @@
 """What a layer is, in both frameworks: one table, a row for each kind.
 
 A row knows classes by their names, so the table loads neither framework. A layer is of the kind of its own class, or of
-the nearest of its ancestors that has a row. `layout`, `flow` and `mapping` read the table for keras_blitz's own models,
+the nearest of its ancestors that has a row. A user's own class with such a name has the row too, because its weights
+may well be the same; but not that of a layer that is whole: an own `MultiHeadAttention` made of four Dense layers is
+just a container. `layout`, `flow` and `mapping` read the table for keras_blitz's own models,
 both recorders and `parity.check` for anyone's. To add a layer, add a row here and a pair of models to the tests.
 """
 
@@ -132,6 +134,8 @@ KINDS = (
 # What PyTorch registers as buffers; everything else is a parameter, frozen or not.
 BUFFERS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 
+FRAMEWORKS = frozenset({"torch", "keras", "keras_blitz"})  # packages; a class from elsewhere is the user's own
+
 _TORCH = {name: kind for kind in KINDS for name in kind.torch}
 _KERAS = {name: kind for kind in KINDS for name in kind.keras}
 _NAMES = {variable: name for kind in KINDS for variable, (name, _) in kind.weights.items()}
@@ -149,7 +153,8 @@ def of_keras(layer: Any) -> Kind | None:
 
 
 def _nearest(layer: Any, rows: Mapping[str, Kind]) -> Kind | None:
-    return next((rows[c.__name__] for c in type(layer).__mro__ if c.__name__ in rows), None)
+    found = ((rows[c.__name__], c.__module__) for c in type(layer).__mro__ if c.__name__ in rows)
+    return next((kind for kind, file in found if not kind.whole or file.partition(".")[0] in FRAMEWORKS), None)
 
 
 def torch_name(variable: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.weights import kinds
 from parity.pair.mapped import Mapped
 from parity.pair.units import FREE, RECURRENT, Unit, join_path
 
@@ -56,7 +57,7 @@ def pair(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] 
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
-    theirs, ours = [_unnumbered(unit) for unit in theirs], list(ours)
+    theirs, ours = [_unnumbered(unit) for each in theirs for unit in _loosened(each, ours)], list(ours)
     units: list[Match] = []
 
     def take(one: Unit, other: Unit, how: str) -> None:
@@ -99,6 +100,17 @@ def _take_given(
 def _spelled(name: str) -> str:
     """Return a name as both frameworks can spell it: Keras allows no dots in some places."""
     return name.replace(".", "_").replace("/", "_").lower()
+
+
+def _loosened(one: Unit, ours: Sequence[Unit]) -> list[Unit]:
+    """Return the weights of a module, each as a unit, where Keras has no layer for it and none that could stand in.
+
+    An InstanceNorm is a GroupNormalization in Keras, or a layer of the user's own, whose weights are each a unit.
+    """
+    kind = kinds.of_torch(one.owner)
+    if not (kind and kind.pairs_as) or any(other.signature == one.signature for other in ours):
+        return [one]
+    return [Unit(join_path(one.name, name), FREE, {"": shape}, owner=one.owner) for name, shape in one.shapes.items()]
 
 
 def _unnumbered(unit: Unit) -> Unit:

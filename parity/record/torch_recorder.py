@@ -311,14 +311,14 @@ def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
         return on_forward
 
     summing = [
-        (path, inner, kind.channels)
+        (path, inner, kind.channels, dict(inner.named_parameters(recurse=False)).get("bias"))
         for path, inner in module.named_modules()
         if (kind := kinds.of_torch(inner)) and kind.linear and kind.channels
     ]
     handles = [
         inner.register_forward_hook(hook(path, feature))
-        for path, inner, feature in summing
-        if inner.bias is not None and inner.bias.requires_grad
+        for path, inner, feature, bias in summing
+        if bias is not None and bias.requires_grad  # a user's own Linear or Conv2d may have none
     ]
     try:
         yield terms

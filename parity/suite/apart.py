@@ -7,6 +7,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -101,6 +102,7 @@ class _Worker:
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Start a process that never sees Ctrl-C, which the terminal sends to all: this process takes it and ends them."""
+    resource_tracker.ensure_running()  # which the first process would start, and that ends with Ctrl-C let through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
     try:
         yield
@@ -109,14 +111,18 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _serve(there, function: Callable, arguments: tuple) -> None:
-    """Take groups of cases, and send a result for each, until the other side closes the pipe."""
+    """Take groups of cases, and send a result for each, until the other side closes the pipe, or is killed."""
     while True:
         try:
             cases = there.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         for case in cases:
-            there.send(_outcome(function, case, arguments))
+            outcome = _outcome(function, case, arguments)
+            try:
+                there.send(outcome)
+            except OSError:
+                return
 
 
 def _outcome(function: Callable, case, arguments: tuple):

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +88,23 @@ def test_a_run_that_is_given_up_leaves_no_process():
     for number in numbers:
         with pytest.raises(ProcessLookupError):
             os.kill(number, 0)
+
+
+def fresh(program):
+    """Run a program in a new Python, where no process has been started before."""
+    start = "import os, signal, time\nfrom parity.suite import apart\n"
+    return subprocess.run([sys.executable, "-c", start + program], capture_output=True, text=True, timeout=60)
+
+
+def test_no_process_sees_an_interrupt_not_even_the_first():
+    groups = "[[signal.SIG_BLOCK], [signal.SIG_BLOCK]]"
+    done = fresh(f"print([r for _, r in apart.each(signal.pthread_sigmask, {groups}, [], jobs=2)])")
+    assert done.stdout.count("SIGINT") == 2, done
+
+
+def test_a_run_that_is_killed_leaves_processes_that_end_in_silence():
+    done = fresh("list(apart.each(time.sleep, [[0.3]], started=lambda case: os.kill(os.getpid(), signal.SIGKILL)))")
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
 
 
 def test_cases_that_share_a_compiled_step_or_a_golden_stay_together():

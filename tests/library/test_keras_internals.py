@@ -40,7 +40,13 @@ def test_calls_are_in_the_order_of_running(model):
     assert tuple(found[-1][2][0].shape) == (None, 3, 2)
 
 
-@pytest.mark.parametrize("without", [keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), keras.Model()])
+class Searched(keras.Model):
+    operations = ("a name that Keras uses for a graph's",)
+
+
+@pytest.mark.parametrize(
+    "without", [keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), keras.Model(), Searched()]
+)
 def test_model_without_a_graph_has_no_calls(without):
     assert not internals.has_graph(without)
     assert list(internals.calls(without)) == []
