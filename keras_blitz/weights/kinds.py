@@ -3,8 +3,8 @@
 A row knows classes by their names, so the table loads neither framework. A layer is of the kind of its own class, or of
 the nearest of its ancestors that has a row. A user's own class with such a name has the row too, because its weights
 may well be the same; but not that of a layer that is whole: an own `MultiHeadAttention` made of four Dense layers is
-just a container. `layout`, `flow` and `mapping` read the table for keras_blitz's own models,
-both recorders and `parity.check` for anyone's. To add a layer, add a row here and a pair of models to the tests.
+just a container. `flow` and `mapping` read the table for keras_blitz's own models, both recorders and `parity.check`
+for anyone's. To add a layer, add a row here and a pair of models to the tests.
 """
 
 from collections.abc import Mapping
