@@ -7,8 +7,6 @@ from keras import layers, ops
 
 import parity
 
-pytestmark = pytest.mark.covers("H12")
-
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn = torch.nn
 
