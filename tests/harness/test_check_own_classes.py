@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import parity
+from keras_blitz.errors import BlitzError
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn = torch.nn
@@ -160,3 +161,17 @@ def test_an_own_layernorm_leaves_the_channels_where_they_were():
     given = np.random.RandomState(0).standard_normal((2, 3, 6, 6))
     report = parity.check(net, port, given)  # 4 channels of 4 × 4 pixels: no shape says which axis they are
     assert report.passed, str(report)
+
+
+class Dense(layers.Layer):
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1], 3), name="w")
+
+    def call(self, x):
+        return ops.matmul(x, self.w)
+
+
+def test_weights_of_an_own_layer_that_fit_nothing_are_listed():
+    port = keras.Sequential([keras.Input((6,)), Dense(name="own")])
+    with pytest.raises(BlitzError, match=r"cannot be mapped: PyTorch has  \(linear: .*; Keras has own/w \(parameter: "):
+        parity.check(nn.Linear(6, 3, bias=False), lambda dtype: port, np.ones((2, 6)))
