@@ -3,8 +3,8 @@
 A row knows classes by their names, so the table loads neither framework. A layer is of the kind of its own class, or of
 the nearest of its ancestors that has a row. A user's own class with such a name has the row too, because its weights
 may well be the same; but not that of a layer that is whole: an own `MultiHeadAttention` made of four Dense layers is
-just a container. `layout`, `flow` and `mapping` read the table for keras_blitz's own models,
-both recorders and `parity.check` for anyone's. To add a layer, add a row here and a pair of models to the tests.
+just a container. `flow` and `mapping` read the table for keras_blitz's own models, both recorders and `parity.check`
+for anyone's. To add a layer, add a row here and a pair of models to the tests.
 """
 
 from collections.abc import Mapping
@@ -134,7 +134,7 @@ KINDS = (
 # What PyTorch registers as buffers; everything else is a parameter, frozen or not.
 BUFFERS = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 
-FRAMEWORKS = frozenset({"torch", "keras", "keras_blitz"})  # packages; a class from elsewhere is the user's own
+FRAMEWORKS = frozenset({"torch", "keras", "keras_blitz"})  # packages; a class from elsewhere is a user's own
 
 _TORCH = {name: kind for kind in KINDS for name in kind.torch}
 _KERAS = {name: kind for kind in KINDS for name in kind.keras}
@@ -153,8 +153,13 @@ def of_keras(layer: Any) -> Kind | None:
 
 
 def _nearest(layer: Any, rows: Mapping[str, Kind]) -> Kind | None:
-    found = ((rows[c.__name__], c.__module__) for c in type(layer).__mro__ if c.__name__ in rows)
-    return next((kind for kind, file in found if not kind.whole or file.partition(".")[0] in FRAMEWORKS), None)
+    found = ((rows[c.__name__], c) for c in type(layer).__mro__ if c.__name__ in rows)
+    return next((kind for kind, cls in found if not kind.whole or is_of_framework(cls)), None)
+
+
+def is_of_framework(cls: type) -> bool:
+    """Return whether a class is PyTorch's, Keras's or this package's, and not a user's own."""
+    return cls.__module__.partition(".")[0] in FRAMEWORKS
 
 
 def torch_name(variable: str) -> str:

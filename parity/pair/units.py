@@ -116,7 +116,7 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
 
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:
     kind = kinds.of_keras(layer)
-    if kind is None or not kind.has_weights:
+    if kind is None or not kind.has_weights or not _declares(kind, layer):
         return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
     if kind.name.startswith("separable"):
         return _separable(name, kind, layer)
@@ -125,6 +125,11 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         both += mapped.recurrent(inner.gates, layer.backward_layer, "_reverse")
         return [_unit(name, inner.paired, layer, both)]
     return [_unit(name, kind.paired, layer, _weights(kind, layer, sizes))]
+
+
+def _declares(kind: Kind, layer: Any) -> bool:
+    """Return whether the row of a kind has the layer's weights; a user's own `Dense` may have others."""
+    return not kind.weights or all(variable.name in kind.weights for variable in layer.weights)
 
 
 def _weights(kind: Kind, layer: Any, sizes: tuple[int, ...] | None) -> list[Mapped]:

@@ -31,13 +31,25 @@ class KerasCall:
 
 def channels_first(calls: Sequence) -> dict[str, bool]:
     """Say of each PyTorch call whether channels are its axis 1: a convolution's are; a ReLU's as what came before."""
-    axes = [kind.channels if (kind := kinds.of_torch(call.module)) else None for call in calls]
+    axes = [_channels(call.module) for call in calls]
     now = next((axis for axis in axes if axis is not None), 1)
     found = {}
     for call, axis in zip(calls, axes, strict=True):
         now = now if axis is None else axis
         found[call.name] = now == 1
     return found
+
+
+def _channels(module: Any) -> int | None:
+    """Return PyTorch's axis of channels in what a module returns; None where it is as in what the module was given.
+
+    A user's own subclass may move them to the last axis and back, as ConvNeXt's `LayerNorm2d(nn.LayerNorm)` does.
+    """
+    kind, cls = kinds.of_torch(module), type(module)
+    if kind is None:
+        return None
+    known = cls.__name__ in kind.torch or kinds.is_of_framework(cls)
+    return kind.channels if known or kind.channels == 1 else None
 
 
 def family(layer: Any, kind: Kind | None) -> str:

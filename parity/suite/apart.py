@@ -3,6 +3,7 @@ other case along.
 """
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -72,7 +73,7 @@ class _Worker:
         self.cases: deque = deque()
         self.pipe, there = context.Pipe()
         self._process = context.Process(target=_serve, args=(there, function, arguments), daemon=True)
-        with _without_interrupts():
+        with _without_interrupts(), _without_working_directory():
             self._process.start()
         there.close()
 
@@ -108,6 +109,23 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _without_working_directory() -> Iterator[None]:
+    """Start a process that imports nothing from the working directory, where a user may have a file `select.py`.
+
+    It would look there first, because it is started with `python -c`; it is handed this process's path a little later.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _serve(there, function: Callable, arguments: tuple) -> None:

@@ -107,6 +107,14 @@ def test_a_run_that_is_killed_leaves_processes_that_end_in_silence():
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
 
 
+def test_a_file_in_the_working_directory_is_not_taken_for_pythons(monkeypatch, tmp_path):
+    (tmp_path / "select.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    (result,) = apart.each(pid, [["a"]])
+    assert result[1] is not None
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
 def test_cases_that_share_a_compiled_step_or_a_golden_stay_together():
     cases = select([], slow=True)
     light = [case for case in cases if not case.heavy]

@@ -6,8 +6,7 @@ import pytest
 from keras import layers, ops
 
 import parity
-
-pytestmark = pytest.mark.covers("H12")
+from keras_blitz.errors import BlitzError
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn = torch.nn
@@ -144,3 +143,35 @@ def test_an_own_class_is_what_it_holds(name, times):
 
     report = parity.check(theirs(), port, given, dtypes=["float64"])
     assert report.passed == (times == 1), str(report)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """ConvNeXt's: over the channels on axis 1."""
+
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def test_an_own_layernorm_leaves_the_channels_where_they_were():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), LayerNorm2d(4), nn.ReLU())
+    port = keras.Sequential(
+        [keras.Input((6, 6, 3)), layers.Conv2D(4, 3), layers.LayerNormalization(epsilon=1e-5), layers.ReLU()]
+    )
+    given = np.random.RandomState(0).standard_normal((2, 3, 6, 6))
+    report = parity.check(net, port, given)  # 4 channels of 4 × 4 pixels: no shape says which axis they are
+    assert report.passed, str(report)
+
+
+class Dense(layers.Layer):
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1], 3), name="w")
+
+    def call(self, x):
+        return ops.matmul(x, self.w)
+
+
+def test_weights_of_an_own_layer_that_fit_nothing_are_listed():
+    port = keras.Sequential([keras.Input((6,)), Dense(name="own")])
+    with pytest.raises(BlitzError, match=r"cannot be mapped: PyTorch has  \(linear: .*; Keras has own/w \(parameter: "):
+        parity.check(nn.Linear(6, 3, bias=False), lambda dtype: port, np.ones((2, 6)))
