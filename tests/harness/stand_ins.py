@@ -28,7 +28,8 @@ class Variable:
 
 def layer(kind, name="layer", weights=(), bases=(), **attributes):
     """Return a Keras layer of a class of this name; `weights` are {variable's name: shape}."""
-    made = type(kind, tuple(type(base, (), {}) for base in bases), {})()
+    of_keras = {"__module__": "keras.layers"}  # a class from elsewhere is a user's own, which some rules tell apart
+    made = type(kind, tuple(type(base, (), dict(of_keras)) for base in bases), of_keras)()
     made.name = name
     made.weights = [Variable(f"{name}/{path}", shape) for path, shape in dict(weights).items()]
     for attribute, value in attributes.items():
@@ -73,7 +74,7 @@ def module(kind, weights=(), buffers=(), children=(), **attributes):
     def tensors(shapes):
         return {name: tensor(*s) if isinstance(s, tuple) else s for name, s in dict(shapes).items()}
 
-    made = type(kind, (Module,), {})(tensors(weights), tensors(buffers), dict(children))
+    made = type(kind, (Module,), {"__module__": "torch.nn"})(tensors(weights), tensors(buffers), dict(children))
     for attribute, value in attributes.items():
         setattr(made, attribute, value)
     return made
