@@ -11,6 +11,7 @@ from keras_blitz.versions import versions
 from parity.core import tolerance
 from parity.core.compare import Comparison
 from parity.core.modes import DTYPES
+from parity.core.verdict import Verdict
 from parity.pair.options import Options, arrays_of
 from parity.record.frameworks import load_frameworks, torch_installed
 
@@ -29,6 +30,8 @@ class Report:
         notes: what was inferred, and what could not be done.
         location: where it begins; None where nothing differs.
         seconds: wall time.
+        versions: of the packages that the figures depend on.
+        undecided: why agreement proves nothing here, a line each.
     """
 
     title: str
@@ -38,11 +41,23 @@ class Report:
     location: "Location | None"
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
+    undecided: Sequence[str] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """A difference is one whatever else is in doubt; agreement counts only where nothing is."""
+        if any(not comparison.passed for comparison in self.comparisons.values()):
+            return Verdict.NOT_EQUIVALENT
+        return Verdict.NOT_DECIDED if self.undecided or not self.comparisons else Verdict.EQUIVALENT
 
     @property
     def passed(self) -> bool:
-        """Everything compared is within bounds, and something was."""
-        return bool(self.comparisons) and all(comparison.passed for comparison in self.comparisons.values())
+        """Whether the port is equivalent."""
+        return self.verdict is Verdict.EQUIVALENT
+
+    def __bool__(self) -> bool:
+        """Whether the port is equivalent, so that `assert parity.check(…)` asserts it."""
+        return self.passed
 
     @property
     def first_divergence(self) -> str | None:
@@ -131,6 +146,7 @@ def check(
         location=found.location,
         seconds=time.perf_counter() - start,
         versions=versions("torch"),
+        undecided=found.undecided,
     )
 
 

@@ -32,12 +32,14 @@ class Judgement:
         location: where the difference begins; None where nothing differs.
         units: the pairs of units whose weights correspond.
         notes: what was inferred, and what could not be done, a line each.
+        undecided: why agreement proves nothing here, a line each.
     """
 
     comparisons: Mapping[str, Comparison]
     location: Location | None
     units: list[Match]
     notes: list[str]
+    undecided: tuple[str, ...] = ()
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:

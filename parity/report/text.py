@@ -216,7 +216,7 @@ def comparison_in_full(comparison: Comparison) -> RenderableType:
 
 def check_lines(report) -> list[str]:
     """Return the report of `parity.check`: the verdicts, where a difference begins, the weights, the notes."""
-    lines = [f"{report.title}: {'equivalent' if report.passed else 'NOT equivalent'}"]
+    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in report.undecided)]
     for dtype, comparison in report.comparisons.items():
         failed, total = len(comparison.failures), len(comparison.rows)
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
