@@ -10,8 +10,9 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
 from parity.core import tolerance
 from parity.core.compare import Comparison
+from parity.core.evidence import verdict_of
 from parity.core.modes import DTYPES
-from parity.core.verdict import Verdict
+from parity.core.verdict import Verdict, worst
 from parity.pair.options import Options, arrays_of
 from parity.record.frameworks import load_frameworks, torch_installed
 
@@ -31,7 +32,7 @@ class Report:
         location: where it begins; None where nothing differs.
         seconds: wall time.
         versions: of the packages that the figures depend on.
-        undecided: why agreement proves nothing here, a line each.
+        undecided: why agreement proves nothing here, a line each; `reasons` has them for a reader.
     """
 
     title: str
@@ -46,9 +47,13 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """A difference is one whatever else is in doubt; agreement counts only where nothing is."""
-        if any(not comparison.passed for comparison in self.comparisons.values()):
-            return Verdict.NOT_EQUIVALENT
-        return Verdict.NOT_DECIDED if self.undecided or not self.comparisons else Verdict.EQUIVALENT
+        return worst(verdict_of(comparison, self.reasons) for comparison in self.comparisons.values())
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why agreement proves nothing: what is undecided, or that nothing was compared."""
+        compared = any(comparison.rows for comparison in self.comparisons.values())
+        return self.undecided or (() if compared else ("nothing was compared",))
 
     @property
     def passed(self) -> bool:
@@ -68,13 +73,16 @@ class Report:
         """Return the report in the keys of `parity run --json`, with the weights, the notes and the location."""
         from parity.report.json import pair_to_dict
 
+        document = pair_to_dict(
+            self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds,
+            undecided=self.reasons,
+        )  # fmt: skip
         found = {
             "title": self.title,
             "weights": [list(entry) for entry in self.weights],
             "notes": list(self.notes),
             "location": self.location.lines() if self.location else [],
         }
-        document = pair_to_dict(self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds)
         return {**document, **found}
 
     def write_html(self, path: str | os.PathLike) -> None:
