@@ -54,18 +54,18 @@ def proves_nothing(rows: Sequence[Row], *, loss_given: bool = False) -> Iterator
     outputs = _telling([row for row in rows if row.kind == "output"])
     remedy = _remedy(inputs)
     if _all(outputs, silent):
-        yield f"every output is {_contents(outputs)} throughout ({_names(outputs)}), in a wrong port too: {remedy}"
+        yield f"every output is {_contents(outputs)} ({_names(outputs)}), so agreement proves nothing: {remedy}"
     elif _all(inputs, silent):
-        yield f"nothing that depends on the input was compared: {remedy}"
+        yield f"nothing was compared that depends on the input: {remedy}"
     elif not tested and _all(outputs, (*silent, Content.REPEATED)) and _all(inputs, (Content.VARIED,)):
         yield (
-            f"the outputs are the same for every example ({_names(outputs)}), though the inputs differ: {remedy}, or "
-            "compare gradients, too"
+            f"the outputs are the same for every example ({_names(outputs)}) though the inputs differ, so agreement "
+            f"proves nothing: {remedy}"
         )
-    if _all(gradients, (*NOTHING, Content.ZERO)):
+    elif _all(gradients, (*NOTHING, Content.ZERO)):
         yield (
-            f"the gradient of every parameter is {_contents(gradients)} throughout ({_names(gradients)}): give other "
-            "inputs, or another loss"
+            f"the gradient of every parameter is {_contents(gradients)} ({_names(gradients)}), so the gradients prove "
+            f"nothing: {remedy}, or the loss"
         )
     if loss_given and not any(row.kind == "loss" for row in rows):
         yield "the losses returned None, so no gradient was compared: let both return a number, or give loss=False"

@@ -105,7 +105,7 @@ def _case(number: int, case: dict[str, Any]) -> dict[str, Any]:
         **case,
         "anchor": f"case-{number}",
         "look": LOOKS[case["verdict"]],
-        "verdict": _verdict(case),
+        "outcome": _outcome(case),
         "relative": max((row["relative"] for row in rows if row["relative"] is not None), default=None),
         "ratio": max((row["ratio"] for row in rows if row["ratio"] is not None), default=None),
         "first": next((row for row in rows if row["name"] == case["first_divergence"]), None),
@@ -126,7 +126,7 @@ def _excess(row: dict[str, Any]) -> tuple[bool, float, float]:
     return not row["passed"], (row["relative"] or 0.0) / (row["allowed"] or 1.0), row["ratio"] or 0.0
 
 
-def _verdict(case: dict[str, Any]) -> str:
+def _outcome(case: dict[str, Any]) -> str:
     if case["passed"]:
         return "passed"
     if case.get("error"):

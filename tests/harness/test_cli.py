@@ -243,7 +243,7 @@ def test_interrupted_run_keeps_what_is_done(monkeypatch, tmp_path):
     monkeypatch.setattr(session, "run", interrupted)
     done = invoke("run", "mnist0", "--golden", "--mode", "eager", "--json", tmp_path / "out.json")
     assert done.exit_code == 130
-    assert "interrupted: 1 of 4 cases had run" in done.output
+    assert "interrupted: 1 of 4 cases ran" in done.output
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == 1
 
 
