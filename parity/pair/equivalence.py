@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
@@ -145,12 +145,17 @@ def check(
     from parity.pair.judge import judge
     from parity.pair.theirs import dry_run
 
-    found = judge(dry_run(torch_module, arrays_of(inputs)), keras_model, options)
+    torch_side = dry_run(torch_module, arrays_of(inputs))
+    discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
+    if discrete and steps:
+        raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")
+    found = judge(torch_side, keras_model, replace(options, loss=False) if discrete else options)
+    unasked = ["no output is a floating-point number: gradients are not compared"] if discrete else []
     return Report(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
         comparisons=found.comparisons,
         weights=[(one.name, other.name, how) for one, other, how in found.units],
-        notes=[*found.notes, *_constants(found.comparisons)],
+        notes=[*found.notes, *unasked, *_constants(found.comparisons)],
         location=found.location,
         seconds=time.perf_counter() - start,
         versions=versions("torch"),
