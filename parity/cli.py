@@ -200,7 +200,7 @@ def compare_command(
         from parity.report.json import pair_to_dict
 
         title, found = f"{reference.name} and {port.name}", {comparison.dtype: comparison}
-        meta = {"mode": "saved", "versions": versions(), "seconds": time.perf_counter() - start}
+        meta: dict[str, Any] = {"mode": "saved", "versions": versions(), "seconds": time.perf_counter() - start}
         page.write(pair_to_dict(title, found, undecided=doubts, **meta), html)
     if comparison.screened:
         print("only screened: PyTorch's own float32 error is not known; give --truth for a verdict", file=sys.stderr)
@@ -245,7 +245,7 @@ def faults_command(
     if json:
         from parity.report.json import write
 
-        meta = {"mode": "golden", "versions": versions_of(unmutated)}
+        meta: dict[str, Any] = {"mode": "golden", "versions": versions_of(unmutated)}
         write(report.to_dict(outcomes, unmutated, seconds, interruption, **meta), json)
     if interruption:
         print(interruption, file=sys.stderr)

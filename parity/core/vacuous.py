@@ -21,7 +21,7 @@ class Content(StrEnum):
     ZERO = "zero"
     NOT_FINITE = "NaN or infinite"
     EMPTY = "empty"
-    OTHER = "not floating-point"
+    OTHER = "not floating-point"  # and not an input
     ABSENT = "absent"
 
 
@@ -39,7 +39,8 @@ def content_of(name: str, value: Value | None, initial: Value | None = None) -> 
         return Content.VARIED if value.peak else Content.ZERO
     if not value.size:
         return Content.EMPTY
-    if value.dtype.kind != "f":
+    counted = value.dtype.kind != "f"  # a zero among tokens or classes is as good as any
+    if counted and kind_of(name) != "input":
         return Content.OTHER
     finite = np.isfinite(value)
     if not finite.all():
@@ -47,7 +48,7 @@ def content_of(name: str, value: Value | None, initial: Value | None = None) -> 
         return Content.VARIED if value.any() else Content.NOT_FINITE
     if isinstance(initial, np.ndarray) and np.array_equal(initial, value):
         return Content.UNMOVED
-    if not value.any():
+    if not counted and not value.any():
         return Content.ZERO
     batched = kind_of(name) in ("input", "output") and value.ndim and len(value) > 1
     return Content.REPEATED if batched and (value == value[:1]).all() else Content.VARIED

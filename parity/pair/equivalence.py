@@ -119,6 +119,9 @@ def check(
 ) -> Report:
     """Run copies of both models on the same weights and inputs and compare everything that can be observed.
 
+    The report's verdict is equivalent, not equivalent, or not decided: nothing differs, but agreement proves nothing,
+    as on empty inputs. Only the first passes, and only then is the report true.
+
     Args:
         torch_module: a `torch.nn.Module`; its weights are what both sides get.
         keras_model: a Keras model, or a function dtype -> model.

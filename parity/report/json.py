@@ -66,7 +66,7 @@ def pair_to_dict(
     """
     cases = [
         {
-            "id": f"{title}, {dtype}",
+            "id": f"{title}, {dtype}" if dtype else title,
             "subject": title,
             "group": "",
             "covers": [],

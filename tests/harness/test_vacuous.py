@@ -59,6 +59,9 @@ def test_sound_evidence_is_not(name, array, initial):
         ("output", np.array([np.nan, 1.0]), None, Content.VARIED),
         ("output", np.zeros((0, 2)), None, Content.EMPTY),
         ("output", np.zeros(3, int), None, Content.OTHER),
+        ("input", np.zeros((1, 3), int), None, Content.VARIED),  # tokens
+        ("input", np.ones((2, 3), int), None, Content.REPEATED),
+        ("input", np.array([[True], [False]]), None, Content.VARIED),
         ("grad:fc.bias", ABSENT, None, Content.ABSENT),
         ("grad:fc.weight", fingerprint(np.zeros(1000)), None, Content.ZERO),
         ("grad:fc.weight", fingerprint(np.ones(1000)), None, Content.VARIED),
@@ -102,8 +105,7 @@ TELLING = [
     rows(input="VARIED", output="ZERO", grad_w="VARIED"),  # a head that is zero at first
     rows(input="VARIED", output="REPEATED", grad_w="VARIED"),
     rows(input="REPEATED", output="REPEATED"),  # one example, repeated
-    rows(input="OTHER", output="REPEATED"),  # tokens, of which no more is known
-    rows(input_0="OTHER", input_1="ZERO", output="VARIED"),  # tokens and a mask
+    rows(input_0="VARIED", input_1="ZERO", output="VARIED"),  # tokens and a mask
     rows(input="VARIED", output_0="VARIED", output_1="ZERO"),  # an auxiliary loss in eval mode
     rows(input="VARIED", output_0="VARIED", output_1="EMPTY"),
     rows(input="VARIED", output="OTHER"),  # argmax

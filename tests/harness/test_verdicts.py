@@ -30,6 +30,28 @@ def sequential(*stack, inputs=(5,)):
     return keras.Sequential([keras.Input(inputs), *stack])
 
 
+TOKENS = np.random.RandomState(0).randint(1, 9, (4, 6))
+
+
+class Bag(nn.Module):
+    """Embedded tokens, added up, through a layer whose units may all be dead."""
+
+    def __init__(self, bias=0.0):
+        super().__init__()
+        self.embedding, self.fc1, self.fc2 = nn.Embedding(9, 5), nn.Linear(5, 6), nn.Linear(6, 3)
+        self.fc1.bias.data.fill_(bias)
+
+    def forward(self, tokens):
+        return self.fc2(torch.relu(self.fc1(self.embedding(tokens).sum(1))))
+
+
+def bag_port(factor=1.0):
+    tokens = keras.Input((6,), dtype="int64")
+    summed = layers.Lambda(lambda x: ops.sum(x, 1))(layers.Embedding(9, 5, name="embedding")(tokens))
+    x = layers.Rescaling(factor)(layers.Dense(6, "relu", name="fc1")(summed))
+    return keras.Model(tokens, layers.Dense(3, name="fc2")(x))
+
+
 def relu_net(bias=None):
     net = nn.Sequential(nn.Linear(5, 3), nn.ReLU())
     if bias is not None:
@@ -90,10 +112,11 @@ FAR, NEAR = np.full((4, 3), 1e3, "float32"), np.zeros((4, 3), "float32")
             lambda: hidden(-1e3), hidden_port, lambda: hidden_port(3.0), X, {"loss": False},
             "the same for every example",
         ),
+        (lambda: Bag(-1e3), bag_port, lambda: bag_port(3.0), TOKENS, {}, "the same for every example"),
     ],
     ids=[
         "nan", "empty", "empty-forward", "zeros-no-bias", "zeros-with-bias", "dead", "dead-hidden",
-        "dead-hidden-forward",
+        "dead-hidden-forward", "dead-tokens",
     ],
 )  # fmt: skip
 def test_agreement_that_proves_nothing_is_not_decided(net, right, wrong, inputs, options, reason):
@@ -108,17 +131,19 @@ def test_agreement_that_proves_nothing_is_not_decided(net, right, wrong, inputs,
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "inputs", "options"),
+    ("net", "right", "wrong", "inputs", "options"),
     [
-        (relu_port, lambda: relu_port(activation=layers.ELU), X, {}),
-        (relu_port, lambda: relu_port(activation=layers.ELU), X, {"loss": False}),
-        (relu_port, lambda: relu_port(activation=layers.ELU), ONE_NAN, {"loss": False}),
+        (relu_net, relu_port, lambda: relu_port(activation=layers.ELU), X, {}),
+        (relu_net, relu_port, lambda: relu_port(activation=layers.ELU), X, {"loss": False}),
+        (relu_net, relu_port, lambda: relu_port(activation=layers.ELU), ONE_NAN, {"loss": False}),
+        (Bag, bag_port, lambda: bag_port(3.0), TOKENS, {}),
+        (Bag, bag_port, lambda: bag_port(3.0), TOKENS[:1] * 0, {"loss": False}),
     ],
-    ids=["gradients", "forward", "one-example-nan"],
+    ids=["gradients", "forward", "one-example-nan", "tokens", "token-zero"],
 )
-def test_the_same_ports_on_inputs_that_tell(right, wrong, inputs, options):
+def test_the_same_ports_on_inputs_that_tell(net, right, wrong, inputs, options):
     torch.manual_seed(0)
-    net = relu_net()
+    net = net()
     report = parity.check(net, right(), inputs, **options)
     assert report.verdict is EQUIVALENT, report
     assert report
