@@ -223,15 +223,16 @@ def faults_command(
     start = time.perf_counter()
     with announce_stop("parity", TOO_EARLY):
         load(live=False)
-        from parity.faults.catalogue import select as select_faults
-        from parity.faults.run import cases_of, outcome
-        from parity.report import faults as report
-        from parity.report import text
+    from parity.faults.catalogue import select as select_faults
+    from parity.faults.run import cases_of, outcome
+    from parity.report import faults as report
+    from parity.report import text
 
-        chosen = select_faults(fault or [])
-        cases = cases_of(chosen)
+    chosen = select_faults(fault or [])
+    cases = cases_of(chosen)
+    with announce_stop("parity", TOO_EARLY):
         unmutated, early = run_cases(cases, live=False, fail_fast=False, save=None)
-        if early:
+        if early:  # of the mistakes nothing is known yet
             raise KeyboardInterrupt
     if not all(result.passed for result in unmutated):
         text.console().print(text.summary_table(unmutated))

@@ -49,7 +49,7 @@ def proves_nothing(rows: Sequence[Row], *, loss_given: bool = False) -> Iterator
     of_inputs = {f"grad:{row.name}" for row in inputs}
     gradients = [row for row in rows if row.kind == "gradient" and row.name not in of_inputs]
     gradients = [row for row in gradients if row.content is not Content.ABSENT]
-    tested = any(row.content is Content.VARIED and not row.name.endswith("bias") for row in gradients)
+    tested = any(row.content is Content.VARIED and not _is_bias(row) for row in gradients)
     silent = NOTHING if tested else (*NOTHING, Content.ZERO)
     outputs = _telling([row for row in rows if row.kind == "output"])
     remedy = _remedy(inputs)
@@ -75,6 +75,11 @@ def proves_nothing(rows: Sequence[Row], *, loss_given: bool = False) -> Iterator
     ]
     if _all(steps, (Content.UNMOVED,)):
         yield "no step moved a parameter, so the optimizer was not tested: give a learning rate above 0, or more steps"
+
+
+def _is_bias(row: Row) -> bool:
+    """Whether a gradient is of a bias, such as `fc.bias`, `lstm.bias_hh_l0` or `attention.in_proj_bias`."""
+    return "bias" in row.name.rpartition(".")[2]
 
 
 def _telling(outputs: list[Row]) -> list[Row]:

@@ -91,6 +91,14 @@ SILENT = [
     (rows(input="ZERO", output="VARIED"), "give random inputs"),
     (rows(input="VARIED", output="REPEATED"), "the same for every example"),
     (rows(input="VARIED", output="REPEATED", grad_bias="VARIED", grad_input="ZERO"), "the same for every example"),
+    (
+        [
+            *rows(input="VARIED", output="REPEATED"),
+            Row("grad:lstm.bias_hh_l0", 6, True),
+            Row("grad:attention.in_proj_bias", 6, True),
+        ],
+        "the same for every example",
+    ),
     (rows(input="VARIED", output="VARIED", loss="ZERO", grad_w="ZERO", grad_bias="NOT_FINITE"), "of every parameter"),
     (rows(input="VARIED", output="VARIED", grad_w="VARIED", step1_param_w="UNMOVED"), "learning rate"),
     (
