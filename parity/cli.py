@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +31,7 @@ Cases = Annotated[
     list[str] | None,
     typer.Argument(metavar="CASE", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
 ]
-TOO_EARLY = "interrupted before anything was done: no report was written"  # yesterday's stays as it is
+TOO_EARLY = "interrupted before the first result: no report was written"  # yesterday's stays as it is
 Slow = Annotated[bool, typer.Option("--slow", help="The slow cases too.")]
 Live = Annotated[
     bool | None,
@@ -240,7 +239,7 @@ def faults_command(
         raise typer.Exit(exit_status(unmutated))
     by_id = {case.id: case for case in cases}
     with announce_stop("parity", TOO_EARLY):
-        outcomes, interruption = _each(partial(outcome, cases=by_id), chosen, "planting", "mistakes were planted")
+        outcomes, interruption = _each(lambda one: outcome(one, by_id), chosen, "planting", "mistakes were planted")
     seconds = time.perf_counter() - start
     text.console().print(report.summary_table(outcomes, unmutated, seconds, interruption))
     if json:

@@ -14,6 +14,8 @@ from parity.core.trace import Trace
 from parity.core.vacuous import Content
 from parity.core.verdict import Verdict, worst
 from parity.pair.equivalence import Report
+from parity.report import html
+from parity.report.json import joined
 
 pytestmark = pytest.mark.covers("H12")
 
@@ -346,6 +348,20 @@ def looks(verdict):
 def test_the_worst_of_several(verdicts, together):
     assert worst(verdicts) is together
     assert worst(verdict.value for verdict in verdicts) is together
+
+
+def test_a_joined_page_counts_a_pair_of_which_nothing_was_compared(tmp_path):
+    reports = {"test_right": made(ROW), "test_nothing": made(), "test_random": made(ROW, undecided=["it is random"])}
+    document = joined([(name, report.to_dict()) for name, report in reports.items()])
+    assert document["verdict"] == "not decided"
+    assert document["undecided"] == ["test_nothing: nothing was compared", "test_random: it is random"]
+    html.write(document, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '<strong class="weak">1 of 3 cases passed, 2 not decided</strong>' in page
+    assert all(f"{name}: Net and Keras&#39;s net" in page for name in reports)
+    assert joined([("test_right", made(ROW).to_dict()), ("test_wrong", made(WRONG).to_dict())])["verdict"] == (
+        "not equivalent"
+    )
 
 
 def test_pytest_fails_what_is_not_decided_and_joins_the_pages(pytester, request):
