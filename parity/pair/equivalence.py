@@ -91,6 +91,11 @@ class Report:
 
         html.write(self.to_dict(), path)
 
+    def __repr__(self) -> str:
+        """Return one line, which is what pytest shows of `assert parity.check(…)`."""
+        begins = [f"first divergence at {self.first_divergence}"] if self.location else []
+        return f"<Report: {'; '.join([f'{self.title}: {self.verdict.headline}', *self.reasons, *begins])}>"
+
     def __str__(self) -> str:
         from parity.report.text import check_lines
 
