@@ -2,17 +2,20 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from keras_blitz import command
+from keras_blitz.command import announce_stop
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 from keras_blitz.progress import track
 from keras_blitz.versions import versions
+from parity.core.evidence import undecided
+from parity.core.interruption import Interruption
 from parity.core.modes import DTYPES, MODES
 from parity.record.frameworks import torch_installed
 from parity.session import choose_source, exit_status, load, make_saver, report_results, run_cases, versions_of
@@ -28,6 +31,7 @@ Cases = Annotated[
     list[str] | None,
     typer.Argument(metavar="CASE", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
 ]
+TOO_EARLY = "interrupted before the first result: no report was written"  # yesterday's stays as it is
 Slow = Annotated[bool, typer.Option("--slow", help="The slow cases too.")]
 Live = Annotated[
     bool | None,
@@ -39,7 +43,10 @@ Live = Annotated[
 def _commands() -> None:
     """Prove a Keras port of a PyTorch network right, or name where it differs.
 
-    Exit status: 0 all within bounds, 1 a difference, 2 wrong usage or a missing piece.
+    Three verdicts: equivalent; not equivalent; not decided, where what was compared proves nothing or the run was
+    interrupted. Only the first passes.
+
+    Exit status: 0 equivalent, 1 a difference or not decided, 2 wrong usage or a missing piece, 130 interrupted.
     """
 
 
@@ -74,12 +81,14 @@ def run_command(
         check_target(path)
     start = time.perf_counter()
     jobs = processes(chosen, jobs)
-    if jobs == 1:
-        load(live)
-    results, interrupted = run_cases(chosen, live, fail_fast, make_saver(traces), jobs)
-    report_results(results, versions_of(results), live, time.perf_counter() - start, jobs, json, html, junit)
-    if interrupted:
-        print(f"interrupted: {len(results)} of {len(chosen)} cases had run", file=sys.stderr)
+    with announce_stop("parity", TOO_EARLY):
+        if jobs == 1:
+            load(live)
+        results, interruption = run_cases(chosen, live, fail_fast, make_saver(traces), jobs)
+    seconds = time.perf_counter() - start
+    report_results(results, versions_of(results), live, seconds, jobs, json, html, junit, interruption)
+    if interruption:
+        print(interruption, file=sys.stderr)
         raise typer.Exit(130)
     raise typer.Exit(exit_status(results))
 
@@ -183,17 +192,18 @@ def compare_command(
         check_target(html)
     start = time.perf_counter()
     comparison = compare_files(reference, port, truth)
-    text.console().print(text.comparison_in_full(comparison))
+    doubts = undecided([comparison])
+    text.console().print(text.comparison_in_full(comparison, doubts))
     if html:
         from parity.report import html as page
         from parity.report.json import pair_to_dict
 
         title, found = f"{reference.name} and {port.name}", {comparison.dtype: comparison}
-        seconds = time.perf_counter() - start
-        page.write(pair_to_dict(title, found, mode="saved", versions=versions(), seconds=seconds), html)
+        meta: dict[str, Any] = {"mode": "saved", "versions": versions(), "seconds": time.perf_counter() - start}
+        page.write(pair_to_dict(title, found, undecided=doubts, **meta), html)
     if comparison.screened:
         print("only screened: PyTorch's own float32 error is not known; give --truth for a verdict", file=sys.stderr)
-    raise typer.Exit(0 if comparison.passed else 1)
+    raise typer.Exit(0 if comparison.passed and not doubts else 1)
 
 
 @app.command("faults")
@@ -210,7 +220,8 @@ def faults_command(
     if json:
         check_target(json)
     start = time.perf_counter()
-    load(live=False)
+    with announce_stop("parity", TOO_EARLY):
+        load(live=False)
     from parity.faults.catalogue import select as select_faults
     from parity.faults.run import cases_of, outcome
     from parity.report import faults as report
@@ -218,25 +229,26 @@ def faults_command(
 
     chosen = select_faults(fault or [])
     cases = cases_of(chosen)
-    unmutated, interrupted = run_cases(cases, live=False, fail_fast=False, save=None)
-    if not interrupted and not all(result.passed for result in unmutated):
+    with announce_stop("parity", TOO_EARLY):
+        unmutated, early = run_cases(cases, live=False, fail_fast=False, save=None)
+        if early:  # of the mistakes nothing is known yet
+            raise KeyboardInterrupt
+    if not all(result.passed for result in unmutated):
         text.console().print(text.summary_table(unmutated))
         print("the port fails before a mistake is planted", file=sys.stderr)
         raise typer.Exit(exit_status(unmutated))
-    by_id, outcomes = {case.id: case for case in cases}, []
-    try:
-        for one in track([] if interrupted else chosen, "planting", lambda one: one.id):
-            outcomes.append(outcome(one, by_id))
-    except KeyboardInterrupt:
-        interrupted = True
+    by_id = {case.id: case for case in cases}
+    with announce_stop("parity", TOO_EARLY):
+        outcomes, interruption = _each(lambda one: outcome(one, by_id), chosen, "planting", "mistakes were planted")
     seconds = time.perf_counter() - start
-    text.console().print(report.summary_table(outcomes, unmutated, seconds))
+    text.console().print(report.summary_table(outcomes, unmutated, seconds, interruption))
     if json:
         from parity.report.json import write
 
-        write(report.to_dict(outcomes, unmutated, seconds, mode="golden", versions=versions_of(unmutated)), json)
-    if interrupted:
-        print(f"interrupted: {len(outcomes)} of {len(chosen)} mistakes were planted", file=sys.stderr)
+        meta: dict[str, Any] = {"mode": "golden", "versions": versions_of(unmutated)}
+        write(report.to_dict(outcomes, unmutated, seconds, interruption, **meta), json)
+    if interruption:
+        print(interruption, file=sys.stderr)
         raise typer.Exit(130)
     raise typer.Exit(0 if report.passed(outcomes, unmutated) else 1)
 
@@ -268,32 +280,48 @@ def gaps_command(
     start = time.perf_counter()
     if not torch_installed():
         raise BlitzError("parity gaps runs PyTorch: pip install 'keras-blitz[torch]'")
-    load(live=True)
-    measured, interrupted = _measured(chosen)
-    document = report.to_dict(measured, versions=versions("torch"), seconds=time.perf_counter() - start)
-    text.console().print(report.in_full(measured[0]) if len(chosen) == len(measured) == 1 else report.table(measured))
+    with announce_stop("parity", TOO_EARLY):
+        load(live=True)
+        from parity.gaps.measure import measure
+
+        measured, interruption = _each(measure, chosen, "gaps", "gaps were measured")
+    seconds = time.perf_counter() - start
+    document = report.to_dict(measured, versions=versions("torch"), seconds=seconds, interruption=interruption)
+    text.console().print(
+        report.in_full(measured[0]) if len(chosen) == len(measured) == 1 else report.table(measured, interruption)
+    )
     print(", ".join(f"{name} {number}" for name, number in document["versions"].items())
           + f", {document['summary']['seconds']:.0f} s")  # fmt: skip
     if json:
         write(document, json)
     if html:
         report.write_html(document, html)
-    if interrupted:
-        print(f"interrupted: {len(measured)} of {len(chosen)} gaps were measured", file=sys.stderr)
+    if interruption:
+        print(interruption, file=sys.stderr)
         raise typer.Exit(130)
     raise typer.Exit(0 if all(one.passed for one in measured) else 1)
 
 
-def _measured(chosen: list) -> tuple[list, bool]:
-    """Measure the gaps; Ctrl-C ends it and keeps what is done."""
-    from parity.gaps.measure import Measurement, measure
+def _each(function: Callable[[Any], Any], chosen: Sequence, title: str, what: str) -> tuple[list, Interruption | None]:
+    """Call a function with each under a progress bar; Ctrl-C ends it and keeps what is done.
 
-    measured: list[Measurement] = []
+    Args:
+        function: one of `chosen` -> what comes of it.
+        chosen: with ids.
+        title: of the progress bar.
+        what: is done with them, in the words of an interruption.
+
+    Raises:
+        KeyboardInterrupt: before the first was done.
+    """
+    done: list = []
     try:
-        measured.extend(measure(one) for one in track(chosen, "gaps", lambda one: one.id))
+        done.extend(function(one) for one in track(chosen, title, lambda one: one.id))
     except KeyboardInterrupt:
-        return measured, True
-    return measured, False
+        if not done:
+            raise
+        return done, Interruption(len(done), len(chosen), what)
+    return done, None
 
 
 def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.progress import progress_bar
 from keras_blitz.versions import versions
+from parity.core.interruption import Interruption
 from parity.record.frameworks import load_frameworks, torch_installed
 from parity.suite.case import Case
 from parity.suite.run import Result, run
@@ -63,10 +65,14 @@ def load(live: bool) -> None:
 
 def run_cases(
     chosen: list[Case], live: bool, fail_fast: bool, save: Callable[[Result], None] | None, jobs: int = 1
-) -> tuple[list[Result], bool]:
-    """Run the cases and return the results in the cases' order; Ctrl-C ends the run and keeps what is done."""
+) -> tuple[list[Result], Interruption | None]:
+    """Run the cases and return the results in the cases' order; Ctrl-C ends the run and keeps what is done.
+
+    Raises:
+        KeyboardInterrupt: before a case was done, as while TensorFlow loads.
+    """
     results: dict[str, Result] = {}
-    interrupted = False
+    interruption = None
     with progress_bar(len(chosen), "parity", "{task.fields[name]}", name="") as move:
         running = run(
             chosen, live=live, keep_traces=save is not None, jobs=jobs, started=lambda case: move(name=case.id)
@@ -80,10 +86,12 @@ def run_cases(
                 if fail_fast and not result.passed:
                     break
         except KeyboardInterrupt:
-            interrupted = True
+            if not results:
+                raise
+            interruption = Interruption(len(results), len(chosen))
         finally:
             running.close()  # which ends the processes it has started
-    return [results[case.id] for case in chosen if case.id in results], interrupted
+    return [results[case.id] for case in chosen if case.id in results], interruption
 
 
 def _saved(result: Result, save: Callable[[Result], None]) -> Result:
@@ -104,8 +112,9 @@ def report_results(
     json: Path | None,
     html: Path | None,
     junit: Path | None,
+    interruption: Interruption | None = None,
 ) -> None:
-    """Print the results, and write the files that were asked for.
+    """Print the results, and write the files that were asked for; each says how far an interrupted run came.
 
     Raises:
         BlitzError: a file cannot be written; the others are.
@@ -114,7 +123,7 @@ def report_results(
 
     mode = "live" if live else "golden"
     console = text.console()
-    console.print(text.summary_table(results))
+    console.print(text.summary_table(results, interruption))
     names = ", ".join(f"{name} {number}" for name, number in versions.items())
     processes = f" in one of {jobs} processes" if jobs > 1 else ""
     console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most{processes}")
@@ -122,12 +131,13 @@ def report_results(
     from parity.report import junit as xml
     from parity.report.json import to_dict, write
 
-    document = to_dict(results, mode=mode, versions=versions, seconds=seconds) if json or html else {}
+    meta: dict[str, Any] = {"seconds": seconds, "interruption": interruption}
+    document = to_dict(results, mode=mode, versions=versions, **meta) if json or html else {}
     problems = []
     for path, written in (
         (json, lambda path: write(document, path)),
         (html, lambda path: page.write(document, path)),
-        (junit, lambda path: xml.write(results, path, seconds=seconds)),
+        (junit, lambda path: xml.write(results, path, **meta)),
     ):
         try:
             if path:

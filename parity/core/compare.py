@@ -11,7 +11,7 @@ from parity.core import tolerance
 from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
 from parity.core.fingerprint import Fingerprint, Tensor
 from parity.core.trace import ABSENT, Absent, Trace, Value, is_floating, kind_of, step_of, tensor_of
-from parity.core.vacuous import warnings_for
+from parity.core.vacuous import Content, content_of, warnings_for
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Row:
         estimated: measured against a fingerprint.
         reason: the tolerance table's reason for `allowed`.
         worst: places of the largest errors.
+        content: what the port's tensor holds.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Row:
     estimated: bool = False
     reason: str = ""
     worst: tuple[Entry, ...] = ()
+    content: Content = Content.VARIED
 
     @property
     def kind(self) -> str:
@@ -365,8 +367,9 @@ def _float32_row(name: str, size: int, found: Difference, own: Difference, yards
 
 
 def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:
-    """Add the worst entries and, where the tensor agreed, what makes the agreement weak."""
+    """Add the content, the worst entries and, where the tensor agreed, what makes the agreement weak."""
     expected, actual = truth.get(row.name), port.get(row.name)
+    row = replace(row, content=content_of(row.name, actual, _before(row.name, port)))
     if expected is None or isinstance(expected, Absent) or not is_floating(actual):
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
@@ -377,9 +380,12 @@ def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[s
 
 def _initial(name: str, port: Trace, still: set[str]) -> Value | None:
     """Return a parameter's value before the first step, if it has a gradient to be moved by; `still` ones have none."""
-    if not step_of(name) or kind_of(name) != "parameter":
+    before = _before(name, port)
+    if before is None or name.split(":", 1)[1] in still:
         return None
-    before = name.split(":", 1)[1]
-    if before in still:
-        return None
-    return None if port.get(before.replace("param:", "grad:", 1)) is ABSENT else port.get(before)
+    return None if port.get(name.split(":", 1)[1].replace("param:", "grad:", 1)) is ABSENT else before
+
+
+def _before(name: str, port: Trace) -> Value | None:
+    """Return the value of a parameter before the first step, None for what is not a parameter after one."""
+    return port.get(name.split(":", 1)[1]) if step_of(name) and kind_of(name) == "parameter" else None

@@ -1,5 +1,6 @@
 """The three verdicts on a port."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -14,3 +15,11 @@ class Verdict(StrEnum):
     def headline(self) -> str:
         """The verdict as a report's first line has it: what does not pass stands out."""
         return self.replace("not ", "NOT ")
+
+
+def worst(verdicts: Iterable[str]) -> Verdict:
+    """Return the verdict on several together: one that is not equivalent decides; of none, nothing is known."""
+    given = set(verdicts)
+    if Verdict.NOT_EQUIVALENT in given:
+        return Verdict.NOT_EQUIVALENT
+    return Verdict.EQUIVALENT if given == {Verdict.EQUIVALENT} else Verdict.NOT_DECIDED

@@ -3,15 +3,16 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
 from parity.core import tolerance
 from parity.core.compare import Comparison
+from parity.core.evidence import verdict_of
 from parity.core.modes import DTYPES
-from parity.core.verdict import Verdict
+from parity.core.verdict import Verdict, worst
 from parity.pair.options import Options, arrays_of
 from parity.record.frameworks import load_frameworks, torch_installed
 
@@ -31,7 +32,7 @@ class Report:
         location: where it begins; None where nothing differs.
         seconds: wall time.
         versions: of the packages that the figures depend on.
-        undecided: why agreement proves nothing here, a line each.
+        undecided: why agreement proves nothing here, a line each; `reasons` has them for a reader.
     """
 
     title: str
@@ -46,9 +47,13 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """A difference is one whatever else is in doubt; agreement counts only where nothing is."""
-        if any(not comparison.passed for comparison in self.comparisons.values()):
-            return Verdict.NOT_EQUIVALENT
-        return Verdict.NOT_DECIDED if self.undecided or not self.comparisons else Verdict.EQUIVALENT
+        return worst(verdict_of(comparison, self.reasons) for comparison in self.comparisons.values())
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why agreement proves nothing: what is undecided, or that nothing was compared."""
+        compared = any(comparison.rows for comparison in self.comparisons.values())
+        return self.undecided or (() if compared else ("nothing was compared",))
 
     @property
     def passed(self) -> bool:
@@ -68,13 +73,16 @@ class Report:
         """Return the report in the keys of `parity run --json`, with the weights, the notes and the location."""
         from parity.report.json import pair_to_dict
 
+        document = pair_to_dict(
+            self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds,
+            undecided=self.reasons,
+        )  # fmt: skip
         found = {
             "title": self.title,
             "weights": [list(entry) for entry in self.weights],
             "notes": list(self.notes),
             "location": self.location.lines() if self.location else [],
         }
-        document = pair_to_dict(self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds)
         return {**document, **found}
 
     def write_html(self, path: str | os.PathLike) -> None:
@@ -82,6 +90,11 @@ class Report:
         from parity.report import html
 
         html.write(self.to_dict(), path)
+
+    def __repr__(self) -> str:
+        """Return one line, which is what pytest shows of `assert parity.check(…)`."""
+        begins = [f"first divergence at {self.first_divergence}"] if self.location else []
+        return f"<Report: {'; '.join([f'{self.title}: {self.verdict.headline}', *self.reasons, *begins])}>"
 
     def __str__(self) -> str:
         from parity.report.text import check_lines
@@ -111,6 +124,9 @@ def check(
 ) -> Report:
     """Run copies of both models on the same weights and inputs and compare everything that can be observed.
 
+    The report's verdict is equivalent, not equivalent, or not decided: nothing differs, but agreement proves nothing,
+    as on empty inputs. Only the first passes, and only then is the report true.
+
     Args:
         torch_module: a `torch.nn.Module`; its weights are what both sides get.
         keras_model: a Keras model, or a function dtype -> model.
@@ -137,12 +153,17 @@ def check(
     from parity.pair.judge import judge
     from parity.pair.theirs import dry_run
 
-    found = judge(dry_run(torch_module, arrays_of(inputs)), keras_model, options)
+    torch_side = dry_run(torch_module, arrays_of(inputs))
+    discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
+    if discrete and steps:
+        raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")
+    found = judge(torch_side, keras_model, replace(options, loss=False) if discrete else options)
+    unasked = ["no output is a floating-point number: gradients are not compared"] if discrete else []
     return Report(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
         comparisons=found.comparisons,
         weights=[(one.name, other.name, how) for one, other, how in found.units],
-        notes=[*found.notes, *_constants(found.comparisons)],
+        notes=[*found.notes, *unasked, *_constants(found.comparisons)],
         location=found.location,
         seconds=time.perf_counter() - start,
         versions=versions("torch"),

@@ -9,6 +9,7 @@ from typing import Any
 from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
 from parity.core.compare import Comparison, compare
+from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
@@ -82,7 +83,8 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             row = first_divergence(comparisons[dtype].rows)
             if row and location is None:
                 location = locate(port, row, comparisons[dtype], state, fed, truth)
-    return Judgement(comparisons, location, first.pairing.units, notes)
+    doubts = undecided(comparisons.values(), loss_given=bool(options.loss))
+    return Judgement(comparisons, location, first.pairing.units, notes, doubts)
 
 
 def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> tuple[dict[str, Port], list[str]]:

@@ -7,11 +7,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from parity.core.interruption import Interruption
 from parity.faults.run import Finding, Outcome, enough_located
 from parity.suite.run import Result
 
 
-def summary_table(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> RenderableType:
+def summary_table(
+    outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, interruption: Interruption | None = None
+) -> RenderableType:
     """Return a line a mistake, what was missed, the survivors with their arguments, and the sum."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in ("mistake", "places", "caught", "located", "first seen"):
@@ -21,7 +24,7 @@ def summary_table(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seco
         table.add_row(outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
     missed = [Text(line, style="red") for outcome in mistakes for line in _missed(outcome)]
     argued = [line for outcome in survivors for line in _survivor(outcome)]
-    return Group(table, *_block(missed), *_block(argued), Text(), _sum(outcomes, unmutated, seconds))
+    return Group(table, *_block(missed), *_block(argued), Text(), _sum(outcomes, unmutated, seconds, interruption))
 
 
 def _split(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
@@ -61,14 +64,18 @@ def _block(lines: list[Text]) -> list[Text]:
     return [Text(), *lines] if lines else []
 
 
-def _sum(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> Text:
+def _sum(
+    outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, interruption: Interruption | None
+) -> Text:
     numbers = _numbers(outcomes, unmutated, seconds)
     text = (
         f"{numbers['mistakes']} mistakes in {numbers['places']} places: {numbers['caught']} caught, "
         f"{numbers['located']} located; {numbers['survivors']} survivors\n"
         f"unmutated, {numbers['unmutated_passed']} of {numbers['unmutated_cases']} cases passed; {seconds:.0f} s"
     )
-    return Text(text, style="bold green" if passed(outcomes, unmutated) else "bold red")
+    text = f"{interruption}\n{text}" if interruption else text
+    good = "bold yellow" if interruption else "bold green"
+    return Text(text, style=good if passed(outcomes, unmutated) else "bold red")
 
 
 def _numbers(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> dict[str, Any]:
@@ -91,12 +98,23 @@ def passed(outcomes: Sequence[Outcome], unmutated: Sequence[Result]) -> bool:
     return expected and all(result.passed for result in unmutated)
 
 
-def to_dict(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, **meta: Any) -> dict[str, Any]:
+def to_dict(
+    outcomes: Sequence[Outcome],
+    unmutated: Sequence[Result],
+    seconds: float,
+    interruption: Interruption | None = None,
+    **meta: Any,
+) -> dict[str, Any]:
     """Return a run as a dictionary: summary, the unmutated port's cases, mistakes, survivors."""
     mistakes, survivors = _split(outcomes)
+    summary = {
+        "passed": passed(outcomes, unmutated) and not interruption,
+        **_numbers(outcomes, unmutated, seconds),
+        **(interruption.to_dict() if interruption else {}),
+    }
     return {
         **meta,
-        "summary": {"passed": passed(outcomes, unmutated), **_numbers(outcomes, unmutated, seconds)},
+        "summary": summary,
         "unmutated": [{"id": result.case.id, "passed": result.passed} for result in unmutated],
         "mistakes": [
             {**_described(outcome), "caught": outcome.caught, "located": outcome.located} for outcome in mistakes

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_blitz.files import atomic_path
+from parity.core.interruption import Interruption
 from parity.gaps import SECTIONS
 from parity.gaps.measure import Measurement, Outcome
 from parity.report.json import number
@@ -19,7 +20,7 @@ STYLES = {"differs": "", "no difference here": "dim"}
 SIDES = {"pytorch": "PyTorch", "naive": "naive", "exact": "exact"}
 
 
-def table(measured: Sequence[Measurement]) -> RenderableType:
+def table(measured: Sequence[Measurement], interruption: Interruption | None = None) -> RenderableType:
     """Return a line a row: the naive error beside the exact one."""
     parts: list[RenderableType] = []
     for section, rows in groupby(measured, key=lambda one: one.gap.section):
@@ -34,7 +35,7 @@ def table(measured: Sequence[Measurement]) -> RenderableType:
             exact = str(one.exact) + ("" if one.passed else f"  BEYOND {one.allowed:.0e}")
             lines.add_row(*map(Text, (one.gap.id, naive, exact, one.gap.affects)), style=style)
         parts += [lines, Text()]
-    return Group(*parts, *_legend(measured), _sum(measured))
+    return Group(*parts, *_legend(measured), _sum(measured, interruption))
 
 
 def _legend(measured: Sequence[Measurement]) -> list[Text]:
@@ -47,12 +48,14 @@ def _legend(measured: Sequence[Measurement]) -> list[Text]:
     return [Text(line, style="dim") for line in lines]
 
 
-def _sum(measured: Sequence[Measurement]) -> Text:
+def _sum(measured: Sequence[Measurement], interruption: Interruption | None) -> Text:
     differ, same, failed = counts(measured)
     text = f"{len(measured)} gaps: {differ} differ and have an exact spelling, {same} show no difference here"
     if failed:
         text += f", {failed} with an exact spelling beyond its bound"
-    return Text(text, style="bold red" if failed else "bold green")
+    if interruption:
+        text = f"{interruption}; {text}"
+    return Text(text, style="bold red" if failed else "bold yellow" if interruption else "bold green")
 
 
 def counts(measured: Sequence[Measurement]) -> tuple[int, int, int]:
@@ -96,7 +99,13 @@ def _measured(one: Measurement) -> list[Text]:
     return lines
 
 
-def to_dict(measured: Sequence[Measurement], *, versions: dict[str, str], seconds: float) -> dict[str, Any]:
+def to_dict(
+    measured: Sequence[Measurement],
+    *,
+    versions: dict[str, str],
+    seconds: float,
+    interruption: Interruption | None = None,
+) -> dict[str, Any]:
     """Return the catalogue as a dictionary: versions, summary, gaps."""
     differ, same, failed = counts(measured)
     return {
@@ -107,6 +116,7 @@ def to_dict(measured: Sequence[Measurement], *, versions: dict[str, str], second
             "no_difference": same,
             "failed": failed,
             "seconds": round(seconds, 1),
+            **(interruption.to_dict() if interruption else {}),
         },
         "gaps": [_gap(one) for one in measured],
     }

@@ -6,10 +6,18 @@ from typing import Any
 
 from keras_blitz.files import atomic_path
 from parity.core import tolerance
+from parity.core.vacuous import count_warnings
+from parity.core.verdict import Verdict, worst
 from parity.report import charts
 
 SHOWN_PASSED, SHOWN_FAILED = 30, 300  # rows of a case's table; the JSON has all
 SHOWN_ENTRIES = 4  # tensors whose worst entries are listed
+LOOKS = {
+    Verdict.EQUIVALENT: "passed",
+    Verdict.NOT_EQUIVALENT: "failed",
+    Verdict.NOT_DECIDED: "weak",
+}  # green, red, amber
+MARKS = {"passed": "✓", "failed": "✗", "weak": "?"}
 SOURCES = {"live": "run live", "golden": "its golden traces", "saved": "a saved trace"}
 
 
@@ -49,9 +57,12 @@ def _view(document: dict[str, Any]) -> dict[str, Any]:
         groups.setdefault(case["group"], {}).setdefault(case["subject"], []).append(case)
     return {
         **document,
+        "headline": _headline(document),
+        "look": LOOKS[document["verdict"]],
+        "marks": MARKS,
         "source": SOURCES[document["mode"]],
         "covers": any(case["covers"] for case in cases),
-        "failed": [case for case in cases if not case["passed"]],
+        "failed": [case for case in cases if case["look"] == "failed" or "error" in case],
         "groups": {
             group: [_subject(title, together, pairs) for title, together in subjects.items()]
             for group, subjects in groups.items()
@@ -60,11 +71,25 @@ def _view(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _headline(document: dict[str, Any]) -> str:
+    """Return the first line: how many cases passed; of a pair, or of what was interrupted, that before all else."""
+    summary = document["summary"]
+    undecided = summary["undecided"]
+    failed = summary["failed"] - undecided
+    rest = (f", {failed} failed" if failed else "") + (f", {undecided} not decided" if undecided else "")
+    if summary.get("interrupted"):
+        return (
+            f"interrupted: {summary['cases']:,} of {summary['chosen']:,} cases ran, {summary['passed']:,} passed{rest}"
+        )
+    of_a_pair = f"{Verdict(document['verdict']).headline}: " if "weights" in document else ""
+    return f"{of_a_pair}{summary['passed']} of {summary['cases']} cases passed{rest}"
+
+
 def _subject(title: str, cases: Sequence[dict[str, Any]], pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "title": title,
         "cases": cases,
-        "passed": all(case["passed"] for case in cases),
+        "look": LOOKS[worst(case["verdict"] for case in cases)],
         "tensors": sum(len(case["tensors"]) for case in cases),
         "charts": charts.of_subject(cases),
         "pair": next((pair for pair in pairs if pair["title"] == title), None),
@@ -79,7 +104,8 @@ def _case(number: int, case: dict[str, Any]) -> dict[str, Any]:
     return {
         **case,
         "anchor": f"case-{number}",
-        "verdict": _verdict(case),
+        "look": LOOKS[case["verdict"]],
+        "outcome": _outcome(case),
         "relative": max((row["relative"] for row in rows if row["relative"] is not None), default=None),
         "ratio": max((row["ratio"] for row in rows if row["ratio"] is not None), default=None),
         "first": next((row for row in rows if row["name"] == case["first_divergence"]), None),
@@ -92,20 +118,19 @@ def _case(number: int, case: dict[str, Any]) -> dict[str, Any]:
 
 def _weak(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Say why agreement may mean little, in how many tensors, and in which first."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        for warning in row.get("warnings", ()):
-            found.setdefault(warning, []).append(row["name"])
-    return [f"{warning} ({len(names)}, first {names[0]})" for warning, names in found.items()]
+    counted = count_warnings((row["name"], warning) for row in rows for warning in row.get("warnings", ()))
+    return [f"{warning} ({count}, first {first})" for warning, count, first in counted]
 
 
 def _excess(row: dict[str, Any]) -> tuple[bool, float, float]:
     return not row["passed"], (row["relative"] or 0.0) / (row["allowed"] or 1.0), row["ratio"] or 0.0
 
 
-def _verdict(case: dict[str, Any]) -> str:
+def _outcome(case: dict[str, Any]) -> str:
     if case["passed"]:
         return "passed"
     if case.get("error"):
         return "error"
+    if case["verdict"] == Verdict.NOT_DECIDED:
+        return "not decided"
     return f"{sum(not row['passed'] for row in case['tensors'])} of {len(case['tensors'])} differ"

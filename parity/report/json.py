@@ -9,46 +9,97 @@ from typing import Any
 from keras_blitz.files import atomic_path
 from parity.core.compare import Comparison, Row
 from parity.core.difference import Histogram
+from parity.core.evidence import verdict_of
+from parity.core.interruption import Interruption
 from parity.core.locate import first_divergence
 from parity.core.trace import step_of
+from parity.core.verdict import Verdict, worst
 from parity.suite.run import Result
 
 
-def to_dict(results: Sequence[Result], *, mode: str, versions: dict[str, str], seconds: float) -> dict[str, Any]:
-    """Return a run as a dictionary: mode, versions, summary, cases."""
-    return _document([_case(result) for result in results], mode, versions, seconds)
+def to_dict(
+    results: Sequence[Result],
+    *,
+    mode: str,
+    versions: dict[str, str],
+    seconds: float,
+    interruption: Interruption | None = None,
+) -> dict[str, Any]:
+    """Return a run as a dictionary: verdict, mode, versions, summary, cases."""
+    doubtful = [result for result in results if result.verdict is Verdict.NOT_DECIDED]
+    undecided = [f"{result.case.id}: {result.error or result.comparison.problem}" for result in doubtful]
+    document = _document([_case(result) for result in results], mode, versions, seconds, undecided)
+    return interrupted(document, interruption) if interruption else document
+
+
+def interrupted(document: dict[str, Any], interruption: Interruption) -> dict[str, Any]:
+    """Return a document that says that its run was interrupted, and so is not a verdict on all."""
+    verdict = worst([document["verdict"], Verdict.NOT_DECIDED])
+    return {
+        **document,
+        "verdict": verdict.value,
+        "undecided": [str(interruption), *document["undecided"]],
+        "summary": {**document["summary"], **interruption.to_dict()},
+    }
 
 
 def pair_to_dict(
-    title: str, comparisons: Mapping[str, Comparison], *, mode: str, versions: Mapping[str, str], seconds: float
+    title: str,
+    comparisons: Mapping[str, Comparison],
+    *,
+    mode: str,
+    versions: Mapping[str, str],
+    seconds: float,
+    undecided: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the comparisons of one pair, dtype -> verdict, in the keys of a run: a case a dtype."""
+    """Return the comparisons of one pair, dtype -> verdict, in the keys of a run: a case a dtype.
+
+    A pair of which nothing was compared has one case, of no dtype, so that no count leaves it out.
+
+    Args:
+        title: which models.
+        comparisons: dtype -> what was compared.
+        mode: where PyTorch's side is from.
+        versions: of the packages that the figures depend on.
+        seconds: wall time.
+        undecided: why agreement proves nothing, a line each.
+    """
     cases = [
         {
-            "id": f"{title}, {dtype}",
+            "id": f"{title}, {dtype}" if dtype else title,
             "subject": title,
             "group": "",
             "covers": [],
             "dtype": dtype,
             "mode": "eager" if mode == "live" else "",
-            "passed": found.passed,
+            **_judged(verdict_of(found, undecided)),
             "seconds": round(seconds, 2),
             **_comparison(found),
         }
-        for dtype, found in comparisons.items()
+        for dtype, found in (comparisons or {"": Comparison(())}).items()
     ]
-    return _document(cases, mode, versions, seconds)
+    return _document(cases, mode, versions, seconds, undecided)
 
 
-def _document(cases: list[dict[str, Any]], mode: str, versions: Mapping[str, str], seconds: float) -> dict[str, Any]:
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    return {"passed": verdict is Verdict.EQUIVALENT, "verdict": verdict.value}
+
+
+def _document(
+    cases: list[dict[str, Any]], mode: str, versions: Mapping[str, str], seconds: float, undecided: Sequence[str]
+) -> dict[str, Any]:
     passed = sum(case["passed"] for case in cases)
+    verdicts = [case["verdict"] for case in cases]
     return {
+        "verdict": worst(verdicts).value,
+        "undecided": list(undecided),
         "mode": mode,
         "versions": dict(versions),
         "summary": {
             "cases": len(cases),
             "passed": passed,
             "failed": len(cases) - passed,
+            "undecided": verdicts.count(Verdict.NOT_DECIDED),
             "tensors": sum(len(case["tensors"]) for case in cases),
             "seconds": round(seconds, 1),
         },
@@ -65,7 +116,7 @@ def _case(result: Result) -> dict[str, Any]:
         "covers": list(case.covers),
         "dtype": case.dtype,
         "mode": case.mode,
-        "passed": result.passed,
+        **_judged(result.verdict),
         "seconds": round(result.seconds, 2),
         **({"error": result.error} if result.error else {}),
         **_comparison(result.comparison),
@@ -135,15 +186,16 @@ def number(value: float | None) -> float | None:
 
 def joined(documents: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """Return the documents of several pairs, (name, document), as one; each case begins with its pair's name."""
-    cases, pairs = [], []
+    cases, pairs, undecided = [], [], []
     for name, document in documents:
         for case in document["cases"]:
             cases.append({**case, "id": f"{name}: {case['id']}", "subject": f"{name}: {case['subject']}"})
-        kept = {key: document[key] for key in ("weights", "notes", "location")}
+        undecided += [f"{name}: {reason}" for reason in document["undecided"]]
+        kept = {key: document[key] for key in ("weights", "notes", "location", "undecided")}
         pairs.append({"title": f"{name}: {document['title']}", **kept})
     seconds = sum(document["summary"]["seconds"] for _, document in documents)
     first = documents[0][1]
-    return {**_document(cases, first["mode"], first["versions"], seconds), "pairs": pairs}
+    return {**_document(cases, first["mode"], first["versions"], seconds, undecided), "pairs": pairs}
 
 
 def write(document: dict[str, Any], path: str | os.PathLike) -> None:

@@ -1,22 +1,23 @@
 """Results for a terminal: the table of `parity run`, and one case in full for `parity show`."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from parity.core.compare import Comparison, Row
+from parity.core.interruption import Interruption
 from parity.core.locate import first_divergence
 from parity.core.modes import MODES
 from parity.core.tolerance import FLOOR_ULP, MEDIAN_RATIO, RMS_RATIO
+from parity.core.vacuous import count_warnings
 from parity.suite.run import Result
 
 SHOWN_FAILURES = 3
 
 
-def summary_table(results: Sequence[Result]) -> RenderableType:
+def summary_table(results: Sequence[Result], interruption: Interruption | None = None) -> RenderableType:
     """Return the table of a run: a line a subject and dtype, a column a mode, then what failed and the sum."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for title in ("case", "covers", "dtype", "tensors", *MODES):
@@ -28,7 +29,7 @@ def summary_table(results: Sequence[Result]) -> RenderableType:
         covers = " ".join(next(iter(modes.values())).case.covers)
         tensors = sum(len(result.comparison.rows) for result in modes.values())
         table.add_row(subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES))
-    return Group(table, *_legend(results), *_notes(results), Text(), _sum(results))
+    return Group(table, *_legend(results), *_notes(results), Text(), _sum(results, interruption))
 
 
 def _cell(result: Result | None) -> Text:
@@ -83,17 +84,18 @@ def _notes(results: Sequence[Result]) -> list[Text]:
             lines.append(Text(f"{result.case.id}: {result.error}", style="red"))
         elif not result.passed:
             lines += [Text(line, style="red") for line in _failure_lines(result)]
-    weak = Counter(warning for result in results for row in result.comparison.rows for warning in row.warnings)
-    where = {warning: _first_with(results, warning) for warning in weak}
-    lines += [
-        Text(f"weak evidence, {count} tensors: {warning} (first: {where[warning]})", style="yellow")
-        for warning, count in weak.items()
-    ]
+    named = ((f"{result.case.id} {row.name}", row) for result in results for row in result.comparison.rows)
+    lines += [Text(line, style="yellow") for line in _weak_lines(named)]
     return lines if len(lines) > 1 else []
 
 
-def _first_with(results: Sequence[Result], warning: str) -> str:
-    return next(f"{r.case.id} {row.name}" for r in results for row in r.comparison.rows if warning in row.warnings)
+def _weak_lines(named: Iterable[tuple[str, Row]]) -> list[str]:
+    """Return a line for each way in which agreement means little, from pairs (tensor, its row)."""
+    counted = count_warnings((name, warning) for name, row in named for warning in row.warnings)
+    return [
+        f"weak evidence, {count} tensor{'s' if count > 1 else ''}: {warning} (first: {first})"
+        for warning, count, first in counted
+    ]
 
 
 def _failure_lines(result: Result) -> list[str]:
@@ -109,11 +111,13 @@ def _failure_lines(result: Result) -> list[str]:
     return lines
 
 
-def _sum(results: Sequence[Result]) -> Text:
+def _sum(results: Sequence[Result], interruption: Interruption | None) -> Text:
     passed = sum(result.passed for result in results)
     tensors = sum(len(result.comparison.rows) for result in results)
     text = f"{passed} of {len(results)} cases passed, {tensors:,} tensors compared"
-    return Text(text, style="bold green" if passed == len(results) else "bold red")
+    if interruption:
+        text = f"{interruption}, {passed:,} passed, {tensors:,} tensors compared"
+    return Text(text, style="bold red" if passed < len(results) else "bold yellow" if interruption else "bold green")
 
 
 def case_in_full(result: Result) -> RenderableType:
@@ -209,14 +213,18 @@ def _verdict(comparison: Comparison) -> Text:
     return Text(f"failed: {failed} of {len(comparison.rows)} tensors{where}{whole}", style="bold red")
 
 
-def comparison_in_full(comparison: Comparison) -> RenderableType:
-    """Return every tensor of two traces compared, and the verdict."""
-    return Group(comparison_table(comparison), *_details(comparison), Text(), _verdict(comparison))
+def comparison_in_full(comparison: Comparison, undecided: Sequence[str] = ()) -> RenderableType:
+    """Return every tensor of two traces compared, and the verdict, with why it is not decided."""
+    verdict = [Text(f"NOT decided: {reason}", style="bold yellow") for reason in undecided]
+    return Group(comparison_table(comparison), *_details(comparison), Text(), *(verdict or [_verdict(comparison)]))
 
 
 def check_lines(report) -> list[str]:
-    """Return the report of `parity.check`: the verdicts, where a difference begins, the weights, the notes."""
-    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in report.undecided)]
+    """Return the report of `parity.check`.
+
+    The verdict, why it is not decided, each precision, where a difference begins, the weights, weak evidence, notes.
+    """
+    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in report.reasons)]
     for dtype, comparison in report.comparisons.items():
         failed, total = len(comparison.failures), len(comparison.rows)
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
@@ -233,7 +241,8 @@ def check_lines(report) -> list[str]:
         lines += [f"    {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
         lines += [f"    and {len(others) - SHOWN_FAILURES} more"] if len(others) > SHOWN_FAILURES else []
     lines.append("  weights: " + ", ".join(_mapped(*entry) for entry in report.weights))
-    return lines + [f"  {note}" for note in report.notes]
+    named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
+    return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
 
 
 def check_worst(dtype: str, comparison: Comparison) -> str:

@@ -12,7 +12,9 @@ from typing import Any
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.core.compare import Comparison, compare
+from parity.core.evidence import verdict_of
 from parity.core.trace import Trace
+from parity.core.verdict import Verdict
 from parity.record.frameworks import load_frameworks, torch_installed
 from parity.suite import apart, oracle
 from parity.suite.case import Case
@@ -46,9 +48,16 @@ class Result:
     port: Trace | None = field(default=None, repr=False)
 
     @property
+    def verdict(self) -> Verdict:
+        """A port that raises is not equivalent; without a golden trace to compare it with, nothing is decided."""
+        if self.error:
+            return Verdict.NOT_DECIDED if self.missing else Verdict.NOT_EQUIVALENT
+        return verdict_of(self.comparison, ())
+
+    @property
     def passed(self) -> bool:
         """Compared, and within bounds."""
-        return not self.error and self.comparison.passed
+        return self.verdict is Verdict.EQUIVALENT
 
 
 def run(

@@ -229,22 +229,104 @@ def test_record_writes_the_same_golden_again(tmp_path):
         assert (tmp_path / name).read_bytes() == oracle.golden.path_of(name.removesuffix(".npz")).read_bytes()
 
 
-def test_interrupted_run_keeps_what_is_done(monkeypatch, tmp_path):
+# Ctrl-C when the first case has begun, or when it has run.
+INTERRUPTED = """
+import os, signal
+from parity import cli, session
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+original = session.run
+
+def run(cases, started, **options):
+    def interrupt(case):
+        started(case)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    for result in original(cases, started=interrupt if {early} else started, **options):
+        yield result
+        os.kill(os.getpid(), signal.SIGINT)
+
+session.run = run
+cli.main()
+"""
+
+
+def interrupted(folder, *arguments, early=False):
+    """Run the networks of mnist0, four cases, into files that are there already, and interrupt it."""
+    files = {f"--{suffix}": folder / f"out.{suffix}" for suffix in ("json", "html", "junit")}
+    for path in files.values():
+        path.write_text("yesterday's")
+    written = [str(word) for pair in files.items() for word in pair]
+    code = INTERRUPTED.replace("{early}", str(early))
+    words = [sys.executable, "-c", code, "run", "mnist0", "--golden", "--mode", "eager", *arguments, *written]
+    return subprocess.run(words, capture_output=True, text=True, check=False), list(files.values())
+
+
+def test_an_interrupted_run_says_so_in_every_report(tmp_path):
+    done, (json_file, html_file, junit_file) = interrupted(tmp_path, "--jobs", "1")
+    assert done.returncode == 130
+    assert done.stderr.strip().endswith("interrupted: 1 of 4 cases ran")
+    assert "interrupted: 1 of 4 cases ran, 1 passed" in done.stdout
+    assert "cases passed" not in done.stdout
+    document = json.loads(json_file.read_text())
+    assert (document["verdict"], document["undecided"]) == ("not decided", ["interrupted: 1 of 4 cases ran"])
+    summary = document["summary"]
+    assert (summary["interrupted"], summary["cases"], summary["chosen"], summary["passed"]) == (True, 1, 4, 1)
+    page = html_file.read_text()
+    assert '<strong class="weak">interrupted: 1 of 4 cases ran, 1 passed</strong>' in page
+    assert "cases passed" not in page
+    suite = ElementTree.parse(junit_file).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "1")
+    assert [case.get("name") for case in suite if case.find("error") is not None] == ["interrupted"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_interrupted_before_its_first_result_keeps_yesterdays_reports(tmp_path, jobs):
+    """With several processes the frameworks load while the first cases are under way."""
+    done, files = interrupted(tmp_path, "--jobs", str(jobs), early=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "no report was written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.read_text() for path in files] == ["yesterday's"] * 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["run", "mnist0", "--jobs", "1"], ["faults", "relu-dropped"], pytest.param(["gaps"], marks=pytest.mark.torch)],
+)
+def test_ctrl_c_while_the_frameworks_load_keeps_yesterdays_report(monkeypatch, tmp_path, command):
+    def load(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("parity.cli.load", load)
+    (tmp_path / "out.json").write_text("yesterday's")
+    done = invoke(*command, "--json", tmp_path / "out.json")
+    assert done.exit_code == 130
+    assert "no report was written" in done.output
+    assert (tmp_path / "out.json").read_text() == "yesterday's"
+
+
+def test_mistakes_are_not_reported_before_one_is_planted(monkeypatch, tmp_path):
+    """The correct port's cases run first; interrupted among them, nothing is known of the mistakes."""
     from parity import session
 
     original = session.run
 
-    def interrupted(cases, **options):
-        for number, result in enumerate(original(cases, **options)):
-            if number == 1:
-                raise KeyboardInterrupt
-            yield result
+    def run(cases, **options):
+        yield next(original(cases, **options))
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "run", interrupted)
-    done = invoke("run", "mnist0", "--golden", "--mode", "eager", "--json", tmp_path / "out.json")
+    monkeypatch.setattr(session, "run", run)
+    done = invoke("faults", "relu-dropped", "--json", tmp_path / "out.json")
     assert done.exit_code == 130
-    assert "interrupted: 1 of 4 cases had run" in done.output
-    assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == 1
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_an_uninterrupted_run_has_no_word_of_it(reports):
+    assert {"interrupted", "chosen"}.isdisjoint(json.loads((reports[0] / "out.json").read_text())["summary"])
+    assert json.loads((reports[0] / "out.json").read_text())["verdict"] == "equivalent"
+    assert "interrupted" not in (reports[0] / "out.html").read_text()
+    assert "interrupted" not in (reports[0] / "out.xml").read_text()
 
 
 @pytest.fixture

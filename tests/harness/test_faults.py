@@ -155,14 +155,20 @@ def test_a_port_that_fails_unmutated_is_not_planted_in(monkeypatch):
     assert "the port fails before a mistake is planted" in done.output
 
 
-def test_interrupted_run_says_how_far_it_came(monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(("done", "said"), [(0, "no report was written"), (1, "1 of 2 mistakes were planted")])
+def test_interrupted_run_says_how_far_it_came(monkeypatch, done, said):
+    planted = []
+
+    def interrupted(*arguments):
+        planted.append(arguments)
+        if len(planted) > done:
+            raise KeyboardInterrupt
+        return outcome(*arguments)
 
     monkeypatch.setattr("parity.faults.run.outcome", interrupted)
-    done = only(monkeypatch, fault("any", "w", "s", *[eager("mnist0", "output", nothing)] * 2))
-    assert done.exit_code == 130
-    assert "interrupted: 0 of 1 mistakes were planted" in done.output
+    ended = only(monkeypatch, *(fault(name, "w", "s", *[eager("mnist0", "output", nothing)] * 2) for name in "ab"))
+    assert ended.exit_code == 130
+    assert said in ended.output
 
 
 def test_unknown_mistake_is_one_line():

@@ -3,15 +3,17 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from parity.core.compare import compare
+from parity.core.compare import Comparison, compare
 from parity.core.difference import BINS, Difference, histogram, measure
 from parity.core.fingerprint import fingerprint
+from parity.core.interruption import Interruption
 from parity.core.trace import Trace
-from parity.report import charts, html
+from parity.report import charts, html, junit
 from parity.report.json import to_dict
 from parity.suite.case import Case
 from parity.suite.run import Result
@@ -60,8 +62,8 @@ def result(subject="net", dtype="float64", mode="eager", wrong=(), **changes):
     return Result(one, found, 0.25)
 
 
-def document(*results, mode="live"):
-    return to_dict(results, mode=mode, versions={"torch": "2.9.0<cpu>"}, seconds=1.5)
+def document(*results, mode="live", **more):
+    return to_dict(results, mode=mode, versions={"torch": "2.9.0<cpu>"}, seconds=1.5, **more)
 
 
 def written(folder, *results):
@@ -133,6 +135,49 @@ def test_what_failed_is_said_at_the_top_and_open(page):
     assert "TypeError: a &lt; b" in top
     subjects = Parsed(text).of("details", class_="subject")
     assert ["open" in e[1] for e in subjects] == [False, True, True]
+
+
+NOTHING = Comparison((), problem="nothing was compared")
+MISSING = Result(case("missing"), Comparison(()), 0.1, error="no golden trace", missing=True)
+
+
+@pytest.mark.parametrize(
+    ("results", "interruption", "look", "headline"),
+    [
+        ([result()], None, "passed", "1 of 1 cases passed"),
+        ([result(), result("bad", wrong=FAILING)], None, "failed", "1 of 2 cases passed, 1 failed"),
+        ([result(), MISSING], None, "weak", "1 of 2 cases passed, 1 not decided"),
+        ([result(), Result(case("none"), NOTHING, 0.1)], None, "weak", "1 of 2 cases passed, 1 not decided"),
+        ([result("bad", wrong=FAILING), MISSING], None, "failed", "0 of 2 cases passed, 1 failed, 1 not decided"),
+        ([result()], Interruption(1, 269), "weak", "interrupted: 1 of 269 cases ran, 1 passed"),
+        (
+            [result("bad", wrong=FAILING)], Interruption(1, 269), "failed",
+            "interrupted: 1 of 269 cases ran, 0 passed, 1 failed",
+        ),
+    ],
+)  # fmt: skip
+def test_the_headline_is_green_red_or_amber(tmp_path, results, interruption, look, headline):
+    found = document(*results, interruption=interruption)
+    html.write(found, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f'<strong class="{look}">{headline}</strong>' in text
+    assert f"<title>parity: {headline}</title>" in text
+    (header,) = Parsed(text).of("header")
+    assert header[1]["class"].split() == ["head", *([] if look == "passed" else [look])]
+    assert found["verdict"] == {"passed": "equivalent", "failed": "not equivalent", "weak": "not decided"}[look]
+    assert all(f"<li>{reason}</li>" in text for reason in found["undecided"])
+
+
+def test_junit_counts_nothing_as_passed_that_is_not_decided(tmp_path):
+    undecided, wrong = Result(case("none"), NOTHING, 0.1), result("bad", wrong=FAILING)
+    junit.write([result(), undecided, wrong, MISSING], tmp_path / "out.xml", seconds=1, interruption=Interruption(4, 9))
+    suite = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert [suite.get(key) for key in ("tests", "failures", "errors")] == ["5", "2", "2"]
+    problems = [[(child.tag, child.get("type")) for child in one] for one in suite]
+    assert problems == [
+        [], [("failure", "not decided")], [("failure", "not equivalent")], [("error", "not decided")],
+        [("error", "not decided")],
+    ]  # fmt: skip
 
 
 def test_names_are_escaped(page):

@@ -2,6 +2,8 @@
 
 import json
 import re
+from contextlib import contextmanager
+from inspect import isgeneratorfunction
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,17 @@ from typer.testing import CliRunner
 
 import parity
 from keras_blitz.errors import BlitzError
+from parity import session
 from parity.cli import app
 from parity.core.difference import BINS
 from parity.core.fingerprint import BUCKETS, SAMPLES
 from parity.core.tolerance import POOL_BELOW
 from parity.core.trace import FORMAT, KINDS
 from parity.faults import catalogue
+from parity.faults import run as run_faults
 from parity.faults.fault import eager, fault
 from parity.faults.plant import in_layer, planted
+from parity.gaps import measure
 from parity.suite import golden, oracle
 
 PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
@@ -73,9 +78,37 @@ def run(tmp_path, monkeypatch, mistake):
         return written(tmp_path, "run", *cases, "--golden", status=2)
 
 
-def test_keys_of_a_run(run):
+@pytest.fixture(scope="module")
+def interrupted_run(tmp_path_factory):
+    with stopped_after(1, session, "run"):
+        return written(tmp_path_factory.mktemp("cut"), "run", "mnist0", "--golden", "--jobs", "1", status=130)
+
+
+@contextmanager
+def stopped_after(count, module, name):
+    """Let Ctrl-C come after so many calls of a function, or results of a generator."""
+    original, calls = getattr(module, name), []
+
+    def generator(*args, **kwargs):
+        for number, one in enumerate(original(*args, **kwargs)):
+            if number == count:
+                raise KeyboardInterrupt
+            yield one
+
+    def function(*args, **kwargs):
+        calls.append(args)
+        if len(calls) > count:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, generator if isgeneratorfunction(original) else function)
+        yield
+
+
+def test_keys_of_a_run(run, interrupted_run):
     assert_documented("Document", run)
-    assert_documented("Summary", run["summary"])
+    assert_documented("Summary", run["summary"], interrupted_run["summary"])
     assert_documented("Case", *run["cases"])
     tensors = [row for case in run["cases"] for row in case["tensors"]]
     assert_documented("Tensor", *tensors)
@@ -104,7 +137,10 @@ def test_keys_of_a_check(run):
 def test_keys_of_faults(tmp_path, monkeypatch):
     document = written(tmp_path, "faults", "relu-dropped", "relu-twice", status=0)
     assert_documented("Faults document", document)
-    assert_documented("Faults summary", document["summary"])
+    with stopped_after(1, run_faults, "outcome"):
+        cut = written(tmp_path, "faults", "relu-dropped", "relu-twice", status=130)
+    assert_documented("Faults summary", document["summary"], cut["summary"])
+    assert (document["summary"]["passed"], cut["summary"]["passed"]) == (True, False)
     assert {key for case in document["unmutated"] for key in case} == {"id", "passed"}
     assert_documented("Mistake", *document["mistakes"])
     assert_documented("Survivor", *document["survivors"])
@@ -119,7 +155,10 @@ def test_keys_of_faults(tmp_path, monkeypatch):
 def test_keys_of_gaps(tmp_path):
     document = written(tmp_path, "gaps", "relu-", "conv-groups", status=0)
     assert_documented("Gaps document", document)
-    assert_documented("Gaps summary", document["summary"])
+    with stopped_after(1, measure, "measure"):
+        cut = written(tmp_path, "gaps", "relu-", "conv-groups", status=130)
+    assert_documented("Gaps summary", document["summary"], cut["summary"])
+    assert (cut["summary"]["gaps"], cut["summary"]["chosen"]) == (1, len(document["gaps"]))
     assert_documented("Gap", *document["gaps"])
     assert {key for one in document["gaps"] for key in one["pytorch"]} == {"spelling", "code"}
     assert_documented("Side of a gap", *(one[side] for one in document["gaps"] for side in ("naive", "exact")))
@@ -156,10 +195,12 @@ def test_figures_are_those_of_the_code(figure):
 
 
 def test_a_key_that_is_not_documented_fails():
-    right = dict.fromkeys(("cases", "passed", "failed", "tensors", "seconds"))
-    assert_documented("Summary", right)
-    for wrong in (right | {"new": 1}, {key: None for key in right if key != "passed"}):
+    right = dict.fromkeys(("tensor", "counts", "reach", "own"))
+    without = {key: None for key in right if key != "reach"}
+    sometimes = {key: None for key in right if key != "own"}
+    assert_documented("Histogram", right, sometimes)
+    for wrong in (right | {"new": 1}, without):
         with pytest.raises(AssertionError):
-            assert_documented("Summary", wrong)
-    with pytest.raises(AssertionError):  # `passed` is said to be always there
-        assert_documented("Summary", right, {key: None for key in right if key != "passed"})
+            assert_documented("Histogram", wrong, sometimes)
+    with pytest.raises(AssertionError):  # `reach` is said to be always there
+        assert_documented("Histogram", right, sometimes, without)

@@ -395,7 +395,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_part(tmp_path, when, done):
     if done is None:
         assert list(tmp_path.iterdir()) == []
         return
-    assert f"interrupted: {done} of 4 cases had run" in ended.stderr
+    assert f"interrupted: {done} of 4 cases ran" in ended.stderr
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == done
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tmp-")]
     assert len(list(tmp_path.glob("*.npz"))) == 2 * done
@@ -406,5 +406,5 @@ def test_ctrl_c_ends_cases_that_run_side_by_side(tmp_path):
              "--jobs", "2", "--json", str(tmp_path / "out.json")]  # fmt: skip
     ended = subprocess.run(words, capture_output=True, text=True, check=False, start_new_session=True)
     assert ended.returncode == 130
-    assert ended.stderr == "interrupted: 2 of 8 cases had run\n"  # and no traceback of another process
+    assert ended.stderr == "interrupted: 2 of 8 cases ran\n"  # and no traceback of another process
     assert json.loads((tmp_path / "out.json").read_text())["summary"]["cases"] == 2
