@@ -32,6 +32,9 @@ class Report:
         seconds: wall time.
         versions: of the packages that the figures depend on.
         undecided: why agreement proves nothing here, a line each.
+        unproven: why a copy of the Keras model in another precision was not believed, so that it was compared in its
+            own precision alone; "" otherwise.
+        coarse: float64 agrees, and float32 is coarser than PyTorch's: where, and how many times; "" otherwise.
     """
 
     title: str
@@ -42,6 +45,8 @@ class Report:
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
     undecided: Sequence[str] = ()
+    unproven: str = ""
+    coarse: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -73,6 +78,8 @@ class Report:
             "weights": [list(entry) for entry in self.weights],
             "notes": list(self.notes),
             "location": self.location.lines() if self.location else [],
+            "unproven": self.unproven,
+            "coarse": self.coarse,
         }
         document = pair_to_dict(self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds)
         return {**document, **found}
@@ -147,6 +154,8 @@ def check(
         seconds=time.perf_counter() - start,
         versions=versions("torch"),
         undecided=found.undecided,
+        unproven=found.unproven,
+        coarse=found.coarse,
     )
 
 

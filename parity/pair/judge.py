@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import keras
+import numpy as np
+
 from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
 from parity.core.compare import Comparison, compare
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
-from parity.core.trace import array_of
+from parity.core.trace import Trace, array_of
 from parity.pair import copies, feed, theirs
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
 from parity.pair.port import Port
+from parity.pair.proof import Errors, describe_coarse, prove
 from parity.pair.theirs import Theirs
 
 SAMPLES = 3  # float32 runs of PyTorch, from weights moved by rounding, that its own error is the largest of
@@ -33,6 +37,8 @@ class Judgement:
         units: the pairs of units whose weights correspond.
         notes: what was inferred, and what could not be done, a line each.
         undecided: why agreement proves nothing here, a line each.
+        unproven: why a copy in another precision was not believed, "" where it was, or none was made.
+        coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -40,10 +46,38 @@ class Judgement:
     units: list[Match]
     notes: list[str]
     undecided: tuple[str, ...] = ()
+    unproven: str = ""
+    coarse: str = ""
+
+
+@dataclass
+class _Sides:
+    """The Keras side in each precision.
+
+    Args:
+        ports: precision -> the model.
+        own: the precision in which it is the user's own object; "" where a function makes it in each.
+        doubt: why there is no copy, or none to be believed.
+    """
+
+    ports: dict[str, Port]
+    own: str = ""
+    doubt: str = ""
+
+    @property
+    def first(self) -> Port:
+        return self.ports[self.own] if self.own else next(iter(self.ports.values()))
+
+    def drop_copy(self, doubt: str) -> None:
+        self.ports = {self.own: self.ports[self.own]}
+        self.doubt = doubt
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     """Record both models and compare them.
+
+    In the Keras model's own precision it is the user's own object that is recorded; a copy in another precision is
+    judged only where it is proven to do the same.
 
     Args:
         torch_side: PyTorch's side, after its dry run.
@@ -53,11 +87,10 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
     """
-    comparisons: dict[str, Comparison] = {}
-    location = None
     with ExitStack() as stack:
-        ports, notes = _ports(torch_side, model, options, stack)
-        first = next(iter(ports.values()))
+        notes: list[str] = []
+        sides = _sides(torch_side, model, options, stack, notes)
+        first = sides.first
         notes += first.notes()
         state = theirs.state_of(torch_side, first.pairing.twins)
         record = partial(
@@ -67,52 +100,144 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         truth = record("float64", state, fed=True)
         fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
         truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
-        samples = range(SAMPLES if "float32" in ports else 0)
-        own = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
-        case = "check-float32-constants" if first.float32_constants() else "check"
-        for dtype, port in ports.items():
-            trace = port.record(state, truth)
-            judged = partial(compare, case=case, dtype=dtype, own=own if dtype == "float32" else None)
-            comparisons[dtype] = judged(truth, trace)
-            strangers = other_steps(comparisons[dtype], port.pairing)
-            if strangers:
-                truth = truth.without(strangers)
-                comparisons[dtype] = judged(truth, trace.without(strangers))
-                notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
-            row = first_divergence(comparisons[dtype].rows)
-            if row and location is None:
-                location = locate(port, row, comparisons[dtype], state, fed, truth)
-    return Judgement(comparisons, location, first.pairing.units, notes)
+        traces = _record(sides, state, truth)
+        samples = range((SAMPLES if "float32" in options.dtypes else 1) if "float32" in traces else 0)
+        errors = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
+        compared = partial(_compare, errors=errors, pairing=first.pairing, constants=bool(first.float32_constants()))
+        comparisons, strangers = compared(truth, traces)
+        if sides.own and len(traces) > 1:
+
+            def again() -> Trace:
+                copy = copies.rebuilt(model, sides.own, feed.run_once(torch_side, sides.own))
+                return _recorded(Port(torch_side, options, copy, sides.own), state, truth)
+
+            proof = prove(truth, traces, comparisons, sides.own, errors, again)
+            if proof.doubt:
+                sides.drop_copy(proof.doubt)
+                comparisons, strangers = compared(truth, {sides.own: traces[sides.own]})
+            else:
+                notes.append(proof.note)
+        comparisons = {dtype: found for dtype, found in comparisons.items() if dtype in options.dtypes}
+        notes += _notes(first, comparisons, strangers)
+        location = _located(sides.ports, comparisons, state, fed, truth.without(strangers))
+        coarse = (
+            describe_coarse(comparisons, partial(_layer_of, sides.ports["float32"])) if len(comparisons) > 1 else ""
+        )
+    unproven = _unproven(sides, comparisons)
+    undecided = () if comparisons or not unproven else (unproven,)
+    return Judgement(
+        comparisons, location, first.pairing.units, notes, undecided, unproven if comparisons else "", coarse
+    )
 
 
-def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> tuple[dict[str, Port], list[str]]:
-    """Return the Keras model in each precision, and a note on one that could not be had.
+def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, notes: list[str]) -> _Sides:
+    """Return the Keras model in each precision that is asked for, and in its own.
 
     Args:
         torch_side: PyTorch's side.
-        model: the user's own.
+        model: the user's own, or a function dtype -> model.
         options: what to record.
-        stack: gives the user's own model its weights back in the end, where it is run itself.
+        stack: puts back in the end what is borrowed of the user's own objects.
+        notes: gets a line where a model of reduced precision is not judged itself.
     """
-    ports, refused, notes = {}, "", []
-    for dtype in (dtype for dtype in DTYPES if dtype in options.dtypes):
+
+    def ported(one: Any, dtype: str) -> Port:
+        port = Port(torch_side, options, one, dtype)
+        stack.enter_context(port.masked())
+        return port
+
+    asked = [dtype for dtype in DTYPES if dtype in options.dtypes]
+    if not isinstance(model, keras.Layer):
+        made = {dtype: copies.made(model, dtype, feed.run_once(torch_side, dtype)) for dtype in asked}
+        return _Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
+    own = copies.own_precision(model)
+    if own not in DTYPES:
+        notes.append(f"the Keras model computes in {own}: it was compared as a copy in float32, not itself")
+        model, own = copies.in_float32(model, feed.run_once(torch_side, "float32")), "float32"
+    else:
+        feed.run_once(torch_side, own)(model)  # which builds it, if it was not
+    sides = _Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own)
+    for dtype in asked:
+        if dtype != own:
+            try:
+                sides.ports[dtype] = ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype)), dtype)
+            except BlitzError as error:
+                sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
+    return sides
+
+
+def _recorded(port: Port, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
+    with port.masked():
+        return port.record(state, truth)
+
+
+def _record(sides: _Sides, state: Mapping[str, np.ndarray], truth: Trace) -> dict[str, Trace]:
+    """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
+    traces = {}
+    for dtype, port in list(sides.ports.items()):
         try:
-            copy = copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype))
-            ports[dtype] = Port(torch_side, options, copy, dtype)
-        except copies.NotRebuiltError as error:
-            refused = str(error)
-    if refused:
+            traces[dtype] = port.record(state, truth)
+        except BlitzError as error:
+            if not sides.own or dtype == sides.own:
+                raise
+            sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
+    return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
+
+
+def _compare(
+    truth: Trace, traces: Mapping[str, Trace], *, errors: Errors, pairing: Pairing, constants: bool
+) -> tuple[dict[str, Comparison], list[str]]:
+    """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
+    comparisons: dict[str, Comparison] = {}
+    left_out: list[str] = []
+    case = "check-float32-constants" if constants else "check"
+    for dtype, trace in traces.items():
+        judged = partial(compare, case=case, dtype=dtype, own=errors if dtype == "float32" else None)
+        comparisons[dtype] = judged(truth.without(left_out), trace.without(left_out))
+        strangers = other_steps(comparisons[dtype], pairing)
+        if strangers:
+            left_out += strangers
+            comparisons[dtype] = judged(truth.without(left_out), trace.without(left_out))
+    return comparisons, left_out
+
+
+def _notes(port: Port, comparisons: Mapping[str, Comparison], strangers: list[str]) -> list[str]:
+    notes = []
+    if port.float32_constants() and "float64" in comparisons:
         notes.append(
-            f"no copy of the Keras model made from its configuration runs in float64 ({refused}): compared as it "
-            "is, in float32 alone; give keras_model as a function dtype -> model for float64"
+            "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
+            f"({', '.join(port.float32_constants())})"
         )
-        ports.pop("float64", None)
-    if not ports:
-        if "float32" not in options.dtypes:
-            raise BlitzError(notes[-1])
-        feed.run_once(torch_side, "float32")(model)  # which builds it, if it was not
-        ports["float32"] = Port(torch_side, options, stack.enter_context(copies.borrowed(model)), "float32")
-    return ports, notes
+    if strangers:
+        notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
+    return notes
+
+
+def _located(
+    ports: Mapping[str, Port],
+    comparisons: Mapping[str, Comparison],
+    state: Mapping[str, np.ndarray],
+    fed: Mapping[str, np.ndarray],
+    truth: Trace,
+) -> Location | None:
+    for dtype, comparison in comparisons.items():
+        row = first_divergence(comparison.rows)
+        if row:
+            return locate(ports[dtype], row, comparison, state, fed, truth)
+    return None
+
+
+def _layer_of(port: Port, name: str) -> str:
+    call = port.by_path.get(name.removeprefix("activation:"))
+    return f"Keras's {type(call.layer).__name__} ({call.name})" if call else ""
+
+
+def _unproven(sides: _Sides, comparisons: Mapping[str, Comparison]) -> str:
+    if not sides.doubt:
+        return ""
+    other = next(dtype for dtype in DTYPES if dtype != sides.own)
+    how = f"compared in {sides.own} alone" if comparisons else f"not compared in {other}"
+    return f"{how}: {sides.doubt}; give keras_model as a function dtype -> model for {other}"
 
 
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:

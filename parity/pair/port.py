@@ -1,6 +1,7 @@
 """The Keras model in one precision, read by PyTorch's names."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ class Port:
     Args:
         theirs: PyTorch's side.
         options: what to record.
-        model: a copy that may be changed.
+        model: a copy, or the user's own, borrowed: its weights are overwritten.
         dtype: "float64" or "float32".
 
     Raises:
@@ -120,11 +121,6 @@ class Port:
             found.append(f"{', '.join(merged)}: Keras has one bias, the sum of PyTorch's two (gap lstm-map)")
         if self.unmatched:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
-        if self.float32_constants() and "float64" in self.options.dtypes:
-            found.append(
-                "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
-                f"({', '.join(self.float32_constants())})"
-            )
         if self.options.loss is None:
             found.append(
                 "no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight"
@@ -142,6 +138,16 @@ class Port:
                 found.append(name)
         return found
 
+    def masked(self) -> AbstractContextManager[None]:
+        """Return a block in which the dropout layers have PyTorch's masks, in train mode.
+
+        Raises:
+            BlitzError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+        """
+        if not self.options.train:
+            return nullcontext()
+        return masks.injected(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
+
     def record(self, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.
 
@@ -152,8 +158,6 @@ class Port:
         options = self.options
         if options.weights == "keep":
             state = {weight.name: weight.value() for weight in self.pairing.weights}
-        if options.train:
-            masks.inject(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
         with precision(self.dtype):
             recorder = KerasRecorder(
                 self.model,

@@ -216,7 +216,7 @@ def comparison_in_full(comparison: Comparison) -> RenderableType:
 
 def check_lines(report) -> list[str]:
     """Return the report of `parity.check`: the verdicts, where a difference begins, the weights, the notes."""
-    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in report.undecided)]
+    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in _reasons(report))]
     for dtype, comparison in report.comparisons.items():
         failed, total = len(comparison.failures), len(comparison.rows)
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
@@ -234,6 +234,11 @@ def check_lines(report) -> list[str]:
         lines += [f"    and {len(others) - SHOWN_FAILURES} more"] if len(others) > SHOWN_FAILURES else []
     lines.append("  weights: " + ", ".join(_mapped(*entry) for entry in report.weights))
     return lines + [f"  {note}" for note in report.notes]
+
+
+def _reasons(report) -> list[str]:
+    """Return what must be read with the verdict."""
+    return [*report.undecided, *filter(None, (report.unproven, report.coarse))]
 
 
 def check_worst(dtype: str, comparison: Comparison) -> str:
