@@ -56,7 +56,7 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
     return model
 
 
-def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any]) -> Any:
+def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
     """Return a copy of a model in this precision: with the same weights, plain attributes and frozen layers.
 
     Whether it does what the model does is another question, which `parity.pair.proof` answers.
@@ -65,6 +65,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any]) -> Any:
         model: a Keras model.
         dtype: "float32" or "float64".
         run: calls a model once, so that it is built.
+        weights: what `get_weights` returned before the model was used; by default those that it has.
 
     Raises:
         NotRebuiltError: its configuration does not allow it.
@@ -75,7 +76,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any]) -> Any:
             run(copy)
         if not model.built:
             run(model)
-        copy.set_weights(model.get_weights())
+        copy.set_weights(model.get_weights() if weights is None else weights)
         _carry_over(model, copy)
     except Exception as error:  # a user's own constructor or get_config may raise anything
         raise NotRebuiltError(one_line(error)) from None
@@ -118,6 +119,8 @@ def _carry_over(model, copy) -> None:
                 keras_internals.set_untracked(other, name, value)
         if other.trainable != one.trainable:
             other.trainable = one.trainable
+        if isinstance(other, keras.layers.Normalization):
+            other.finalize_state()  # which computes what it subtracts from the weights
     for one, other in zip(model.variables, copy.variables, strict=False):
         if other.trainable != one.trainable:
             other.trainable = one.trainable
@@ -224,7 +227,8 @@ def borrowed(model) -> Iterator[Any]:
     These are its weights, the states of its seeds and metrics, and its optimizer's, if it is compiled.
     """
     layers = keras_internals.inner_layers(model, itself=True)
-    optimizers = {id(o): o for layer in layers if _is_optimizer(o := getattr(layer, "optimizer", None))}
+    held = [getattr(layer, "optimizer", None) for layer in layers]
+    optimizers = {id(each): each for each in held if isinstance(each, keras.optimizers.Optimizer)}
     variables = [*model.variables, *(v for optimizer in optimizers.values() for v in optimizer.variables)]
     frozen = [(layer, layer.trainable) for layer in layers]
     before = [(variable, variable.numpy(), variable.trainable) for variable in variables]
@@ -237,10 +241,6 @@ def borrowed(model) -> Iterator[Any]:
         for variable, value, was in before:
             variable.assign(value)
             variable.trainable = was
-
-
-def _is_optimizer(value: Any) -> bool:
-    return isinstance(value, keras.optimizers.Optimizer)
 
 
 def fresh_optimizer(optimizer: Any) -> keras.optimizers.Optimizer:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
-from parity.core import tolerance
 from parity.core.compare import Comparison
 from parity.core.modes import DTYPES
 from parity.core.verdict import Verdict
@@ -149,7 +148,7 @@ def check(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
         comparisons=found.comparisons,
         weights=[(one.name, other.name, how) for one, other, how in found.units],
-        notes=[*found.notes, *_constants(found.comparisons)],
+        notes=found.notes,
         location=found.location,
         seconds=time.perf_counter() - start,
         versions=versions("torch"),
@@ -157,16 +156,3 @@ def check(
         unproven=found.unproven,
         coarse=found.coarse,
     )
-
-
-def _constants(comparisons: Mapping[str, Comparison]) -> list[str]:
-    """Say where everything that differs does so by no more than a constant rounded to float32 explains."""
-    exact, coarse = comparisons.get("float64"), comparisons.get("float32")
-    if not (exact and coarse and coarse.passed) or exact.passed:
-        return []
-    if not all(row.relative is not None and row.relative < tolerance.SAME_VALUE for row in exact.failures):
-        return []
-    return [
-        "float32 agrees, and float64 to 1e-6: a constant goes through float32 somewhere, as in keras.activations.gelu "
-        'or leaky_relu called as functions; dtypes=["float32"] leaves that out of the verdict'
-    ]

@@ -1,6 +1,6 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +15,10 @@ from parity.core.compare import Comparison, compare
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
+from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, array_of
 from parity.pair import copies, feed, theirs
+from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
@@ -57,11 +59,13 @@ class _Sides:
     Args:
         ports: precision -> the model.
         own: the precision in which it is the user's own object; "" where a function makes it in each.
+        copied: precision -> another copy of it, with the weights it had at first.
         doubt: why there is no copy, or none to be believed.
     """
 
     ports: dict[str, Port]
     own: str = ""
+    copied: Callable[[str], Any] = NotImplemented
     doubt: str = ""
 
     @property
@@ -103,13 +107,16 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         traces = _record(sides, state, truth)
         samples = range((SAMPLES if "float32" in options.dtypes else 1) if "float32" in traces else 0)
         errors = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
-        compared = partial(_compare, errors=errors, pairing=first.pairing, constants=bool(first.float32_constants()))
+        compared = partial(
+            _compare, errors=errors, pairing=first.pairing, constants=bool(float32_constants(first.layers))
+        )
         comparisons, strangers = compared(truth, traces)
         if sides.own and len(traces) > 1:
 
             def again() -> Trace:
-                copy = copies.rebuilt(model, sides.own, feed.run_once(torch_side, sides.own))
-                return _recorded(Port(torch_side, options, copy, sides.own), state, truth)
+                port = Port(torch_side, options, sides.copied(sides.own), sides.own)
+                with port.masked():
+                    return port.record(state, truth)
 
             proof = prove(truth, traces, comparisons, sides.own, errors, again)
             if proof.doubt:
@@ -120,6 +127,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         comparisons = {dtype: found for dtype, found in comparisons.items() if dtype in options.dtypes}
         notes += _notes(first, comparisons, strangers)
         location = _located(sides.ports, comparisons, state, fed, truth.without(strangers))
+        notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
         coarse = (
             describe_coarse(comparisons, partial(_layer_of, sides.ports["float32"])) if len(comparisons) > 1 else ""
         )
@@ -156,19 +164,19 @@ def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, n
         model, own = copies.in_float32(model, feed.run_once(torch_side, "float32")), "float32"
     else:
         feed.run_once(torch_side, own)(model)  # which builds it, if it was not
-    sides = _Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own)
+    weights = model.get_weights()
+
+    def copied(dtype: str) -> Any:
+        return copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights)
+
+    sides = _Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own, copied)
     for dtype in asked:
         if dtype != own:
             try:
-                sides.ports[dtype] = ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype)), dtype)
+                sides.ports[dtype] = ported(copied(dtype), dtype)
             except BlitzError as error:
                 sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
     return sides
-
-
-def _recorded(port: Port, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
-    with port.masked():
-        return port.record(state, truth)
 
 
 def _record(sides: _Sides, state: Mapping[str, np.ndarray], truth: Trace) -> dict[str, Trace]:
@@ -202,15 +210,36 @@ def _compare(
 
 
 def _notes(port: Port, comparisons: Mapping[str, Comparison], strangers: list[str]) -> list[str]:
-    notes = []
-    if port.float32_constants() and "float64" in comparisons:
+    notes, constants = [], float32_constants(port.layers)
+    if constants and "float64" in comparisons:
         notes.append(
             "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
-            f"({', '.join(port.float32_constants())})"
+            f"({', '.join(constants)})"
         )
     if strangers:
         notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
     return notes
+
+
+def _float32_inside(
+    port: Port | None, comparisons: Mapping[str, Comparison], location: Location | None
+) -> Iterator[str]:
+    """Say where all that differs, in float64 alone, is what an operation in float32 explains, and there is one.
+
+    Not where a reason is known: a wrong constant may differ by as little.
+    """
+    exact, coarse = comparisons.get("float64"), comparisons.get("float32")
+    if port is None or not (exact and coarse and coarse.passed) or exact.passed or (location and location.explained):
+        return
+    if not all(row.relative is not None and row.relative < SAME_VALUE for row in exact.failures):
+        return
+    operations = float32_operations(partial(feed.run, port.theirs, port.model, port.dtype, port.options.train))
+    if operations:
+        yield (
+            "float32 agrees, and float64 to 1e-6: a constant goes through float32 in the Keras model, at "
+            f"{operations[0]}, as in keras.activations.gelu or leaky_relu called as functions; "
+            'dtypes=["float32"] leaves that out of the verdict'
+        )
 
 
 def _located(

@@ -20,9 +20,6 @@ from parity.pair.options import Options, typed
 from parity.pair.theirs import Theirs
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
-# Layers and functions of Keras that hold a constant in float32, also in a float64 model.
-FLOAT32_CONSTANTS = frozenset({"gelu", "leaky_relu", "leakyrelu", "multiheadattention"})
-
 
 class Port:
     """A Keras model that was run once beside PyTorch's: which weight, call and layout is which.
@@ -125,17 +122,6 @@ class Port:
             found.append(
                 "no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight"
             )
-        return found
-
-    def float32_constants(self) -> list[str]:
-        """Return the layers whose float64 is not exact, because Keras passes a constant through float32."""
-        found = []
-        for name, layer in self.layers.items():
-            activation = getattr(getattr(layer, "activation", None), "__name__", "")
-            names = {type(layer).__name__.lower(), activation}
-            exact = names & {"multiheadattention"} and np.log2(layer.key_dim) % 2 == 0  # 1/√d is a power of 2
-            if names & FLOAT32_CONSTANTS and not exact:
-                found.append(name)
         return found
 
     def masked(self) -> AbstractContextManager[None]:

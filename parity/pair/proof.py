@@ -7,11 +7,13 @@ own precision, must repeat the model's own recording.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from keras_blitz.errors import BlitzError
-from parity.core.compare import Comparison, compare
+from parity.core.compare import Comparison, Row, compare
 from parity.core.difference import Difference, measure
 from parity.core.locate import first_divergence
+from parity.core.tolerance import MEDIAN_RATIO
 from parity.core.trace import Trace, is_floating, kind_of, tensor_of
 
 Errors = Mapping[str, Difference]
@@ -102,9 +104,18 @@ def describe_coarse(comparisons: Mapping[str, Comparison], layer_of: Callable[[s
         return ""
     if any(row.relative is None for row in coarse.failures):
         return ""  # a type, a shape or a NaN is not rounding
-    right, row = "the algebra is right: float64 agrees", first_divergence(coarse.rows)
+    right = "the algebra is right: float64 agrees"
+    row = _first_coarse(coarse)
     if row is None:
         return f"{right}, but in float32 {coarse.problem}"
-    factors = [row.ratio or 0.0, (row.relative or 0.0) / row.own if row.own else 0.0]
-    where = layer_of(row.name)
-    return f"{right}, but in float32 {where or row.name} loses {max(factors):.2g} × PyTorch's own error"
+    factor = row.ratio or ((row.relative or 0.0) / row.own if row.own else inf)
+    return f"{right}, but in float32 {layer_of(row.name) or row.name} loses {factor:.2g} × PyTorch's own error"
+
+
+def _first_coarse(comparison: Comparison) -> Row | None:
+    """Return the first activation out of bounds, else the first beyond the bound of the median, else the first row."""
+    activations = [row for row in comparison.rows if row.kind == "activation"]
+    beyond = [row for row in activations if not row.passed] + [
+        row for row in activations if (row.ratio or 0.0) > MEDIAN_RATIO
+    ]
+    return beyond[0] if beyond else first_divergence(comparison.rows)
