@@ -28,9 +28,13 @@ def float32_operations(run: Callable[[], Any]) -> list[str]:
     They are casts, and LeakyRelu, whose slope is a float32 attribute.
 
     Args:
-        run: the computation; it is traced, not run.
+        run: the computation; it is traced, not run. One that cannot be traced has none that are known.
     """
-    graph = tf.function(run, autograph=False).get_concrete_function().graph.as_graph_def()
+    try:
+        concrete = tf.function(run, autograph=False).get_concrete_function()
+    except Exception:  # a user's own layer may need values
+        return []
+    graph = concrete.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return [node.name for node in nodes if node.op == "LeakyRelu" or _is_widening(node)]
 

@@ -127,10 +127,12 @@ def _carry_over(model, copy) -> None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is a setting: a number, a text that names no type, or a function."""
+    """Whether a value is a setting: a number, a text that names no type, or a function that holds nothing."""
     if isinstance(value, str):
         return value not in DTYPES
-    return value is None or isinstance(value, int | float) or inspect.isfunction(value)
+    if inspect.isfunction(value):
+        return value.__closure__ is None  # which may hold the model's own layers
+    return value is None or isinstance(value, int | float)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -59,22 +59,33 @@ class _Sides:
     Args:
         ports: precision -> the model.
         own: the precision in which it is the user's own object; "" where a function makes it in each.
-        copied: precision -> another copy of it, with the weights it had at first.
+        ported_again: precision -> one more copy, with the weights that the model had at first.
         doubt: why there is no copy, or none to be believed.
     """
 
     ports: dict[str, Port]
     own: str = ""
-    copied: Callable[[str], Any] = NotImplemented
+    ported_again: Callable[[str], Port] = NotImplemented
     doubt: str = ""
 
     @property
     def first(self) -> Port:
+        """What decides how weights are paired: the user's own object."""
         return self.ports[self.own] if self.own else next(iter(self.ports.values()))
 
     def drop_copy(self, doubt: str) -> None:
         self.ports = {self.own: self.ports[self.own]}
         self.doubt = doubt
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """PyTorch's side: its weights, its trace in float64, what its modules were given, its own float32 errors."""
+
+    state: Mapping[str, np.ndarray]
+    truth: Trace
+    fed: Mapping[str, np.ndarray]
+    errors: Errors
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
@@ -96,46 +107,27 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         sides = _sides(torch_side, model, options, stack, notes)
         first = sides.first
         notes += first.notes()
-        state = theirs.state_of(torch_side, first.pairing.twins)
-        record = partial(
-            theirs.record, torch_side, options, left_out=first.left_out, last_only=first.last_only,
-            slots=copies.lists_slots(options.optimizer),
-        )  # fmt: skip
-        truth = record("float64", state, fed=True)
-        fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
-        truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
-        traces = _record(sides, state, truth)
-        samples = range((SAMPLES if "float32" in options.dtypes else 1) if "float32" in traces else 0)
-        errors = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
-        compared = partial(
-            _compare, errors=errors, pairing=first.pairing, constants=bool(float32_constants(first.layers))
-        )
-        comparisons, strangers = compared(truth, traces)
+        reference = _reference(torch_side, options, first, "float32" in sides.ports)
+        traces = _record(sides, reference)
+        comparisons, left_out = _compare(reference, traces, first)
         if sides.own and len(traces) > 1:
-
-            def again() -> Trace:
-                port = Port(torch_side, options, sides.copied(sides.own), sides.own)
-                with port.masked():
-                    return port.record(state, truth)
-
-            proof = prove(truth, traces, comparisons, sides.own, errors, again)
+            proof = prove(
+                reference.truth, traces, comparisons, sides.own, reference.errors,
+                lambda: sides.ported_again(sides.own).record(reference.state, reference.truth),
+            )  # fmt: skip
+            notes += filter(None, [proof.note])
             if proof.doubt:
                 sides.drop_copy(proof.doubt)
-                comparisons, strangers = compared(truth, {sides.own: traces[sides.own]})
-            else:
-                notes.append(proof.note)
+                comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
         comparisons = {dtype: found for dtype, found in comparisons.items() if dtype in options.dtypes}
-        notes += _notes(first, comparisons, strangers)
-        location = _located(sides.ports, comparisons, state, fed, truth.without(strangers))
+        notes += _notes(first, comparisons, left_out)
+        location = _located(sides.ports, comparisons, reference, left_out)
         notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
-        coarse = (
-            describe_coarse(comparisons, partial(_layer_of, sides.ports["float32"])) if len(comparisons) > 1 else ""
-        )
+        coarse = describe_coarse(comparisons, partial(_layer_of, first))
     unproven = _unproven(sides, comparisons)
     undecided = () if comparisons or not unproven else (unproven,)
-    return Judgement(
-        comparisons, location, first.pairing.units, notes, undecided, unproven if comparisons else "", coarse
-    )
+    unproven = "" if undecided else unproven
+    return Judgement(comparisons, location, first.pairing.units, notes, undecided, unproven, coarse)
 
 
 def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, notes: list[str]) -> _Sides:
@@ -160,31 +152,62 @@ def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, n
         return _Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
     own = copies.own_precision(model)
     if own not in DTYPES:
-        notes.append(f"the Keras model computes in {own}: it was compared as a copy in float32, not itself")
-        model, own = copies.in_float32(model, feed.run_once(torch_side, "float32")), "float32"
-    else:
-        feed.run_once(torch_side, own)(model)  # which builds it, if it was not
+        model, own = _in_float32(torch_side, model, notes), "float32"
+    feed.run_once(torch_side, own)(model)  # builds it, if it was not
     weights = model.get_weights()
 
-    def copied(dtype: str) -> Any:
-        return copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights)
+    def copied(dtype: str) -> Port:
+        return ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights), dtype)
 
     sides = _Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own, copied)
     for dtype in asked:
         if dtype != own:
             try:
-                sides.ports[dtype] = ported(copied(dtype), dtype)
+                sides.ports[dtype] = copied(dtype)
             except BlitzError as error:
                 sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
     return sides
 
 
-def _record(sides: _Sides, state: Mapping[str, np.ndarray], truth: Trace) -> dict[str, Trace]:
+def _in_float32(torch_side: Theirs, model: keras.Layer, notes: list[str]) -> Any:
+    """Return a float32 copy of a model of reduced precision, and say so; the model itself where there is none."""
+    try:
+        copy = copies.in_float32(model, feed.run_once(torch_side, "float32"))
+    except copies.NotRebuiltError as error:
+        notes.append(f"a float32 copy could not be made from the model's configuration ({error}): compared as it is")
+        return model
+    notes.append(f"the model computes in {copies.own_precision(model)}: a copy in float32 was compared, not itself")
+    return copy
+
+
+def _reference(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> _Reference:
+    """Record PyTorch's side.
+
+    Args:
+        torch_side: PyTorch's side.
+        options: what to record.
+        port: the Keras model, which says what has a counterpart.
+        coarse: float32 is judged, or proves a copy.
+    """
+    state = theirs.state_of(torch_side, port.pairing.twins)
+    record = partial(
+        theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
+        slots=copies.lists_slots(options.optimizer),
+    )  # fmt: skip
+    whole = record("float64", state, fed=True)
+    fed = {name: array_of(whole, name) for name in whole if name.startswith("fed:")}
+    truth = whole.with_entries((name, value) for name, value in whole.items() if name not in fed)
+    samples = (SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
+    errors = own_error(truth, [record("float32", streams.moved(state, k)) for k in range(samples)])
+    return _Reference(state, truth, fed, errors)
+
+
+def _record(sides: _Sides, reference: _Reference) -> dict[str, Trace]:
     """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
     traces = {}
     for dtype, port in list(sides.ports.items()):
         try:
-            traces[dtype] = port.record(state, truth)
+            traces[dtype] = port.record(reference.state, reference.truth)
         except BlitzError as error:
             if not sides.own or dtype == sides.own:
                 raise
@@ -192,32 +215,30 @@ def _record(sides: _Sides, state: Mapping[str, np.ndarray], truth: Trace) -> dic
     return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
 
 
-def _compare(
-    truth: Trace, traces: Mapping[str, Trace], *, errors: Errors, pairing: Pairing, constants: bool
-) -> tuple[dict[str, Comparison], list[str]]:
+def _compare(reference: _Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
     """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
     comparisons: dict[str, Comparison] = {}
     left_out: list[str] = []
-    case = "check-float32-constants" if constants else "check"
+    case = "check-float32-constants" if float32_constants(port.layers) else "check"
     for dtype, trace in traces.items():
-        judged = partial(compare, case=case, dtype=dtype, own=errors if dtype == "float32" else None)
-        comparisons[dtype] = judged(truth.without(left_out), trace.without(left_out))
-        strangers = other_steps(comparisons[dtype], pairing)
+        judged = partial(compare, case=case, dtype=dtype, own=reference.errors if dtype == "float32" else None)
+        comparisons[dtype] = judged(reference.truth.without(left_out), trace.without(left_out))
+        strangers = other_steps(comparisons[dtype], port.pairing)
         if strangers:
             left_out += strangers
-            comparisons[dtype] = judged(truth.without(left_out), trace.without(left_out))
+            comparisons[dtype] = judged(reference.truth.without(left_out), trace.without(left_out))
     return comparisons, left_out
 
 
-def _notes(port: Port, comparisons: Mapping[str, Comparison], strangers: list[str]) -> list[str]:
+def _notes(port: Port, comparisons: Mapping[str, Comparison], left_out: list[str]) -> list[str]:
     notes, constants = [], float32_constants(port.layers)
     if constants and "float64" in comparisons:
         notes.append(
             "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
             f"({', '.join(constants)})"
         )
-    if strangers:
-        notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
+    if left_out:
+        notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(left_out)}")
     return notes
 
 
@@ -243,16 +264,13 @@ def _float32_inside(
 
 
 def _located(
-    ports: Mapping[str, Port],
-    comparisons: Mapping[str, Comparison],
-    state: Mapping[str, np.ndarray],
-    fed: Mapping[str, np.ndarray],
-    truth: Trace,
+    ports: Mapping[str, Port], comparisons: Mapping[str, Comparison], reference: _Reference, left_out: list[str]
 ) -> Location | None:
     for dtype, comparison in comparisons.items():
         row = first_divergence(comparison.rows)
         if row:
-            return locate(ports[dtype], row, comparison, state, fed, truth)
+            truth = reference.truth.without(left_out)
+            return locate(ports[dtype], row, comparison, reference.state, reference.fed, truth)
     return None
 
 

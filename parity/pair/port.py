@@ -56,7 +56,7 @@ class Port:
     def _run_once(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         fed: dict = {}
         with recorded_calls(self.model, fed, fused=True) as results:
-            output = feed.run(self.theirs, self.model, self.dtype)
+            output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype)
         calls = [
             wiring.KerasCall(
                 name, k, self.layers[name.removesuffix("/activation")], as_array(fed[name, k]), as_array(result)
