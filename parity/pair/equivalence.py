@@ -115,7 +115,10 @@ def check(
     *,
     target=None,
 ) -> Report:
-    """Run copies of both models on the same weights and inputs and compare everything that can be observed.
+    """Run both models on the same weights and inputs and compare everything that can be observed.
+
+    Of PyTorch's module copies are run. The Keras model is run itself in its own precision, and put back as it was; in
+    the other precision a copy of it is, which must be proven to do the same.
 
     Args:
         torch_module: a `torch.nn.Module`; its weights are what both sides get.
