@@ -109,13 +109,15 @@ def _carry_over(model, copy) -> None:
 
     A configuration may lack these, as that of a layer that says its constructor's arguments alone.
     """
-    pairs = list(zip(*(keras_internals.inner_layers(each, itself=True) for each in (model, copy)), strict=False))
-    for one, other in pairs:
+    usual = {*vars(keras.Model()), "stop_training"} - {"name"}  # what Keras sets itself, such as `compiled`
+    for one, other in zip(*(keras_internals.inner_layers(each, itself=True) for each in (model, copy)), strict=False):
         if type(one) is not type(other):
             return  # another structure, which the proof finds
         for name, value in vars(one).items():
             known = vars(other).get(name)
-            if not name.startswith("_") and _is_plain(value) and _is_plain(known) and not _same(value, known):
+            if name in usual or name.startswith("_") or _same(value, known):
+                continue
+            if _is_plain(value) and _is_plain(known):
                 keras_internals.set_untracked(other, name, value)
         if other.trainable != one.trainable:
             other.trainable = one.trainable
@@ -136,7 +138,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and (one == other or (one != one and other != other))
+    return one is other or (_is_plain(one) and type(one) is type(other) and one == other)
 
 
 def _from_configuration(model, dtype: str):

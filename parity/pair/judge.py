@@ -65,7 +65,7 @@ class _Sides:
 
     ports: dict[str, Port]
     own: str = ""
-    ported_again: Callable[[str], Port] = NotImplemented
+    ported_again: Callable[[str], Port] | None = None
     doubt: str = ""
 
     @property
@@ -110,11 +110,9 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         reference = _reference(torch_side, options, first, "float32" in sides.ports)
         traces = _record(sides, reference)
         comparisons, left_out = _compare(reference, traces, first)
-        if sides.own and len(traces) > 1:
-            proof = prove(
-                reference.truth, traces, comparisons, sides.own, reference.errors,
-                lambda: sides.ported_again(sides.own).record(reference.state, reference.truth),
-            )  # fmt: skip
+        if sides.ported_again and len(traces) > 1:
+            again = partial(_record_again, sides.ported_again, sides.own, reference)
+            proof = prove(reference.truth, traces, comparisons, sides.own, reference.errors, again)
             notes += filter(None, [proof.note])
             if proof.doubt:
                 sides.drop_copy(proof.doubt)
@@ -213,6 +211,10 @@ def _record(sides: _Sides, reference: _Reference) -> dict[str, Trace]:
                 raise
             sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
     return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
+
+
+def _record_again(ported: Callable[[str], Port], dtype: str, reference: _Reference) -> Trace:
+    return ported(dtype).record(reference.state, reference.truth)
 
 
 def _compare(reference: _Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:

@@ -175,6 +175,14 @@ def test_a_copy_of_a_model_that_was_never_called(name):
     np.testing.assert_array_equal(copy(X), model(X))
 
 
+def test_the_copy_of_a_compiled_model_is_not_compiled():
+    model = compiled()
+    model.fit(X, np.ones((3, 2)), verbose=0)
+    copy = rebuilt(model)
+    assert (model.compiled, copy.compiled, copy.loss) == (True, False, None)
+    assert getattr(copy, "optimizer", None) is None
+
+
 def test_a_shared_layer_stays_one():
     copy = rebuilt(Shared())
     assert copy.again is copy.first
