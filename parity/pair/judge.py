@@ -112,7 +112,8 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         comparisons, left_out = _compare(reference, traces, first)
         if sides.ported_again and len(traces) > 1:
             again = partial(_record_again, sides.ported_again, sides.own, reference)
-            proof = prove(reference.truth, traces, comparisons, sides.own, reference.errors, again)
+            itself = "the model itself" if sides.ports[sides.own].model is model else "the float32 copy"
+            proof = prove(reference.truth, traces, comparisons, sides.own, reference.errors, again, itself)
             notes += filter(None, [proof.note])
             if proof.doubt:
                 sides.drop_copy(proof.doubt)

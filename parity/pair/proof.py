@@ -39,6 +39,7 @@ def prove(
     own: str,
     errors: Errors,
     again: Callable[[], Trace],
+    model: str = "the model itself",
 ) -> Proof:
     """Say whether what was recorded of a copy is what the model itself does.
 
@@ -49,6 +50,7 @@ def prove(
         own: the model's own precision.
         errors: PyTorch's own float32 errors.
         again: records another copy, made in the model's own precision; slow, so it is called only where it is needed.
+        model: what was recorded in `own`, in words.
     """
     (copied,) = set(traces) - {own}
     passed = [comparisons[dtype].passed for dtype in (own, copied)]
@@ -62,7 +64,7 @@ def prove(
                 doubt=f"a {copied} copy made from the model's configuration does something else from {row} on "
                 "(something set after construction, or missing in its get_config)"
             )
-    return Proof(note=_agreement(traces, copied))
+    return Proof(note=f"the {copied} copy does what {model} does: {_agreement(traces)}")
 
 
 def _rounds_to(truth: Trace, traces: Mapping[str, Trace], errors: Errors) -> bool:
@@ -85,11 +87,11 @@ def _first_difference(truth: Trace, own: Trace, again: Trace, dtype: str) -> str
     return row.name if row else ""
 
 
-def _agreement(traces: Mapping[str, Trace], copied: str) -> str:
+def _agreement(traces: Mapping[str, Trace]) -> str:
     exact, coarse = traces["float64"], traces["float32"]
     outputs = [name for name in exact if kind_of(name) == "output" and is_floating(exact[name])]
     worst = max((measure(tensor_of(exact, n), tensor_of(coarse, n)).relative for n in outputs), default=0.0)
-    return f"the {copied} copy does what the model itself does: outputs differ by at most {worst:.1e} of their scale"
+    return f"outputs differ by at most {worst:.1e} of their scale"
 
 
 def describe_coarse(comparisons: Mapping[str, Comparison], layer_of: Callable[[str], str]) -> str:
