@@ -201,7 +201,8 @@ ITEMS = (
          (f"{_CLI}::test_json_has_the_contracts_keys", f"{_CLI}::test_junit_names_every_case",
           f"{_CLI}::test_table_has_a_line_a_subject_and_dtype", "tests/harness/test_html_report.py")),
     Item("H12", "a user's own pair of models in one call, weights paired, unpaired ones listed",
-         (_CHECK, *(f"tests/harness/test_{of}.py" for of in ("pairing", "wiring", "layouts", "copies", "hints")),
+         (_CHECK, *(f"tests/harness/test_{of}.py"
+                    for of in ("pairing", "wiring", "layouts", "copies", "proof", "hints")),
           "tests/harness/test_verdicts.py", "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),

@@ -1,4 +1,4 @@
-"""A copy of a user's Keras model in a given precision; the model itself stays as it is."""
+"""A user's Keras model for each precision: the model itself, borrowed, or a copy of it."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -11,45 +11,73 @@ import numpy as np
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.floatx import precision
+from parity.core.modes import DTYPES
 from parity.core.trace import named_outputs
 from parity.pair.feed import is_functional
 
 
 class NotRebuiltError(BlitzError):
-    """A model that cannot be had in this precision."""
+    """A model that cannot be copied in this precision."""
 
 
-def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
-    """Return a copy of a model with the same weights, in this precision.
+def own_precision(model: keras.Layer) -> str:
+    """Return the precision a model is written in: "float32", "float64", or else the names of its layers' policies.
+
+    Functional models and Sequentials compute nothing themselves: their own policy says nothing.
+    """
+    layers = [
+        layer
+        for layer in keras_internals.inner_layers(model, itself=True)
+        if not (isinstance(layer, keras.layers.InputLayer | keras.Sequential) or is_functional(layer))
+    ]
+    return ", ".join(sorted({layer.dtype_policy.name for layer in layers})) or "float32"
+
+
+def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) -> Any:
+    """Return the model that a user's function makes for this precision, built.
 
     Args:
-        model: a Keras model, or a function dtype -> model.
+        function: dtype -> model.
+        dtype: "float32" or "float64".
+        run: calls a model once.
+
+    Raises:
+        BlitzError: it is not a function, or it returns something else.
+    """
+    if not callable(function):
+        raise BlitzError(
+            f"keras_model must be a Keras model, or a function dtype -> model, not {type(function).__name__}"
+        )
+    with precision(dtype):
+        model = function(dtype)
+        if not isinstance(model, keras.Layer):
+            raise BlitzError(f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model")
+        run(model)
+    return model
+
+
+def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
+    """Return a copy of a model in this precision: with the same weights, plain attributes and frozen layers.
+
+    Whether it does what the model does is another question, which `parity.pair.proof` answers.
+
+    Args:
+        model: a Keras model.
         dtype: "float32" or "float64".
         run: calls a model once, so that it is built.
+        weights: what `get_weights` returned before the model was used; by default those that it has.
 
     Raises:
         NotRebuiltError: its configuration does not allow it.
     """
-    if not isinstance(model, keras.Layer):
-        if not callable(model):
-            raise BlitzError(
-                f"keras_model must be a Keras model, or a function dtype -> model, not {type(model).__name__}"
-            )
-        with precision(dtype):
-            made = model(dtype)
-            if not isinstance(made, keras.Layer):
-                raise BlitzError(f"keras_model({dtype!r}) returned a {type(made).__name__}, not a Keras model")
-            run(made)
-        return made
     try:
         copy = _from_configuration(model, dtype)
         with precision(dtype):
             run(copy)
-        expected = run(model)  # builds it, if it was not
-        copy.set_weights(model.get_weights())
-        _check_same(expected, run(copy))
-    except NotRebuiltError:
-        raise
+        if not model.built:
+            run(model)
+        copy.set_weights(model.get_weights() if weights is None else weights)
+        _carry_over(model, copy)
     except Exception as error:  # a user's own constructor or get_config may raise anything
         raise NotRebuiltError(one_line(error)) from None
     wrong = [v.path for v in copy.weights if str(v.dtype).startswith("float") and v.dtype != dtype]
@@ -58,12 +86,59 @@ def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
     return copy
 
 
-def _check_same(one, other) -> None:
-    """Raise where a copy does something else: its configuration does not say all of the original."""
-    for (name, a), (_, b) in zip(named_outputs(one), named_outputs(other), strict=True):
-        a, b = (np.asarray(keras.ops.convert_to_numpy(value)) for value in (a, b))
+def in_float32(model: keras.Layer, run: Callable[[Any], Any]) -> Any:
+    """Return a float32 copy of a model of reduced or mixed precision, which rounds so coarsely that little proves it.
+
+    Raises:
+        NotRebuiltError: its configuration does not allow it, or the copy returns something else.
+    """
+    copy = rebuilt(model, "float32", run)
+    try:
+        expected, actual = (dict(named_outputs(run(each))) for each in (model, copy))
+    except Exception as error:  # a user's own layer may raise anything
+        raise NotRebuiltError(one_line(error)) from None
+    for name, value in expected.items():
+        a, b = (np.asarray(keras.ops.convert_to_numpy(each), "float64") for each in (value, actual[name]))
         if a.shape != b.shape or not np.allclose(a, b, rtol=1e-2, atol=1e-3 * np.abs(a).max(initial=0)):
             raise NotRebuiltError(f"a copy made from it returns another {name}")
+    return copy
+
+
+def _carry_over(model, copy) -> None:
+    """Give a copy what was set after construction: plain attributes, and what is frozen.
+
+    A configuration may lack these, as that of a layer that says its constructor's arguments alone.
+    """
+    usual = {*vars(keras.Model()), "stop_training"} - {"name"}  # what Keras sets itself, such as `compiled`
+    for one, other in zip(*(keras_internals.inner_layers(each, itself=True) for each in (model, copy)), strict=False):
+        if type(one) is not type(other):
+            return  # another structure, which the proof finds
+        for name, value in vars(one).items():
+            known = vars(other).get(name)
+            if name in usual or name.startswith("_") or _same(value, known):
+                continue
+            if _is_plain(value) and _is_plain(known):
+                keras_internals.set_untracked(other, name, value)
+        if other.trainable != one.trainable:
+            other.trainable = one.trainable
+        if isinstance(other, keras.layers.Normalization):
+            other.finalize_state()  # which computes what it subtracts from the weights
+    for one, other in zip(model.variables, copy.variables, strict=False):
+        if other.trainable != one.trainable:
+            other.trainable = one.trainable
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a setting: a number, a text that names no type, or a function that holds nothing."""
+    if isinstance(value, str):
+        return value not in DTYPES
+    if inspect.isfunction(value):
+        return value.__closure__ is None  # which may hold the model's own layers
+    return value is None or isinstance(value, int | float)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or (_is_plain(one) and type(one) is type(other) and one == other)
 
 
 def _from_configuration(model, dtype: str):
@@ -151,13 +226,23 @@ def _typed(config: Any, dtype: str) -> Any:
 
 @contextmanager
 def borrowed(model) -> Iterator[Any]:
-    """Use a model itself for a block, and give its weights back as they were."""
-    before = [variable.numpy() for variable in model.variables]
-    trainable = [variable.trainable for variable in model.variables]
+    """Use a model itself for a block, and put back what it was: its variables and what is frozen.
+
+    These are its weights, the states of its seeds and metrics, and its optimizer's, if it is compiled.
+    """
+    layers = keras_internals.inner_layers(model, itself=True)
+    held = [getattr(layer, "optimizer", None) for layer in layers]
+    optimizers = {id(each): each for each in held if isinstance(each, keras.optimizers.Optimizer)}
+    variables = [*model.variables, *(v for optimizer in optimizers.values() for v in optimizer.variables)]
+    frozen = [(layer, layer.trainable) for layer in layers]
+    before = [(variable, variable.numpy(), variable.trainable) for variable in variables]
     try:
         yield model
     finally:
-        for variable, value, was in zip(model.variables, before, trainable, strict=True):
+        for layer, was in frozen:
+            if layer.trainable != was:
+                layer.trainable = was
+        for variable, value, was in before:
             variable.assign(value)
             variable.trainable = was
 

@@ -1,10 +1,13 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import keras
+import numpy as np
 
 from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
@@ -13,12 +16,15 @@ from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
-from parity.core.trace import array_of
+from parity.core.tolerance import SAME_VALUE
+from parity.core.trace import Trace, array_of
 from parity.pair import copies, feed, theirs
+from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
 from parity.pair.port import Port
+from parity.pair.proof import Errors, describe_coarse, prove
 from parity.pair.theirs import Theirs
 
 SAMPLES = 3  # float32 runs of PyTorch, from weights moved by rounding, that its own error is the largest of
@@ -34,6 +40,8 @@ class Judgement:
         units: the pairs of units whose weights correspond.
         notes: what was inferred, and what could not be done, a line each.
         undecided: why agreement proves nothing here, a line each.
+        unproven: why a copy in another precision was not believed, "" where it was, or none was made.
+        coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -41,10 +49,51 @@ class Judgement:
     units: list[Match]
     notes: list[str]
     undecided: tuple[str, ...] = ()
+    unproven: str = ""
+    coarse: str = ""
+
+
+@dataclass
+class _Sides:
+    """The Keras side in each precision.
+
+    Args:
+        ports: precision -> the model.
+        own: the precision in which it is the user's own object; "" where a function makes it in each.
+        ported_again: precision -> one more copy, with the weights that the model had at first.
+        doubt: why there is no copy, or none to be believed.
+    """
+
+    ports: dict[str, Port]
+    own: str = ""
+    ported_again: Callable[[str], Port] | None = None
+    doubt: str = ""
+
+    @property
+    def first(self) -> Port:
+        """What decides how weights are paired: the user's own object."""
+        return self.ports[self.own] if self.own else next(iter(self.ports.values()))
+
+    def drop_copy(self, doubt: str) -> None:
+        self.ports = {self.own: self.ports[self.own]}
+        self.doubt = doubt
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """PyTorch's side: its weights, its trace in float64, what its modules were given, its own float32 errors."""
+
+    state: Mapping[str, np.ndarray]
+    truth: Trace
+    fed: Mapping[str, np.ndarray]
+    errors: Errors
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     """Record both models and compare them.
+
+    In the Keras model's own precision it is the user's own object that is recorded; a copy in another precision is
+    judged only where it is proven to do the same.
 
     Args:
         torch_side: PyTorch's side, after its dry run.
@@ -54,67 +103,193 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
     """
-    comparisons: dict[str, Comparison] = {}
-    location = None
     with ExitStack() as stack:
-        ports, notes = _ports(torch_side, model, options, stack)
-        first = next(iter(ports.values()))
+        notes: list[str] = []
+        sides = _sides(torch_side, model, options, stack, notes)
+        first = sides.first
         notes += first.notes()
-        state = theirs.state_of(torch_side, first.pairing.twins)
-        record = partial(
-            theirs.record, torch_side, options, left_out=first.left_out, last_only=first.last_only,
-            slots=copies.lists_slots(options.optimizer),
-        )  # fmt: skip
-        truth = record("float64", state, fed=True)
-        fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
-        truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
-        samples = range(SAMPLES if "float32" in ports else 0)
-        own = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
-        case = "check-float32-constants" if first.float32_constants() else "check"
-        for dtype, port in ports.items():
-            trace = port.record(state, truth)
-            judged = partial(compare, case=case, dtype=dtype, own=own if dtype == "float32" else None)
-            comparisons[dtype] = judged(truth, trace)
-            strangers = other_steps(comparisons[dtype], port.pairing)
-            if strangers:
-                truth = truth.without(strangers)
-                comparisons[dtype] = judged(truth, trace.without(strangers))
-                notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
-            row = first_divergence(comparisons[dtype].rows)
-            if row and location is None:
-                location = locate(port, row, comparisons[dtype], state, fed, truth)
+        reference = _reference(torch_side, options, first, "float32" in sides.ports)
+        traces = _record(sides, reference)
+        comparisons, left_out = _compare(reference, traces, first)
+        if sides.ported_again and len(traces) > 1:
+            again = partial(_record_again, sides.ported_again, sides.own, reference)
+            itself = "the model itself" if sides.ports[sides.own].model is model else "the float32 copy"
+            proof = prove(reference.truth, traces, comparisons, sides.own, reference.errors, again, itself)
+            notes += filter(None, [proof.note])
+            if proof.doubt:
+                sides.drop_copy(proof.doubt)
+                comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
+        comparisons = {dtype: found for dtype, found in comparisons.items() if dtype in options.dtypes}
+        notes += _notes(first, comparisons, left_out)
+        location = _located(sides.ports, comparisons, reference, left_out)
+        notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
+        coarse = describe_coarse(comparisons, partial(_layer_of, first))
+    unproven = _unproven(sides, comparisons)
     doubts = undecided(comparisons.values(), loss_given=bool(options.loss))
-    return Judgement(comparisons, location, first.pairing.units, notes, doubts)
+    if unproven and not comparisons:
+        doubts, unproven = (unproven,), ""
+    return Judgement(comparisons, location, first.pairing.units, notes, doubts, unproven, coarse)
 
 
-def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> tuple[dict[str, Port], list[str]]:
-    """Return the Keras model in each precision, and a note on one that could not be had.
+def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, notes: list[str]) -> _Sides:
+    """Return the Keras model in each precision that is asked for, and in its own.
 
     Args:
         torch_side: PyTorch's side.
-        model: the user's own.
+        model: the user's own, or a function dtype -> model.
         options: what to record.
-        stack: gives the user's own model its weights back in the end, where it is run itself.
+        stack: puts back in the end what is borrowed of the user's own objects.
+        notes: gets a line where a model of reduced precision is not judged itself.
     """
-    ports, refused, notes = {}, "", []
-    for dtype in (dtype for dtype in DTYPES if dtype in options.dtypes):
+
+    def ported(one: Any, dtype: str) -> Port:
+        port = Port(torch_side, options, one, dtype)
+        stack.enter_context(port.masked())
+        return port
+
+    asked = [dtype for dtype in DTYPES if dtype in options.dtypes]
+    if not isinstance(model, keras.Layer):
+        made = {dtype: copies.made(model, dtype, feed.run_once(torch_side, dtype)) for dtype in asked}
+        return _Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
+    own = copies.own_precision(model)
+    if own not in DTYPES:
+        model, own = _in_float32(torch_side, model, notes), "float32"
+    feed.run_once(torch_side, own)(model)  # builds it, if it was not
+    weights = model.get_weights()
+
+    def copied(dtype: str) -> Port:
+        return ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights), dtype)
+
+    sides = _Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own, copied)
+    for dtype in asked:
+        if dtype != own:
+            try:
+                sides.ports[dtype] = copied(dtype)
+            except BlitzError as error:
+                sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
+    return sides
+
+
+def _in_float32(torch_side: Theirs, model: keras.Layer, notes: list[str]) -> Any:
+    """Return a float32 copy of a model of reduced precision, and say so; the model itself where there is none."""
+    try:
+        copy = copies.in_float32(model, feed.run_once(torch_side, "float32"))
+    except copies.NotRebuiltError as error:
+        notes.append(f"a float32 copy could not be made from the model's configuration ({error}): compared as it is")
+        return model
+    notes.append(f"the model computes in {copies.own_precision(model)}: a copy in float32 was compared, not itself")
+    return copy
+
+
+def _reference(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> _Reference:
+    """Record PyTorch's side.
+
+    Args:
+        torch_side: PyTorch's side.
+        options: what to record.
+        port: the Keras model, which says what has a counterpart.
+        coarse: float32 is judged, or proves a copy.
+    """
+    state = theirs.state_of(torch_side, port.pairing.twins)
+    record = partial(
+        theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
+        slots=copies.lists_slots(options.optimizer),
+    )  # fmt: skip
+    whole = record("float64", state, fed=True)
+    fed = {name: array_of(whole, name) for name in whole if name.startswith("fed:")}
+    truth = whole.with_entries((name, value) for name, value in whole.items() if name not in fed)
+    samples = (SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
+    errors = own_error(truth, [record("float32", streams.moved(state, k)) for k in range(samples)])
+    return _Reference(state, truth, fed, errors)
+
+
+def _record(sides: _Sides, reference: _Reference) -> dict[str, Trace]:
+    """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
+    traces = {}
+    for dtype, port in list(sides.ports.items()):
         try:
-            copy = copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype))
-            ports[dtype] = Port(torch_side, options, copy, dtype)
-        except copies.NotRebuiltError as error:
-            refused = str(error)
-    if refused:
+            traces[dtype] = port.record(reference.state, reference.truth)
+        except BlitzError as error:
+            if not sides.own or dtype == sides.own:
+                raise
+            sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
+    return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
+
+
+def _record_again(ported: Callable[[str], Port], dtype: str, reference: _Reference) -> Trace:
+    return ported(dtype).record(reference.state, reference.truth)
+
+
+def _compare(reference: _Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
+    """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
+    comparisons: dict[str, Comparison] = {}
+    left_out: list[str] = []
+    case = "check-float32-constants" if float32_constants(port.layers) else "check"
+    for dtype, trace in traces.items():
+        judged = partial(compare, case=case, dtype=dtype, own=reference.errors if dtype == "float32" else None)
+        comparisons[dtype] = judged(reference.truth.without(left_out), trace.without(left_out))
+        strangers = other_steps(comparisons[dtype], port.pairing)
+        if strangers:
+            left_out += strangers
+            comparisons[dtype] = judged(reference.truth.without(left_out), trace.without(left_out))
+    return comparisons, left_out
+
+
+def _notes(port: Port, comparisons: Mapping[str, Comparison], left_out: list[str]) -> list[str]:
+    notes, constants = [], float32_constants(port.layers)
+    if constants and "float64" in comparisons:
         notes.append(
-            f"no copy of the Keras model made from its configuration runs in float64 ({refused}): compared as it "
-            "is, in float32 alone; give keras_model as a function dtype -> model for float64"
+            "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
+            f"({', '.join(constants)})"
         )
-        ports.pop("float64", None)
-    if not ports:
-        if "float32" not in options.dtypes:
-            raise BlitzError(notes[-1])
-        feed.run_once(torch_side, "float32")(model)  # which builds it, if it was not
-        ports["float32"] = Port(torch_side, options, stack.enter_context(copies.borrowed(model)), "float32")
-    return ports, notes
+    if left_out:
+        notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(left_out)}")
+    return notes
+
+
+def _float32_inside(
+    port: Port | None, comparisons: Mapping[str, Comparison], location: Location | None
+) -> Iterator[str]:
+    """Say where all that differs, in float64 alone, is what an operation in float32 explains, and there is one.
+
+    Not where a reason is known: a wrong constant may differ by as little.
+    """
+    exact, coarse = comparisons.get("float64"), comparisons.get("float32")
+    if port is None or not (exact and coarse and coarse.passed) or exact.passed or (location and location.explained):
+        return
+    if not all(row.relative is not None and row.relative < SAME_VALUE for row in exact.failures):
+        return
+    operations = float32_operations(partial(feed.run, port.theirs, port.model, port.dtype, port.options.train))
+    if operations:
+        yield (
+            "float32 agrees, and float64 to 1e-6: a constant goes through float32 in the Keras model, at "
+            f"{operations[0]}, as in keras.activations.gelu or leaky_relu called as functions; "
+            'dtypes=["float32"] leaves that out of the verdict'
+        )
+
+
+def _located(
+    ports: Mapping[str, Port], comparisons: Mapping[str, Comparison], reference: _Reference, left_out: list[str]
+) -> Location | None:
+    for dtype, comparison in comparisons.items():
+        row = first_divergence(comparison.rows)
+        if row:
+            truth = reference.truth.without(left_out)
+            return locate(ports[dtype], row, comparison, reference.state, reference.fed, truth)
+    return None
+
+
+def _layer_of(port: Port, name: str) -> str:
+    call = port.by_path.get(name.removeprefix("activation:"))
+    return f"Keras's {type(call.layer).__name__} ({call.name})" if call else ""
+
+
+def _unproven(sides: _Sides, comparisons: Mapping[str, Comparison]) -> str:
+    if not sides.doubt:
+        return ""
+    other = next(dtype for dtype in DTYPES if dtype != sides.own)
+    how = f"compared in {sides.own} alone" if comparisons else f"not compared in {other}"
+    return f"{how}: {sides.doubt}; give keras_model as a function dtype -> model for {other}"
 
 
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:

@@ -77,9 +77,13 @@ def pair(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] 
                 take(one, other, "structure")
     unused = [one.name for one in theirs if one.kind == FREE and not _is_parameter(one)]
     left_over = [one for one in theirs if one.name not in unused]
-    if left_over or ours:
+    fixed = [other for other in ours if _is_fixed(other)]
+    if left_over or len(fixed) < len(ours):
         raise UnpairedError(_unpaired(left_over, ours), units)
     notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
+    if fixed:
+        names = ", ".join(other.name for other in fixed)
+        notes.append(f"Keras's weights that are not trained, without a counterpart, left alone: {names}")
     return Pairing([w for one, other, _ in units for w in _renamed(one, other)], units, notes, unused)
 
 
@@ -131,13 +135,22 @@ def _is_parameter(unit: Unit) -> bool:
     return unit.name.rpartition(".")[2] in dict(unit.owner.named_parameters(recurse=False))
 
 
+def _is_fixed(unit: Unit) -> bool:
+    """Whether these are variables that nothing trains, of no known layer, such as the count of a Normalization."""
+    variables = [variable for weight in unit.weights.values() for variable in weight.variables]
+    return unit.kind == FREE and not any(variable.trainable for variable in variables)
+
+
 def _renamed(one: Unit, other: Unit) -> list[Mapped]:
     """Return Keras's weights under PyTorch's full names, in PyTorch's order."""
     leaves = {short: one.numbered.get(short, short) for short in one.shapes}
-    return [
+    found = [
         replace(other.weights[short], name=join_path(one.path, leaf) if leaf else one.name)
         for short, leaf in leaves.items()
     ]
+    if one.kind == FREE and one.owner is not None:  # of no known layer: PyTorch knows whether it is a parameter
+        return [replace(weight, trainable=_is_parameter(one)) for weight in found]
+    return found
 
 
 def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:

@@ -1,6 +1,7 @@
 """The Keras model in one precision, read by PyTorch's names."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -19,9 +20,6 @@ from parity.pair.options import Options, typed
 from parity.pair.theirs import Theirs
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
-# Layers and functions of Keras that hold a constant in float32, also in a float64 model.
-FLOAT32_CONSTANTS = frozenset({"gelu", "leaky_relu", "leakyrelu", "multiheadattention"})
-
 
 class Port:
     """A Keras model that was run once beside PyTorch's: which weight, call and layout is which.
@@ -29,7 +27,7 @@ class Port:
     Args:
         theirs: PyTorch's side.
         options: what to record.
-        model: a copy that may be changed.
+        model: a copy, or the user's own, borrowed: its weights are overwritten.
         dtype: "float64" or "float32".
 
     Raises:
@@ -58,7 +56,7 @@ class Port:
     def _run_once(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         fed: dict = {}
         with recorded_calls(self.model, fed, fused=True) as results:
-            output = feed.run(self.theirs, self.model, self.dtype)
+            output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype)
         calls = [
             wiring.KerasCall(
                 name, k, self.layers[name.removesuffix("/activation")], as_array(fed[name, k]), as_array(result)
@@ -120,27 +118,21 @@ class Port:
             found.append(f"{', '.join(merged)}: Keras has one bias, the sum of PyTorch's two (gap lstm-map)")
         if self.unmatched:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
-        if self.float32_constants() and "float64" in self.options.dtypes:
-            found.append(
-                "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
-                f"({', '.join(self.float32_constants())})"
-            )
         if self.options.loss is None:
             found.append(
                 "no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight"
             )
         return found
 
-    def float32_constants(self) -> list[str]:
-        """Return the layers whose float64 is not exact, because Keras passes a constant through float32."""
-        found = []
-        for name, layer in self.layers.items():
-            activation = getattr(getattr(layer, "activation", None), "__name__", "")
-            names = {type(layer).__name__.lower(), activation}
-            exact = names & {"multiheadattention"} and np.log2(layer.key_dim) % 2 == 0  # 1/√d is a power of 2
-            if names & FLOAT32_CONSTANTS and not exact:
-                found.append(name)
-        return found
+    def masked(self) -> AbstractContextManager[None]:
+        """Return a block in which the dropout layers have PyTorch's masks, in train mode.
+
+        Raises:
+            BlitzError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+        """
+        if not self.options.train:
+            return nullcontext()
+        return masks.injected(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
 
     def record(self, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.
@@ -152,8 +144,6 @@ class Port:
         options = self.options
         if options.weights == "keep":
             state = {weight.name: weight.value() for weight in self.pairing.weights}
-        if options.train:
-            masks.inject(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
         with precision(self.dtype):
             recorder = KerasRecorder(
                 self.model,

@@ -224,7 +224,7 @@ def check_lines(report) -> list[str]:
 
     The verdict, why it is not decided, each precision, where a difference begins, the weights, weak evidence, notes.
     """
-    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in report.reasons)]
+    lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in _reasons(report))]
     for dtype, comparison in report.comparisons.items():
         failed, total = len(comparison.failures), len(comparison.rows)
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
@@ -243,6 +243,11 @@ def check_lines(report) -> list[str]:
     lines.append("  weights: " + ", ".join(_mapped(*entry) for entry in report.weights))
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
     return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
+
+
+def _reasons(report) -> list[str]:
+    """Return what must be read with the verdict."""
+    return [*report.reasons, *filter(None, (report.unproven, report.coarse))]
 
 
 def check_worst(dtype: str, comparison: Comparison) -> str:

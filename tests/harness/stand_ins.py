@@ -13,6 +13,7 @@ class Variable:
 
     def __init__(self, path, shape, dtype="float32"):
         self.path, self.name, self.dtype = path, path.rpartition("/")[2], dtype
+        self.trainable = True
         self.shape = tuple(shape)
         random = np.random.RandomState(crc32(path.encode()))
         self.array = np.asarray(random.standard_normal(self.shape), dtype)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import keras_blitz
-from keras_blitz import optim
+from keras_blitz import keras_internals, optim
 from keras_blitz.errors import BlitzError
 from parity.pair import copies
 from parity.pair.copies import NotRebuiltError
@@ -175,6 +175,14 @@ def test_a_copy_of_a_model_that_was_never_called(name):
     np.testing.assert_array_equal(copy(X), model(X))
 
 
+def test_the_copy_of_a_compiled_model_is_not_compiled():
+    model = compiled()
+    model.fit(X, np.ones((3, 2)), verbose=0)
+    copy = rebuilt(model)
+    assert (model.compiled, copy.compiled, copy.loss) == (True, False, None)
+    assert getattr(copy, "optimizer", None) is None
+
+
 def test_a_shared_layer_stays_one():
     copy = rebuilt(Shared())
     assert copy.again is copy.first
@@ -205,6 +213,33 @@ def test_what_is_frozen_stays_frozen():
     assert (copy.trainable, copy.first.trainable, copy.last.trainable) == (True, False, True)
     model.trainable = False
     assert rebuilt(model).trainable is False
+
+
+class TwoInside(layers.Layer):
+    """Makes its layers itself, so that its configuration says nothing of them."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.norm, self.fc = layers.BatchNormalization(), layers.Dense(4)
+
+    def build(self, shape):
+        self.norm.build(shape)
+        self.fc.build(shape)
+
+    def call(self, x, training=False):
+        return self.fc(self.norm(x, training=training))
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.parametrize("frozen", ["norm", "fc"])
+def test_what_is_frozen_inside_a_layer_stays_frozen(frozen):
+    model = functional(TwoInside(name="two"))
+    getattr(model.get_layer("two"), frozen).trainable = False
+    copy = rebuilt(model).get_layer("two")
+    assert [copy.norm.trainable, copy.fc.trainable] == [frozen != "norm", frozen != "fc"]
+    assert [v.trainable for v in copy.variables] == [v.trainable for v in model.get_layer("two").variables]
 
 
 class Float32(layers.Layer):
@@ -246,8 +281,6 @@ REFUSED = {
     "a-variable-in-float32": (lambda: functional(Float32()), "makes .*factor in another type than float64"),
     "a-constant-in-float32": (Constant, "InvalidArgumentError: cannot compute Mul"),
     "no-configuration": (lambda: functional(Raises(2.0)), "NotImplementedError.*there is"),
-    "a-configuration-that-forgets": (lambda: functional(Forgetful(2.0)), "a copy made from it returns another output"),
-    "a-layer-that-forgets-in-a-subclassed-model": (lambda: Outer(Forgetful(2.0)), "returns another output"),
     # Keras rebuilds the inner model from its default configuration, which lacks the constructor's arguments.
     "a-subclassed-model-in-a-functional": (lambda: functional(Subclassed(7, by=2.5)), "could not be deserialized"),
 }
@@ -262,9 +295,66 @@ def test_what_cannot_be_copied_is_refused_with_the_reason(name):
     assert keras.config.floatx() == "float32"
 
 
-def test_a_layer_that_forgets_nothing_is_copied():
-    """As one of those refused, but for its configuration."""
-    assert rebuilt(Outer(Scaled(2.0))).inner.by == 2.0
+@pytest.mark.parametrize("kind", [Scaled, Forgetful])
+@pytest.mark.parametrize("outer", [functional, Outer])
+def test_a_plain_attribute_is_carried_over_where_the_configuration_forgets_it(kind, outer):
+    model = outer(kind(2.0))
+    np.testing.assert_allclose(rebuilt(model)(tf.constant(X, "float64")), model(X), rtol=1e-5, atol=1e-6)
+
+
+class Switched(layers.Layer):
+    """Its settings are no arguments of the constructor."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.by, self.steps, self.how, self.kind, self.inner = 1.0, 1, None, "float32", lambda x: x + self.by
+        self.table = np.ones(4)
+
+    def call(self, x):
+        for _ in range(self.steps):
+            x = self.inner(x) * self.by
+        return self.how(x) if self.how else x
+
+
+def test_what_is_carried_over_is_what_stands_alone():
+    model = functional(Switched(name="switched"))
+    own = model.get_layer("switched")
+    own.by, own.steps, own.how = 2.0, 3, cubed
+    copy = rebuilt(model)
+    other = copy.get_layer("switched")
+    assert (other.by, other.steps, other.how) == (2.0, 3, cubed)
+    assert other.inner is not own.inner, "which holds the user's own layer"
+    assert other.table is not own.table
+    own.kind = "float64"
+    assert rebuilt(model).get_layer("switched").kind == "float32", "a type is the copy's own affair"
+
+
+def test_an_adapted_normalization_is_copied():
+    model = functional(layers.Normalization(name="norm"))
+    model.get_layer("norm").adapt(X)
+    np.testing.assert_allclose(rebuilt(model)(tf.constant(X, "float64")), model(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("made", "dtype"),
+    [
+        (lambda: functional(layers.Dense(3)), "float32"),
+        (lambda: functional(layers.Dense(3, dtype="float64")), "float32, float64"),
+        (lambda: keras.Sequential([layers.Dense(3, dtype="float64")]), "float64"),
+        (lambda: keras.Sequential([layers.Dense(3, dtype="mixed_float16")]), "mixed_float16"),
+        (Subclassed, "float32"),
+        (OwnWeight, "float32"),
+        (lambda: keras.Sequential([layers.Embedding(3, 4), layers.LSTM(3)]), "float32"),
+    ],
+)  # fmt: skip
+def test_a_models_own_precision(made, dtype):
+    assert copies.own_precision(made()) == dtype
+
+
+def test_a_model_made_in_float64_has_that_precision():
+    with keras_blitz.precision("float64"):
+        model = functional(layers.Dense(3))
+    assert copies.own_precision(model) == "float64"
 
 
 def test_a_function_is_called_with_the_type():
@@ -274,7 +364,7 @@ def test_a_function_is_called_with_the_type():
         seen.append((dtype, keras.config.floatx()))
         return functional(layers.Dense(3))
 
-    copy = rebuilt(make)
+    copy = copies.made(make, "float64", lambda each: each(tf.constant(X, "float64")))
     assert seen == [("float64", "float64")]
     assert {v.dtype for v in copy.weights} == {"float64"}
     assert keras.config.floatx() == "float32"
@@ -290,26 +380,39 @@ def test_a_function_is_called_with_the_type():
 )
 def test_what_is_no_model_is_said(given, message):
     with pytest.raises(BlitzError, match=message):
-        rebuilt(given)
+        copies.made(given, "float64", lambda each: each(X))
 
 
-@pytest.mark.parametrize("raises", [False, True])
-def test_a_borrowed_model_gets_its_weights_back(raises):
-    model = functional(layers.BatchNormalization())
-    before = [v.numpy() for v in model.variables]
-    trainable = [v.trainable for v in model.variables]
+def state_of(model):
+    """Return all that a model holds: the values and flags of its variables and its optimizer's, and what is frozen."""
+    every = keras_internals.inner_layers(model, itself=True)
+    optimizer = model.optimizer.variables if getattr(model, "optimizer", None) else []
+    return (
+        [(v.path, v.numpy().tobytes(), v.trainable) for v in [*model.variables, *optimizer]],
+        [(layer.name, layer.trainable, "call" in vars(layer)) for layer in every],
+    )
+
+
+@pytest.mark.parametrize("raised", [None, KeyError, KeyboardInterrupt])
+def test_a_borrowed_model_is_put_back_as_it_was(raised):
+    model = functional(layers.BatchNormalization(), layers.Dropout(0.5, seed=1), TwoInside())
+    model.layers[3].norm.trainable = False
+    model.compile(keras.optimizers.Adam(), "mse", metrics=["mae"])
+    model.fit(X, np.ones((3, 2)), verbose=0)
+    before = state_of(model)
     try:
         with copies.borrowed(model) as same:
             assert same is model
-            for variable in model.variables:
+            model.trainable = False
+            for variable in [*model.variables, *model.optimizer.variables]:
                 variable.assign(variable + 1)
                 variable.trainable = not variable.trainable
-            if raises:
-                raise KeyError
-    except KeyError:
-        assert raises
-    assert all(map(np.array_equal, [v.numpy() for v in model.variables], before))
-    assert [v.trainable for v in model.variables] == trainable
+            assert state_of(model) != before
+            if raised:
+                raise raised
+    except (KeyError, KeyboardInterrupt) as error:
+        assert raised is type(error)
+    assert state_of(model) == before
 
 
 OPTIMIZERS = {

@@ -382,6 +382,36 @@ def test_a_buffer_without_a_counterpart_is_left_alone_and_a_parameter_is_not():
         pair(*units_of({"own": module("Own", {"table": (7,)}), "fc": linear()}, [dense("d")]))
 
 
+@pytest.mark.parametrize("trainable", [False, True])
+def test_a_weight_that_keras_alone_has_is_left_alone_where_nothing_trains_it(trainable):
+    own = layer("Own", "o", {"count": ()})
+    own.weights[0].trainable = trainable
+    theirs, ours = units_of({"fc": linear()}, [dense("d"), own])
+    if trainable:
+        with pytest.raises(UnpairedError, match="Keras has o/count"):
+            pair(theirs, ours)
+    else:
+        found = pair(theirs, ours)
+        assert [weight.name for weight in found.weights] == ["fc.weight", "fc.bias"]
+        assert "not trained, without a counterpart, left alone: o/count" in found.notes[0]
+
+
+def test_a_frozen_layer_that_keras_alone_has_is_refused():
+    """Of a known kind it is a layer that PyTorch lacks, and no state."""
+    extra = dense("extra", out=7)
+    for variable in extra.weights:
+        variable.trainable = False
+    with pytest.raises(UnpairedError, match="Keras has extra"):
+        pair(*units_of({"fc": linear()}, [dense("d"), extra]))
+
+
+@pytest.mark.parametrize("buffer", [False, True])
+def test_a_free_tensor_is_a_parameter_where_it_is_one_in_pytorch(buffer):
+    one = module("Own", buffers={"table": (7,)}) if buffer else module("Own", {"table": (7,)})
+    found = pair(*units_of({"own": one}, [layer("Own", "o", {"table": (7,)})]))
+    assert [weight.trainable for weight in found.weights] == [not buffer]
+
+
 def test_a_buffer_with_a_counterpart_is_paired():
     found = pair(*units_of({"own": module("Own", buffers={"table": (7,)})}, [layer("Own", "o", {"table": (7,)})]))
     assert found.unused == found.notes == []
