@@ -137,7 +137,7 @@ def check(
     from parity.pair.judge import judge
     from parity.pair.theirs import dry_run
 
-    found = judge(dry_run(torch_module, arrays_of(inputs)), keras_model, options)
+    found = judge(dry_run(torch_module, arrays_of(inputs), train=options.train), keras_model, options)
     return Report(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
         comparisons=found.comparisons,

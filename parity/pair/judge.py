@@ -13,7 +13,7 @@ from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
 from parity.core.trace import array_of
-from parity.pair import copies, feed, theirs
+from parity.pair import copies, feed, random_keras, theirs
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
@@ -53,12 +53,16 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
     """
+    if torch_side.random:
+        return Judgement({}, None, [], [], (torch_side.random,))
     comparisons: dict[str, Comparison] = {}
     location = None
     with ExitStack() as stack:
         ports, notes = _ports(torch_side, model, options, stack)
         first = next(iter(ports.values()))
         notes += first.notes()
+        if reason := random_keras.describe(first):
+            return Judgement({}, None, first.pairing.units, notes, (reason,))
         state = theirs.state_of(torch_side, first.pairing.twins)
         record = partial(
             theirs.record, torch_side, options, left_out=first.left_out, last_only=first.last_only,
@@ -71,7 +75,8 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         own = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
         case = "check-float32-constants" if first.float32_constants() else "check"
         for dtype, port in ports.items():
-            trace = port.record(state, truth)
+            with port.masked():
+                trace = port.record(state, truth)
             judged = partial(compare, case=case, dtype=dtype, own=own if dtype == "float32" else None)
             comparisons[dtype] = judged(truth, trace)
             strangers = other_steps(comparisons[dtype], port.pairing)

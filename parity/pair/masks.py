@@ -1,6 +1,7 @@
 """The same dropout masks on both sides, in train mode."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,19 +12,24 @@ from keras_blitz.weights import layout
 from parity.core import inputs as streams
 from parity.pair import layouts, wiring
 from parity.pair.theirs import Theirs
-from parity.record.keras_recorder import multiply_instead
+from parity.record.keras_recorder import multiplying_instead
 
 RATES = ("rate", "dropout", "recurrent_dropout", "_dropout")  # attributes of Keras's layers
 
 
-def inject(
+class UnsharedError(BlitzError):
+    """A dropout of Keras that PyTorch has no module to share a mask with."""
+
+
+@contextmanager
+def injected(
     theirs: Theirs,
     layers: Mapping[str, Any],
     names: Mapping[tuple[str, int], str],
     flattened: Mapping[tuple[str, int], tuple[int, ...]],
     channels_first: Callable[[str], bool],
-) -> None:
-    """Let each Keras dropout layer multiply by the mask of PyTorch's.
+) -> Iterator[None]:
+    """Let each Keras dropout layer multiply by the mask of PyTorch's for the block.
 
     Args:
         theirs: PyTorch's side.
@@ -33,24 +39,27 @@ def inject(
         channels_first: PyTorch's name of a call -> whether its axis 1 holds the channels that Keras has last.
 
     Raises:
-        BlitzError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+        UnsharedError: a layer of Keras drops values and PyTorch has no module to share a mask with.
     """
     calls = {call.name: call for call in theirs.calls}
-    for (name, _), path in names.items():
-        layer = layers.get(name)
-        if layer is not None and wiring.keras_family(layer) == "dropout":
-            sizes, first = flattened.get((name, -1)), channels_first(path)
-            multiply_instead(layer, partial(_mask, layer, calls[path], sizes, first))
     paired = {name for name, _ in names}
     for name, layer in layers.items():
         rates = [getattr(layer, rate, 0) for rate in RATES]
         if any(isinstance(rate, float) and rate > 0 for rate in rates) and (
             name not in paired or wiring.keras_family(layer) != "dropout"
         ):
-            raise BlitzError(
+            raise UnsharedError(
                 f"{name}: its dropout has no counterpart in PyTorch's modules to share a mask with; "
                 "use train=False, or a rate of 0"
             )
+    with ExitStack() as stack:
+        for (name, _), path in names.items():
+            layer = layers.get(name)
+            if layer is not None and wiring.keras_family(layer) == "dropout":
+                sizes, first = flattened.get((name, -1)), channels_first(path)
+                mask = partial(_mask, layer, calls[path], sizes, first)
+                stack.enter_context(multiplying_instead(layer, mask))
+        yield
 
 
 def _mask(layer: Any, call: Any, sizes: tuple[int, ...] | None, first: bool, shape: tuple[int, ...]) -> np.ndarray:

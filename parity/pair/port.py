@@ -1,6 +1,7 @@
 """The Keras model in one precision, read by PyTorch's names."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -142,6 +143,16 @@ class Port:
                 found.append(name)
         return found
 
+    def masked(self) -> AbstractContextManager[None]:
+        """Return a block in which the dropout layers have PyTorch's masks, in train mode.
+
+        Raises:
+            UnsharedError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+        """
+        if not self.options.train:
+            return nullcontext()
+        return masks.injected(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
+
     def record(self, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.
 
@@ -152,8 +163,6 @@ class Port:
         options = self.options
         if options.weights == "keep":
             state = {weight.name: weight.value() for weight in self.pairing.weights}
-        if options.train:
-            masks.inject(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
         with precision(self.dtype):
             recorder = KerasRecorder(
                 self.model,

@@ -1,7 +1,7 @@
 """Runs a Keras model and records its trace in PyTorch's names and layouts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -295,7 +295,6 @@ def recorded_calls(
         fused: a layer's own activation, as in `Dense(8, activation="relu")`, is a call of its own, `<name>/activation`.
     """
     recorded: dict[tuple[str, int], tf.Tensor] = {}
-    wrapped: list = []
 
     def put(name: str, given, result) -> None:
         number = sum(known == name for known, _ in recorded)
@@ -303,11 +302,11 @@ def recorded_calls(
         if fed is not None:
             fed[name, number] = first(given)
 
-    def wrap(name: str, layer) -> None:
-        before, call = vars(layer).get("call"), layer.call
+    def recording(name: str, layer) -> Callable:
+        call = layer.call
         activation: Any = layer.activation if fused and has_own_activation(layer) else None
 
-        def recording(*args, **kwargs):
+        def recorded_call(*args, **kwargs):
             between = []
 
             def activating(x):
@@ -329,19 +328,26 @@ def recorded_calls(
                 put(name, given, result)
             return result
 
-        set_untracked(layer, "call", recording)
-        wrapped.append((layer, before))
+        return recorded_call
 
-    for name, layer in leaves(model).items():
-        wrap(name, layer)
-    try:
+    with ExitStack() as stack:
+        for name, layer in leaves(model).items():
+            stack.enter_context(_called_as(layer, recording(name, layer)))
         yield recorded
+
+
+@contextmanager
+def _called_as(layer, function: Callable) -> Iterator[None]:
+    """Let a layer's `call` be this function for the block."""
+    before = vars(layer).get("call")
+    try:
+        set_untracked(layer, "call", function)
+        yield
     finally:
-        for layer, before in wrapped:
-            if before is None:
-                delete_untracked(layer, "call")
-            else:
-                set_untracked(layer, "call", before)
+        if before is None:
+            delete_untracked(layer, "call")
+        else:
+            set_untracked(layer, "call", before)
 
 
 def leaves(model) -> dict[str, Any]:
@@ -362,8 +368,8 @@ def has_own_activation(layer) -> bool:
     return bool(layer.weights) and not _is_whole(layer) and named not in (None, keras.activations.linear)
 
 
-def multiply_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> None:
-    """Let a dropout layer return its input times a given mask in train mode, for good."""
+def multiplying_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> AbstractContextManager[None]:
+    """Return a block in which a dropout layer returns its input times a given mask in train mode."""
     call = layer.call
 
     def masked(inputs, training=False):
@@ -371,7 +377,7 @@ def multiply_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> No
             return call(inputs, training=training)
         return inputs * tf.constant(mask(tuple(inputs.shape)), inputs.dtype)
 
-    set_untracked(layer, "call", masked)
+    return _called_as(layer, masked)
 
 
 def first(value):
