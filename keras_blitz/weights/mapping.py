@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import CheckpointError
-from keras_blitz.weights.flow import after_flatten, flow, parameters
+from keras_blitz.weights.flow import after_flatten, parameters
 from keras_blitz.weights.kinds import BUFFERS
 from keras_blitz.weights.layout import Layout
+from keras_blitz.weights.observed import flattened_inputs
 
 # What wrappers put before every name: DataParallel, torch.compile, and the usual attributes that hold a network.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
@@ -62,10 +63,10 @@ def weights(model: Any) -> list[Weight]:
     """List the weights of a Keras model in the order of PyTorch's `state_dict`: layer by layer, weight before bias.
 
     Raises:
-        BlitzError: a layer with weights has no declared layout.
+        BlitzError: a layer with weights has no declared layout, or it cannot be seen whether a Flatten comes before it.
     """
-    flattened_inputs = flow(model).flattened_inputs
-    return [weight for layer in model.layers for weight in _of_layer(layer, flattened_inputs.get(layer.name))]
+    flattened = flattened_inputs(model)
+    return [weight for layer in model.layers for weight in _of_layer(layer, flattened.get(layer.name))]
 
 
 def _of_layer(layer: Any, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
