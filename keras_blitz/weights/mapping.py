@@ -192,6 +192,11 @@ def _optional(name: str) -> bool:
     return name.endswith(".num_batches_tracked")
 
 
+def _uncounted(name: str, targets: Mapping[str, Weight]) -> bool:
+    """Whether this is the count of a BatchNorm that Keras's own layer does not have."""
+    return _optional(name) and f"{name.rpartition('.')[0]}.running_mean" in targets
+
+
 def _below(name: str, modules: tuple[str, ...]) -> bool:
     return any(name == module or name.startswith(module + ".") for module in modules)
 
@@ -221,7 +226,7 @@ def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -
     ]
     found = {
         "missing": [name for name in targets if name not in arrays and not _optional(name)],
-        "surplus": [name for name in arrays if name not in targets],
+        "surplus": [name for name in arrays if name not in targets and not _uncounted(name, targets)],
         "wrong shape": misshapen,
         'would be rounded (build the model with dtype="float64", or round the state first)': rounded,
     }

@@ -59,12 +59,14 @@ def _has_channels(model: Any) -> bool:
     return deep or shapes or any(type(layer).__name__ in ("Flatten", "Reshape", "Permute", "Lambda") for layer in inner)
 
 
-def _shapes(model: Any) -> dict[str, tuple[int | None, ...]]:
+def _shapes(model: Any) -> dict[str, tuple[Any, ...]]:
     """Return the shapes of a model's inputs by their names: declared, or of the call that built it."""
     if keras_internals.has_graph(model):
         return {tensor.name: tensor.shape for tensor in model.inputs}
     config = model.get_build_config() or {}
-    return {name.removesuffix("_shape"): shape for name, shape in config.items() if isinstance(shape, tuple | list)}
+    return {
+        name.removesuffix("_shape"): tuple(shape) for name, shape in config.items() if isinstance(shape, tuple | list)
+    }
 
 
 def _call(model: Any, inputs: dict[str, np.ndarray]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Split:
         return f"after {self.before or 'the input'}{size}"
 
 
-def first_split(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], bound: float) -> Split | None:
+def first_split(one: Mapping[str, Any], other: Mapping[str, Any], bound: float) -> Split | None:
     """Return the first value that differs by more than `bound` times its largest magnitude; None where none does.
 
     Args:

@@ -69,7 +69,7 @@ def _values(port: Port, train: bool) -> dict[str, np.ndarray]:
 
 def _seeds(model: Any) -> list[tuple[Any, Any]]:
     """Return (innermost layer, state of its random stream); Keras does not count it among the layer's weights."""
-    found = {}
+    found: dict[int, tuple[Any, Any]] = {}
     for layer in keras_internals.inner_layers(model, itself=True):
         weights = {id(variable) for variable in layer.weights}
         found |= {id(v): (layer, v) for v in layer.variables if id(v) not in weights}

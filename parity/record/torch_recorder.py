@@ -43,7 +43,7 @@ class Run:
 
     calls: tuple[Call, ...]
     outputs: dict[str, np.ndarray]
-    values: dict[str, np.ndarray]
+    values: dict[str, Value]
     drew: bool
 
 
