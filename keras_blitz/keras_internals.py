@@ -5,8 +5,8 @@ lacks one, `tests/library/test_keras_internals.py` fails and the function raises
 Importing this file does not import Keras.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from keras_blitz.errors import BlitzError
@@ -52,6 +52,18 @@ def has_graph(model: Any) -> bool:
     import keras
 
     return isinstance(model, keras.Function)  # by class: a subclassed model may have an attribute of any name
+
+
+def graph_of(model: Any) -> Any:
+    """Return the functional model that a model is, or that a built Sequential one holds; None where there is neither.
+
+    Needed to read the graph of a Sequential model: its public members list layers, not calls.
+    """
+    import keras
+
+    if has_graph(model):
+        return model
+    return _private(model, "_functional") if isinstance(model, keras.Sequential) else None
 
 
 def input_structure(model: Any) -> Any:
@@ -116,6 +128,20 @@ def set_untracked(layer: Any, name: str, value: Any) -> None:
 def delete_untracked(layer: Any, name: str) -> None:
     """Delete an attribute that `set_untracked` set."""
     object.__delattr__(layer, name)
+
+
+@contextmanager
+def called_as(layer: Any, function: Callable[..., Any]) -> Iterator[None]:
+    """Let a layer's `call` be this function for the block."""
+    before = vars(layer).get("call")
+    try:
+        set_untracked(layer, "call", function)
+        yield
+    finally:
+        if before is None:
+            delete_untracked(layer, "call")
+        else:
+            set_untracked(layer, "call", before)
 
 
 def variable_index(optimizer: Any, variable: Any) -> int:

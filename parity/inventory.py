@@ -77,7 +77,8 @@ ITEMS = (
     Item("N8", "torchvision's AlexNet"),
     Item("N9", "torchvision's Inception v3, with and without the auxiliary head, and its `transform_input`"),
     Item("W1", "a PyTorch `state_dict` into a Keras model and out of it, bit for bit, parameters and buffers",
-         (f"{_MAPPING}::test_round_trip_is_bit_exact", f"{_CONVERT}::test_there_and_back_gives_the_same_bytes")),
+         (f"{_MAPPING}::test_round_trip_is_bit_exact", f"{_CONVERT}::test_there_and_back_gives_the_same_bytes",
+          f"{_MAPPING}::test_a_count_of_batches_that_keras_does_not_have_is_left_out")),
     Item("W2", "files: `.safetensors`; `.pth` and `.pt` read with `weights_only=True`, so that a pickle that would run "
          "code is refused; `.keras` and `.weights.h5`",
          (f"{_CONVERT}::test_there_and_back_gives_the_same_bytes",
@@ -91,7 +92,8 @@ ITEMS = (
     Item("W4", "the first dense kernel after a flatten, permuted between PyTorch's C,H,W order and the H,W,C order of "
          "a channels-last model",
          (f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied",
-          "tests/library/test_layout.py::test_dense_kernel_behind_a_flatten_undoes_the_flatten")),
+          "tests/library/test_layout.py::test_dense_kernel_behind_a_flatten_undoes_the_flatten",
+          "tests/library/test_flattened_inputs.py")),
     Item("W5", '`weights="imagenet"`: torchvision\'s checkpoint from a local path, from torch.hub\'s cache or by '
          "download; where it is nowhere, one error that says what to do", ("tests/library/test_pretrained.py",)),
     Item("A1", "ResNet18 on a 1×3×64×64 input: forward, `loss = (prediction - labels).sum()`, backward, one step of "
@@ -202,15 +204,17 @@ ITEMS = (
           f"{_CLI}::test_table_has_a_line_a_subject_and_dtype", "tests/harness/test_html_report.py")),
     Item("H12", "a user's own pair of models in one call, weights paired, unpaired ones listed",
          (_CHECK, *(f"tests/harness/test_{of}.py"
-                    for of in ("pairing", "wiring", "layouts", "copies", "proof", "hints")),
-          "tests/harness/test_verdicts.py", "tests/library/test_kinds.py")),
+                    for of in ("pairing", "wiring", "layouts", "copies", "proof", "hints", "verdicts",
+                               "random_models")),
+          "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),
     Item("H14", "the catalogue of semantic differences, measured: the error of the naive spelling beside that of the "
          "exact one", ("tests/harness/test_gaps.py",)),
     Item("H15", "a two-way, bit-exact map of weights that includes the permutation after a flatten",
          (f"{_MAPPING}::test_round_trip_is_bit_exact",
-          f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied")),
+          f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied",
+          "tests/library/test_flattened_inputs.py")),
 )  # fmt: skip
 
 _HEAD = """\

@@ -5,6 +5,7 @@ import pickle
 import re
 import textwrap
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
@@ -59,7 +60,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         path: a `.safetensors`, `.pth` or `.pt` file.
 
     Raises:
-        CheckpointError: the file is missing, truncated, of another kind, refused, or holds no tensors.
+        CheckpointError: the file is missing, truncated, damaged, of another kind, refused, or holds no tensors.
     """
     path = existing(path)
     kind = ending(path)
@@ -207,8 +208,33 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_sentence(error)})") from None
 
 
+def _check_sums(path: Path) -> None:
+    """Raise where an entry of a zip archive does not have the CRC-32 that it was written with.
+
+    `torch.load` does not look at it: flipped bytes would be other weights. A `.pth` from before PyTorch 1.6 is not an
+    archive and has no checksums, nor has one written after `torch.serialization.set_crc32_options(False)`: those are
+    left as they are. Keras and NumPy check their archives themselves; `.safetensors` and `.h5` have no checksums.
+
+    Raises:
+        CheckpointError: names the first damaged entry.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
+    except Exception as error:  # a broken archive raises BadZipFile, EOFError, zlib.error, NotImplementedError …
+        raise CheckpointError(f"{path}: truncated, or not a PyTorch checkpoint ({first_sentence(error)})") from None
+    if damaged is not None:
+        raise CheckpointError(
+            f"{path}: damaged: the CRC-32 checksum of its entry {damaged} does not match; copy or download it again"
+        )
+
+
 def _read_pickle(path: Path) -> Any:
     torch = _torch(path)
+    _check_sums(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read raises

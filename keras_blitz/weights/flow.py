@@ -1,6 +1,6 @@
 """The layouts along a Keras model's graph: what a Flatten does to the weights after it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from keras_blitz import keras_internals
@@ -39,40 +39,69 @@ def after_flatten(layer: Any, variable: str, sizes: tuple[int, ...]) -> Layout:
     raise BlitzError(f"layer {layer.name!r}: no weight layout is declared for {name} after a Flatten")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Flow:
     """The layouts along a model's graph.
 
     Args:
         outputs: (layer name, number of the call from 0) -> layout of what that call returns.
         flattened_inputs: layer name -> (H, W, C), for each layer whose input a Flatten made.
+        complete: there is a graph, and it says what every call does with the order of features.
     """
 
-    outputs: dict[tuple[str, int], Layout]
-    flattened_inputs: dict[str, tuple[int, ...]]
+    outputs: dict[tuple[str, int], Layout] = field(default_factory=dict)
+    flattened_inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    complete: bool = True
 
 
 def flow(model: Any) -> Flow:
-    """Follow the layout of every tensor from the model's inputs to its outputs.
+    """Follow the layout of every tensor from the model's inputs to its outputs, through models inside it too.
 
     A `Flatten` (or a `Reshape` to one axis) of a channels-last tensor reorders the features; what works on each feature
-    by itself keeps the order; everything else starts from its rank. A subclassed model has no graph to follow: it
-    declares `flattened_inputs = {"fc1": (H, W, C)}` where it needs to.
+    by itself keeps the order; everything else starts from its rank. A subclassed model has no graph to follow, see
+    `observed.py`.
     """
-    outputs: dict[tuple[str, int], Layout] = {}
-    flattened_inputs: dict[str, tuple[int, ...]] = dict(getattr(model, "flattened_inputs", {}))
-    layouts: dict[int, Layout] = {}
-    calls: dict[str, int] = {}
-    for operation, sources, results in keras_internals.calls(model):
+    graph = keras_internals.graph_of(model)
+    found = Flow(complete=graph is not None)
+    if graph is not None:
+        _follow(graph, {}, {}, found)
+    return found
+
+
+def _follow(graph: Any, layouts: dict[int, Layout], calls: dict[str, int], found: Flow) -> None:
+    """Follow the calls of a graph.
+
+    Args:
+        graph: a functional model.
+        layouts: id of a tensor -> its layout; gets those of the graph.
+        calls: layer name -> number of its calls so far.
+        found: gets what is known.
+    """
+    for operation, sources, results in keras_internals.calls(graph):
         incoming = layouts.get(id(sources[0]), SAME) if sources else SAME
         if incoming.split:
-            flattened_inputs[operation.name] = incoming.split[1]
+            found.flattened_inputs[operation.name] = incoming.split[1]
         number = calls.get(operation.name, 0)
         calls[operation.name] = number + 1
-        for result in results:
-            layouts[id(result)] = _passed_on(operation, sources, result, incoming)
-        outputs[operation.name, number] = layouts[id(results[0])]
-    return Flow(outputs, flattened_inputs)
+        inner = keras_internals.graph_of(operation)
+        if inner is not None:
+            pairs = zip(inner.inputs, sources, strict=True)
+            layouts |= {id(x): layouts[id(source)] for x, source in pairs if id(source) in layouts}
+            _follow(inner, layouts, calls, found)
+            layouts |= {id(a): layouts[id(b)] for a, b in zip(results, inner.outputs, strict=True)}
+        else:
+            layouts |= {id(result): _passed_on(operation, sources, result, incoming) for result in results}
+            found.complete &= not (sources and _reorders(operation, sources[0].shape, results[0].shape))
+        found.outputs[operation.name, number] = layouts[id(results[0])]
+
+
+def _reorders(operation: Any, given: tuple[int, ...], returned: tuple[int, ...]) -> bool:
+    """Whether a call may flatten or reorder channels in a way that its class does not tell, as a Lambda may."""
+    name = type(operation).__name__
+    if name in ("Permute", "Transpose"):
+        return True
+    flattens = len(given) > len(returned) == 2 and returned[-1] != given[-1]
+    return flattens and kinds.of_keras(operation) is None and name not in ("Flatten", "Reshape")
 
 
 def _passed_on(operation: Any, sources: list[Any], result: Any, incoming: Layout) -> Layout:

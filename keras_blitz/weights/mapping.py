@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import CheckpointError
-from keras_blitz.weights.flow import after_flatten, flow, parameters
+from keras_blitz.weights.flow import after_flatten, parameters
 from keras_blitz.weights.kinds import BUFFERS
 from keras_blitz.weights.layout import Layout
+from keras_blitz.weights.observed import flattened_inputs
 
 # What wrappers put before every name: DataParallel, torch.compile, and the usual attributes that hold a network.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
@@ -62,10 +63,10 @@ def weights(model: Any) -> list[Weight]:
     """List the weights of a Keras model in the order of PyTorch's `state_dict`: layer by layer, weight before bias.
 
     Raises:
-        BlitzError: a layer with weights has no declared layout.
+        BlitzError: a layer with weights has no declared layout, or it cannot be seen whether a Flatten comes before it.
     """
-    flattened_inputs = flow(model).flattened_inputs
-    return [weight for layer in model.layers for weight in _of_layer(layer, flattened_inputs.get(layer.name))]
+    flattened = flattened_inputs(model)
+    return [weight for layer in model.layers for weight in _of_layer(layer, flattened.get(layer.name))]
 
 
 def _of_layer(layer: Any, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
@@ -191,6 +192,11 @@ def _optional(name: str) -> bool:
     return name.endswith(".num_batches_tracked")
 
 
+def _uncounted(name: str, targets: Mapping[str, Weight]) -> bool:
+    """Whether this is the count of a BatchNorm that Keras's own layer does not have."""
+    return _optional(name) and f"{name.rpartition('.')[0]}.running_mean" in targets
+
+
 def _below(name: str, modules: tuple[str, ...]) -> bool:
     return any(name == module or name.startswith(module + ".") for module in modules)
 
@@ -220,7 +226,7 @@ def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -
     ]
     found = {
         "missing": [name for name in targets if name not in arrays and not _optional(name)],
-        "surplus": [name for name in arrays if name not in targets],
+        "surplus": [name for name in arrays if name not in targets and not _uncounted(name, targets)],
         "wrong shape": misshapen,
         'would be rounded (build the model with dtype="float64", or round the state first)': rounded,
     }

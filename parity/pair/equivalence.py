@@ -162,7 +162,7 @@ def check(
     from parity.pair.judge import judge
     from parity.pair.theirs import dry_run
 
-    torch_side = dry_run(torch_module, arrays_of(inputs))
+    torch_side = dry_run(torch_module, arrays_of(inputs), train=train)
     discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
     if discrete and steps:
         raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")

@@ -18,7 +18,7 @@ from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, array_of
-from parity.pair import copies, feed, theirs
+from parity.pair import copies, feed, masks, random_keras, theirs
 from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
@@ -103,11 +103,18 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
     """
+    if torch_side.random:
+        return Judgement({}, None, [], [], (torch_side.random,))
     with ExitStack() as stack:
         notes: list[str] = []
-        sides = _sides(torch_side, model, options, stack, notes)
+        try:
+            sides = _sides(torch_side, model, options, stack, notes)
+        except masks.UnsharedError as error:
+            return Judgement({}, None, [], notes, (str(error),))
         first = sides.first
         notes += first.notes()
+        if reason := random_keras.describe(first):
+            return Judgement({}, None, first.pairing.units, notes, (reason,))
         reference = _reference(torch_side, options, first, "float32" in sides.ports)
         traces = _record(sides, reference)
         comparisons, left_out = _compare(reference, traces, first)

@@ -17,6 +17,10 @@ from parity.record.keras_recorder import multiplying_instead
 RATES = ("rate", "dropout", "recurrent_dropout", "_dropout")  # attributes of Keras's layers
 
 
+class UnsharedError(BlitzError):
+    """A dropout of Keras that PyTorch has no module to share a mask with."""
+
+
 @contextmanager
 def injected(
     theirs: Theirs,
@@ -35,7 +39,7 @@ def injected(
         channels_first: PyTorch's name of a call -> whether its axis 1 holds the channels that Keras has last.
 
     Raises:
-        BlitzError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+        UnsharedError: a layer of Keras drops values and PyTorch has no module to share a mask with.
     """
     calls = {call.name: call for call in theirs.calls}
     paired = {name for name, _ in names}
@@ -44,7 +48,7 @@ def injected(
         if any(isinstance(rate, float) and rate > 0 for rate in rates) and (
             name not in paired or wiring.keras_family(layer) != "dropout"
         ):
-            raise BlitzError(
+            raise UnsharedError(
                 f"{name}: its dropout has no counterpart in PyTorch's modules to share a mask with; "
                 "use train=False, or a rate of 0"
             )

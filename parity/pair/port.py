@@ -128,7 +128,7 @@ class Port:
         """Return a block in which the dropout layers have PyTorch's masks, in train mode.
 
         Raises:
-            BlitzError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+            UnsharedError: a layer of Keras drops values and PyTorch has no module to share a mask with.
         """
         if not self.options.train:
             return nullcontext()

@@ -12,7 +12,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
 from parity.core import inputs as streams
 from parity.core.trace import Trace, named_inputs
-from parity.pair import wiring
+from parity.pair import random_torch, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.record import torch_recorder
@@ -32,6 +32,7 @@ class Theirs:
         outputs: by their names in a trace.
         channels_first: call's name -> whether axis 1 holds channels in what it returns.
         recurrent: path -> module, of those called that have gates.
+        random: says that two runs differ, and where; "" where they agree.
     """
 
     module: Any
@@ -41,6 +42,7 @@ class Theirs:
     outputs: Mapping[str, np.ndarray]
     channels_first: Mapping[str, bool]
     recurrent: Mapping[str, Any]
+    random: str = ""
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -51,8 +53,14 @@ class Theirs:
         }
 
 
-def dry_run(module: Any, inputs: Any) -> Theirs:
-    """Run a PyTorch module forward once.
+def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
+    """Run a PyTorch module forward, and again to compare it with itself.
+
+    Args:
+        module: the user's own.
+        inputs: a structure of arrays in PyTorch's layout.
+        train: compare it with itself in train mode, with the masks that dropout modules share with Keras; otherwise in
+            eval mode, of which the first run is one of the two.
 
     Raises:
         BlitzError: it is not a module, it raises, or there is nothing to compare.
@@ -62,11 +70,15 @@ def dry_run(module: Any, inputs: Any) -> Theirs:
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
     given = ", ".join(str(array.shape) for array in named.values())
-    calls, outputs = guarded(f"the PyTorch module, given {given},", torch_recorder.calls, module, inputs)
-    if not outputs or not named:
+    side = f"the PyTorch module, given {given},"
+    run = guarded(side, torch_recorder.run, module, inputs)
+    if not run.outputs or not named:
         raise BlitzError("there is nothing to compare: no inputs, or the PyTorch module returns no tensor")
+    again = partial(torch_recorder.run, module, train=train, masks=partial(_mask, module) if train else None)
+    random = guarded(side, random_torch.describe, again, inputs, None if train else run, train)
+    calls = run.calls
     recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
-    return Theirs(module, inputs, named, tuple(calls), outputs, wiring.channels_first(calls), recurrent)
+    return Theirs(module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random)
 
 
 def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
@@ -111,7 +123,8 @@ def record(
         torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
         typed(options.target, dtype), loss=_loss(theirs, options),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
-        slots=slots, train=options.train, dtype=dtype, masks=partial(_mask, theirs) if options.train else None, fed=fed,
+        slots=slots, train=options.train, dtype=dtype, fed=fed,
+        masks=partial(_mask, theirs.module) if options.train else None,
     )  # fmt: skip
     trace = _as_in_keras(guarded("the PyTorch module", run), theirs.recurrent, last_only)
     return trace.without([*COUNTS, *left_out])
@@ -131,9 +144,9 @@ def _optimizer(optimizer: Any, named: list) -> Any:
     return optimizer[0]([parameter for _, parameter in named])
 
 
-def _mask(theirs: Theirs, path: str, shape: tuple[int, ...], p: float) -> np.ndarray:
+def _mask(module: Any, path: str, shape: tuple[int, ...], p: float) -> np.ndarray:
     """Return what a dropout module multiplies by: one value for each channel in Dropout1d, 2d and 3d."""
-    if type(theirs.module.get_submodule(path)).__name__ != "Dropout":
+    if type(module.get_submodule(path)).__name__ != "Dropout":
         shape = (*shape[:2], *(1 for _ in shape[2:]))
     return streams.mask(shape, p, "check", path)
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_blitz.keras_internals import delete_untracked, inner_layers, set_untracked, takes_training
+from keras_blitz.keras_internals import called_as, inner_layers, set_untracked, takes_training
 from keras_blitz.layers import Dropout, Dropout2d
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import flow
@@ -332,22 +332,8 @@ def recorded_calls(
 
     with ExitStack() as stack:
         for name, layer in leaves(model).items():
-            stack.enter_context(_called_as(layer, recording(name, layer)))
+            stack.enter_context(called_as(layer, recording(name, layer)))
         yield recorded
-
-
-@contextmanager
-def _called_as(layer, function: Callable) -> Iterator[None]:
-    """Let a layer's `call` be this function for the block."""
-    before = vars(layer).get("call")
-    try:
-        set_untracked(layer, "call", function)
-        yield
-    finally:
-        if before is None:
-            delete_untracked(layer, "call")
-        else:
-            set_untracked(layer, "call", before)
 
 
 def leaves(model) -> dict[str, Any]:
@@ -377,7 +363,7 @@ def multiplying_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) ->
             return call(inputs, training=training)
         return inputs * tf.constant(mask(tuple(inputs.shape)), inputs.dtype)
 
-    return _called_as(layer, masked)
+    return called_as(layer, masked)
 
 
 def first(value):

@@ -1,5 +1,6 @@
 """Runs a PyTorch module and records its trace."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
@@ -29,12 +30,30 @@ class Call:
         return self.path + (f"#{self.number + 1}" if self.number else "")
 
 
-def calls(module: torch.nn.Module, inputs) -> tuple[list[Call], dict[str, np.ndarray]]:
-    """Run a module forward once, in eval mode and float32; it is not changed.
+@dataclass(frozen=True)
+class Run:
+    """A forward pass.
 
-    Returns its calls in order, and its outputs by name.
+    Args:
+        calls: of the innermost modules, in order.
+        outputs: by their names in a trace.
+        values: what each call was given and returned, and the outputs, by their names in a trace, in order.
+        drew: random numbers were drawn.
     """
-    module = deepcopy(module).float().eval()
+
+    calls: tuple[Call, ...]
+    outputs: dict[str, np.ndarray]
+    values: dict[str, Value]
+    drew: bool
+
+
+def run(
+    module: torch.nn.Module, inputs, *, train: bool = False, masks: Callable | None = None, dtype: str = "float32"
+) -> Run:
+    """Run a copy of a module forward once, without gradients; the arguments are those of `record`."""
+    module = deepcopy(module).to(getattr(torch, dtype)).train(train)
+    if masks is not None:
+        _inject(module, masks)
     found: list[Call] = []
 
     def hook(path: str):
@@ -48,9 +67,17 @@ def calls(module: torch.nn.Module, inputs) -> tuple[list[Call], dict[str, np.nda
     for path, inner in leaves(module):
         inner.register_forward_hook(hook(path))
     args, kwargs = _arguments(_tensors(inputs))
-    with torch.no_grad():
+    before = _generators()
+    with torch.no_grad(), recorded_calls(module, fed=True) as values:
         output = module(*args, **kwargs)
-    return found, {name: value.numpy() for name, value in named_outputs(output)}
+    outputs = {name: value.numpy() for name, value in named_outputs(output)}
+    return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before)
+
+
+def _generators() -> tuple:
+    """Return the states of the random streams that a module may draw from."""
+    _, numbers, *place = np.random.get_state(legacy=True)
+    return torch.get_rng_state().numpy().tobytes(), np.asarray(numbers).tobytes(), *place, random.getstate()
 
 
 def is_module(value) -> bool:
@@ -160,7 +187,10 @@ def record(
 
 
 def _inject(module: torch.nn.Module, masks: Callable) -> None:
-    """Let each dropout module return its input times a given mask; before the hooks that record what it returns."""
+    """Let each dropout module return its input times a given mask; before the hooks that record what it returns.
+
+    Its own forward is left out: it would draw random numbers, and with `inplace=True` overwrite its input.
+    """
 
     def hook(path: str):
         def multiply(dropout, inputs, _output):
@@ -171,7 +201,12 @@ def _inject(module: torch.nn.Module, masks: Callable) -> None:
 
     for path, inner in module.named_modules():
         if (kind := kinds.of_torch(inner)) and kind.name == "dropout":
+            inner.forward = _unchanged
             inner.register_forward_hook(hook(path))
+
+
+def _unchanged(x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:

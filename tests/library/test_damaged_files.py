@@ -125,6 +125,56 @@ def test_pth_from_before_pytorch_1_6(checkpoints, damage):
     one_line(path, read_state, path)
 
 
+def flipped(path, entry: str) -> None:
+    """Flip a byte in the middle of an entry of a zip archive."""
+    with zipfile.ZipFile(path) as archive:
+        found = next(info for info in archive.infolist() if info.filename.endswith(entry))
+    content = bytearray(path.read_bytes())
+    name, extra = struct.unpack("<2H", content[found.header_offset + 26 : found.header_offset + 30])
+    content[found.header_offset + 30 + name + extra + found.compress_size // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+@torch_only
+def test_flipped_weights_in_a_pth_are_refused(tmp_path):
+    path = tmp_path / "a.pth"
+    write_state(STATE, path)
+    assert np.array_equal(read_state(path)["fc.weight"], STATE["fc.weight"])
+    flipped(path, "data/0")
+    with pytest.raises(BlitzError, match=r"a\.pth: damaged: the CRC-32 .*data/0 does not match; copy or download"):
+        read_state(path)
+
+
+@torch_only
+def test_pth_written_without_checksums_is_read(tmp_path):
+    import torch
+
+    path = tmp_path / "a.pth"
+    torch.serialization.set_crc32_options(False)
+    try:
+        write_state(STATE, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert np.array_equal(read_state(path)["fc.weight"], STATE["fc.weight"])
+
+
+def test_flipped_weights_in_a_keras_file_are_refused(tmp_path):
+    path = tmp_path / "a.keras"
+    write_model(build("lenet"), path)
+    convert(path, tmp_path / "right.safetensors", "lenet")
+    flipped(path, "model.weights.h5")
+    assert "CRC-32" in one_line(path, convert, path, tmp_path / "wrong.safetensors", "lenet")
+    assert not (tmp_path / "wrong.safetensors").exists()
+
+
+def test_numpy_refuses_an_archive_with_flipped_bytes(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, **STATE)
+    flipped(path, "fc.weight.npy")
+    with pytest.raises(zipfile.BadZipFile, match="CRC-32"), np.load(path, allow_pickle=False) as archive:
+        dict(archive)
+
+
 @pytest.mark.parametrize("kind", [".keras", ".weights.h5"])
 @settings(EXAMPLES, max_examples=40)
 @given(damage=damages(), member=st.integers(-1, 2))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -177,3 +178,15 @@ def test_submodules_can_be_walked(name):
     from keras_blitz.models import NeuralNetwork
 
     assert [layer.name for layer in getattr(NeuralNetwork(), name)] == [f"{name}.{n}" for n in range(5)]
+
+
+@pytest.mark.covers("W1")
+def test_a_count_of_batches_that_keras_does_not_have_is_left_out():
+    layers = keras.layers
+    norm = layers.BatchNormalization(epsilon=1e-5, name="1")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="0"), norm])
+    state = {**random_state(model), "1.num_batches_tracked": np.array(7)}
+    load_state_dict(model, state)
+    assert np.array_equal(norm.moving_mean, state["1.running_mean"])
+    with pytest.raises(CheckpointError, match=r"surplus: 0\.num_batches_tracked"):
+        load_state_dict(model, {**state, "0.num_batches_tracked": np.array(7)})
