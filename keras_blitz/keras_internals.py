@@ -86,6 +86,32 @@ def inner_layers(layer: Any, *, itself: bool = False) -> list[Any]:
     return list(_private(layer, "_flatten_layers")(include_self=itself))
 
 
+def added_losses(model: Any) -> list[Any]:
+    """Return what the layers of a model added to its loss when it was last called: `add_loss`, activity regularizers.
+
+    Needed apart from `model.losses`, which has the penalties on weights as well.
+    """
+    return [loss for layer in inner_layers(model, itself=True) for loss in _private(layer, "_get_own_losses")()]
+
+
+def weight_penalties(model: Any) -> list[Any]:
+    """Return the penalty of each trainable weight that has a regularizer, as scalars of now."""
+    return list(_private(model, "_get_regularization_losses")())
+
+
+def compiled_loss(loss: Any, loss_weights: Any, output_names: Any) -> Any:
+    """Return the loss that `compile(loss=…, loss_weights=…)` makes: (target, output, sample_weight) -> scalar."""
+    from keras.src.trainers.compile_utils import CompileLoss
+
+    return CompileLoss(loss, loss_weights, output_names=output_names)
+
+
+def compiled_as(model: Any) -> tuple[Any, Any]:
+    """Return the `loss` and the `loss_weights` that a model was compiled with."""
+    made = _private(model, "_compile_loss")
+    return (None, None) if made is None else (_private(made, "_user_loss"), _private(made, "_user_loss_weights"))
+
+
 def takes_training(layer: Any) -> bool:
     """Whether a layer's `call` has the argument `training`; read by Keras when the layer was constructed."""
     return bool(_private(layer, "_call_has_training_arg"))

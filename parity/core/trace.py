@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import translate
 from math import prod
 from pathlib import Path
@@ -133,6 +134,21 @@ def _any_of(patterns: Iterable[str]) -> Callable[[str], Any]:
     return re.compile("|".join(map(translate, patterns)) or r"(?!)").match
 
 
+@dataclass(frozen=True)
+class Penalty:
+    """What a Keras model adds to its loss for its weights (regularizers), apart from the loss in the trace.
+
+    PyTorch has it in its loss, or in its optimizer's weight_decay.
+
+    Args:
+        values: name of a loss or a gradient in the trace -> what the penalty adds to it.
+        counted: the trace's entries include it.
+    """
+
+    values: Mapping[str, np.ndarray]
+    counted: bool = False
+
+
 class Trace(dict[str, Value]):
     """What one framework did, by name, in the order it happened.
 
@@ -141,6 +157,7 @@ class Trace(dict[str, Value]):
         skip: patterns of the names that `put` leaves out, such as "step[3-9]:*".
         terms: for a gradient that is a sum, `grad:conv.bias`, the largest Σ|term| over its values: the scale of its
             rounding where the sum itself is zero. None where they were not recorded.
+        penalty: what regularizers add to a loss and its gradients; None where there are none.
         meta: what is worth knowing of the recording, such as the framework and its version; JSON values. No verdict
             depends on it.
     """
@@ -152,11 +169,13 @@ class Trace(dict[str, Value]):
         keep: int | None = None,
         skip: Sequence[str] = (),
         terms: Mapping[str, float] | None = None,
+        penalty: Penalty | None = None,
         **meta: Any,
     ):
         super().__init__()
         self.meta: dict[str, Any] = meta
         self.terms: dict[str, float] | None = None if terms is None else dict(terms)
+        self.penalty = penalty
         self._keep = keep
         self._skips = _any_of(skip)
         for name, value in entries:
@@ -196,7 +215,7 @@ class Trace(dict[str, Value]):
 
     def with_entries(self, entries: Iterable[tuple[str, Value]]) -> "Trace":
         """Return other entries as a trace of the same recording."""
-        return Trace(entries, terms=self.terms, **self.meta)
+        return Trace(entries, terms=self.terms, penalty=self.penalty, **self.meta)
 
     def save(self, path: str | os.PathLike[str], **more: Any) -> None:
         """Write the trace as a NumPy archive (.npz), whole or not at all.

@@ -245,32 +245,3 @@ def borrowed(model) -> Iterator[Any]:
         for variable, value, was in before:
             variable.assign(value)
             variable.trainable = was
-
-
-def fresh_optimizer(optimizer: Any) -> keras.optimizers.Optimizer:
-    """Return a new optimizer of the same settings.
-
-    Args:
-        optimizer: an optimizer, or () -> optimizer.
-    """
-    if not isinstance(optimizer, keras.optimizers.Optimizer):
-        return optimizer()
-    # np.float64, because Keras passes a Python float through float32.
-    config = {k: np.float64(_meant(v)) if isinstance(v, float) else v for k, v in optimizer.get_config().items()}
-    return type(optimizer).from_config(config)
-
-
-def _meant(value: float) -> float:
-    """Return 0.1 for the 0.10000000149 that a float32 variable, such as the learning rate's, has made of it."""
-    rounded = np.float32(value)
-    return float(str(rounded)) if float(rounded) == value else value
-
-
-def lists_slots(optimizers: tuple[Any, Any] | None) -> bool:
-    """Whether the Keras optimizer of a pair says which parameter a slot is of, as keras_blitz's do."""
-    return optimizers is not None and hasattr(fresh_optimizer(optimizers[1]), "slots")
-
-
-def fresh_loss(loss: Any) -> Any:
-    """Return a loss that takes its type from Keras's floatx of now, where it is a Keras loss."""
-    return type(loss).from_config(loss.get_config()) if isinstance(loss, keras.losses.Loss) else loss

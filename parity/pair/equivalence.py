@@ -127,6 +127,8 @@ def check(
     dtypes: Sequence[str] = DTYPES,
     *,
     target=None,
+    sample_weight=None,
+    class_weight: Mapping[int, float] | None = None,
 ) -> Report:
     """Run both models on the same weights and inputs and compare everything that can be observed.
 
@@ -140,15 +142,20 @@ def check(
         torch_module: a `torch.nn.Module`; its weights are what both sides get.
         keras_model: a Keras model, or a function dtype -> model.
         inputs: an array in PyTorch's layout, a tuple with one an argument of `forward`, or a dict by argument's name.
-        loss: (PyTorch's, Keras's): called as (output, target) and as (target, output). None: the sum of the outputs,
-            each value times a fixed random weight, so that gradients are compared without a loss. False: forward only.
+        loss: (PyTorch's, Keras's): called as (output, target) and as (target, output). Keras's may be a name, "mse", or
+            "compiled", what the model was compiled with; as in `fit`, what the model adds to its loss is added, and
+            values that are not reduced are averaged. None: the sum of the outputs, each value times a fixed random
+            weight, so that gradients are compared without a loss. False: forward only.
         weights: "auto": copied from PyTorch, paired by name, else by structure. A dict {module path: layer name} pairs
             what cannot be found so. "keep": the Keras model's own weights, paired likewise.
-        train: train mode, with the same dropout masks on both sides; otherwise eval mode.
-        optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, or () -> optimizer).
+        train: train mode, with the same dropout masks on both sides; otherwise eval mode. Submodules of a PyTorch
+            module that is in train mode keep the modes they have; of one in eval mode all are put in train mode.
+        optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, () -> optimizer, a name, or "compiled").
         steps: optimizer steps on the same batch, at least 0.
         dtypes: "float64" proves the algebra, "float32" is judged by PyTorch's own error.
         target: what `loss` takes, in PyTorch's layout.
+        sample_weight: (N,), as in `fit`, for Keras's loss; PyTorch's must weigh its examples itself.
+        class_weight: {class: weight}, as in `fit`; PyTorch's loss has its own, `nn.CrossEntropyLoss(weight=…)`.
 
     Raises:
         BlitzError: PyTorch is missing, a model raises, weights cannot be paired, or an argument is wrong.
@@ -157,11 +164,15 @@ def check(
         raise BlitzError("parity.check runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     start = time.perf_counter()
-    options = Options(loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target))
+    options = Options(
+        loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target), arrays_of(sample_weight), class_weight
+    )
     options.validate()
+    from parity.pair import step
     from parity.pair.judge import judge
     from parity.pair.theirs import dry_run
 
+    options = step.resolved(options, keras_model)
     torch_side = dry_run(torch_module, arrays_of(inputs), train=train)
     discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
     if discrete and steps:

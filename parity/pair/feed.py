@@ -1,7 +1,7 @@
 """PyTorch's inputs as a Keras model takes them: their order, names and layouts."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,15 @@ def ordered_names(model: Any, inputs: Any) -> dict[str, tuple | None]:
     if isinstance(inputs, Mapping) and {f"input:{name}" for name in declared} == set(names):
         return {f"input:{name}": shape for name, shape in declared.items()}
     return dict(zip(names, declared.values(), strict=True))
+
+
+def structured(theirs: Theirs, model: Any, given: Sequence[Any]) -> Any:
+    """Return the inputs as `fit` takes them: one tensor, or the structure that the model was built with."""
+    struct = keras_internals.input_structure(model)
+    if struct is not None:
+        by_name = dict(zip(theirs.named, given, strict=True))
+        return keras.tree.pack_sequence_as(struct, [by_name[name] for name in ordered_names(model, theirs.inputs)])
+    return given[0] if len(given) == 1 else tuple(given)
 
 
 def caller(inputs: Any) -> Callable[[Any, list, bool], Any]:

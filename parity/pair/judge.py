@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, array_of
-from parity.pair import copies, feed, masks, random_keras, theirs
+from parity.pair import copies, feed, masks, own_step, penalty, random_keras, step, theirs
 from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
@@ -130,9 +130,16 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         notes += _notes(first, comparisons, left_out)
         location = _located(sides.ports, comparisons, reference, left_out)
         notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
+        own, trace = sides.first, traces[sides.first.dtype]
+        notes += filter(None, [penalty.described(trace.penalty, options.steps)])
+        location = _with_reason(location, traces, reference)
+        doubts = tuple(filter(None, (
+            penalty.doubt(trace.penalty, options.steps), step.doubt(options),
+            own_step.doubt(own, reference.state, trace, reference.truth),
+        )))  # fmt: skip
         coarse = describe_coarse(comparisons, partial(_layer_of, first))
     unproven = _unproven(sides, comparisons)
-    doubts = undecided(comparisons.values(), loss_given=bool(options.loss))
+    doubts += undecided(comparisons.values(), loss_given=bool(options.loss))
     if unproven and not comparisons:
         doubts, unproven = (unproven,), ""
     return Judgement(comparisons, location, first.pairing.units, notes, doubts, unproven, coarse)
@@ -200,7 +207,7 @@ def _reference(torch_side: Theirs, options: Options, port: Port, coarse: bool) -
     state = theirs.state_of(torch_side, port.pairing.twins)
     record = partial(
         theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
-        slots=copies.lists_slots(options.optimizer),
+        slots=step.lists_slots(options.optimizer),
     )  # fmt: skip
     whole = record("float64", state, fed=True)
     fed = {name: array_of(whole, name) for name in whole if name.startswith("fed:")}
@@ -284,6 +291,15 @@ def _located(
             truth = reference.truth.without(left_out)
             return locate(ports[dtype], row, comparison, reference.state, reference.fed, truth)
     return None
+
+
+def _with_reason(location: Location | None, traces: Mapping[str, Trace], reference: _Reference) -> Location | None:
+    """Add what the penalties of regularizers explain of a parameter after a step."""
+    if location is None:
+        return None
+    said = (penalty.reason(location.row.name, trace, reference.truth) for trace in traces.values())
+    found = next(filter(None, said), "")
+    return replace(location, explained=(*location.explained, found)) if found else location
 
 
 def _layer_of(port: Port, name: str) -> str:

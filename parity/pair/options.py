@@ -9,6 +9,12 @@ import numpy as np
 from keras_blitz.errors import BlitzError
 from parity.core.modes import DTYPES
 
+_EXAMPLES = {
+    "loss": "such as nn.MSELoss()",
+    "optimizer": "such as lambda parameters: torch.optim.SGD(parameters, lr=0.1)",
+}
+COMPILED = "compiled"  # in place of Keras's loss or optimizer: what the model was compiled with
+
 
 @dataclass(frozen=True)
 class Options:
@@ -21,6 +27,9 @@ class Options:
     steps: int
     dtypes: tuple[str, ...]
     target: Any
+    sample_weight: Any = None
+    class_weight: Mapping[int, float] | None = None
+    compiled: bool = False  # Keras's loss and optimizer are those that the model was compiled with
 
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
@@ -31,6 +40,15 @@ class Options:
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):
             raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")
+        for what, pair in (("loss", self.loss), ("optimizer", self.optimizer)):
+            if pair and (not callable(pair[0]) or (what == "loss" and isinstance(pair[0], type))):
+                raise BlitzError(
+                    f"{what}: PyTorch's must be a function or a module, not {pair[0]!r}: {_EXAMPLES[what]}"
+                )
+            if pair and not (callable(pair[1]) or isinstance(pair[1], str) or hasattr(pair[1], "get_config")):
+                raise BlitzError(f"{what}: Keras's must be a Keras {what}, its name or a function, not {pair[1]!r}")
+        if (self.sample_weight is not None or self.class_weight) and not self.loss:
+            raise BlitzError("sample_weight and class_weight weigh Keras's loss: give loss=")
         if self.optimizer is not None and not (isinstance(self.optimizer, tuple | list) and len(self.optimizer) == 2):
             raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
         if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from keras_blitz.floatx import precision
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.trace import Trace, named_outputs
-from parity.pair import copies, feed, layouts, masks, pairing, units, wiring
+from parity.pair import feed, layouts, masks, pairing, penalty, step, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.theirs import Theirs
@@ -119,6 +120,10 @@ class Port:
         if self.unmatched:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
         if self.options.loss is None:
+            if keras_internals.added_losses(self.model) or keras_internals.weight_penalties(self.model):
+                found.append(
+                    "the Keras model adds to its loss (regularizers, add_loss): compared only where loss= is given"
+                )
             found.append(
                 "no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight"
             )
@@ -144,11 +149,12 @@ class Port:
         options = self.options
         if options.weights == "keep":
             state = {weight.name: weight.value() for weight in self.pairing.weights}
-        with precision(self.dtype):
+        with precision(self.dtype), step.exact_regularizers(self.model, self.dtype):
             recorder = KerasRecorder(
                 self.model,
                 loss=self._loss(),
-                optimizer=copies.fresh_optimizer(options.optimizer[1]) if options.steps else None,
+                optimizer=step.optimizer_of(options.optimizer[1]) if options.steps else None,
+                fit=bool(options.loss),
                 train=options.train,
                 wiring=Wiring(
                     self.pairing.weights, self.names, partial(self.layout_of, truth), feed.caller(self.theirs.inputs)
@@ -160,7 +166,7 @@ class Port:
         if len(self.outputs) == len(self.theirs.outputs):
             renamed = dict(zip(self.outputs, self.theirs.outputs, strict=True))
         trace = trace.with_entries((renamed.get(name, name), value) for name, value in trace.items())
-        return trace.without(["activation:keras/*"])
+        return penalty.settled(trace.without(["activation:keras/*"]), truth)
 
     def layout_of(self, truth: Mapping, name: str, shape: tuple[int, ...]) -> Layout:
         """Return the layout of Keras's tensor of a name in PyTorch's trace."""
@@ -201,7 +207,9 @@ class Port:
     def _loss(self) -> Callable | None:
         if self.options.loss is False:
             return None
-        return self._weighted if self.options.loss is None else copies.fresh_loss(self.options.loss[1])
+        if self.options.loss is None:
+            return self._weighted
+        return step.loss_of(self.options, self.dtype)
 
     def _weighted(self, _target: Any, output: Any) -> Any:
         """Return the sum of all outputs, each value times its weight, as PyTorch's side has it."""

@@ -121,7 +121,7 @@ def record(
     """
     run = partial(
         torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
-        typed(options.target, dtype), loss=_loss(theirs, options),
+        typed(options.target, dtype), loss=_loss(theirs, options, dtype),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
         slots=slots, train=options.train, dtype=dtype, fed=fed,
         masks=partial(_mask, theirs.module) if options.train else None,
@@ -130,10 +130,10 @@ def record(
     return trace.without([*COUNTS, *left_out])
 
 
-def _loss(theirs: Theirs, options: Options) -> Callable | None:
+def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:
     if options.loss is None:
         return partial(_weighted, theirs.weighting())
-    return options.loss[0] if options.loss else None
+    return torch_recorder.typed_loss(options.loss[0], dtype) if options.loss else None
 
 
 def _weighted(weights: Mapping[str, np.ndarray], output: Any, _target: Any) -> Any:

@@ -18,6 +18,7 @@ from keras_blitz.weights.layout import Layout, by_rank, flattened
 from keras_blitz.weights.mapping import weights
 from parity.core.modes import MODES
 from parity.core.trace import ABSENT, Trace, Value, array_of, kind_of, named_inputs, named_outputs
+from parity.record import keras_step
 from parity.record.weight import Weight
 
 
@@ -51,6 +52,7 @@ class KerasRecorder:
         masks: (path, PyTorch's shape, p) -> what each dropout layer multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         wiring: how to read a model whose layers have other names.
+        fit: add to the loss what the model adds, and to the update its penalties on weights, as `fit` does.
     """
 
     def __init__(
@@ -65,11 +67,12 @@ class KerasRecorder:
         masks: Callable | None = None,
         keep: int | None = None,
         wiring: Wiring | None = None,
+        fit: bool = False,
     ):
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         self.model, self.loss, self.optimizer, self.clip = model, loss, optimizer, clip
-        self.train, self.keep, self.wiring = train, keep, wiring
+        self.train, self.keep, self.wiring, self.fit = train, keep, wiring, fit
         self.weights: Sequence[Weight] = wiring.weights if wiring else weights(model)
         self.parameters = [weight for weight in self.weights if weight.trainable]
         self.buffers = [weight for weight in self.weights if not weight.trainable]
@@ -119,7 +122,7 @@ class KerasRecorder:
                 variable.assign(value)
         named = dict(named_inputs(inputs))
         x = [tf.constant(self._input_layout(name, value).to_keras(value)) for name, value in named.items()]
-        y = None if target is None else tf.constant(self._input_layout("target", target).to_keras(target))
+        y = keras.tree.map_structure(self._target, target)
         versions = {"framework": "tensorflow", "version": tf.__version__, "keras": keras.__version__}
         trace = Trace(keep=self.keep, skip=left_out, **versions)
         for (name, value), tensor in zip(named.items(), x, strict=True):
@@ -127,7 +130,11 @@ class KerasRecorder:
         self._add_parameters(trace, "")
         after = plan(self.optimizer) if plan else None
         for step in range(1, max(steps, 1) + 1):
-            activations, output, loss, gradients = self._step(x, y)
+            activations, output, loss, gradients, penalty = self._step(x, y)
+            if penalty is not None:
+                losses = [*(["loss"] if step == 1 else []), *([f"step{step}:loss"] if steps else [])]
+                of = self.parameters if step == 1 else []
+                trace.penalty = keras_step.recorded(trace.penalty, penalty, losses, of, self.variables)
             if step == 1:
                 self._add_pass(trace, activations, output, loss, gradients, named)
                 if not steps:  # else they are step1's
@@ -177,6 +184,9 @@ class KerasRecorder:
     def _input_layout(self, name: str, value: np.ndarray) -> Layout:
         return self.wiring.layout(name, value.shape) if self.wiring else by_rank(value.ndim)
 
+    def _target(self, value: np.ndarray | None) -> tf.Tensor | None:
+        return None if value is None else tf.constant(self._input_layout("target", value).to_keras(value))
+
     def _layout(self, name: str, value, declared: Layout | None = None) -> Layout:
         shape = tuple(value.shape)
         return self.wiring.layout(name, shape) if self.wiring else declared or by_rank(len(shape))
@@ -189,15 +199,22 @@ class KerasRecorder:
             with recorded_calls(self.model, fused=self.wiring is not None) as activations:
                 output = self._call(x)
             loss = None if self.loss is None else self.loss(y, output)
+            if loss is not None and self.fit:
+                loss = keras_step.with_added(self.model, loss)
+            scaled, scale = (loss, None) if loss is None else keras_step.scaled(self.optimizer, loss)
         if loss is None:
-            return dict(activations), output, None, []
-        given, gradients = tape.gradient(loss, [differentiable, self.variables])
+            return dict(activations), output, None, [], None
+        given, gradients = tape.gradient(scaled, [differentiable, self.variables])
         gradients = [g if v.trainable else None for g, v in zip(gradients, self.variables, strict=True)]
-        present = [(g, v) for g, v in zip(gradients, self.variables, strict=True) if g is not None]
+        penalty = keras_step.penalty(self.model, self.variables) if self.fit else None
+        update = gradients if penalty is None else keras_step.joined(gradients, penalty[1], scale)
+        present = [(g, v) for g, v in zip(update, self.variables, strict=True) if g is not None]
         if self.optimizer is not None and present:
             taken, updated = map(list, zip(*present, strict=True))
             self.optimizer.apply(self.clip(taken) if self.clip else taken, updated)
-        return dict(activations), output, loss, (given, gradients)
+        if scale is not None:
+            given, gradients = ([keras_step.unscaled(g, scale) for g in each] for each in (given, gradients))
+        return dict(activations), output, loss, (given, gradients), penalty
 
     def _call(self, x: list):
         return self.wiring.call(self.model, x, self.train) if self.wiring else self.model(*x, training=self.train)

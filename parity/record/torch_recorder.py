@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
 from parity.core.fingerprint import condensed
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
@@ -51,7 +52,7 @@ def run(
     module: torch.nn.Module, inputs, *, train: bool = False, masks: Callable | None = None, dtype: str = "float32"
 ) -> Run:
     """Run a copy of a module forward once, without gradients; the arguments are those of `record`."""
-    module = deepcopy(module).to(getattr(torch, dtype)).train(train)
+    module = in_mode(deepcopy(module).to(getattr(torch, dtype)), train)
     if masks is not None:
         _inject(module, masks)
     found: list[Call] = []
@@ -78,6 +79,22 @@ def _generators() -> tuple:
     """Return the states of the random streams that a module may draw from."""
     _, numbers, *place = np.random.get_state(legacy=True)
     return torch.get_rng_state().numpy().tobytes(), np.asarray(numbers).tobytes(), *place, random.getstate()
+
+
+def in_mode(module: torch.nn.Module, train: bool) -> torch.nn.Module:
+    """Put a module in train mode, or in eval mode; of one in train mode the submodules keep the modes they have.
+
+    So `trunk.eval()` stays as it is while the rest trains, as when BatchNorm's statistics are frozen.
+    """
+    return module if train and module.training else module.train(train)
+
+
+def typed_loss(loss: Callable, dtype: str) -> Callable:
+    """Return a loss whose own tensors, such as the weights of classes, are float32 values in this type.
+
+    A function is returned as it is.
+    """
+    return deepcopy(loss).float().to(getattr(torch, dtype)) if isinstance(loss, torch.nn.Module) else loss
 
 
 def is_module(value) -> bool:
@@ -131,18 +148,18 @@ def record(
         plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
         clip: parameters -> None, clips their gradients between the backward pass and the update.
         slots: record the optimizer's state, too.
-        train: train mode, otherwise eval mode.
+        train: train mode, otherwise eval mode; see `in_mode`.
         dtype: "float64" or "float32".
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
     """
-    module = module.to(getattr(torch, dtype)).train(train)
+    module = in_mode(module.to(getattr(torch, dtype)), train)
     # Assigned where the module is on the meta device, which holds no values; copying keeps tied weights tied.
     module.load_state_dict({name: _tensor(value, dtype) for name, value in state.items()}, assign=_is_meta(module))
     x = _tensors(inputs)
     args, kwargs = _arguments(x)
-    y = None if target is None else torch.from_numpy(np.array(target))
+    y = _targets(target)
     if masks is not None:
         _inject(module, masks)
     trace = Trace(framework="torch", version=torch.__version__)
@@ -163,7 +180,7 @@ def record(
             calling, summing = recorded_calls(module, keep, fed), summed_terms(module)
         with calling as activations, summing as terms:
             output = module(*args, **kwargs)
-        value = None if loss is None else loss(output, y)
+        value = None if loss is None else _number(loss(output, y))
         if value is not None:
             value.backward()
         if first:
@@ -260,6 +277,27 @@ def _tensors(inputs):
         return tuple(map(_tensors, inputs))
     tensor = torch.from_numpy(np.array(inputs))
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
+
+
+def _targets(target):
+    """Return a copy of what a loss takes as tensors."""
+    if isinstance(target, Mapping):
+        return {name: _targets(value) for name, value in target.items()}
+    if isinstance(target, tuple):
+        return tuple(map(_targets, target))
+    return None if target is None else torch.from_numpy(np.array(target))
+
+
+def _number(value) -> torch.Tensor | None:
+    """Return what a loss returned.
+
+    Raises:
+        BlitzError: it is not one number.
+    """
+    if value is None or (torch.is_tensor(value) and value.ndim == 0):
+        return value
+    said = f"{tuple(value.shape)} values" if torch.is_tensor(value) else f"a {type(value).__name__}"
+    raise BlitzError(f'PyTorch\'s loss returned {said}, not a number: give it a reduction, such as "mean"')
 
 
 def _tensor(value: np.ndarray, dtype: str) -> torch.Tensor:

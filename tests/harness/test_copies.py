@@ -11,7 +11,7 @@ from keras import layers, ops
 import keras_blitz
 from keras_blitz import keras_internals, optim
 from keras_blitz.errors import BlitzError
-from parity.pair import copies
+from parity.pair import copies, step
 from parity.pair.copies import NotRebuiltError
 
 pytestmark = pytest.mark.covers("H12")
@@ -434,7 +434,7 @@ def test_a_fresh_optimizer_has_the_settings_and_not_the_state(name):
     used = OPTIMIZERS[name]()
     variable = keras.Variable([1.0, 2.0], name="fc.bias")
     used.apply([tf.ones(2)], [variable])
-    fresh = copies.fresh_optimizer(used)
+    fresh = step.optimizer_of(used)
     assert fresh is not used
     assert type(fresh) is type(used)
     assert as_said(fresh.get_config()) == as_said(used.get_config())
@@ -447,18 +447,18 @@ def test_a_fresh_optimizers_rate_is_what_was_written():
     instance = keras.optimizers.SGD(0.1)
     with keras_blitz.precision("float64"):
         assert instance.get_config()["learning_rate"] != 0.1
-        assert copies.fresh_optimizer(instance).get_config()["learning_rate"] == 0.1
+        assert step.optimizer_of(instance).get_config()["learning_rate"] == 0.1
 
 
 def test_a_function_makes_a_fresh_optimizer():
     made = []
 
     def make():
-        made.append(keras.optimizers.SGD(0.1))
+        made.append(optim.SGD(0.1))
         return made[-1]
 
-    assert copies.fresh_optimizer(make) is made[0]
-    assert copies.fresh_optimizer(make) is made[1]
+    assert step.optimizer_of(make) is made[0]
+    assert step.optimizer_of(make) is made[1]
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_a_function_makes_a_fresh_optimizer():
     ],
 )  # fmt: skip
 def test_the_number_that_was_meant(given, meant):
-    assert copies._meant(given) == meant
+    assert step._meant(given) == meant
 
 
 @pytest.mark.parametrize(
@@ -481,18 +481,18 @@ def test_the_number_that_was_meant(given, meant):
     ids=["none", "keras", "keras_blitz-function", "keras_blitz-class"],
 )  # fmt: skip
 def test_which_optimizers_list_their_slots(optimizers, lists):
-    assert copies.lists_slots(optimizers) is lists
+    assert step.lists_slots(optimizers) is lists
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_fresh_loss_is_of_the_type_of_now(dtype):
     loss = keras.losses.Huber(delta=0.3, reduction="sum")
     with keras_blitz.precision(dtype):
-        fresh = copies.fresh_loss(loss)
+        fresh = step.typed_loss(loss, dtype)
         assert fresh(tf.zeros(2, dtype), tf.ones(2, dtype)).dtype == dtype
     assert fresh.get_config() == loss.get_config()
-    assert fresh is not loss
+    assert loss.dtype == "float32"
 
 
 def test_a_loss_that_is_a_function_is_taken_as_it_is():
-    assert copies.fresh_loss(cubed) is cubed
+    assert step.typed_loss(cubed, "float64") is cubed

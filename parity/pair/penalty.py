@@ -1,0 +1,98 @@
+"""The penalty that regularizers put on Keras's weights, which PyTorch has in its loss or in its weight_decay."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from parity.core.trace import Penalty, Trace, Value, array_of, is_floating, kind_of, step_of
+
+ALIKE = 1e-4  # of a fit's largest value: what is left over of an explanation that holds
+
+
+def settled(trace: Trace, truth: Mapping[str, Value]) -> Trace:
+    """Return a trace whose losses and gradients have the penalty where PyTorch's have it.
+
+    PyTorch's loss says so: it is nearer to Keras's with the penalty, or without.
+
+    Args:
+        trace: of a Keras model, without the penalty.
+        truth: PyTorch's.
+    """
+    penalty = trace.penalty
+    if penalty is None or not _in_loss(trace, penalty, truth):
+        return trace
+    both = ((name, _added(value, penalty.values.get(name))) for name, value in trace.items())
+    found = trace.with_entries(both)
+    found.penalty = replace(penalty, counted=True)
+    return found
+
+
+def _in_loss(trace: Trace, penalty: Penalty, truth: Mapping[str, Value]) -> bool:
+    if not is_floating(truth.get("loss")) or "loss" not in penalty.values:
+        return False
+    expected, without = float(array_of(truth, "loss")), float(array_of(trace, "loss"))
+    return abs(expected - without - float(penalty.values["loss"])) < abs(expected - without)
+
+
+def _added(value: Value, penalty: np.ndarray | None) -> Value:
+    if penalty is None:
+        return value
+    return np.asarray(value + penalty, penalty.dtype) if is_floating(value) else penalty
+
+
+def described(penalty: Penalty | None, steps: int) -> str:
+    """Say what became of the penalty; "" where there is none."""
+    if penalty is None or not np.any(penalty.values["loss"]):
+        return ""
+    adds = f"the Keras model's regularizers add a penalty of {float(penalty.values['loss']):.3g} to its loss"
+    if penalty.counted:
+        return f"{adds}, and PyTorch's loss has it too"
+    where = "it is part of each step, so the parameters after it are compared with PyTorch's weight_decay"
+    return f"{adds}, which PyTorch's does not have: " + (where if steps else "losses are compared without it")
+
+
+def doubt(penalty: Penalty | None, steps: int) -> str:
+    """Say why agreement without the penalty proves nothing; "" where it does."""
+    if steps or penalty is None or penalty.counted or not np.any(penalty.values["loss"]):
+        return ""
+    return (
+        "the Keras model's regularizers add a penalty to its loss that PyTorch's loss does not have. Give optimizer= "
+        "and steps=1: PyTorch's weight_decay is its counterpart, and the parameters after a step show if they agree"
+    )
+
+
+def reason(name: str, trace: Trace, truth: Mapping[str, Value]) -> str:
+    """Say where a parameter after a first, plain step of gradient descent differs by a share of the penalty.
+
+    Args:
+        name: of the tensor that differs, "step1:param:fc.weight".
+        trace: of the Keras model.
+        truth: PyTorch's.
+    """
+    weight = name.partition("param:")[2]
+    added = trace.penalty.values.get(f"grad:{weight}") if trace.penalty else None
+    if added is None or kind_of(name) != "parameter" or step_of(name) != 1 or not is_floating(truth.get(name)):
+        return ""
+    start, now, expected = (array_of(*of) for of in ((trace, f"param:{weight}"), (trace, name), (truth, name)))
+    gradient = array_of(trace, f"grad:{weight}") + (0 if trace.penalty and trace.penalty.counted else added)
+    rate = _share(start - now, gradient)
+    share = _share(expected - now, rate * added) if rate else None
+    if share is None or abs(share) < ALIKE:
+        return ""
+    if abs(share - 0.5) < ALIKE:
+        return (
+            "looks like the factor of a regularizer: the gradient of Keras's l2(x) is 2·x·w, that of PyTorch's "
+            "weight_decay=x is x·w; give l2(weight_decay / 2). Tried: half of the penalty explains the difference"
+        )
+    if abs(share - 1) < ALIKE:
+        return "PyTorch has no such penalty: its weight_decay is 0. Tried: without the penalty the step is PyTorch's"
+    return f"the penalty is {1 / (1 - share):.3g} × PyTorch's weight_decay. Tried: this explains the difference"
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> float | None:
+    """Return x where part = x · whole, None where there is no such number."""
+    size = float(np.vdot(whole, whole))
+    found = float(np.vdot(part, whole)) / size if size else 0.0
+    rest = np.abs(part - found * whole).max(initial=0.0)
+    return found if size and rest <= ALIKE * np.abs(part).max(initial=0.0) else None

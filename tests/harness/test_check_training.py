@@ -1,0 +1,378 @@
+"""The training step that `parity.check` compares is the one that `fit` does: a right port and a wrong one of each."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from keras import layers
+from torch import nn
+
+import keras_blitz
+import parity
+from keras_blitz.errors import BlitzError
+from parity.core.verdict import Verdict
+
+pytestmark = [pytest.mark.covers("H12"), pytest.mark.torch]
+
+RANDOM = np.random.RandomState(0)
+X, Y = RANDOM.randn(6, 4), RANDOM.randn(6, 2)
+LABELS = np.array([0, 1, 1, 0, 1, 0])
+MSE = (nn.MSELoss(), keras.losses.MeanSquaredError())
+
+
+def net(middle=None) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 5), middle or nn.ReLU(), nn.Linear(5, 2))
+
+
+def port(middle=None, cls=keras.Sequential, **first):
+    head = layers.Dense(2, kernel_regularizer=first.get("kernel_regularizer"))
+    return cls([keras.Input((4,)), layers.Dense(5, **first), middle or layers.ReLU(), head])
+
+
+def sgd(rate=0.5, **options):
+    return lambda parameters: torch.optim.SGD(parameters, rate, **options)
+
+
+def checked(torch_side, model, optimizer=None, **options):
+    given = {"loss": MSE, "target": Y} | options
+    if optimizer is not None:
+        given |= {"optimizer": optimizer, "steps": given.get("steps", 2)}
+    return parity.check(torch_side, model, X, **given)
+
+
+def decayed(torch_decay, l2, **options):
+    """A pair in which PyTorch has `weight_decay` on the kernels, and Keras a regularizer."""
+
+    def optimizer(parameters):
+        kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+        groups = [{"params": kernels, "weight_decay": torch_decay}, {"params": biases}]
+        return torch.optim.SGD(groups, 0.5, momentum=0.9)
+
+    model = port(kernel_regularizer=keras.regularizers.L2(l2) if l2 else None)
+    return checked(net(), model, (optimizer, keras.optimizers.SGD(0.5, momentum=0.9)), **options)
+
+
+def test_half_of_weight_decay_as_l2_is_equivalent():
+    report = decayed(0.2, 0.1)
+    assert report.passed, str(report)
+    assert "regularizers add a penalty" in str(report)
+    assert set(report.comparisons) == {"float64", "float32"}
+
+
+@pytest.mark.parametrize(
+    ("decay", "l2", "said"),
+    [(0.2, 0.2, "give l2(weight_decay / 2)"), (0.0, 0.2, "its weight_decay is 0"), (0.2, 0.0, "")],
+    ids=["twice", "keras-alone", "torch-alone"],
+)
+def test_another_penalty_is_not(decay, l2, said):
+    report = decayed(decay, l2)
+    assert report.verdict is Verdict.NOT_EQUIVALENT
+    assert report.first_divergence == "step1:param:0.weight"
+    assert said in str(report)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_a_penalty_in_pytorchs_loss_is_compared_with_the_loss(share):
+    module = net()
+
+    class Penalized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = module
+
+        def forward(self, x):
+            kernels = (self.net[0].weight, self.net[2].weight)
+            return self.net(x), share * 0.1 * sum((kernel**2).sum() for kernel in kernels)
+
+    regularizer = keras.regularizers.L2(0.1)
+    i = keras.Input((4,))
+    hidden = layers.ReLU()(layers.Dense(5, kernel_regularizer=regularizer, name="net_0")(i))
+    output = layers.Dense(2, kernel_regularizer=regularizer, name="net_2")(hidden)
+    model = keras.Model(i, [output, layers.Lambda(lambda x: tf.zeros((), x.dtype))(output)])
+    report = parity.check(
+        Penalized(), model, X, target=Y,
+        loss=(lambda both, y: nn.functional.mse_loss(both[0], y) + both[1],
+              lambda y, both: tf.reduce_mean((y - both[0]) ** 2)),
+    )  # fmt: skip
+    rows = {row.name: row for row in report.comparisons["float64"].rows}
+    assert rows["loss"].passed is (share == 1.0)
+    assert rows["grad:net.0.weight"].passed is (share == 1.0)
+
+
+def test_a_penalty_without_steps_is_not_decided():
+    report = checked(net(), port(kernel_regularizer="l2"))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "PyTorch's weight_decay is its counterpart" in str(report)
+
+
+def test_without_a_loss_a_penalty_is_a_note():
+    report = parity.check(net(), port(kernel_regularizer="l2"), X)
+    assert report.passed
+    assert "compared only where loss= is given" in str(report)
+
+
+@keras.saving.register_keras_serializable("test_check_training")
+class Added(layers.Layer):
+    def call(self, x):
+        self.add_loss(0.5 * tf.reduce_sum(x**2))
+        return tf.nn.relu(x)
+
+
+class WithLoss(nn.Module):
+    """PyTorch's way of an activity regularizer: the module returns what is added to the loss."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+
+    def forward(self, x):
+        hidden = self.net[0](x)
+        return self.net[2](torch.relu(hidden)), 0.5 * (hidden**2).sum()
+
+
+def test_what_layers_add_to_the_loss_is_part_of_it():
+    i = keras.Input((4,))
+    output = layers.Dense(2, name="net_2")(Added()(layers.Dense(5, name="net_0")(i)))
+    right = keras.Model(i, output)
+
+    class First(WithLoss):
+        def forward(self, x):
+            output, self.added = super().forward(x)
+            return output
+
+    module = First()
+    added = []
+    module.register_forward_hook(lambda of, _, output: added.append(of.added))
+    loss = (lambda output, y: nn.functional.mse_loss(output, y) + added[-1], MSE[1])
+    assert checked(module, right, (sgd(), keras.optimizers.SGD(0.5)), loss=loss).passed
+    wrong = checked(net(), port(Added()), (sgd(), keras.optimizers.SGD(0.5)))
+    assert wrong.first_divergence == "loss"
+
+
+def test_an_activity_regularizer_is_part_of_the_loss():
+    wrong = checked(net(), port(activity_regularizer=keras.regularizers.L1(0.5)))
+    assert wrong.verdict is Verdict.NOT_EQUIVALENT
+    assert wrong.first_divergence == "loss"
+
+
+@pytest.mark.parametrize(
+    ("options", "model"),
+    [
+        ({"gradient_accumulation_steps": 2}, {}),
+        ({"clipvalue": 0.01}, {}),
+        ({"clipnorm": 0.01}, {}),
+        ({"weight_decay": 0.3}, {}),
+        ({}, {"kernel_constraint": keras.constraints.MaxNorm(0.3)}),
+        ({}, {"trainable": False}),
+    ],
+    ids=["accumulation", "clipvalue", "clipnorm", "decay", "constraint", "frozen"],
+)
+def test_what_keras_alone_does_in_a_step_is_seen(options, model):
+    pair = (sgd(), keras.optimizers.SGD(0.5, **options))
+    assert checked(net(), port(**model), pair).verdict is Verdict.NOT_EQUIVALENT
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)),
+        lambda: keras.optimizers.LossScaleOptimizer(keras_blitz.optim.SGD(0.1)),
+        keras.optimizers.SGD(0.1, loss_scale_factor=8.0),
+        lambda: keras.optimizers.SGD(0.1),
+    ],
+    ids=["scaled", "scaled-ours", "factor", "function"],
+)
+def test_a_scaled_loss_makes_the_same_step(optimizer):
+    report = checked(net(), port(), (sgd(0.1), optimizer))
+    assert report.passed, str(report)
+    assert not report.unproven
+
+
+def test_a_wrong_rate_under_a_scaled_loss_is_seen():
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.11))
+    assert checked(net(), port(), (sgd(0.1), optimizer)).first_divergence == "step1:param:0.weight"
+
+
+def test_averages_that_fit_leaves_are_not_decided():
+    report = checked(net(), port(), (sgd(), keras.optimizers.SGD(0.5, use_ema=True)))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "use_ema=True" in str(report)
+
+
+def test_what_was_set_on_an_optimizer_is_kept():
+    def grouped(parameters):
+        kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+        return torch.optim.SGD([{"params": kernels, "weight_decay": 0.0}, {"params": biases, "weight_decay": 0.0}], 0.5)
+
+    def decoupled(exclude):
+        made = keras.optimizers.SGD(0.5, weight_decay=0.3)
+        made.exclude_from_weight_decay(var_names=exclude)
+        return made
+
+    assert checked(net(), port(), (grouped, decoupled(["kernel", "bias"]))).passed
+    wrong = checked(net(), port(), (grouped, decoupled(["bias"])))
+    assert wrong.first_divergence == "step1:param:0.weight"
+
+
+def test_a_rate_that_was_assigned_is_kept_and_the_users_optimizer_is_not_built():
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.learning_rate = 0.25
+    assert checked(net(), port(), (sgd(0.25), optimizer)).passed
+    assert not checked(net(), port(), (sgd(0.5), optimizer)).passed
+    assert not optimizer.built
+    assert int(optimizer.iterations.numpy()) == 0
+
+
+def test_a_used_optimizer_is_judged_by_its_settings():
+    optimizer, variable = keras.optimizers.SGD(0.5, momentum=0.9), keras.Variable([1.0])
+    optimizer.apply([tf.ones(1)], [variable])
+    assert checked(net(), port(), (sgd(momentum=0.9), optimizer)).passed
+    assert int(optimizer.iterations.numpy()) == 1
+
+
+class Scaled(keras.losses.Loss):
+    """A loss without a get_config, as people write them."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, y_true, y_pred):
+        return self.factor * tf.reduce_mean((y_true - y_pred) ** 2, -1)
+
+
+def test_a_loss_keeps_what_it_was_given():
+    def tripled(output, target):
+        return 3 * nn.functional.mse_loss(output, target)
+
+    assert checked(net(), port(), loss=(tripled, Scaled(3.0))).passed
+    assert checked(net(), port(), loss=(nn.MSELoss(), Scaled(3.0))).first_divergence == "loss"
+
+
+def test_losses_with_weights_of_classes_are_cast():
+    pair = (
+        nn.CrossEntropyLoss(weight=torch.tensor([0.2, 1.5])),
+        keras_blitz.losses.CrossEntropyLoss(weight=[0.2, 1.5]),
+    )
+    report = checked(net(), port(), loss=pair, target=LABELS)
+    assert report.passed, str(report)
+    other = (pair[0], keras_blitz.losses.CrossEntropyLoss())
+    assert checked(net(), port(), loss=other, target=LABELS).first_divergence == "loss"
+
+
+def test_class_and_sample_weights_are_fits():
+    keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    weights, each = torch.tensor([0.5, 2.0]), np.array([1.0, 2.0, 3.0, 0.5, 0.25, 4.0])
+
+    def summed(factor):
+        def loss(output, target):
+            values = nn.functional.cross_entropy(output, target, reduction="none")
+            return (values * factor(output, target)).sum() / len(target)
+
+        return loss
+
+    of_class = summed(lambda output, target: weights.to(output.dtype)[target])
+    of_sample = summed(lambda output, target: torch.tensor(each, dtype=output.dtype))
+    assert checked(net(), port(), loss=(of_class, keras_loss), target=LABELS, class_weight={0: 0.5, 1: 2.0}).passed
+    assert checked(net(), port(), loss=(of_sample, keras_loss), target=LABELS, sample_weight=each).passed
+    assert not checked(net(), port(), loss=(of_sample, keras_loss), target=LABELS).passed
+
+
+@pytest.mark.parametrize("loss", ["mse", "mean_squared_error", lambda y, output: tf.reduce_mean((y - output) ** 2, -1)])
+def test_names_and_values_that_are_not_reduced(loss):
+    report = checked(net(), port(), (sgd(0.01), "sgd"), loss=(nn.MSELoss(), loss))
+    assert report.passed, str(report)
+
+
+def compiled(loss="mse", rate=0.5, cls=keras.Sequential):
+    model = port(cls=cls)
+    model.compile(keras.optimizers.SGD(rate), loss)
+    return model
+
+
+class OwnStep(keras.Sequential):
+    """A train_step of its own, which does more than the one that is compared."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = 2 * tf.reduce_mean((self(x, training=True) - y) ** 2)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"loss": loss}
+
+
+COMPILED = {"loss": (nn.MSELoss(), "compiled"), "optimizer": (sgd(), "compiled")}
+
+
+def test_a_compiled_model_is_judged_by_what_it_was_compiled_with():
+    model = compiled()
+    before = [variable.numpy() for variable in model.variables]
+    report = checked(net(), model, **COMPILED, steps=2)
+    assert report.passed, str(report)
+    for value, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(value, variable.numpy())
+    assert not checked(net(), compiled("mae"), **COMPILED, steps=2).passed
+    assert not checked(net(), compiled(rate=0.4), **COMPILED, steps=2).passed
+
+
+def test_an_own_train_step_that_does_something_else_is_not_decided():
+    report = checked(net(), compiled(cls=OwnStep), **COMPILED, steps=1)
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "own train_step makes another step" in str(report)
+    report = checked(net(), port(cls=OwnStep), (sgd(), keras.optimizers.SGD(0.5)))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "own train_step" in str(report)
+
+
+class Trunk(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head = nn.BatchNorm1d(4, eps=1e-3, momentum=0.01), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(x))
+
+
+def with_norm(frozen: bool):
+    norm = layers.BatchNormalization(name="norm", trainable=not frozen)  # frozen, Keras's runs as in eval mode
+    return keras.Sequential([keras.Input((4,)), norm, layers.Dense(2, name="head")])
+
+
+def test_a_submodule_in_eval_mode_stays_in_it():
+    """As where BatchNorm's statistics are frozen while the rest trains."""
+    module = Trunk().train()
+    module.norm.eval()
+    for parameter in module.norm.parameters():
+        parameter.requires_grad_(False)
+    right = checked(module, with_norm(frozen=True), (sgd(0.1), keras.optimizers.SGD(0.1)), train=True)
+    assert right.passed, str(right)
+    wrong = checked(module, with_norm(frozen=False), (sgd(0.1), keras.optimizers.SGD(0.1)), train=True)
+    assert wrong.first_divergence == "activation:norm"
+    assert not module.norm.training
+    assert module.training
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"loss": (nn.MSELoss(), "none-such")}, "Keras has no loss 'none-such'"),
+        ({"loss": ("mse", "mse")}, "PyTorch's must be a function"),
+        ({"loss": (nn.MSELoss, keras.losses.MeanSquaredError())}, "PyTorch's must be a function"),
+        ({"loss": (nn.MSELoss(), keras.losses.MeanSquaredError)}, "is a class"),
+        ({"loss": (nn.MSELoss(reduction="none"), MSE[1])}, "PyTorch's loss returned (6, 2) values"),
+        ({"loss": (nn.MSELoss(), lambda y, output: "much")}, "Keras's loss returned a str"),
+        ({"loss": (nn.MSELoss(), keras.losses.MeanSquaredError(reduction=None))}, "give it a reduction"),
+        ({"loss": (nn.MSELoss(), "compiled")}, "not compiled"),
+        ({"optimizer": (sgd(), "compiled"), "steps": 1}, "not compiled"),
+        ({"optimizer": (sgd(), "none-such"), "steps": 1}, "Keras has no optimizer 'none-such'"),
+        ({"optimizer": (sgd(), lambda: None), "steps": 1}, "returned a NoneType"),
+        ({"loss": None, "sample_weight": np.ones(6)}, "give loss="),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(options, said):
+    with pytest.raises(BlitzError, match=said.replace("(", r"\(").replace(")", r"\)")) as raised:
+        checked(net(), port(), **options)
+    assert "\n" not in str(raised.value)
