@@ -1,4 +1,4 @@
-"""PyTorch's own float32 error: the measure of a port's."""
+"""PyTorch's own error in a precision: the measure of a port's."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ from parity.core.trace import Value, is_floating, tensor_of
 
 
 def own_error(truth: Mapping[str, Value], runs: Iterable[Mapping[str, Value]]) -> dict[str, Difference]:
-    """Return PyTorch's own float32 error in every floating-point tensor of `truth`: the largest of its runs.
+    """Return PyTorch's own error in every floating-point tensor of `truth`: the largest of its runs in one precision.
 
     A relu's unit so near zero that rounding decides its sign moves gradients by much more than rounding. One run may
     miss it: vgg16's gradients in PyTorch are 2e-7 off, or 5e-4, as its weights are moved by two units in the last
