@@ -10,9 +10,10 @@ import numpy as np
 
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
-from keras_blitz.floatx import precision
+from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
 from parity.pair.feed import is_functional
+from parity.pair.reduced import copy_rounding, policies, running_in
 
 
 class NotRebuiltError(BlitzError):
@@ -24,7 +25,7 @@ def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
 
     Args:
         model: a Keras model, or a function dtype -> model.
-        dtype: "float32" or "float64".
+        dtype: a name in `PRECISIONS`.
         run: calls a model once, so that it is built.
 
     Raises:
@@ -35,7 +36,7 @@ def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
             raise BlitzError(
                 f"keras_model must be a Keras model, or a function dtype -> model, not {type(model).__name__}"
             )
-        with precision(dtype):
+        with running_in(dtype):
             made = model(dtype)
             if not isinstance(made, keras.Layer):
                 raise BlitzError(f"keras_model({dtype!r}) returned a {type(made).__name__}, not a Keras model")
@@ -43,26 +44,30 @@ def rebuilt(model: Any, dtype: str, run: Callable[[Any], Any]):
         return made
     try:
         copy = _from_configuration(model, dtype)
-        with precision(dtype):
+        with running_in(dtype):
             run(copy)
         expected = run(model)  # builds it, if it was not
         copy.set_weights(model.get_weights())
-        _check_same(expected, run(copy))
+        if not PRECISIONS[dtype].is_reduced:  # its own rounding is larger than what would tell
+            _check_same(expected, run(copy), copy_rounding(model))
     except NotRebuiltError:
         raise
     except Exception as error:  # a user's own constructor or get_config may raise anything
         raise NotRebuiltError(one_line(error)) from None
-    wrong = [v.path for v in copy.weights if str(v.dtype).startswith("float") and v.dtype != dtype]
+    held = PRECISIONS[dtype].variable
+    wrong = [v.path for v in copy.weights if "float" in v.dtype and v.dtype != held]
     if wrong:
-        raise NotRebuiltError(f"its constructor makes {wrong[0]} in another type than {dtype}")
+        raise NotRebuiltError(f"its constructor makes {wrong[0]} in another type than {held}")
+    if PRECISIONS[dtype].is_reduced and policies(copy) != [dtype]:
+        raise NotRebuiltError(f"its constructor makes layers of another policy than {dtype}")
     return copy
 
 
-def _check_same(one, other) -> None:
+def _check_same(one, other, rounding: float) -> None:
     """Raise where a copy does something else: its configuration does not say all of the original."""
     for (name, a), (_, b) in zip(named_outputs(one), named_outputs(other), strict=True):
         a, b = (np.asarray(keras.ops.convert_to_numpy(value)) for value in (a, b))
-        if a.shape != b.shape or not np.allclose(a, b, rtol=1e-2, atol=1e-3 * np.abs(a).max(initial=0)):
+        if a.shape != b.shape or not np.allclose(a, b, rtol=rounding, atol=rounding / 10 * np.abs(a).max(initial=0)):
             raise NotRebuiltError(f"a copy made from it returns another {name}")
 
 
@@ -73,7 +78,7 @@ def _from_configuration(model, dtype: str):
     own = {name: value for name, value in own.items() if not keras_internals.is_own(value)}
     # A Lambda's function is taken as it is: its code alone would lack the names it uses.
     functions = {f"{layer.name}/function": layer.function for layer in layers if isinstance(layer, keras.layers.Lambda)}
-    with precision(dtype), keras_internals.unsafe_loading():  # the user's own code, in the user's own process
+    with running_in(dtype), keras_internals.unsafe_loading():  # the user's own code, in the user's own process
         if not is_functional(model) and not isinstance(model, keras.Sequential):
             with keras.saving.custom_object_scope(own | functions):
                 return _copied(model, dtype, {})
@@ -111,7 +116,7 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
         if isinstance(value, keras.layers.Layer):
             return _copied(value, dtype, done)
         if isinstance(value, keras.Variable):
-            kind = dtype if str(value.dtype).startswith("float") else value.dtype
+            kind = PRECISIONS[dtype].variable if "float" in value.dtype else value.dtype
             return copy.add_weight(shape=value.shape, dtype=kind, trainable=value.trainable, name=value.name)
         if isinstance(value, Mapping):
             return {key: of(each) for key, each in value.items()}
@@ -141,7 +146,7 @@ def _typed(config: Any, dtype: str) -> Any:
         return {**config, "config": {**config["config"], "name": dtype}}
     found = {key: _typed(value, dtype) for key, value in config.items()}
     if str(config.get("dtype")).startswith("float"):
-        found["dtype"] = dtype
+        found["dtype"] = PRECISIONS[dtype].arrays  # of an Input
     if config.get("class_name") == "Lambda":
         name = f"{config['config']['name']}/function"
         found["config"]["function"] = {"module": "builtins", "class_name": "function", "config": name}

@@ -10,7 +10,6 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
 from parity.core import tolerance
 from parity.core.compare import Comparison
-from parity.core.modes import DTYPES
 from parity.core.verdict import Verdict
 from parity.pair.options import Options, arrays_of
 from parity.record.frameworks import load_frameworks, torch_installed
@@ -32,6 +31,7 @@ class Report:
         seconds: wall time.
         versions: of the packages that the figures depend on.
         undecided: why agreement proves nothing here, a line each.
+        precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Report:
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
     undecided: Sequence[str] = ()
+    precision: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -105,7 +106,7 @@ def check(
     train: bool = False,
     optimizer=None,
     steps: int = 0,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     *,
     target=None,
 ) -> Report:
@@ -122,7 +123,9 @@ def check(
         train: train mode, with the same dropout masks on both sides; otherwise eval mode.
         optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, or () -> optimizer).
         steps: optimizer steps on the same batch, at least 0.
-        dtypes: "float64" proves the algebra, "float32" is judged by PyTorch's own error.
+        dtypes: "float64" proves the algebra, "float32" is judged by PyTorch's own error, and so is a reduced precision,
+            by the name of Keras's policy: "mixed_bfloat16", "mixed_float16" (PyTorch's autocast), "bfloat16", "float16"
+            (its module in that type). None: float64, float32, and the reduced precision that the Keras model runs in.
         target: what `loss` takes, in PyTorch's layout.
 
     Raises:
@@ -132,11 +135,13 @@ def check(
         raise BlitzError("parity.check runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     start = time.perf_counter()
-    options = Options(loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target))
-    options.validate()
     from parity.pair.judge import judge
+    from parity.pair.reduced import default_dtypes
     from parity.pair.theirs import dry_run
 
+    chosen = default_dtypes(keras_model) if dtypes is None else tuple(dtypes)
+    options = Options(loss, weights, train, optimizer, steps, chosen, arrays_of(target))
+    options.validate()
     found = judge(dry_run(torch_module, arrays_of(inputs)), keras_model, options)
     return Report(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
@@ -147,6 +152,7 @@ def check(
         seconds=time.perf_counter() - start,
         versions=versions("torch"),
         undecided=found.undecided,
+        precision=found.precision,
     )
 
 

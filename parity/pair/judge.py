@@ -1,6 +1,6 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,17 +10,17 @@ from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
 from parity.core.compare import Comparison, compare
 from parity.core.locate import first_divergence
-from parity.core.modes import DTYPES
+from parity.core.modes import PRECISIONS
 from parity.core.own_error import own_error
-from parity.core.trace import array_of
-from parity.pair import copies, feed, theirs
+from parity.core.trace import Trace, array_of
+from parity.pair import copies, feed, reduced, theirs
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
 from parity.pair.port import Port
 from parity.pair.theirs import Theirs
 
-SAMPLES = 3  # float32 runs of PyTorch, from weights moved by rounding, that its own error is the largest of
+SAMPLES = 3  # runs of PyTorch in a precision, from weights moved by its rounding, that its own error is the largest of
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Judgement:
         units: the pairs of units whose weights correspond.
         notes: what was inferred, and what could not be done, a line each.
         undecided: why agreement proves nothing here, a line each.
+        precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -40,6 +41,7 @@ class Judgement:
     units: list[Match]
     notes: list[str]
     undecided: tuple[str, ...] = ()
+    precision: str = ""
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
@@ -67,12 +69,16 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         truth = record("float64", state, fed=True)
         fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
         truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
-        samples = range(SAMPLES if "float32" in ports else 0)
-        own = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
+        runs: dict[str, list[Trace]] = {}
+        refused: dict[str, str] = {}
+        for dtype in (dtype for dtype in ports if dtype != "float64"):
+            runs[dtype] = reduced.guarded_runs(partial(_runs, record, state, dtype), dtype, refused)
+        own = {dtype: own_error(truth, traces) for dtype, traces in runs.items()}
+        ports = {dtype: port for dtype, port in ports.items() if dtype not in refused}
         case = "check-float32-constants" if first.float32_constants() else "check"
         for dtype, port in ports.items():
             trace = port.record(state, truth)
-            judged = partial(compare, case=case, dtype=dtype, own=own if dtype == "float32" else None)
+            judged = partial(compare, case=case, dtype=dtype, own=own.get(dtype))
             comparisons[dtype] = judged(truth, trace)
             strangers = other_steps(comparisons[dtype], port.pairing)
             if strangers:
@@ -81,8 +87,18 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
                 notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
             row = first_divergence(comparisons[dtype].rows)
             if row and location is None:
-                location = locate(port, row, comparisons[dtype], state, fed, truth)
-    return Judgement(comparisons, location, first.pairing.units, notes)
+                # Rounding in a reduced precision is too large for what a layer was given to tell.
+                exact = not PRECISIONS[dtype].is_reduced
+                location = locate(port, row, comparisons[dtype], state, fed, truth) if exact else Location(row)
+        notes += reduced.notes(torch_side.module, comparisons, runs.get("float32", ()))
+        undecided = tuple(reduced.doubts(model, comparisons, refused))
+        precision = reduced.describe(model, ports)
+    return Judgement(comparisons, location, first.pairing.units, notes, undecided, precision)
+
+
+def _runs(record: Callable, state: Mapping[str, Any], dtype: str) -> list[Trace]:
+    """Return PyTorch's runs in a precision, from weights moved by its rounding."""
+    return [record(dtype, streams.moved(state, k, PRECISIONS[dtype].moves)) for k in range(SAMPLES)]
 
 
 def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> tuple[dict[str, Port], list[str]]:
@@ -95,8 +111,13 @@ def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -
         stack: gives the user's own model its weights back in the end, where it is run itself.
     """
     ports, refused, notes = {}, "", []
-    for dtype in (dtype for dtype in DTYPES if dtype in options.dtypes):
+    own = reduced.own_precision(model)
+    for dtype in (dtype for dtype in PRECISIONS if dtype in options.dtypes):
         try:
+            if dtype == own:
+                feed.run_once(torch_side, dtype)(model)  # which builds it, if it was not
+                ports[dtype] = Port(torch_side, options, stack.enter_context(copies.borrowed(model)), dtype)
+                continue
             copy = copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype))
             ports[dtype] = Port(torch_side, options, copy, dtype)
         except copies.NotRebuiltError as error:

@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.floatx import precision
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
-from parity.core.trace import Trace, named_outputs
+from parity.core.modes import PRECISIONS
+from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import copies, feed, layouts, masks, pairing, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
+from parity.pair.reduced import running_in
 from parity.pair.theirs import Theirs
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
@@ -30,7 +31,7 @@ class Port:
         theirs: PyTorch's side.
         options: what to record.
         model: a copy that may be changed.
-        dtype: "float64" or "float32".
+        dtype: a name in `PRECISIONS`.
 
     Raises:
         BlitzError: the model raises, or weights cannot be paired.
@@ -42,7 +43,8 @@ class Port:
         self.input_layouts = feed.input_layouts(theirs, model)
         self.keeps_channels_first = feed.keeps_channels_first(model)
         self.calls, self.outputs = self._run_once()
-        given = [as_array(x) for x in feed.tensors(theirs, model, dtype)]
+        given = feed.tensors(theirs, model, dtype)
+        given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
         self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing = self._paired()
         self.names = wiring.match(theirs.calls, self.calls, self.pairing.units)
@@ -54,6 +56,11 @@ class Port:
             for path in theirs.recurrent
             if path in self.by_path and self.by_path[path].result.ndim < ranks[path]
         }  # fmt: skip
+
+    def _rounded(self, x: tf.Tensor) -> list[tf.Tensor]:
+        """Return an input as layers of reduced precision are given it."""
+        reduced = PRECISIONS[self.dtype].is_reduced and x.dtype.is_floating
+        return [tf.cast(x, PRECISIONS[self.dtype].compute)] if reduced else []
 
     def _run_once(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         fed: dict = {}
@@ -154,7 +161,7 @@ class Port:
             state = {weight.name: weight.value() for weight in self.pairing.weights}
         if options.train:
             masks.inject(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
-        with precision(self.dtype):
+        with running_in(self.dtype):
             recorder = KerasRecorder(
                 self.model,
                 loss=self._loss(),
@@ -225,10 +232,12 @@ class Port:
                 raise BlitzError(
                     f"{theirs} is {tuple(value.shape)} in Keras, {self.theirs.outputs[theirs].shape} in PyTorch"
                 )
+            if value.dtype in (tf.float16, tf.bfloat16):
+                value = tf.cast(value, tf.float32)
             total += tf.reduce_sum(value * tf.constant(weight, value.dtype))
         return total
 
 
 def as_array(tensor: Any) -> np.ndarray:
     """Return a Keras tensor as an array."""
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
+    return widened(np.asarray(keras.ops.convert_to_numpy(tensor)))

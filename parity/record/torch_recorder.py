@@ -10,7 +10,10 @@ import torch
 
 from keras_blitz.weights import kinds
 from parity.core.fingerprint import condensed
+from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
+
+_REDUCED = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def calls(module: torch.nn.Module, inputs) -> tuple[list[Call], dict[str, np.nda
     args, kwargs = _arguments(_tensors(inputs))
     with torch.no_grad():
         output = module(*args, **kwargs)
-    return found, {name: value.numpy() for name, value in named_outputs(output)}
+    return found, {name: _array(value) for name, value in named_outputs(output)}
 
 
 def is_module(value) -> bool:
@@ -60,12 +63,18 @@ def is_module(value) -> bool:
 
 def state_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return a copy of the module's state_dict as arrays."""
-    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+    return {name: _array(value.cpu()).copy() for name, value in module.state_dict().items()}
+
+
+def reduced_types(module: torch.nn.Module) -> set[str]:
+    """Return the half-precision types that a module holds parameters in."""
+    return {_type_name(parameter) for parameter in module.parameters() if parameter.dtype in _REDUCED}
 
 
 def weighted(output, weights: Mapping[str, np.ndarray]) -> torch.Tensor:
-    """Return the sum of all outputs, each value times its weight."""
-    return sum((v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in named_outputs(output) if n in weights)
+    """Return the sum of all outputs, each value times its weight; of half precision in float32."""
+    values = {name: value.float() if value.dtype in _REDUCED else value for name, value in named_outputs(output)}
+    return sum((v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in values.items() if n in weights)
 
 
 def shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
@@ -93,6 +102,8 @@ def record(
 ) -> Trace:
     """Load weights, run, and return the trace.
 
+    Its `meta` has "reduced", the half-precision types of what modules return, where there are any.
+
     Args:
         module: changed: it gets `state` and `dtype`, and the updates.
         state: the whole state_dict; rounded to `dtype`.
@@ -105,17 +116,21 @@ def record(
         clip: parameters -> None, clips their gradients between the backward pass and the update.
         slots: record the optimizer's state, too.
         train: train mode, otherwise eval mode.
-        dtype: "float64" or "float32".
+        dtype: a name in `PRECISIONS`; a mixed one is autocast around the forward pass and the loss.
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
     """
-    module = module.to(getattr(torch, dtype)).train(train)
+    precision = PRECISIONS[dtype]
+    module = module.to(getattr(torch, precision.variable)).train(train)
     # Assigned where the module is on the meta device, which holds no values; copying keeps tied weights tied.
-    module.load_state_dict({name: _tensor(value, dtype) for name, value in state.items()}, assign=_is_meta(module))
-    x = _tensors(inputs)
+    module.load_state_dict(
+        {name: _tensor(value, precision.variable) for name, value in state.items()}, assign=_is_meta(module)
+    )
+    given = precision.variable if precision.is_reduced else ""  # else they are in the type of the run already
+    x = _tensors(inputs, given)
     args, kwargs = _arguments(x)
-    y = None if target is None else torch.from_numpy(np.array(target))
+    y = None if target is None else _typed(torch.from_numpy(np.array(target)), given)
     if masks is not None:
         _inject(module, masks)
     trace = Trace(framework="torch", version=torch.__version__)
@@ -127,19 +142,22 @@ def record(
     trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     update = optimizer(trained) if optimizer and steps else None
     after = plan(update) if plan else None
+    types: set[str] = set()
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
         first = step == 1
         calling: AbstractContextManager[dict[str, Value]] = nullcontext({})
         summing: AbstractContextManager[dict[str, float]] = nullcontext({})
         if first:
-            calling, summing = recorded_calls(module, keep, fed), summed_terms(module)
-        with calling as activations, summing as terms:
-            output = module(*args, **kwargs)
-        value = None if loss is None else loss(output, y)
+            calling, summing = recorded_calls(module, keep, fed, types), summed_terms(module)
+        with autocast(precision):
+            with calling as activations, summing as terms:
+                output = module(*args, **kwargs)
+            value = None if loss is None else loss(output, y)
         if value is not None:
             value.backward()
         if first:
+            types |= {_type_name(tensor) for _, tensor in named_outputs(output)}
             _add_pass(trace, module, activations, output, value, x, keep)
             trace.terms = {f"grad:{name}": total for name, total in terms.items()}
             if not steps:  # else they are step1's
@@ -156,7 +174,14 @@ def record(
                 _add_slots(trace, module, update, f"step{step}:", keep)
         if after:
             after(step)
+    if reduced := sorted(types & set(map(_type_name, _REDUCED))):
+        trace.meta["reduced"] = reduced
     return trace
+
+
+def autocast(precision: Precision) -> AbstractContextManager:
+    """Return the block in which modules compute in a mixed precision; any other needs none."""
+    return torch.autocast("cpu", getattr(torch, precision.compute)) if precision.is_mixed else nullcontext()
 
 
 def _inject(module: torch.nn.Module, masks: Callable) -> None:
@@ -217,18 +242,32 @@ def _is_meta(module: torch.nn.Module) -> bool:
     return any(parameter.is_meta for parameter in module.parameters())
 
 
-def _tensors(inputs):
-    """Return a copy of the inputs as tensors; those of floating-point numbers have a gradient."""
+def _tensors(inputs, dtype: str = ""):
+    """Return a copy of the inputs as tensors; those of floating-point numbers have a gradient, and `dtype` if any."""
     if isinstance(inputs, Mapping):
-        return {name: _tensors(value) for name, value in inputs.items()}
+        return {name: _tensors(value, dtype) for name, value in inputs.items()}
     if isinstance(inputs, tuple | list):
-        return tuple(map(_tensors, inputs))
-    tensor = torch.from_numpy(np.array(inputs))
+        return tuple(_tensors(value, dtype) for value in inputs)
+    tensor = _typed(torch.from_numpy(np.array(inputs)), dtype)
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 
 
+def _typed(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
+    return tensor.to(getattr(torch, dtype)) if dtype and tensor.is_floating_point() else tensor
+
+
 def _tensor(value: np.ndarray, dtype: str) -> torch.Tensor:
-    return torch.from_numpy(np.array(value, dtype if value.dtype.kind == "f" else value.dtype))
+    return torch.tensor(value, dtype=getattr(torch, dtype) if value.dtype.kind == "f" else None)
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's values; those of a bfloat16, which NumPy lacks, in float32."""
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _type_name(of: torch.Tensor | torch.dtype) -> str:
+    return str(of.dtype if isinstance(of, torch.Tensor) else of).removeprefix("torch.")
 
 
 def _add(trace: Trace, name: str, tensor: torch.Tensor | None, keep: int | None) -> None:
@@ -237,7 +276,7 @@ def _add(trace: Trace, name: str, tensor: torch.Tensor | None, keep: int | None)
 
 
 def _snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
-    array = tensor.detach().numpy()
+    array = _array(tensor)
     value = array if keep is None else condensed(array, keep)
     return value.copy() if value is array else value
 
@@ -262,10 +301,18 @@ def _first(value):
 
 
 @contextmanager
-def recorded_calls(module: torch.nn.Module, keep: int | None = None, fed: bool = False) -> Iterator[dict[str, Value]]:
+def recorded_calls(
+    module: torch.nn.Module, keep: int | None = None, fed: bool = False, types: set[str] | None = None
+) -> Iterator[dict[str, Value]]:
     """Collect `activation:path`, what each innermost module returns, `path#2` in its second call, in the block.
 
-    Copied when it is called: an in-place ReLU behind it would overwrite it.
+    Copied when it is called: an in-place ReLU after it would overwrite it.
+
+    Args:
+        module: it gets hooks for the block.
+        keep: of a tensor with more values than these, record the fingerprint; None records all whole.
+        fed: collect what each module is given, too.
+        types: gets the names of the types that modules return.
     """
     recorded: dict[str, Value] = {}
     calls: dict[str, int] = {}
@@ -274,7 +321,10 @@ def recorded_calls(module: torch.nn.Module, keep: int | None = None, fed: bool =
         def record_output(_module, _inputs, output):
             calls[path] = calls.get(path, 0) + 1
             name = path if calls[path] == 1 else f"{path}#{calls[path]}"
-            recorded[f"activation:{name}"] = _snapshot(_first(output), keep)
+            result = _first(output)
+            recorded[f"activation:{name}"] = _snapshot(result, keep)
+            if types is not None:
+                types.add(_type_name(result))
 
         def record_input(_module, inputs):
             number = calls.get(path, 0) + 1
