@@ -74,6 +74,7 @@ class Report:
             "weights": [list(entry) for entry in self.weights],
             "notes": list(self.notes),
             "location": self.location.lines() if self.location else [],
+            "precision": self.precision,
         }
         document = pair_to_dict(self.title, self.comparisons, mode="live", versions=self.versions, seconds=self.seconds)
         return {**document, **found}
