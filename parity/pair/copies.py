@@ -13,7 +13,7 @@ from keras_blitz.errors import BlitzError, one_line
 from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
 from parity.pair.feed import is_functional
-from parity.pair.reduced import copy_rounding, policies, running_in
+from parity.pair.policy import copy_rounding, policies, running_in
 
 
 class NotRebuiltError(BlitzError):

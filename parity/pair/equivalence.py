@@ -137,7 +137,7 @@ def check(
     load_frameworks(live=True)
     start = time.perf_counter()
     from parity.pair.judge import judge
-    from parity.pair.reduced import default_dtypes
+    from parity.pair.policy import default_dtypes
     from parity.pair.theirs import dry_run
 
     chosen = default_dtypes(keras_model) if dtypes is None else tuple(dtypes)

@@ -10,13 +10,14 @@ from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
 from parity.core.compare import Comparison, compare
 from parity.core.locate import first_divergence
-from parity.core.modes import PRECISIONS
+from parity.core.modes import DTYPES, PRECISIONS
 from parity.core.own_error import own_error
 from parity.core.trace import Trace, array_of
 from parity.pair import copies, feed, reduced, theirs
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
+from parity.pair.policy import own_precision, policies
 from parity.pair.port import Port
 from parity.pair.theirs import Theirs
 
@@ -58,7 +59,11 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     comparisons: dict[str, Comparison] = {}
     location = None
     with ExitStack() as stack:
+        refused: dict[str, str] = {}
         ports, notes = _ports(torch_side, model, options, stack)
+        ports |= _reduced_ports(torch_side, model, options, stack, refused)
+        if not ports:
+            raise BlitzError("; ".join([*notes, *(f"{dtype}: {reason}" for dtype, reason in refused.items())]))
         first = next(iter(ports.values()))
         notes += first.notes()
         state = theirs.state_of(torch_side, first.pairing.twins)
@@ -70,7 +75,6 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
         truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
         runs: dict[str, list[Trace]] = {}
-        refused: dict[str, str] = {}
         for dtype in (dtype for dtype in ports if dtype != "float64"):
             runs[dtype] = reduced.guarded_runs(partial(_runs, record, state, dtype), dtype, refused)
         own = {dtype: own_error(truth, traces) for dtype, traces in runs.items()}
@@ -78,6 +82,8 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         case = "check-float32-constants" if first.float32_constants() else "check"
         for dtype, port in ports.items():
             trace = port.record(state, truth)
+            if unjudged := reduced.unjudged_steps(dtype, options, notes):
+                truth, trace = truth.without(unjudged), trace.without(unjudged)
             judged = partial(compare, case=case, dtype=dtype, own=own.get(dtype))
             comparisons[dtype] = judged(truth, trace)
             strangers = other_steps(comparisons[dtype], port.pairing)
@@ -111,13 +117,8 @@ def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -
         stack: gives the user's own model its weights back in the end, where it is run itself.
     """
     ports, refused, notes = {}, "", []
-    own = reduced.own_precision(model)
-    for dtype in (dtype for dtype in PRECISIONS if dtype in options.dtypes):
+    for dtype in (dtype for dtype in DTYPES if dtype in options.dtypes):
         try:
-            if dtype == own:
-                feed.run_once(torch_side, dtype)(model)  # which builds it, if it was not
-                ports[dtype] = Port(torch_side, options, stack.enter_context(copies.borrowed(model)), dtype)
-                continue
             copy = copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype))
             ports[dtype] = Port(torch_side, options, copy, dtype)
         except copies.NotRebuiltError as error:
@@ -128,12 +129,39 @@ def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -
             "is, in float32 alone; give keras_model as a function dtype -> model for float64"
         )
         ports.pop("float64", None)
-    if not ports:
+    if not ports and set(options.dtypes) & set(DTYPES) and not policies(model):
         if "float32" not in options.dtypes:
             raise BlitzError(notes[-1])
         feed.run_once(torch_side, "float32")(model)  # which builds it, if it was not
         ports["float32"] = Port(torch_side, options, stack.enter_context(copies.borrowed(model)), "float32")
     return ports, notes
+
+
+def _reduced_ports(
+    torch_side: Theirs, model: Any, options: Options, stack: ExitStack, refused: dict[str, str]
+) -> dict[str, Port]:
+    """Return the Keras model in each reduced precision that is asked for: itself in its own, else a copy.
+
+    Args:
+        torch_side: PyTorch's side.
+        model: the user's own, or a function dtype -> model.
+        options: what to record.
+        stack: puts back in the end what is borrowed of the user's own model.
+        refused: gets, by precision, why there is no copy.
+    """
+    ports, own = {}, own_precision(model)
+    for dtype in (name for name, each in PRECISIONS.items() if each.is_reduced and name in options.dtypes):
+        run = feed.run_once(torch_side, dtype)
+        try:
+            if dtype == own:
+                run(model)  # which builds it, if it was not
+                one = stack.enter_context(copies.borrowed(model))
+            else:
+                one = copies.rebuilt(model, dtype, run)
+            ports[dtype] = Port(torch_side, options, one, dtype)
+        except copies.NotRebuiltError as error:
+            refused[dtype] = f"a copy could not be made from the Keras model's configuration ({error})"
+    return ports
 
 
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:

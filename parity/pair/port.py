@@ -16,7 +16,7 @@ from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import copies, feed, layouts, masks, pairing, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
-from parity.pair.reduced import running_in
+from parity.pair.policy import running_in
 from parity.pair.theirs import Theirs
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 

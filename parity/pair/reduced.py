@@ -5,68 +5,16 @@ beside float64 or float32, which show what is computed.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import keras
-
-from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
-from keras_blitz.floatx import precision
 from parity.core.compare import Comparison
-from parity.core.modes import DTYPES, PRECISIONS, ulp
+from parity.core.modes import PRECISIONS
 from parity.core.trace import Trace
+from parity.pair import copies
+from parity.pair.options import Options
+from parity.pair.policy import own_precision, policies
 from parity.record import torch_recorder
-
-_PLAIN = frozenset(DTYPES)
-
-
-def running_in(dtype: str) -> AbstractContextManager[None]:
-    """Return a block in which Keras makes layers of this precision; losses stay as they are in a reduced one.
-
-    Args:
-        dtype: a name in `PRECISIONS`.
-    """
-    return precision(dtype) if dtype in _PLAIN else _policy(dtype)
-
-
-@contextmanager
-def _policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def policies(model: Any) -> list[str]:
-    """Return the names of the reduced policies that a Keras model's layers have; of a function that makes one none."""
-    if not isinstance(model, keras.Layer):
-        return []
-    layers = keras_internals.inner_layers(model, itself=True)
-    names = {layer.dtype_policy.name for layer in layers if not isinstance(layer, keras.layers.InputLayer)}
-    return sorted(names - _PLAIN)
-
-
-def own_precision(model: Any) -> str:
-    """Return the reduced precision that a Keras model runs in, layers in float32 aside; "" where there is none.
-
-    Also "" where its layers have several such policies, or one that PyTorch has no counterpart of, as int8.
-    """
-    found = policies(model)
-    return found[0] if len(found) == 1 and found[0] in PRECISIONS else ""
-
-
-def copy_rounding(model: Any) -> float:
-    """Return how far a float32 copy may be from a Keras model, of its values: by what the model itself rounds."""
-    own = own_precision(model)
-    return max(1e-2, 32 * ulp(1.0, PRECISIONS[own].compute)) if own else 1e-2
-
-
-def default_dtypes(model: Any) -> tuple[str, ...]:
-    """Return what a Keras model is compared in where nothing is asked for: its own reduced precision is added."""
-    return (*DTYPES, *filter(None, [own_precision(model)]))
 
 
 def describe(model: Any, ports: Mapping[str, Any]) -> str:
@@ -100,7 +48,7 @@ def doubts(model: Any, comparisons: Mapping[str, Comparison], refused: Mapping[s
     if not own and (names := policies(model)):
         yield f"the Keras model runs in {', '.join(names)}, which cannot be compared: only copies of it were"
     yield from (f"{dtype} could not be compared: {reason}" for dtype, reason in refused.items())
-    reduced = [dtype for dtype in comparisons if dtype not in _PLAIN]
+    reduced = [dtype for dtype in comparisons if PRECISIONS[dtype].is_reduced]
     if reduced and len(reduced) == len(comparisons):
         yield (
             f"{' and '.join(reduced)} alone shows large mistakes only: float64, which proves the algebra, "
@@ -110,6 +58,31 @@ def doubts(model: Any, comparisons: Mapping[str, Comparison], refused: Mapping[s
         if names := [row.name for row in comparison.undecided]:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             yield f"PyTorch's own {dtype} is not finite at {names[0]}{more}: there is no measure"
+
+
+def unjudged_steps(dtype: str, options: Options, notes: list[str]) -> list[str]:
+    """Return patterns of the names that a precision says nothing of: what an adaptive optimizer makes of rounding.
+
+    It divides a gradient by its own size: one that is nearly zero moves its parameter by a whole step, in a direction
+    that rounding decides. In bfloat16 that is common, and seldom the same in PyTorch's runs.
+
+    Args:
+        dtype: a name in `PRECISIONS`.
+        options: which optimizer, if any.
+        notes: gets a line where there are such names.
+    """
+    if not (PRECISIONS[dtype].is_reduced and options.steps):
+        return []
+    optimizer = copies.fresh_optimizer(options.optimizer[1])
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    name = type(optimizer).__name__
+    if name == "SGD":
+        return []
+    notes.append(
+        f"{dtype}: what {name} makes of the gradients was not compared, for it turns the rounding of a small gradient "
+        "into a whole step; float64 and float32 compare it"
+    )
+    return ["step*"]
 
 
 def notes(module: Any, dtypes: Collection[str], float32: Sequence[Trace]) -> Iterator[str]:

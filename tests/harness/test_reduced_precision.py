@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import parity
+from keras_blitz import optim
 from keras_blitz.errors import BlitzError
 from parity.core.compare import compare
 from parity.core.inputs import moved
@@ -220,6 +221,35 @@ def test_steps_in_mixed_precision(policy):
     assert report.passed, report
     assert "step2:param:0.weight" in {row.name for row in report.comparisons[policy].rows}
     assert not check(keras.losses.MeanSquaredError(reduction="sum"), rate=0.2).comparisons[policy].passed
+
+
+def test_what_an_adaptive_optimizer_makes_of_rounding_is_left_to_float64():
+    report = parity.check(
+        module(), model("mixed_bfloat16"), X, steps=2, dtypes=("float64", "mixed_bfloat16"),
+        optimizer=(lambda p: torch.optim.Adam(p, lr=0.1), optim.Adam(lr=0.1)),
+    )  # fmt: skip
+    names = {dtype: {row.name for row in found.rows} for dtype, found in report.comparisons.items()}
+    assert "step2:param:0.weight" in names["float64"] - names["mixed_bfloat16"]
+    assert "grad:0.weight" in names["mixed_bfloat16"]
+    assert any(note.startswith("mixed_bfloat16: what Adam makes of the gradients was not") for note in report.notes)
+    assert report.passed, report
+
+
+def test_what_keras_cannot_run_is_no_verdict():
+    """On a CPU it has no GRU in bfloat16."""
+    theirs = nn.Sequential(nn.Linear(6, 4))
+    port = keras.Sequential([keras.Input((6,)), layers.Dense(4), Solving()])
+    report = parity.check(theirs, port, X, dtypes=("float64", "bfloat16"))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "bfloat16 could not be compared: a copy could not be made" in report.undecided[0]
+
+
+@keras.saving.register_keras_serializable("tests")
+class Solving(layers.Layer):
+    def call(self, inputs):
+        if self.compute_dtype == "bfloat16":
+            raise ValueError("no kernel for bfloat16")
+        return inputs
 
 
 class Subclassed(keras.Model):
