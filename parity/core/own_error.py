@@ -18,6 +18,11 @@ def own_error(truth: Mapping[str, Value], runs: Iterable[Mapping[str, Value]]) -
     return {name: largest(error[name] for error in errors) for name in floating if errors}
 
 
+def larger(one: Mapping[str, Difference], other: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the larger of two own errors of each tensor, of the same tensors."""
+    return {name: largest([one[name], other[name]]) for name in one}
+
+
 def floating_names(trace: Mapping[str, Value]) -> list[str]:
     """Return the names of the floating-point tensors."""
     return [name for name, value in trace.items() if is_floating(value)]

@@ -9,6 +9,7 @@ from typing import Any
 from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
 from parity.core.compare import Comparison, compare
+from parity.core.difference import Difference
 from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES, PRECISIONS
 from parity.core.own_error import own_error
@@ -20,8 +21,6 @@ from parity.pair.pairing import Match, Pairing
 from parity.pair.policy import own_precision, policies
 from parity.pair.port import Port
 from parity.pair.theirs import Theirs
-
-SAMPLES = 3  # runs of PyTorch in a precision, from weights moved by its rounding, that its own error is the largest of
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,15 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         truth = record("float64", state, fed=True)
         fed = {name: array_of(truth, name) for name in truth if name.startswith("fed:")}
         truth = truth.with_entries((name, value) for name, value in truth.items() if name not in fed)
-        runs: dict[str, list[Trace]] = {}
+        measure, types = partial(_own_errors, record, state, truth), set[str]()
+        own: dict[str, dict[str, Difference]] = {}
         for dtype in (dtype for dtype in ports if dtype != "float64"):
-            runs[dtype] = reduced.guarded_runs(partial(_runs, record, state, dtype), dtype, refused)
-        own = {dtype: own_error(truth, traces) for dtype, traces in runs.items()}
+            try:
+                own[dtype] = measure(dtype, range(reduced.SAMPLES), types if dtype == "float32" else set())
+            except BlitzError as error:
+                if not PRECISIONS[dtype].is_reduced:
+                    raise
+                refused[dtype] = str(error)  # PyTorch has not every operation in half precision on a CPU
         ports = {dtype: port for dtype, port in ports.items() if dtype not in refused}
         case = "check-float32-constants" if first.float32_constants() else "check"
         for dtype, port in ports.items():
@@ -85,8 +89,14 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             if unjudged := reduced.unjudged_steps(dtype, options, notes):
                 truth, trace = truth.without(unjudged), trace.without(unjudged)
             judged = partial(compare, case=case, dtype=dtype, own=own.get(dtype))
-            comparisons[dtype] = judged(truth, trace)
-            strangers = other_steps(comparisons[dtype], port.pairing)
+            if PRECISIONS[dtype].is_reduced:
+                exact = all(comparison.passed for comparison in comparisons.values())
+                again = partial(compare, truth, trace, case=case, dtype=dtype)
+                comparisons[dtype] = reduced.compare_patiently(again, own[dtype], partial(measure, dtype), exact, notes)
+                strangers = []
+            else:
+                comparisons[dtype] = judged(truth, trace)
+                strangers = other_steps(comparisons[dtype], port.pairing)
             if strangers:
                 truth = truth.without(strangers)
                 comparisons[dtype] = judged(truth, trace.without(strangers))
@@ -96,15 +106,32 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
                 # Rounding in a reduced precision is too large for what a layer was given to tell.
                 exact = not PRECISIONS[dtype].is_reduced
                 location = locate(port, row, comparisons[dtype], state, fed, truth) if exact else Location(row)
-        notes += reduced.notes(torch_side.module, comparisons, runs.get("float32", ()))
+        notes += reduced.notes(torch_side.module, comparisons, types)
         undecided = tuple(reduced.doubts(model, comparisons, refused))
         precision = reduced.describe(model, ports)
     return Judgement(comparisons, location, first.pairing.units, notes, undecided, precision)
 
 
-def _runs(record: Callable, state: Mapping[str, Any], dtype: str) -> list[Trace]:
-    """Return PyTorch's runs in a precision, from weights moved by its rounding."""
-    return [record(dtype, streams.moved(state, k, PRECISIONS[dtype].moves)) for k in range(SAMPLES)]
+def _own_errors(
+    record: Callable[..., Trace], state: Mapping[str, Any], truth: Trace, dtype: str, samples: range, types: set[str]
+) -> dict[str, Difference]:
+    """Return PyTorch's own error in a precision: the largest of runs from weights moved by its rounding.
+
+    Args:
+        record: (precision, weights) -> the trace.
+        state: the weights.
+        truth: PyTorch's trace in float64.
+        dtype: the precision.
+        samples: the numbers of the runs.
+        types: gets the half-precision types that PyTorch's modules return.
+    """
+
+    def run(sample: int) -> Trace:
+        trace = record(dtype, streams.moved(state, sample, PRECISIONS[dtype].moves))
+        types.update(trace.meta.get("reduced", ()))
+        return trace
+
+    return own_error(truth, map(run, samples))
 
 
 def _ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> tuple[dict[str, Port], list[str]]:
