@@ -1,8 +1,8 @@
-"""Two traces compared: structure before values, every tensor, PyTorch's error as the measure in float32."""
+"""Two traces compared: structure before values, every tensor, PyTorch's error as the measure below float64."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import prod, sqrt
+from math import prod
 from statistics import median
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from parity.core import tolerance
 from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
 from parity.core.fingerprint import Fingerprint, Tensor
+from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Absent, Trace, Value, is_floating, kind_of, step_of, tensor_of
 from parity.core.vacuous import Content, content_of, warnings_for
+from parity.core.yardstick import Yardstick, yardsticks
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,16 @@ class Row:
         max_abs: the largest error; None where no number can say it.
         relative: `max_abs` by the largest magnitude expected.
         allowed: the bound on `relative`.
-        ratio: float32: RMS error by PyTorch's own (of the pool for a small tensor); None where PyTorch has none.
-        own: float32: PyTorch's own largest error, by the largest magnitude expected; None where it is not known.
-        passed: within bounds.
+        ratio: below float64: RMS error by PyTorch's own (of the pool for a small tensor); None where PyTorch has none.
+        own: below float64: PyTorch's own largest error, by the largest magnitude expected; None where it is not known.
+        passed: within bounds, or not `decided`.
         problem: what is wrong, in words, where it failed.
         warnings: why the agreement may mean little.
         estimated: measured against a fingerprint.
         reason: the tolerance table's reason for `allowed`.
         worst: places of the largest errors.
         content: what the port's tensor holds.
+        decided: whether it could be judged; a reduced precision in which PyTorch itself overflows is no measure.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Row:
     reason: str = ""
     worst: tuple[Entry, ...] = ()
     content: Content = Content.VARIED
+    decided: bool = True
 
     @property
     def kind(self) -> str:
@@ -70,7 +74,7 @@ class Comparison:
 
     Args:
         rows: a verdict a tensor, in the trace's order.
-        median_ratio: float32: the median of the ratios of activations, outputs and loss, or else of gradients.
+        median_ratio: below float64: the median of the ratios of activations, outputs and loss, or else of gradients.
         problem: what is wrong with the case as a whole.
         port_only: activations of layers that only the port has; listed, not judged.
         screened: float32 without PyTorch's own error to judge by.
@@ -90,6 +94,11 @@ class Comparison:
     def passed(self) -> bool:
         """Every tensor is within bounds, and so is the case."""
         return not self.problem and all(row.passed for row in self.rows)
+
+    @property
+    def undecided(self) -> list[Row]:
+        """The tensors that could not be judged."""
+        return [row for row in self.rows if not row.decided]
 
     @property
     def failures(self) -> list[Row]:
@@ -116,9 +125,16 @@ def compare(
         truth: PyTorch's trace in float64, arrays or fingerprints.
         port: the port's trace.
         case: the case's id, for the tolerance table.
-        dtype: "float64" or "float32", what the port was run in.
-        own: float32: PyTorch's own float32 error against `truth`, by name. Without it float32 is only screened.
+        dtype: what the port was run in, a name in `PRECISIONS`.
+        own: below float64: PyTorch's own error in the same precision against `truth`, by name. Without it float32 is
+            only screened.
+
+    Raises:
+        ValueError: a reduced precision without PyTorch's own error.
     """
+    precision = PRECISIONS[dtype]
+    if precision.is_reduced and own is None:
+        raise ValueError(f"{dtype} is judged by PyTorch's own error in it; own=None")
     port_only = tuple(name for name in port if name not in truth and kind_of(name) == "activation")
     names = [*truth, *(name for name in port if name not in truth and name not in port_only)]
     if not truth or not names:
@@ -127,8 +143,10 @@ def compare(
     measured: dict[str, Difference] = {}
     for name in names:
         expected, actual = truth.get(name), port.get(name)
-        problem = mismatch(expected, actual, dtype)
-        if problem:
+        problem = mismatch(expected, actual, precision.types)
+        if precision.is_reduced and own and name in own and not own[name].finite and _comparable(expected, actual):
+            rows[name] = _unmeasured_row(name, _size(expected), dtype)
+        elif problem:
             rows[name] = Row(name, _size(truth.get(name, actual)), False, problem=problem)
         elif is_floating(expected) and is_floating(actual):
             measured[name] = measure(expected, actual)
@@ -142,7 +160,11 @@ def compare(
     elif own is None:
         rows |= {name: _screened_row(name, sizes[name], found) for name, found in measured.items()}
     else:
-        rows |= _float32_rows(sizes, measured, own, tolerance.pooled_steps(case))
+        judged_by = yardsticks(sizes, measured, own, tolerance.pooled_steps(case))
+        rows |= {
+            name: _own_error_row(name, sizes[name], measured[name], *each, precision)
+            for name, each in judged_by.items()
+        }
     still = {name.replace("grad:", "param:", 1) for name in cancelled}
     finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
     middle = _median_ratio(finished)
@@ -201,8 +223,14 @@ def _median_ratio(rows: Iterable[Row]) -> float | None:
     return median(enough[0]) if enough else None
 
 
-def mismatch(expected: Value | None, actual: Value | None, dtype: str) -> str:
-    """Say what keeps two entries from being compared by value, or return ""."""
+def mismatch(expected: Value | None, actual: Value | None, types: Collection[str]) -> str:
+    """Say what keeps two entries from being compared by value, or return "".
+
+    Args:
+        expected: PyTorch's.
+        actual: the port's.
+        types: what a floating-point tensor of the port may be.
+    """
     if expected is None:
         return "only in the port"
     if actual is None:
@@ -212,8 +240,8 @@ def mismatch(expected: Value | None, actual: Value | None, dtype: str) -> str:
     if tuple(expected.shape) != tuple(actual.shape):
         return f"shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     if is_floating(expected):
-        if str(actual.dtype) != dtype:  # the truth is float64 whatever the port was run in
-            return f"type {actual.dtype}, expected {dtype}"
+        if str(actual.dtype) not in types:  # the truth is float64 whatever the port was run in
+            return f"type {actual.dtype}, expected {' or '.join(sorted(types))}"
         return _not_finite(expected, actual)
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint) or not _same_type(expected, actual):
         return f"type {actual.dtype}, expected {expected.dtype}"
@@ -260,6 +288,16 @@ def _float64_row(case: str, name: str, size: int, found: Difference) -> Row:
     return _judged(name, size, found, bound.relative, reason=bound.reason)
 
 
+def _comparable(expected: Value | None, actual: Value | None) -> bool:
+    """Whether both sides have a floating-point tensor of one shape."""
+    return is_floating(expected) and is_floating(actual) and tuple(expected.shape) == tuple(actual.shape)
+
+
+def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
+    reason = f"PyTorch's own {dtype} is not finite here: no measure"
+    return Row(name, size, True, warnings=(reason,), decided=False)
+
+
 def _screened_row(name: str, size: int, found: Difference) -> Row:
     bound = tolerance.FLOAT32_SCREEN
     return _judged(name, size, found, bound.relative, reason=bound.reason)
@@ -286,76 +324,14 @@ def _judged(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Yardstick:
-    """PyTorch's own float32 error in a tensor, or in a pool of small ones, relative to the tensors' scales."""
-
-    rms: float
-    largest: float
-    port_rms: float
-
-    @property
-    def ratio(self) -> float | None:
-        """The port's RMS error by PyTorch's own."""
-        return self.port_rms / self.rms if self.rms else None
-
-    @property
-    def too_far(self) -> bool:
-        """Whether the port's RMS error is more than PyTorch's own explains; the floor is the tensor's affair."""
-        return self.port_rms > tolerance.RMS_RATIO * self.rms
-
-
-def _float32_rows(
-    sizes: Mapping[str, int], measured: Mapping[str, Difference], own: Mapping[str, Difference], steps: int | None
-) -> dict[str, Row]:
-    """Judge each tensor by PyTorch's own error in it; the small ones by that of all small ones of their kind.
-
-    With `steps`, only those of so many successive steps are judged together.
-    """
-    pools: dict[str, list[str]] = {}
-    for name in measured:
-        together = f"{kind_of(name)} {(step_of(name) - 1) // steps if steps else ''}"
-        pools.setdefault(together if sizes[name] < tolerance.POOL_BELOW else name, []).append(name)
-    own = {name: replace(own[name], scale=measured[name].scale) for name in measured}
-    pools = {key: group for name, members in pools.items() for key, group in _without_outliers(name, members, own)}
-    return {
-        name: _float32_row(name, sizes[name], measured[name], own[name], yardstick)
-        for members in pools.values()
-        for yardstick in [_yardstick(members, sizes, measured, own)]
-        for name in members
-    }
-
-
-def _without_outliers(name: str, members: list[str], own: Mapping[str, Difference]) -> Iterator[tuple[str, list[str]]]:
-    """Split a pool: a tensor that PyTorch itself knows few digits of must not excuse the others, it is judged alone."""
-    usual = median(own[member].relative for member in members)
-    pooled = [member for member in members if own[member].relative <= tolerance.POOL_OUTLIER * usual]
-    yield f"{name} pooled", pooled
-    yield from ((member, [member]) for member in members if member not in pooled)
-
-
-def _yardstick(
-    members: Iterable[str],
-    sizes: Mapping[str, int],
-    measured: Mapping[str, Difference],
-    own: Mapping[str, Difference],
-) -> _Yardstick:
-    scaled = [name for name in members if measured[name].scale and own[name].finite]
-    values = sum(sizes[name] for name in scaled)
-    if not values:
-        return _Yardstick(0.0, 0.0, 0.0)
-
-    def pooled(errors: Mapping[str, Difference]) -> float:
-        return sqrt(sum(sizes[n] * (errors[n].rms / measured[n].scale) ** 2 for n in scaled) / values)
-
-    largest = max(own[name].max_abs / measured[name].scale for name in scaled)
-    return _Yardstick(pooled(own), largest, pooled(measured))
-
-
-def _float32_row(name: str, size: int, found: Difference, own: Difference, yardstick: _Yardstick) -> Row:
+def _own_error_row(
+    name: str, size: int, found: Difference, own: Difference, yardstick: Yardstick, precision: Precision
+) -> Row:
     if not own.finite:
         return Row(name, size, False, found.max_abs, problem="PyTorch's own float32 is not finite here: no measure")
-    floor = tolerance.float32_floor(found.scale) / found.scale if found.scale else 0.0
+    held = kind_of(name) in ("parameter", "buffer", "slot")
+    unit = precision.variable if held else precision.compute
+    floor = tolerance.floor(found.scale, unit) / found.scale if found.scale else 0.0
     allowed = max(tolerance.MAX_RATIO * yardstick.largest, floor)
     allowed_rms = max(tolerance.RMS_RATIO * yardstick.rms, floor)
     rms = found.rms / found.scale if found.scale else found.rms
@@ -373,7 +349,8 @@ def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[s
     if expected is None or isinstance(expected, Absent) or not is_floating(actual):
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
-    warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if row.passed else ()
+    weak = row.passed and row.decided
+    warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if weak else row.warnings
     fields = {**vars(row), "worst": worst, "warnings": warnings}
     return Row(**fields)
 

@@ -78,9 +78,11 @@ def measure(expected: Tensor, actual: Tensor) -> Difference:
 
 
 def largest(errors: Iterable[Difference]) -> Difference:
-    """Return the largest of several errors of one tensor."""
+    """Return the largest of several errors of one tensor; NaN where one of them is."""
     errors = list(errors)
-    return replace(errors[0], max_abs=max(e.max_abs for e in errors), rms=max(e.rms for e in errors))
+    return replace(
+        errors[0], max_abs=float(np.max([e.max_abs for e in errors])), rms=float(np.max([e.rms for e in errors]))
+    )
 
 
 def _rms(error: np.ndarray) -> float:

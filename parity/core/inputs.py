@@ -40,19 +40,24 @@ def mask(shape: tuple[int, ...], p: float, *names: object) -> np.ndarray:
     return (stream("mask", *names).random_sample(shape) >= p) / (1 - p)
 
 
-def moved(state: Mapping[str, np.ndarray], sample: int, ulp: int = 4) -> dict[str, np.ndarray]:
-    """Return float32 weights each moved by at most so many units in the last place; sample 0 moves none.
+def moved(state: Mapping[str, np.ndarray], sample: int, reach: float = 4 * 2.0**-23) -> dict[str, np.ndarray]:
+    """Return float32 weights each moved by rounding, by at most this share of its value; sample 0 moves none.
 
-    What a network gives from them is what an equally good float32 arithmetic could have given from `state`.
+    What a network gives from them is what an equally good arithmetic could have given from `state`.
+
+    Args:
+        state: the weights.
+        sample: the number of the run.
+        reach: a power of 2; four units in the last place of float32, or `Precision.moves` of another precision.
     """
-    return dict(state) if not sample else {name: _moved(value, sample, name, ulp) for name, value in state.items()}
+    return dict(state) if not sample else {name: _moved(value, sample, name, reach) for name, value in state.items()}
 
 
-def _moved(value: np.ndarray, sample: int, name: str, ulp: int) -> np.ndarray:
+def _moved(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray:
     if value.dtype.kind != "f":
         return value
-    steps = stream("moved", sample, name).randint(-ulp, ulp + 1, value.shape, dtype=np.int8)
-    return value * (1 + np.float32(2**-23) * steps)  # exact factors, rounded once
+    steps = stream("moved", sample, name).randint(-4, 5, value.shape, dtype=np.int8)
+    return value * (1 + np.float32(reach / 4) * steps)  # exact factors, rounded once
 
 
 def weights(shapes: Mapping[str, tuple[int, ...]], *names: object, fan_out: bool = False) -> dict[str, np.ndarray]:

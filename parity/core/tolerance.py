@@ -9,7 +9,7 @@ float32 RMS ratio worst 3.1, median 1.1–1.5, largest-error ratio worst 5.1.
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-import numpy as np
+from parity.core.modes import ulp
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ SAME_VALUE = 1e-6
 DEAD_SHARE = 0.5
 DEAD_OF = 16  # values in a channel, at least: with fewer, all may be zero by chance (2⁻¹⁶ for a ReLU's 16)
 
-# float32: port's error / PyTorch's own error, both against PyTorch in float64.
+# float32 and reduced precisions: port's error / PyTorch's own error in the same, both against PyTorch in float64.
 RMS_RATIO = 4.0  # of each tensor
 MAX_RATIO = 10.0  # of each tensor's largest error
 MEDIAN_RATIO = 2.0  # over a case's activations, outputs and loss; N1–N4 measure 0.4–1.9
@@ -121,6 +121,6 @@ def pooled_steps(case: str) -> int | None:
     return next((steps for pattern, steps in POOL_STEPS.items() if fnmatchcase(case, pattern)), None)
 
 
-def float32_floor(scale: float) -> float:
-    """Return `FLOOR_ULP` units in the last place of a float32 of this magnitude; 0 for 0."""
-    return FLOOR_ULP * float(np.spacing(np.float32(scale))) if scale else 0.0
+def floor(scale: float, dtype: str) -> float:
+    """Return `FLOOR_ULP` units in the last place of a number of this magnitude in a type; 0 for 0."""
+    return FLOOR_ULP * ulp(scale, dtype) if scale else 0.0

@@ -66,6 +66,11 @@ def is_floating(value: Value | None) -> TypeGuard[Tensor]:
     return not isinstance(value, Absent | None) and np.dtype(value.dtype).kind == "f"
 
 
+def widened(array: np.ndarray) -> np.ndarray:
+    """Return a bfloat16 array, of a type that NumPy lacks, as float32, which holds each of its values; others as is."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
 def kind_of(name: str) -> str:
     """Return what a name stands for: "gradient" for `step3:grad:fc.weight`.
 
@@ -193,7 +198,7 @@ class Trace(dict[str, Value]):
         if isinstance(value, Fingerprint | Absent):
             self[name] = value
         else:
-            value = np.asarray(value)
+            value = widened(np.asarray(value))
             self[name] = value if self._keep is None else condensed(value, self._keep)
 
     def put(self, name: str, make: Callable[[], Value]) -> None:

@@ -135,7 +135,7 @@ def compared(expected: Mapping[str, Value], actual: Mapping[str, Value]) -> Outc
     for name in dict.fromkeys([*expected, *actual]):
         one, other = expected.get(name), actual.get(name)
         dtype = str(one.dtype) if isinstance(one, np.ndarray) else ""
-        problem = mismatch(one, other, dtype)
+        problem = mismatch(one, other, {dtype})
         if problem and _is_whole(one) and _is_whole(other) and (one.dtype, one.shape) == (other.dtype, other.shape):
             outcomes.append(Outcome(distance(one, other).relative, name))
         elif problem:

@@ -10,27 +10,14 @@ import numpy as np
 
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
-from keras_blitz.floatx import precision
-from parity.core.modes import DTYPES
+from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
 from parity.pair.feed import is_functional
+from parity.pair.policy import copy_rounding, policies, running_in
 
 
 class NotRebuiltError(BlitzError):
     """A model that cannot be copied in this precision."""
-
-
-def own_precision(model: keras.Layer) -> str:
-    """Return the precision a model is written in: "float32", "float64", or else the names of its layers' policies.
-
-    Functional models and Sequentials compute nothing themselves: their own policy says nothing.
-    """
-    layers = [
-        layer
-        for layer in keras_internals.inner_layers(model, itself=True)
-        if not (isinstance(layer, keras.layers.InputLayer | keras.Sequential) or is_functional(layer))
-    ]
-    return ", ".join(sorted({layer.dtype_policy.name for layer in layers})) or "float32"
 
 
 def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) -> Any:
@@ -38,7 +25,7 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
 
     Args:
         function: dtype -> model.
-        dtype: "float32" or "float64".
+        dtype: a name in `PRECISIONS`.
         run: calls a model once.
 
     Raises:
@@ -48,7 +35,7 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
         raise BlitzError(
             f"keras_model must be a Keras model, or a function dtype -> model, not {type(function).__name__}"
         )
-    with precision(dtype):
+    with running_in(dtype):
         model = function(dtype)
         if not isinstance(model, keras.Layer):
             raise BlitzError(f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model")
@@ -63,7 +50,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
 
     Args:
         model: a Keras model.
-        dtype: "float32" or "float64".
+        dtype: a name in `PRECISIONS`.
         run: calls a model once, so that it is built.
         weights: what `get_weights` returned before the model was used; by default those that it has.
 
@@ -72,7 +59,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
     """
     try:
         copy = _from_configuration(model, dtype)
-        with precision(dtype):
+        with running_in(dtype):
             run(copy)
         if not model.built:
             run(model)
@@ -80,9 +67,12 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
         _carry_over(model, copy)
     except Exception as error:  # a user's own constructor or get_config may raise anything
         raise NotRebuiltError(one_line(error)) from None
-    wrong = [v.path for v in copy.weights if str(v.dtype).startswith("float") and v.dtype != dtype]
+    held = PRECISIONS[dtype].variable
+    wrong = [v.path for v in copy.weights if "float" in v.dtype and v.dtype != held]
     if wrong:
-        raise NotRebuiltError(f"its constructor makes {wrong[0]} in another type than {dtype}")
+        raise NotRebuiltError(f"its constructor makes {wrong[0]} in another type than {held}")
+    if PRECISIONS[dtype].is_reduced and policies(copy) != [dtype]:
+        raise NotRebuiltError(f"its constructor makes layers of another policy than {dtype}")
     return copy
 
 
@@ -97,9 +87,10 @@ def in_float32(model: keras.Layer, run: Callable[[Any], Any]) -> Any:
         expected, actual = (dict(named_outputs(run(each))) for each in (model, copy))
     except Exception as error:  # a user's own layer may raise anything
         raise NotRebuiltError(one_line(error)) from None
+    rounding = copy_rounding(model)
     for name, value in expected.items():
         a, b = (np.asarray(keras.ops.convert_to_numpy(each), "float64") for each in (value, actual[name]))
-        if a.shape != b.shape or not np.allclose(a, b, rtol=1e-2, atol=1e-3 * np.abs(a).max(initial=0)):
+        if a.shape != b.shape or not np.allclose(a, b, rtol=rounding, atol=rounding / 10 * np.abs(a).max(initial=0)):
             raise NotRebuiltError(f"a copy made from it returns another {name}")
     return copy
 
@@ -131,7 +122,7 @@ def _carry_over(model, copy) -> None:
 def _is_plain(value: Any) -> bool:
     """Whether a value is a setting: a number, a text that names no type, or a function that holds nothing."""
     if isinstance(value, str):
-        return value not in DTYPES
+        return value not in PRECISIONS
     if inspect.isfunction(value):
         return value.__closure__ is None  # which may hold the model's own layers
     return value is None or isinstance(value, int | float)
@@ -148,7 +139,7 @@ def _from_configuration(model, dtype: str):
     own = {name: value for name, value in own.items() if not keras_internals.is_own(value)}
     # A Lambda's function is taken as it is: its code alone would lack the names it uses.
     functions = {f"{layer.name}/function": layer.function for layer in layers if isinstance(layer, keras.layers.Lambda)}
-    with precision(dtype), keras_internals.unsafe_loading():  # the user's own code, in the user's own process
+    with running_in(dtype), keras_internals.unsafe_loading():  # the user's own code, in the user's own process
         if not is_functional(model) and not isinstance(model, keras.Sequential):
             with keras.saving.custom_object_scope(own | functions):
                 return _copied(model, dtype, {})
@@ -186,7 +177,7 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
         if isinstance(value, keras.layers.Layer):
             return _copied(value, dtype, done)
         if isinstance(value, keras.Variable):
-            kind = dtype if str(value.dtype).startswith("float") else value.dtype
+            kind = PRECISIONS[dtype].variable if "float" in value.dtype else value.dtype
             return copy.add_weight(shape=value.shape, dtype=kind, trainable=value.trainable, name=value.name)
         if isinstance(value, Mapping):
             return {key: of(each) for key, each in value.items()}
@@ -216,7 +207,7 @@ def _typed(config: Any, dtype: str) -> Any:
         return {**config, "config": {**config["config"], "name": dtype}}
     found = {key: _typed(value, dtype) for key, value in config.items()}
     if str(config.get("dtype")).startswith("float"):
-        found["dtype"] = dtype
+        found["dtype"] = PRECISIONS[dtype].arrays  # of an Input
     if config.get("class_name") == "Lambda":
         name = f"{config['config']['name']}/function"
         found["config"]["function"] = {"module": "builtins", "class_name": "function", "config": name}

@@ -10,7 +10,6 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
 from parity.core.compare import Comparison
 from parity.core.evidence import verdict_of
-from parity.core.modes import DTYPES
 from parity.core.verdict import Verdict, worst
 from parity.pair.options import Options, arrays_of
 from parity.record.frameworks import load_frameworks, torch_installed
@@ -35,6 +34,7 @@ class Report:
         unproven: why a copy of the Keras model in another precision was not believed, so that it was compared in its
             own precision alone; "" otherwise.
         coarse: float64 agrees, and float32 is coarser than PyTorch's: where, and how many times; "" otherwise.
+        precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
     """
 
     title: str
@@ -47,6 +47,7 @@ class Report:
     undecided: Sequence[str] = ()
     unproven: str = ""
     coarse: str = ""
+    precision: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -88,6 +89,7 @@ class Report:
             "location": self.location.lines() if self.location else [],
             "unproven": self.unproven,
             "coarse": self.coarse,
+            "precision": self.precision,
         }
         return {**document, **found}
 
@@ -124,7 +126,7 @@ def check(
     train: bool = False,
     optimizer=None,
     steps: int = 0,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] | None = None,
     *,
     target=None,
     sample_weight=None,
@@ -152,7 +154,9 @@ def check(
             module that is in train mode keep the modes they have; of one in eval mode all are put in train mode.
         optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, () -> optimizer, a name, or "compiled").
         steps: optimizer steps on the same batch, at least 0.
-        dtypes: "float64" proves the algebra, "float32" is judged by PyTorch's own error.
+        dtypes: "float64" proves the algebra, "float32" is judged by PyTorch's own error, and so is a reduced precision,
+            by the name of Keras's policy: "mixed_bfloat16", "mixed_float16" (PyTorch's autocast), "bfloat16", "float16"
+            (its module in that type). None: float64, float32, and the reduced precision that the Keras model runs in.
         target: what `loss` takes, in PyTorch's layout.
         sample_weight: (N,), as in `fit`, for Keras's loss; PyTorch's must weigh its examples itself.
         class_weight: {class: weight}, as in `fit`; PyTorch's loss has its own, `nn.CrossEntropyLoss(weight=…)`.
@@ -164,14 +168,16 @@ def check(
         raise BlitzError("parity.check runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     start = time.perf_counter()
-    options = Options(
-        loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target), arrays_of(sample_weight), class_weight
-    )
-    options.validate()
     from parity.pair import step
     from parity.pair.judge import judge
+    from parity.pair.policy import default_dtypes
     from parity.pair.theirs import dry_run
 
+    chosen = default_dtypes(keras_model) if dtypes is None else tuple(dtypes)
+    options = Options(
+        loss, weights, train, optimizer, steps, chosen, arrays_of(target), arrays_of(sample_weight), class_weight
+    )
+    options.validate()
     options = step.resolved(options, keras_model)
     torch_side = dry_run(torch_module, arrays_of(inputs), train=train)
     discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
@@ -190,4 +196,5 @@ def check(
         undecided=found.undecided,
         unproven=found.unproven,
         coarse=found.coarse,
+        precision=found.precision,
     )

@@ -7,27 +7,24 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_blitz.errors import BlitzError
-from parity.core import inputs as streams
 from parity.core.compare import Comparison, compare
 from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
-from parity.core.modes import DTYPES
-from parity.core.own_error import own_error
+from parity.core.modes import DTYPES, PRECISIONS
 from parity.core.tolerance import SAME_VALUE
-from parity.core.trace import Trace, array_of
-from parity.pair import copies, feed, masks, own_step, penalty, random_keras, step, theirs
+from parity.core.trace import Trace
+from parity.pair import copies, feed, masks, own_step, penalty, random_keras, reduced, step
 from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
+from parity.pair.policy import own_precision, plain_precision
 from parity.pair.port import Port
-from parity.pair.proof import Errors, describe_coarse, prove
+from parity.pair.proof import describe_coarse, prove
+from parity.pair.reference import Reference, reference_of
 from parity.pair.theirs import Theirs
-
-SAMPLES = 3  # float32 runs of PyTorch, from weights moved by rounding, that its own error is the largest of
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class Judgement:
         undecided: why agreement proves nothing here, a line each.
         unproven: why a copy in another precision was not believed, "" where it was, or none was made.
         coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
+        precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -51,6 +49,7 @@ class Judgement:
     undecided: tuple[str, ...] = ()
     unproven: str = ""
     coarse: str = ""
+    precision: str = ""
 
 
 @dataclass
@@ -79,16 +78,6 @@ class _Sides:
         self.doubt = doubt
 
 
-@dataclass(frozen=True)
-class _Reference:
-    """PyTorch's side: its weights, its trace in float64, what its modules were given, its own float32 errors."""
-
-    state: Mapping[str, np.ndarray]
-    truth: Trace
-    fed: Mapping[str, np.ndarray]
-    errors: Errors
-
-
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     """Record both models and compare them.
 
@@ -111,11 +100,14 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             sides = _sides(torch_side, model, options, stack, notes)
         except masks.UnsharedError as error:
             return Judgement({}, None, [], notes, (str(error),))
-        first = sides.first
+        halves = reduced.ports(torch_side, model, options, stack)
+        if not sides.ports and not halves.ports:
+            raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
+        first = sides.first if sides.ports else next(iter(halves.ports.values()))
         notes += first.notes()
         if reason := random_keras.describe(first):
             return Judgement({}, None, first.pairing.units, notes, (reason,))
-        reference = _reference(torch_side, options, first, "float32" in sides.ports)
+        reference = reference_of(torch_side, options, first, "float32" in sides.ports)
         traces = _record(sides, reference)
         comparisons, left_out = _compare(reference, traces, first)
         if sides.ported_again and len(traces) > 1:
@@ -130,19 +122,30 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         notes += _notes(first, comparisons, left_out)
         location = _located(sides.ports, comparisons, reference, left_out)
         notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
-        own, trace = sides.first, traces[sides.first.dtype]
-        notes += filter(None, [penalty.described(trace.penalty, options.steps)])
         location = _with_reason(location, traces, reference)
-        doubts = tuple(filter(None, (
-            penalty.doubt(trace.penalty, options.steps), step.doubt(options),
-            own_step.doubt(own, reference.state, trace, reference.truth),
-        )))  # fmt: skip
+        doubts = [step.doubt(options)]
+        if sides.ports:
+            trace = traces[first.dtype]
+            notes += filter(None, [penalty.described(trace.penalty, options.steps)])
+            doubts.append(penalty.doubt(trace.penalty, options.steps))
+            if first.model is model:
+                doubts.append(own_step.doubt(first, reference.state, trace, reference.truth))
+        comparisons |= reduced.compared(
+            halves, reference.measure, reference.state, reference.truth.without(left_out), comparisons, options, notes
+        )
+        row = next(filter(None, (first_divergence(comparison.rows) for comparison in comparisons.values())), None)
+        if location is None and row:  # in a reduced precision alone: what a layer was given is too coarse to tell more
+            location = Location(row)
+        notes += reduced.notes(torch_side.module, comparisons, reference.types)
+        doubts += reduced.doubts(model, comparisons, halves.refused)
+        precision = reduced.describe(model, comparisons)
         coarse = describe_coarse(comparisons, partial(_layer_of, first))
     unproven = _unproven(sides, comparisons)
     doubts += undecided(comparisons.values(), loss_given=bool(options.loss))
     if unproven and not comparisons:
-        doubts, unproven = (unproven,), ""
-    return Judgement(comparisons, location, first.pairing.units, notes, doubts, unproven, coarse)
+        doubts, unproven = [unproven], ""
+    known = tuple(filter(None, doubts))
+    return Judgement(comparisons, location, first.pairing.units, notes, known, unproven, coarse, precision)
 
 
 def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, notes: list[str]) -> _Sides:
@@ -165,9 +168,15 @@ def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, n
     if not isinstance(model, keras.Layer):
         made = {dtype: copies.made(model, dtype, feed.run_once(torch_side, dtype)) for dtype in asked}
         return _Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
-    own = copies.own_precision(model)
-    if own not in DTYPES:
-        model, own = _in_float32(torch_side, model, notes), "float32"
+    own = plain_precision(model)
+    if not own:
+        own = "float32"
+        try:
+            model = copies.in_float32(model, feed.run_once(torch_side, own))
+        except copies.NotRebuiltError as error:
+            if not own_precision(model):
+                raise
+            return _Sides({}, doubt=f"a float32 copy could not be made from the model's configuration ({error})")
     feed.run_once(torch_side, own)(model)  # builds it, if it was not
     weights = model.get_weights()
 
@@ -184,40 +193,7 @@ def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, n
     return sides
 
 
-def _in_float32(torch_side: Theirs, model: keras.Layer, notes: list[str]) -> Any:
-    """Return a float32 copy of a model of reduced precision, and say so; the model itself where there is none."""
-    try:
-        copy = copies.in_float32(model, feed.run_once(torch_side, "float32"))
-    except copies.NotRebuiltError as error:
-        notes.append(f"a float32 copy could not be made from the model's configuration ({error}): compared as it is")
-        return model
-    notes.append(f"the model computes in {copies.own_precision(model)}: a copy in float32 was compared, not itself")
-    return copy
-
-
-def _reference(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> _Reference:
-    """Record PyTorch's side.
-
-    Args:
-        torch_side: PyTorch's side.
-        options: what to record.
-        port: the Keras model, which says what has a counterpart.
-        coarse: float32 is judged, or proves a copy.
-    """
-    state = theirs.state_of(torch_side, port.pairing.twins)
-    record = partial(
-        theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
-        slots=step.lists_slots(options.optimizer),
-    )  # fmt: skip
-    whole = record("float64", state, fed=True)
-    fed = {name: array_of(whole, name) for name in whole if name.startswith("fed:")}
-    truth = whole.with_entries((name, value) for name, value in whole.items() if name not in fed)
-    samples = (SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
-    errors = own_error(truth, [record("float32", streams.moved(state, k)) for k in range(samples)])
-    return _Reference(state, truth, fed, errors)
-
-
-def _record(sides: _Sides, reference: _Reference) -> dict[str, Trace]:
+def _record(sides: _Sides, reference: Reference) -> dict[str, Trace]:
     """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
     traces = {}
     for dtype, port in list(sides.ports.items()):
@@ -230,11 +206,11 @@ def _record(sides: _Sides, reference: _Reference) -> dict[str, Trace]:
     return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
 
 
-def _record_again(ported: Callable[[str], Port], dtype: str, reference: _Reference) -> Trace:
+def _record_again(ported: Callable[[str], Port], dtype: str, reference: Reference) -> Trace:
     return ported(dtype).record(reference.state, reference.truth)
 
 
-def _compare(reference: _Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
+def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
     """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
     comparisons: dict[str, Comparison] = {}
     left_out: list[str] = []
@@ -283,7 +259,7 @@ def _float32_inside(
 
 
 def _located(
-    ports: Mapping[str, Port], comparisons: Mapping[str, Comparison], reference: _Reference, left_out: list[str]
+    ports: Mapping[str, Port], comparisons: Mapping[str, Comparison], reference: Reference, left_out: list[str]
 ) -> Location | None:
     for dtype, comparison in comparisons.items():
         row = first_divergence(comparison.rows)
@@ -293,7 +269,7 @@ def _located(
     return None
 
 
-def _with_reason(location: Location | None, traces: Mapping[str, Trace], reference: _Reference) -> Location | None:
+def _with_reason(location: Location | None, traces: Mapping[str, Trace], reference: Reference) -> Location | None:
     """Add what the penalties of regularizers explain of a parameter after a step."""
     if location is None:
         return None
@@ -313,6 +289,33 @@ def _unproven(sides: _Sides, comparisons: Mapping[str, Comparison]) -> str:
     other = next(dtype for dtype in DTYPES if dtype != sides.own)
     how = f"compared in {sides.own} alone" if comparisons else f"not compared in {other}"
     return f"{how}: {sides.doubt}; give keras_model as a function dtype -> model for {other}"
+
+
+def _reduced_ports(
+    torch_side: Theirs, model: Any, options: Options, stack: ExitStack, refused: dict[str, str]
+) -> dict[str, Port]:
+    """Return the Keras model in each reduced precision that is asked for: itself in its own, else a copy.
+
+    Args:
+        torch_side: PyTorch's side.
+        model: the user's own, or a function dtype -> model.
+        options: what to record.
+        stack: puts back in the end what is borrowed of the user's own model.
+        refused: gets, by precision, why there is no copy.
+    """
+    ports, own = {}, own_precision(model)
+    for dtype in (name for name, each in PRECISIONS.items() if each.is_reduced and name in options.dtypes):
+        run = feed.run_once(torch_side, dtype)
+        try:
+            if dtype == own:
+                run(model)  # which builds it, if it was not
+                one = stack.enter_context(copies.borrowed(model))
+            else:
+                one = copies.rebuilt(model, dtype, run)
+            ports[dtype] = Port(torch_side, options, one, dtype)
+        except copies.NotRebuiltError as error:
+            refused[dtype] = f"a copy could not be made from the Keras model's configuration ({error})"
+    return ports
 
 
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:

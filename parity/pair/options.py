@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from parity.core.modes import DTYPES
+from parity.core.modes import PRECISIONS
 
 _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
@@ -33,9 +33,9 @@ class Options:
 
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
-        unknown = [dtype for dtype in self.dtypes if dtype not in DTYPES]
+        unknown = [dtype for dtype in self.dtypes if dtype not in PRECISIONS]
         if unknown or not self.dtypes:
-            raise BlitzError(f"dtypes must be some of {', '.join(DTYPES)}, not {list(self.dtypes)}")
+            raise BlitzError(f"dtypes must be some of {', '.join(PRECISIONS)}, not {list(self.dtypes)}")
         if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):
@@ -76,9 +76,9 @@ def arrays_of(tree: Any) -> Any:
 
 
 def typed(tree: Any, dtype: str) -> Any:
-    """Return a structure of arrays with its floating-point numbers in this type."""
+    """Return a structure of arrays with its floating-point numbers as they are given in this precision."""
     if isinstance(tree, Mapping):
         return {key: typed(value, dtype) for key, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(typed(value, dtype) for value in tree)
-    return tree.astype(dtype) if tree is not None and tree.dtype.kind == "f" else tree
+    return tree.astype(PRECISIONS[dtype].arrays) if tree is not None and tree.dtype.kind == "f" else tree

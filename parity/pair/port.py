@@ -11,13 +11,14 @@ import tensorflow as tf
 
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
-from keras_blitz.floatx import precision
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
-from parity.core.trace import Trace, named_outputs
+from parity.core.modes import PRECISIONS
+from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import feed, layouts, masks, pairing, penalty, step, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
+from parity.pair.policy import running_in
 from parity.pair.theirs import Theirs
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
@@ -29,7 +30,7 @@ class Port:
         theirs: PyTorch's side.
         options: what to record.
         model: a copy, or the user's own, borrowed: its weights are overwritten.
-        dtype: "float64" or "float32".
+        dtype: a name in `PRECISIONS`.
 
     Raises:
         BlitzError: the model raises, or weights cannot be paired.
@@ -41,7 +42,8 @@ class Port:
         self.input_layouts = feed.input_layouts(theirs, model)
         self.keeps_channels_first = feed.keeps_channels_first(model)
         self.calls, self.outputs = self._run_once()
-        given = [as_array(x) for x in feed.tensors(theirs, model, dtype)]
+        given = feed.tensors(theirs, model, dtype)
+        given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
         self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing = self._paired()
         self.names = wiring.match(theirs.calls, self.calls, self.pairing.units)
@@ -53,6 +55,11 @@ class Port:
             for path in theirs.recurrent
             if path in self.by_path and self.by_path[path].result.ndim < ranks[path]
         }  # fmt: skip
+
+    def _rounded(self, x: tf.Tensor) -> list[tf.Tensor]:
+        """Return an input as layers of reduced precision are given it."""
+        reduced = PRECISIONS[self.dtype].is_reduced and x.dtype.is_floating
+        return [tf.cast(x, PRECISIONS[self.dtype].compute)] if reduced else []
 
     def _run_once(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         fed: dict = {}
@@ -149,7 +156,7 @@ class Port:
         options = self.options
         if options.weights == "keep":
             state = {weight.name: weight.value() for weight in self.pairing.weights}
-        with precision(self.dtype), step.exact_regularizers(self.model, self.dtype):
+        with running_in(self.dtype), step.exact_regularizers(self.model, self.dtype):
             recorder = KerasRecorder(
                 self.model,
                 loss=self._loss(),
@@ -223,10 +230,12 @@ class Port:
                 raise BlitzError(
                     f"{theirs} is {tuple(value.shape)} in Keras, {self.theirs.outputs[theirs].shape} in PyTorch"
                 )
+            if value.dtype in (tf.float16, tf.bfloat16):
+                value = tf.cast(value, tf.float32)
             total += tf.reduce_sum(value * tf.constant(weight, value.dtype))
         return total
 
 
 def as_array(tensor: Any) -> np.ndarray:
     """Return a Keras tensor as an array."""
-    return np.asarray(keras.ops.convert_to_numpy(tensor))
+    return widened(np.asarray(keras.ops.convert_to_numpy(tensor)))

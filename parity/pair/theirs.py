@@ -112,7 +112,7 @@ def record(
     Args:
         theirs: PyTorch's side.
         options: what to record.
-        dtype: "float64" or "float32".
+        dtype: a name in `PRECISIONS`.
         state: the whole state_dict.
         left_out: patterns of the names that have no counterpart.
         last_only: paths of recurrent modules of which Keras returns the last step alone.

@@ -1,8 +1,8 @@
 """Runs a PyTorch module and records its trace."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -11,8 +11,9 @@ import torch
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
-from parity.core.fingerprint import condensed
+from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
+from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def run(
     def hook(path: str):
         def on_forward(inner, given, output):
             number = sum(call.path == path for call in found)
-            fed = tuple(_first(given).shape) if given else ()
-            found.append(Call(path, number, inner, tuple(_first(output).shape), fed))
+            fed = tuple(first(given).shape) if given else ()
+            found.append(Call(path, number, inner, tuple(first(output).shape), fed))
 
         return on_forward
 
@@ -71,7 +72,7 @@ def run(
     before = _generators()
     with torch.no_grad(), recorded_calls(module, fed=True) as values:
         output = module(*args, **kwargs)
-    outputs = {name: value.numpy() for name, value in named_outputs(output)}
+    outputs = {name: array(value) for name, value in named_outputs(output)}
     return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before)
 
 
@@ -94,7 +95,8 @@ def typed_loss(loss: Callable, dtype: str) -> Callable:
 
     A function is returned as it is.
     """
-    return deepcopy(loss).float().to(getattr(torch, dtype)) if isinstance(loss, torch.nn.Module) else loss
+    held = getattr(torch, PRECISIONS[dtype].variable)
+    return deepcopy(loss).float().to(held) if isinstance(loss, torch.nn.Module) else loss
 
 
 def is_module(value) -> bool:
@@ -104,12 +106,18 @@ def is_module(value) -> bool:
 
 def state_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return a copy of the module's state_dict as arrays."""
-    return {name: value.detach().cpu().numpy().copy() for name, value in module.state_dict().items()}
+    return {name: array(value.cpu()).copy() for name, value in module.state_dict().items()}
+
+
+def reduced_types(module: torch.nn.Module) -> set[str]:
+    """Return the half-precision types that a module holds parameters in."""
+    return {type_name(parameter) for parameter in module.parameters() if parameter.dtype in REDUCED}
 
 
 def weighted(output, weights: Mapping[str, np.ndarray]) -> torch.Tensor:
-    """Return the sum of all outputs, each value times its weight."""
-    return sum((v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in named_outputs(output) if n in weights)
+    """Return the sum of all outputs, each value times its weight; of half precision in float32."""
+    values = {name: value.float() if value.dtype in REDUCED else value for name, value in named_outputs(output)}
+    return sum((v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in values.items() if n in weights)
 
 
 def shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
@@ -137,6 +145,8 @@ def record(
 ) -> Trace:
     """Load weights, run, and return the trace.
 
+    Its `meta` has "reduced", the half-precision types of what modules return, where there are any.
+
     Args:
         module: changed: it gets `state` and `dtype`, and the updates.
         state: the whole state_dict; rounded to `dtype`.
@@ -149,17 +159,21 @@ def record(
         clip: parameters -> None, clips their gradients between the backward pass and the update.
         slots: record the optimizer's state, too.
         train: train mode, otherwise eval mode; see `in_mode`.
-        dtype: "float64" or "float32".
+        dtype: a name in `PRECISIONS`; a mixed one is autocast around the forward pass and the loss.
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
     """
-    module = in_mode(module.to(getattr(torch, dtype)), train)
+    precision = PRECISIONS[dtype]
+    module = in_mode(module.to(getattr(torch, precision.variable)), train)
     # Assigned where the module is on the meta device, which holds no values; copying keeps tied weights tied.
-    module.load_state_dict({name: _tensor(value, dtype) for name, value in state.items()}, assign=_is_meta(module))
-    x = _tensors(inputs)
+    module.load_state_dict(
+        {name: _tensor(value, precision.variable) for name, value in state.items()}, assign=_is_meta(module)
+    )
+    given = precision.variable if precision.is_reduced else ""  # else they are in the type of the run already
+    x = _tensors(inputs, given)
     args, kwargs = _arguments(x)
-    y = _targets(target)
+    y = _targets(target, given)
     if masks is not None:
         _inject(module, masks)
     trace = Trace(framework="torch", version=torch.__version__)
@@ -171,19 +185,22 @@ def record(
     trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     update = optimizer(trained) if optimizer and steps else None
     after = plan(update) if plan else None
+    types: set[str] = set()
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
         first = step == 1
         calling: AbstractContextManager[dict[str, Value]] = nullcontext({})
         summing: AbstractContextManager[dict[str, float]] = nullcontext({})
         if first:
-            calling, summing = recorded_calls(module, keep, fed), summed_terms(module)
-        with calling as activations, summing as terms:
-            output = module(*args, **kwargs)
-        value = None if loss is None else _number(loss(output, y))
+            calling, summing = recorded_calls(module, keep, fed, types), summed_terms(module)
+        with autocast(precision):
+            with calling as activations, summing as terms:
+                output = module(*args, **kwargs)
+            value = None if loss is None else _number(loss(output, y))
         if value is not None:
             value.backward()
         if first:
+            types |= {type_name(tensor) for _, tensor in named_outputs(output)}
             _add_pass(trace, module, activations, output, value, x, keep)
             trace.terms = {f"grad:{name}": total for name, total in terms.items()}
             if not steps:  # else they are step1's
@@ -200,7 +217,14 @@ def record(
                 _add_slots(trace, module, update, f"step{step}:", keep)
         if after:
             after(step)
+    if reduced := sorted(types & set(map(type_name, REDUCED))):
+        trace.meta["reduced"] = reduced
     return trace
+
+
+def autocast(precision: Precision) -> AbstractContextManager:
+    """Return the block in which modules compute in a mixed precision; any other needs none."""
+    return torch.autocast("cpu", getattr(torch, precision.compute)) if precision.is_mixed else nullcontext()
 
 
 def _inject(module: torch.nn.Module, masks: Callable) -> None:
@@ -269,23 +293,23 @@ def _is_meta(module: torch.nn.Module) -> bool:
     return any(parameter.is_meta for parameter in module.parameters())
 
 
-def _tensors(inputs):
-    """Return a copy of the inputs as tensors; those of floating-point numbers have a gradient."""
+def _tensors(inputs, dtype: str = ""):
+    """Return a copy of the inputs as tensors; those of floating-point numbers have a gradient, and `dtype` if any."""
     if isinstance(inputs, Mapping):
-        return {name: _tensors(value) for name, value in inputs.items()}
+        return {name: _tensors(value, dtype) for name, value in inputs.items()}
     if isinstance(inputs, tuple | list):
-        return tuple(map(_tensors, inputs))
-    tensor = torch.from_numpy(np.array(inputs))
+        return tuple(_tensors(value, dtype) for value in inputs)
+    tensor = _typed(torch.from_numpy(np.array(inputs)), dtype)
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 
 
-def _targets(target):
+def _targets(target, dtype: str):
     """Return a copy of what a loss takes as tensors."""
     if isinstance(target, Mapping):
-        return {name: _targets(value) for name, value in target.items()}
+        return {name: _targets(value, dtype) for name, value in target.items()}
     if isinstance(target, tuple):
-        return tuple(map(_targets, target))
-    return None if target is None else torch.from_numpy(np.array(target))
+        return tuple(_targets(value, dtype) for value in target)
+    return None if target is None else _typed(torch.from_numpy(np.array(target)), dtype)
 
 
 def _number(value) -> torch.Tensor | None:
@@ -300,105 +324,14 @@ def _number(value) -> torch.Tensor | None:
     raise BlitzError(f'PyTorch\'s loss returned {said}, not a number: give it a reduction, such as "mean"')
 
 
+def _typed(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
+    return tensor.to(getattr(torch, dtype)) if dtype and tensor.is_floating_point() else tensor
+
+
 def _tensor(value: np.ndarray, dtype: str) -> torch.Tensor:
-    return torch.from_numpy(np.array(value, dtype if value.dtype.kind == "f" else value.dtype))
+    return torch.tensor(value, dtype=getattr(torch, dtype) if value.dtype.kind == "f" else None)
 
 
 def _add(trace: Trace, name: str, tensor: torch.Tensor | None, keep: int | None) -> None:
     """Add what the tensor holds now; it may be overwritten afterwards."""
-    trace.add(name, ABSENT if tensor is None else _snapshot(tensor, keep))
-
-
-def _snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
-    array = tensor.detach().numpy()
-    value = array if keep is None else condensed(array, keep)
-    return value.copy() if value is array else value
-
-
-def leaves(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
-    """Return the innermost modules by their paths; attention, which uses its own projection unseen, is one."""
-    whole = [path for path, inner in module.named_modules() if (kind := kinds.of_torch(inner)) and kind.whole]
-    return [
-        (path, inner)
-        for path, inner in module.named_modules()
-        if path
-        and (not any(inner.children()) or path in whole)
-        and not any(path.startswith(f"{outer}.") for outer in whole)
-    ]
-
-
-def _first(value):
-    """Return the first tensor of what a module takes or gives, such as a recurrent layer's sequence."""
-    while isinstance(value, tuple | list):
-        value = value[0]
-    return value
-
-
-@contextmanager
-def recorded_calls(module: torch.nn.Module, keep: int | None = None, fed: bool = False) -> Iterator[dict[str, Value]]:
-    """Collect `activation:path`, what each innermost module returns, `path#2` in its second call, in the block.
-
-    Copied when it is called: an in-place ReLU behind it would overwrite it.
-    """
-    recorded: dict[str, Value] = {}
-    calls: dict[str, int] = {}
-
-    def hooks(path: str):
-        def record_output(_module, _inputs, output):
-            calls[path] = calls.get(path, 0) + 1
-            name = path if calls[path] == 1 else f"{path}#{calls[path]}"
-            recorded[f"activation:{name}"] = _snapshot(_first(output), keep)
-
-        def record_input(_module, inputs):
-            number = calls.get(path, 0) + 1
-            if inputs:
-                recorded[f"fed:{path}" + (f"#{number}" if number > 1 else "")] = _snapshot(_first(inputs), keep)
-
-        return record_input, record_output
-
-    handles = []
-    for path, inner in leaves(module):
-        before, after = hooks(path)
-        handles += [inner.register_forward_pre_hook(before)] if fed else []
-        handles.append(inner.register_forward_hook(after))
-    try:
-        yield recorded
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-@contextmanager
-def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
-    """Collect the largest Σ|dy| of each bias, the terms its gradient Σdy is summed of, in the backward pass to come.
-
-    Before a BatchNorm in train mode the sum is zero but for rounding: then the terms are its scale.
-    """
-    terms: dict[str, float] = {}
-
-    def hook(path: str, feature: int):
-        def on_forward(_module, _inputs, output):
-            if output.requires_grad:  # hooked before an in-place ReLU overwrites it
-                output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient, feature)}))
-
-        return on_forward
-
-    summing = [
-        (path, inner, kind.channels, dict(inner.named_parameters(recurse=False)).get("bias"))
-        for path, inner in module.named_modules()
-        if (kind := kinds.of_torch(inner)) and kind.linear and kind.channels
-    ]
-    handles = [
-        inner.register_forward_hook(hook(path, feature))
-        for path, inner, feature, bias in summing
-        if bias is not None and bias.requires_grad  # a user's own Linear or Conv2d may have none
-    ]
-    try:
-        yield terms
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _largest_sum(gradient: torch.Tensor, feature: int) -> float:
-    return float(gradient.detach().abs().movedim(feature, 0).flatten(1).sum(1).max())
+    trace.add(name, ABSENT if tensor is None else snapshot(tensor, keep))

@@ -159,7 +159,7 @@ def _errors(
             chart.lines.append((f"bound {dtype}", line(number, "allowed")))
             if any(row and "own" in row for row in (column[number] for _, column in columns)):
                 chart.lines.append(("own", line(number, "own")))
-                chart.legend.append(("own", "PyTorch's own float32"))
+                chart.legend.append(("own", "PyTorch's own error"))
             chart.legend.append((f"bound {dtype}", f"allowed in {dtype}"))
     for number, case in enumerate(cases):
         chart.lines.append((f"{case['dtype']} {case['mode']}", line(number, "relative")))
@@ -216,7 +216,7 @@ def histogram(counted: dict[str, Any]) -> Chart:
     for key, text in (("rms", "RMS"), ("max_abs", "largest")):
         value = own.get(key)
         if value and value <= edge:
-            text = f"PyTorch's own float32, {text}: ±{value:.1e}"
+            text = f"PyTorch's own error, {text}: ±{value:.1e}"
             chart.rules += [(_n(middle + sign * half * value / edge), f"own {key}", text) for sign in (-1, 1)]
             chart.legend.append((f"own {key}", text))
     chart.ticks_x = [

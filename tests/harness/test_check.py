@@ -557,7 +557,7 @@ def test_a_permute_before_flatten_keeps_pytorchs_order():
         ({"torch_module": 3}, "torch_module must be a torch.nn.Module, not int"),
         ({"loss": nn.MSELoss()}, "loss must be a pair"),
         ({"steps": 2}, "steps need an optimizer"),
-        ({"dtypes": ["float16"]}, "dtypes must be some of float64, float32"),
+        ({"dtypes": ["half"]}, "dtypes must be some of float64, float32, mixed_bfloat16"),
         ({"weights": "guess"}, 'weights must be "auto", "keep"'),
         ({"inputs": np.array(["a"])}, "must be numbers"),
     ],

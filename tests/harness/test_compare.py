@@ -230,7 +230,7 @@ def test_float32_floor_is_four_ulp():
     truth = Trace([("output", LARGE)])
     scale = np.abs(LARGE).max()
     own = {"output": Difference(1e-12, 1e-12, scale)}
-    floor = tolerance.float32_floor(scale)
+    floor = tolerance.floor(scale, "float32")
     assert floor == 4 * float(np.spacing(np.float32(scale)))
     for factor, passes in ((0.5, True), (3.0, False)):
         port = Trace([("output", (LARGE + factor * floor * np.sign(RNG.randn(30, 40))).astype("float32"))])

@@ -1,0 +1,85 @@
+"""PyTorch's side of a pair, recorded: the truth, and its own error in each other precision."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from parity.core import inputs as streams
+from parity.core.difference import Difference
+from parity.core.modes import PRECISIONS
+from parity.core.own_error import own_error
+from parity.core.trace import Trace, array_of
+from parity.pair import reduced, step, theirs
+from parity.pair.options import Options
+from parity.pair.port import Port
+from parity.pair.theirs import Theirs
+
+
+@dataclass(frozen=True)
+class Reference:
+    """PyTorch's side.
+
+    Args:
+        state: its weights.
+        truth: its trace in float64.
+        fed: what its modules were given.
+        errors: its own float32 errors.
+        measure: (precision, numbers of runs, a set) -> its own errors in that precision; the set gets the
+            half-precision types that its modules return.
+        types: those that they return in float32.
+    """
+
+    state: Mapping[str, np.ndarray]
+    truth: Trace
+    fed: Mapping[str, np.ndarray]
+    errors: Mapping[str, Difference]
+    measure: Callable[[str, range, set[str]], dict[str, Difference]]
+    types: set[str]
+
+
+def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> Reference:
+    """Record PyTorch's side.
+
+    Args:
+        torch_side: PyTorch's side.
+        options: what to record.
+        port: the Keras model, which says what has a counterpart.
+        coarse: float32 is judged, or proves a copy.
+    """
+    state = theirs.state_of(torch_side, port.pairing.twins)
+    record = partial(
+        theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
+        slots=step.lists_slots(options.optimizer),
+    )  # fmt: skip
+    whole = record("float64", state, fed=True)
+    fed = {name: array_of(whole, name) for name in whole if name.startswith("fed:")}
+    truth = whole.with_entries((name, value) for name, value in whole.items() if name not in fed)
+    measure, types = partial(_own_errors, record, state, truth), set[str]()
+    samples = (reduced.SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
+    errors = measure("float32", range(samples), types) if samples else {}
+    return Reference(state, truth, fed, errors, measure, types)
+
+
+def _own_errors(
+    record: Callable[..., Trace], state: Mapping[str, Any], truth: Trace, dtype: str, samples: range, types: set[str]
+) -> dict[str, Difference]:
+    """Return PyTorch's own error in a precision: the largest of runs from weights moved by its rounding.
+
+    Args:
+        record: (precision, weights) -> the trace.
+        state: the weights.
+        truth: PyTorch's trace in float64.
+        dtype: the precision.
+        samples: the numbers of the runs.
+        types: gets the half-precision types that PyTorch's modules return.
+    """
+
+    def run(sample: int) -> Trace:
+        trace = record(dtype, streams.moved(state, sample, PRECISIONS[dtype].moves))
+        types.update(trace.meta.get("reduced", ()))
+        return trace
+
+    return own_error(truth, map(run, samples))

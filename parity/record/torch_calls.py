@@ -1,0 +1,131 @@
+"""What the modules of a PyTorch module return in a forward pass, and what their biases' gradients are summed of."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from keras_blitz.weights import kinds
+from parity.core.fingerprint import condensed
+from parity.core.trace import Value
+
+REDUCED = (torch.float16, torch.bfloat16)
+
+
+def array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's values; those of a bfloat16, which NumPy lacks, in float32."""
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def type_name(of: torch.Tensor | torch.dtype) -> str:
+    """Return "float16" for torch.float16, of a tensor for its type."""
+    return str(of.dtype if isinstance(of, torch.Tensor) else of).removeprefix("torch.")
+
+
+def snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
+    """Return what the tensor holds now, copied: it may be overwritten afterwards; its fingerprint if it is large."""
+    now = array(tensor)
+    value = now if keep is None else condensed(now, keep)
+    return value.copy() if value is now else value
+
+
+def leaves(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    """Return the innermost modules by their paths; attention, which uses its own projection unseen, is one."""
+    whole = [path for path, inner in module.named_modules() if (kind := kinds.of_torch(inner)) and kind.whole]
+    return [
+        (path, inner)
+        for path, inner in module.named_modules()
+        if path
+        and (not any(inner.children()) or path in whole)
+        and not any(path.startswith(f"{outer}.") for outer in whole)
+    ]
+
+
+def first(value):
+    """Return the first tensor of what a module takes or gives, such as a recurrent layer's sequence."""
+    while isinstance(value, tuple | list):
+        value = value[0]
+    return value
+
+
+@contextmanager
+def recorded_calls(
+    module: torch.nn.Module, keep: int | None = None, fed: bool = False, types: set[str] | None = None
+) -> Iterator[dict[str, Value]]:
+    """Collect `activation:path`, what each innermost module returns, `path#2` in its second call, in the block.
+
+    Copied when it is called: an in-place ReLU after it would overwrite it.
+
+    Args:
+        module: it gets hooks for the block.
+        keep: of a tensor with more values than these, record the fingerprint; None records all whole.
+        fed: collect what each module is given, too.
+        types: gets the names of the types that modules return.
+    """
+    recorded: dict[str, Value] = {}
+    calls: dict[str, int] = {}
+
+    def hooks(path: str):
+        def record_output(_module, _inputs, output):
+            calls[path] = calls.get(path, 0) + 1
+            name = path if calls[path] == 1 else f"{path}#{calls[path]}"
+            result = first(output)
+            recorded[f"activation:{name}"] = snapshot(result, keep)
+            if types is not None:
+                types.add(type_name(result))
+
+        def record_input(_module, inputs):
+            number = calls.get(path, 0) + 1
+            if inputs:
+                recorded[f"fed:{path}" + (f"#{number}" if number > 1 else "")] = snapshot(first(inputs), keep)
+
+        return record_input, record_output
+
+    handles = []
+    for path, inner in leaves(module):
+        before, after = hooks(path)
+        handles += [inner.register_forward_pre_hook(before)] if fed else []
+        handles.append(inner.register_forward_hook(after))
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
+    """Collect the largest Σ|dy| of each bias, the terms its gradient Σdy is summed of, in the backward pass to come.
+
+    Before a BatchNorm in train mode the sum is zero but for rounding: then the terms are its scale.
+    """
+    terms: dict[str, float] = {}
+
+    def hook(path: str, feature: int):
+        def on_forward(_module, _inputs, output):
+            if output.requires_grad:  # hooked before an in-place ReLU overwrites it
+                output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient, feature)}))
+
+        return on_forward
+
+    summing = [
+        (path, inner, kind.channels, dict(inner.named_parameters(recurse=False)).get("bias"))
+        for path, inner in module.named_modules()
+        if (kind := kinds.of_torch(inner)) and kind.linear and kind.channels
+    ]
+    handles = [
+        inner.register_forward_hook(hook(path, feature))
+        for path, inner, feature, bias in summing
+        if bias is not None and bias.requires_grad  # a user's own Linear or Conv2d may have none
+    ]
+    try:
+        yield terms
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _largest_sum(gradient: torch.Tensor, feature: int) -> float:
+    return float(gradient.detach().abs().movedim(feature, 0).flatten(1).sum(1).max())
