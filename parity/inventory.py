@@ -139,6 +139,10 @@ ITEMS = (
          ("tests/library/test_losses.py",)),
     Item("L3", "the distribution of default initial values: PyTorch's uniform bounds, torchvision's fan-out",
          (_INITIALIZERS,)),
+    Item("L4", "the other losses of torch.nn with every reduction and weight: L1Loss, SmoothL1Loss, HuberLoss, "
+         "KLDivLoss, PoissonNLLLoss, GaussianNLLLoss, HingeEmbeddingLoss, SoftMarginLoss, MultiLabelMarginLoss, "
+         "MultiLabelSoftMarginLoss, MultiMarginLoss, MarginRankingLoss, CosineEmbeddingLoss, TripletMarginLoss, "
+         "TripletMarginWithDistanceLoss, CTCLoss", ("tests/library/test_more_losses.py",)),
     Item("O1", "SGD, Adagrad, RMSprop, Adam, AdamW, Adadelta and more by PyTorch's update, slots included",
          ("tests/library/test_optim.py",)),
     Item("O2", "a learning rate changed in mid-training, parameter groups, frozen groups; a new optimizer's new slots",

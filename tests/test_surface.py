@@ -38,7 +38,12 @@ SURFACE = {
     "keras_blitz.layers": """
         AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv2d Dropout Dropout2d MaxPool2d
     """,
-    "keras_blitz.losses": "BCELoss BCEWithLogitsLoss CrossEntropyLoss MSELoss NLLLoss",
+    "keras_blitz.losses": """
+        BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
+        HuberLoss KLDivLoss L1Loss MSELoss MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
+        MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss
+        TripletMarginWithDistanceLoss
+    """,
     "keras_blitz.models": """
         AlexNet CifarNet InceptionV3 LeNet NETWORKS Network0 Network1 Network2 NeuralNetwork ResNet VGG build head
         load_model register
