@@ -149,6 +149,9 @@ ITEMS = (
          ("tests/library/test_optim.py",)),
     Item("O3", "learning-rate schedules; clipping by norm and by value",
          ("tests/library/test_schedules.py", "tests/library/test_clipping.py")),
+    Item("O4", "the other schedules of torch.optim.lr_scheduler: constant, linear, polynomial, cyclic, warm restarts, "
+         "a function or a factor of the epoch; one after the other (SequentialLR), all at once (ChainedScheduler)",
+         ("tests/library/test_schedules.py",)),
     Item("D1", "CIFAR-10, MNIST and Fashion-MNIST through tensorflow-datasets, downloaded with `--download`",
          (f"{_DATASETS}::test_tfds_itself_reads_it",
           f"{_DATASETS}::test_missing_data_names_the_place_and_the_command")),

@@ -60,8 +60,8 @@ SURFACE = {
         Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD clip_grad_norm_ clip_grad_value_ schedules
     """,
     "keras_blitz.optim.schedules": """
-        ConstantLR CosineAnnealingLR ExponentialLR LambdaLR LinearLR MultiStepLR OneCycleLR RateTable
-        ReduceLROnPlateau StepLR
+        ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR
+        LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR RateTable ReduceLROnPlateau SequentialLR StepLR
     """,
     "keras_blitz.random": """
         Generator bernoulli default_generator dropout2d_mask dropout_mask fork_rng get_state initial_seed manual_seed

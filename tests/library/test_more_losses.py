@@ -22,7 +22,7 @@ seeds = st.integers(0, 2**16)
 reductions = st.sampled_from(["none", "mean", "sum"])
 shapes = st.sampled_from([(), (1,), (4,), (3, 5), (2, 3, 2)])
 rows = st.sampled_from([(5,), (1, 1), (4, 3), (3, 6)])
-examples = settings(deadline=None, max_examples=12)
+examples = settings(deadline=None, max_examples=20)
 
 
 def direction(shape):
@@ -296,14 +296,13 @@ def test_ctc_reads_the_lengths_off_padded_targets(padding):
 
 
 def test_ctc_of_long_sequences_is_finite_and_exact():
-    """The product of 120 probabilities is below 1e-90, and in float32 is 0; the sum of their logarithms is not."""
-    x, targets, _, _ = sequences(np.random.RandomState(4), 2, 120, 30, 6, 0)
+    """The product of 80 probabilities is 0 in float32; the sum of their logarithms is exact."""
+    x, targets, _, _ = sequences(np.random.RandomState(4), 2, 80, 30, 6, 0)
     x = x * 4 - np.log(np.exp(x * 4).sum(-1, keepdims=True))
-    inputs, lengths = np.array([120, 100]), np.array([30, 21])
+    inputs, lengths = np.array([80, 66]), np.array([30, 21])
     loss = losses.CTCLoss(reduction="sum")
     module = torch.nn.CTCLoss(reduction="sum")
-    wrap = tf.function
-    assert_same(lambda x, *y: loss(y, tf.transpose(x, [1, 0, 2])), module, x, targets, inputs, lengths, wrap=wrap)
+    assert_same(lambda x, *y: loss(y, tf.transpose(x, [1, 0, 2])), module, x, targets, inputs, lengths)
 
 
 R = np.random.RandomState(7)
@@ -334,15 +333,14 @@ cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 MODES = {"graph": tf.function, "xla": tf.function(jit_compile=True)}
 
 
-@cases
-@pytest.mark.parametrize("mode", MODES)
-def test_compiled(case, mode):
-    """Eager mode is PyTorch's; the compiled modes are eager mode's."""
-    loss, y, x = case
+@pytest.mark.parametrize("id", ["gaussian", "multi-label-margin", "ctc"])
+def test_under_xla(id):
+    """As in eager mode, which is PyTorch's. The cases of L4 run every loss in a graph, and in XLA with --slow."""
+    loss, y, x = CASES[id]
     parts = x if isinstance(x, tuple) else (x,)
     call = (lambda *parts: loss(y, parts)) if len(parts) > 1 else (lambda x: loss(y, x))
     value, gradients = from_port(call, parts)
-    actual, slopes = from_port(call, parts, wrap=MODES[mode])
+    actual, slopes = from_port(call, parts, wrap=MODES["xla"])
     assert_close(np.asarray(actual), np.asarray(value))
     for slope, gradient in zip(slopes, gradients, strict=True):
         assert_close(slope, gradient)
