@@ -141,12 +141,19 @@ ITEMS = (
          ("tests/library/test_losses.py",)),
     Item("L3", "the distribution of default initial values: PyTorch's uniform bounds, torchvision's fan-out",
          (_INITIALIZERS,)),
+    Item("L4", "the other losses of torch.nn with every reduction and weight: L1Loss, SmoothL1Loss, HuberLoss, "
+         "KLDivLoss, PoissonNLLLoss, GaussianNLLLoss, HingeEmbeddingLoss, SoftMarginLoss, MultiLabelMarginLoss, "
+         "MultiLabelSoftMarginLoss, MultiMarginLoss, MarginRankingLoss, CosineEmbeddingLoss, TripletMarginLoss, "
+         "TripletMarginWithDistanceLoss, CTCLoss", ("tests/library/test_more_losses.py",)),
     Item("O1", "SGD, Adagrad, RMSprop, Adam, AdamW, Adadelta and more by PyTorch's update, slots included",
          ("tests/library/test_optim.py",)),
     Item("O2", "a learning rate changed in mid-training, parameter groups, frozen groups; a new optimizer's new slots",
          ("tests/library/test_optim.py",)),
     Item("O3", "learning-rate schedules; clipping by norm and by value",
          ("tests/library/test_schedules.py", "tests/library/test_clipping.py")),
+    Item("O4", "the other schedules of torch.optim.lr_scheduler: constant, linear, polynomial, cyclic, warm restarts, "
+         "a function or a factor of the epoch; one after the other (SequentialLR), all at once (ChainedScheduler)",
+         ("tests/library/test_schedules.py",)),
     Item("D1", "CIFAR-10, MNIST and Fashion-MNIST through tensorflow-datasets, downloaded with `--download`",
          (f"{_DATASETS}::test_tfds_itself_reads_it",
           f"{_DATASETS}::test_missing_data_names_the_place_and_the_command")),

@@ -38,7 +38,12 @@ SURFACE = {
     "keras_blitz.layers": """
         AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv2d Dropout Dropout2d MaxPool2d
     """,
-    "keras_blitz.losses": "BCELoss BCEWithLogitsLoss CrossEntropyLoss MSELoss NLLLoss",
+    "keras_blitz.losses": """
+        BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
+        HuberLoss KLDivLoss L1Loss MSELoss MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss
+        MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss
+        TripletMarginWithDistanceLoss
+    """,
     "keras_blitz.models": """
         AlexNet CifarNet InceptionV3 LeNet NETWORKS Network0 Network1 Network2 NeuralNetwork ResNet VGG build head
         load_model register
@@ -55,8 +60,8 @@ SURFACE = {
         Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD clip_grad_norm_ clip_grad_value_ schedules
     """,
     "keras_blitz.optim.schedules": """
-        ConstantLR CosineAnnealingLR ExponentialLR LambdaLR LinearLR MultiStepLR OneCycleLR RateTable
-        ReduceLROnPlateau StepLR
+        ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR
+        LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR RateTable ReduceLROnPlateau SequentialLR StepLR
     """,
     "keras_blitz.random": """
         Generator bernoulli default_generator dropout2d_mask dropout_mask fork_rng get_state initial_seed manual_seed

@@ -39,11 +39,14 @@ class Loss(keras.losses.Loss):
     """
 
     dtype = None  # of the inputs; Keras's own losses have one
+    reductions: tuple[str, ...] = REDUCTIONS
 
     def __init__(self, reduction: str = "mean", name: str | None = None):
-        if reduction not in REDUCTIONS:
-            raise BlitzError(f'reduction must be "none", "mean" or "sum", not {reduction!r}')
-        super().__init__(name=name, reduction=reduction)
+        if reduction not in self.reductions:
+            *others, last = (f'"{known}"' for known in self.reductions)
+            raise BlitzError(f"reduction must be {', '.join(others)} or {last}, not {reduction!r}")
+        super().__init__(name=name, reduction="none")  # Keras refuses a reduction that it does not know
+        self.reduction = reduction
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> tf.Tensor:
         """Return the reduced loss.
@@ -69,11 +72,14 @@ class Loss(keras.losses.Loss):
         if mask_of(y_pred) is not None:
             raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
+        self._check_tensors(y_true, y_pred)
+        return y_true, y_pred
+
+    def _check_tensors(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> None:
         if not y_pred.dtype.is_floating:
             raise BlitzError(f"{self.name}: y_pred must be floating, not {y_pred.dtype.name}")
         if None in (y_true.shape.rank, y_pred.shape.rank):
             raise BlitzError(f"{self.name}: needs the ranks of y_true and y_pred; set the shapes of the data set")
-        return y_true, y_pred
 
     def _reduced(self, total: tf.Tensor, y_true: tf.Tensor, y_pred: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         if self.reduction == "sum":

@@ -1,16 +1,13 @@
 """`torch.nn.MSELoss`."""
 
-import warnings
-
 import keras
 import tensorflow as tf
 
-from keras_blitz.errors import BlitzError
-from keras_blitz.losses.base import Loss
+from keras_blitz.losses.elements import ElementLoss
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
-class MSELoss(Loss):
+class MSELoss(ElementLoss):
     """The squared error of every element.
 
     l = (y_pred − y_true)²
@@ -38,14 +35,4 @@ class MSELoss(Loss):
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the unreduced losses."""
-        try:
-            tf.broadcast_static_shape(y_true.shape, y_pred.shape)
-        except ValueError:
-            raise BlitzError(f"{self.name}: y_true {y_true.shape} does not fit y_pred {y_pred.shape}") from None
-        if not y_true.shape.is_compatible_with(y_pred.shape):
-            warnings.warn(
-                f"{self.name}: y_true {y_true.shape} differs from y_pred {y_pred.shape} and is broadcast, which is"
-                " likely a mistake: make the shapes equal",
-                stacklevel=3,
-            )
-        return (y_pred - tf.cast(y_true, y_pred.dtype)) ** 2
+        return (y_pred - self._target(y_true, y_pred)) ** 2

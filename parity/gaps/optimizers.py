@@ -836,7 +836,7 @@ class _:
     "T",
     "`CosineAnnealingWarmRestarts(7)`: periods of one length",
     "`CosineDecayRestarts(0.1, 7)`: each twice as long as the last",
-    "t_mul=1 and np.float64 numbers",
+    "`keras_blitz.optim.schedules.CosineAnnealingWarmRestarts`",
 )
 class _:
     def pytorch():
@@ -846,7 +846,7 @@ class _:
         return _keras_rates(lambda s: s.CosineDecayRestarts(0.1, 7))
 
     def exact():
-        return np.array([0.1 * (1 + np.cos(np.pi * (step % 7) / 7)) / 2 for step in range(30)])
+        return _rates(lambda s, o: s.CosineAnnealingWarmRestarts(o, 7))
 
 
 @array_gap(
@@ -854,7 +854,7 @@ class _:
     "T",
     "`PolynomialLR(10, power=2)` ends at 0",
     "`PolynomialDecay` ends at 1e-4",
-    "end_learning_rate=np.float64(0)",
+    "`keras_blitz.optim.schedules.PolynomialLR`",
 )
 class _:
     def pytorch():
@@ -864,8 +864,77 @@ class _:
         return _keras_rates(lambda s: s.PolynomialDecay(0.1, 10, power=2.0))
 
     def exact():
-        numbers = {"end_learning_rate": np.float64(0), "power": np.float64(2)}
-        return _keras_rates(lambda s: s.PolynomialDecay(np.float64(0.1), np.float64(10), **numbers))
+        return _rates(lambda s, o: s.PolynomialLR(o, 10, 2.0))
+
+
+@array_gap(
+    "sched-cyclic",
+    "T",
+    "`CyclicLR(0.01, 0.1, 4)`: up in 4 batches, down in 4, again and again",
+    "Keras has none; `CosineDecayRestarts` only falls within a cycle",
+    "`keras_blitz.optim.schedules.CyclicLR`",
+)
+class _:
+    def pytorch():
+        return _torch_rates(lambda s, o: s.CyclicLR(o, 0.01, 0.1, 4))
+
+    def naive():
+        return _keras_rates(lambda s: s.CosineDecayRestarts(np.float64(0.1), 8, t_mul=1.0, alpha=0.1))
+
+    def exact():
+        return _rates(lambda s, o: s.CyclicLR(o, 0.01, 0.1, 4, cycle_momentum=False))
+
+
+@array_gap(
+    "sched-multiplicative",
+    "T",
+    "`MultiplicativeLR(f)`: the rate is multiplied by f(epoch) from epoch 1 on",
+    "`LearningRateScheduler(lambda epoch, lr: lr * f(epoch))`: from epoch 0 on, through float32",
+    "`keras_blitz.optim.schedules.MultiplicativeLR`",
+)
+class _:
+    def pytorch():
+        return _torch_rates(lambda s, o: s.MultiplicativeLR(o, _factor), 12)
+
+    def naive():
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        callback, rates = keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * _factor(epoch)), []
+        callback.set_model(model)
+        for epoch in range(12):
+            callback.on_epoch_begin(epoch)
+            rates.append(float(model.optimizer.learning_rate))
+        return np.array(rates)
+
+    def exact():
+        return _rates(lambda s, o: s.MultiplicativeLR(o, _factor), 12)
+
+
+def _factor(epoch):
+    return 0.9 - 0.1 * (epoch == 0)
+
+
+@array_gap(
+    "sched-sequential",
+    "T",
+    "`SequentialLR([LinearLR, CosineAnnealingLR], [5])`: a warm-up, then the cosine from the first rate",
+    "`CosineDecay(warmup_steps=5)`, through float32, begins at 0.1/3 and has the first rate a step later",
+    "`keras_blitz.optim.schedules.SequentialLR`",
+)
+class _:
+    def pytorch():
+        return _torch_rates(lambda s, o: _warm(s, o), 20)
+
+    def naive():
+        return _keras_rates(lambda s: s.CosineDecay(0.1 / 3, 20, warmup_target=0.1, warmup_steps=4), 20)
+
+    def exact():
+        return _rates(_warm, 20)
+
+
+def _warm(schedules, of):
+    parts = [schedules.LinearLR(of, total_iters=4), schedules.CosineAnnealingLR(of, 20)]
+    return schedules.SequentialLR(of, parts, [5])
 
 
 @array_gap(

@@ -7,6 +7,7 @@ from parity.cases import (
     autograd,
     families,
     losses,
+    more_losses,
     networks,
     ops,
     optimizers,
@@ -25,7 +26,7 @@ from parity.suite.case import Case
 def all_cases() -> list[Case]:
     """Return every case, in the order they run."""
     nets = (networks.ROWS, families.ROWS, optimizers.ROWS, small.ROWS, autograd.NETWORKS)
-    functions = (losses.ROWS, schedules.ROWS, randomness.ROWS, ops.ROWS, autograd.ROWS)
+    functions = (losses.ROWS, more_losses.ROWS, schedules.ROWS, randomness.ROWS, ops.ROWS, autograd.ROWS)
     return [
         *(case for rows in nets for case in network_cases.cases(rows)),
         *(case for rows in functions for case in call_cases.cases(rows)),

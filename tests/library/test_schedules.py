@@ -7,11 +7,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import keras_blitz
 from keras_blitz.optim import schedules
 
-pytestmark = pytest.mark.covers("O3")
+pytestmark = pytest.mark.covers("O3", "O4")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
@@ -23,7 +25,32 @@ def halved(epoch):
     return 0.5 ** (epoch // 7)
 
 
-# id -> the schedule's name, its arguments; all of them have a table
+def warmed_up(module, of):
+    first = [module.LinearLR(of, 0.1, total_iters=9), module.CosineAnnealingLR(of, 40, eta_min=0.003)]
+    return module.SequentialLR(of, [*first, module.StepLR(of, 11, 0.7)], [10, 55])
+
+
+def in_a_row(module, of):
+    """Every schedule that can start over, each for a while."""
+    parts = [
+        module.ExponentialLR(of, 0.97), module.MultiplicativeLR(of, lambda epoch: 0.98), module.LambdaLR(of, halved),
+        module.PolynomialLR(of, 15, 0.7), module.CosineAnnealingWarmRestarts(of, 5, 2), module.ConstantLR(of, 0.3, 4),
+        module.MultiStepLR(of, [0, 3, 8], 0.3), module.LinearLR(of),
+    ]  # fmt: skip
+    return module.SequentialLR(of, parts, [20, 40, 60, 80, 120, 140, 160])
+
+
+def at_once(module, of):
+    return module.ChainedScheduler(
+        [module.ConstantLR(of, 0.1, 7), module.ExponentialLR(of, 0.99), module.CosineAnnealingLR(of, 50, 1e-4)]
+    )
+
+
+def sequences_at_once(module, of):
+    return module.ChainedScheduler([warmed_up(module, of), module.MultiplicativeLR(of, lambda epoch: 0.99)])
+
+
+# id -> the schedule's name, its arguments; or a function of the module and the optimizer; all of them have a table
 SCHEDULES = {
     "step": ("StepLR", {"step_size": 7, "gamma": 0.7}),
     "step-of-one": ("StepLR", {"step_size": 1, "gamma": 0.97}),
@@ -37,6 +64,29 @@ SCHEDULES = {
     "cosine": ("CosineAnnealingLR", {"T_max": 200}),
     "cosine-periods": ("CosineAnnealingLR", {"T_max": 13, "eta_min": 0.001}),
     "cosine-of-one": ("CosineAnnealingLR", {"T_max": 1}),
+    "restarts": ("CosineAnnealingWarmRestarts", {"T_0": 7}),
+    "restarts-longer": ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 3, "eta_min": 0.01}),
+    "polynomial": ("PolynomialLR", {"total_iters": 150, "power": 0.9}),
+    "polynomial-default": ("PolynomialLR", {}),
+    "multiplicative": ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.99}),
+    "multiplicative-a-group": ("MultiplicativeLR", {"lr_lambda": [lambda epoch: 0.99, lambda epoch: 1 - 0.1 / epoch]}),
+    "cyclic": ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 13}),
+    "cyclic-halved": (
+        "CyclicLR",
+        {"base_lr": [0.01, 0.02], "max_lr": [0.1, 0.3], "step_size_up": 13, "step_size_down": 5, "mode": "triangular2",
+         "base_momentum": [0.7, 0.75], "max_momentum": 0.99},
+    ),
+    "cyclic-exponential": (
+        "CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7, "mode": "exp_range", "gamma": 0.97}
+    ),
+    "cyclic-function": (
+        "CyclicLR",
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 7, "scale_fn": lambda x: 1 / x, "mode": "none"},
+    ),
+    "sequential": (warmed_up, {}),
+    "sequential-all": (in_a_row, {}),
+    "chained": (at_once, {}),
+    "chained-sequential": (sequences_at_once, {}),
     "onecycle": ("OneCycleLR", {"max_lr": 0.3, "total_steps": 200}),
     "onecycle-three-phases": (
         "OneCycleLR",
@@ -45,6 +95,14 @@ SCHEDULES = {
     ),
 }  # fmt: skip
 rows = pytest.mark.parametrize("row", SCHEDULES.values(), ids=SCHEDULES)
+# The rates of one form of each are enough in float32 and compiled, where a table or a variable holds them.
+NARROW = {
+    id: row
+    for id, row in SCHEDULES.items()
+    if id in ("cyclic-halved", "chained-sequential")
+    or not id.startswith(("restarts", "polynomial", "multiplicative", "cyclic", "sequential", "chained"))
+}
+narrow_rows = pytest.mark.parametrize("row", NARROW.values(), ids=NARROW)
 
 
 class Groups:
@@ -74,12 +132,12 @@ def pytorch(rates=RATES):
 
 def make(row, optimizer, module=schedules):
     name, arguments = row
-    return getattr(module, name)(optimizer, **arguments)
+    return name(module, optimizer) if callable(name) else getattr(module, name)(optimizer, **arguments)
 
 
 def without_momentum(row):
     name, arguments = row
-    return name, {**arguments, "cycle_momentum": False} if name == "OneCycleLR" else arguments
+    return name, {**arguments, "cycle_momentum": False} if name in ("OneCycleLR", "CyclicLR") else arguments
 
 
 def reference(row):
@@ -96,9 +154,17 @@ def reference(row):
 
 
 @rows
-@pytest.mark.parametrize(("dtype", "rates"), [("float64", RATES), ("float32", [0.25, 0.125])])
-def test_python_floats_are_pytorchs_to_the_last_bit(row, dtype, rates):
-    """In whatever dtype the optimizer keeps them, where the rounding of one step must not reach the next."""
+def test_python_floats_are_pytorchs_to_the_last_bit(row):
+    assert_steps_alike(row, "float64", RATES)
+
+
+@narrow_rows
+def test_rounding_of_one_step_does_not_reach_the_next(row):
+    """Whatever dtype the optimizer keeps the rates in, they are computed in double precision."""
+    assert_steps_alike(row, "float32", [0.25, 0.125])
+
+
+def assert_steps_alike(row, dtype, rates):
     optimizer, theirs = Groups(rates, dtype), pytorch(rates)
     schedule, expected = make(row, optimizer), make(row, theirs, torch.optim.lr_scheduler)
     for _ in range(STEPS):
@@ -116,7 +182,7 @@ def test_table(row):
     assert make(without_momentum(row), RATES).table(STEPS) == reference(row)[0]
 
 
-@rows
+@narrow_rows
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
 def test_inside_a_compiled_step(row, jit):
     """Looked up by the step number, and read from the variable that `step()` sets: both to the last bit."""
@@ -164,6 +230,113 @@ def test_plateau(arguments, seed):
         assert compiled().numpy() == theirs.param_groups[0]["lr"]
         assert (schedule.last_epoch, schedule.num_bad_epochs) == (expected.last_epoch, expected.num_bad_epochs)
     assert optimizer.param_lrs[0] < 0.1
+
+
+def test_warm_restarts_at_any_epoch():
+    """`step(epoch + batch / batches)`, forwards and back, as the paper restarts within an epoch."""
+    for options in ({"T_0": 5}, {"T_0": 3, "T_mult": 2, "eta_min": 0.001}):
+        theirs = pytorch()
+        schedule = schedules.CosineAnnealingWarmRestarts(Groups(), **options)
+        expected = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(theirs, **options)
+        theirs.step()
+        for epoch in [0, None, 0.25, 2.5, None, 3, 8.75, None, 21.0, 93.1, None, None, 2, None, 0, None]:
+            schedule.step(epoch)
+            expected.step(epoch)
+            assert schedule.get_last_lr() == expected.get_last_lr()
+            assert (schedule.last_epoch, schedule.T_cur, schedule.T_i) == (
+                expected.last_epoch, expected.T_cur, expected.T_i,
+            )  # fmt: skip
+
+
+def test_a_cycle_after_another_schedule_starts_from_the_first_rates_of_all():
+    optimizer, theirs = Groups(), pytorch()
+    both = []
+    for module, of in ((schedules, optimizer), (torch.optim.lr_scheduler, theirs)):
+        module.StepLR(of, 3)
+        both.append(module.CyclicLR(of, 0.01, 0.2, 5))
+    theirs.step()
+    assert both[0].get_last_lr() == both[1].get_last_lr() == RATES
+    for _ in range(20):
+        for schedule in both:
+            schedule.step()
+        assert both[0].get_last_lr() == both[1].get_last_lr()
+
+
+def test_one_cycle_in_a_sequence():
+    """It sets the momenta while it is active, and the first rates of all for every schedule."""
+    optimizer, theirs = Groups(), pytorch()
+    both = []
+    for module, of in ((schedules, optimizer), (torch.optim.lr_scheduler, theirs)):
+        parts = [module.LinearLR(of), module.OneCycleLR(of, 0.3, 40)]
+        both.append(module.SequentialLR(of, parts, [6]))
+    theirs.step()
+    for _ in range(40):
+        for schedule in both:
+            schedule.step()
+        assert both[0].get_last_lr() == both[1].get_last_lr()
+        assert optimizer.momenta == [group["momentum"] for group in theirs.param_groups]
+
+
+factors = st.floats(0.05, 1.0)
+lengths = st.integers(1, 12)
+SIMPLE = st.one_of(
+    st.builds(lambda n, g: ("StepLR", {"step_size": n, "gamma": g}), lengths, factors),
+    st.builds(lambda m, g: ("MultiStepLR", {"milestones": m, "gamma": g}), st.lists(st.integers(0, 20)), factors),
+    st.builds(lambda g: ("ExponentialLR", {"gamma": g}), factors),
+    st.builds(lambda f, n: ("ConstantLR", {"factor": f, "total_iters": n}), factors, lengths),
+    st.builds(
+        lambda a, b, n: ("LinearLR", {"start_factor": a, "end_factor": b, "total_iters": n}), factors, factors, lengths
+    ),
+    st.builds(lambda n, p: ("PolynomialLR", {"total_iters": n, "power": p}), lengths, st.floats(0.3, 3.0)),
+    st.builds(lambda n, eta: ("CosineAnnealingLR", {"T_max": n, "eta_min": eta}), lengths, st.floats(0, 0.05)),
+    st.builds(
+        lambda n, k, eta: ("CosineAnnealingWarmRestarts", {"T_0": n, "T_mult": k, "eta_min": eta}),
+        lengths, st.integers(1, 3), st.floats(0, 0.05),
+    ),
+    st.builds(lambda f: ("MultiplicativeLR", {"lr_lambda": lambda epoch: 1 - f / (2 + epoch)}), factors),
+    st.builds(lambda f: ("LambdaLR", {"lr_lambda": lambda epoch: 1 - f / (2 + epoch)}), factors),
+    st.builds(
+        lambda low, high, up, down, mode, gamma: (
+            "CyclicLR",
+            {"base_lr": low, "max_lr": high, "step_size_up": up, "step_size_down": down, "mode": mode, "gamma": gamma},
+        ),
+        factors, factors, lengths, st.none() | lengths, st.sampled_from(["triangular", "triangular2", "exp_range"]),
+        factors,
+    ),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    parts=st.lists(SIMPLE, min_size=1, max_size=4), spans=st.lists(st.integers(0, 9), min_size=3, max_size=3),
+    kind=st.sampled_from(["alone", "chained", "sequential"]),
+)  # fmt: skip
+def test_any_schedule_and_any_composition(parts, spans, kind):
+    """Rates and momenta of PyTorch step by step; the table says the same ahead of time."""
+    optimizer, theirs = Groups(), pytorch()
+    both = []
+    for module, of in ((schedules, optimizer), (torch.optim.lr_scheduler, theirs)):
+        made = [make(part, of, module) for part in (parts[:1] if kind == "alone" else parts)]
+        if kind == "chained":
+            made = [module.ChainedScheduler(made)]
+        elif kind == "sequential":
+            milestones = np.cumsum(spans[: len(made) - 1]).tolist()
+            made = [module.SequentialLR(of, made, milestones)]
+        both.append(made[0])
+    theirs.step()
+    # A cycle that is chained after another schedule begins with the first rates of all, and the table with its own.
+    began = kind != "chained" or all(name != "CyclicLR" for name, _ in parts[1:])
+    table = both[0].table(30)
+    for step in range(30):
+        assert both[0].get_last_lr() == both[1].get_last_lr() == optimizer.param_lrs
+        assert optimizer.momenta == [group["momentum"] for group in theirs.param_groups]
+        assert table[step] == both[0].get_last_lr() or (step == 0 and not began)
+        for schedule in both:
+            schedule.step()
+
+
+def test_every_schedule_of_pytorch_is_there():
+    assert set(torch.optim.lr_scheduler.__all__) - {"LRScheduler"} == set(schedules.__all__) - {"RateTable"}
 
 
 def test_schedules_of_one_optimizer_chain_as_in_pytorch():
@@ -332,6 +505,40 @@ REFUSED = {
         "SGD has no momentum or beta1 that can be set: pass cycle_momentum=False",
     ),
     "past-the-end": (lambda: schedules.OneCycleLR(Groups(), 0.1, 5).table(7), "step 6 of a cycle of 5 steps"),
+    "restarts": (refused("CosineAnnealingWarmRestarts", 0.1, 0), "T_0 must be a whole number ≥ 1, not 0"),
+    "restarts-times": (
+        refused("CosineAnnealingWarmRestarts", 0.1, 2, 1.5),
+        "T_mult must be a whole number",
+    ),
+    "epoch": (lambda: schedules.CosineAnnealingWarmRestarts(0.1, 2).step(-1), "epoch must be at least 0, not -1"),
+    "polynomial": (refused("PolynomialLR", 0.1, 0), "total_iters must be a whole number ≥ 1, not 0"),
+    "factors": (refused("MultiplicativeLR", RATES, [halved]), "lr_lambda has 1 values for 2 parameter groups"),
+    "cycle-mode": (refused("CyclicLR", Groups(), 0.1, 0.2, mode="x"), '"triangular2" or "exp_range", not \'x\''),
+    "cycle-size": (refused("CyclicLR", Groups(), 0.1, 0.2, 0), "step_size_up must be a whole number ≥ 1, not 0"),
+    "cycle-momentum": (refused("CyclicLR", 0.1, 0.1, 0.2), "pass cycle_momentum=False"),
+    "no-schedules": (refused("ChainedScheduler", []), "ChainedScheduler needs a schedule"),
+    "milestones": (refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)], [3]), "1 schedules and 1 milestones"),
+    "falling": (refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)] * 3, [3, 2]), "must not fall: [3, 2]"),
+    "nested": (
+        refused("SequentialLR", 0.1, [schedules.ChainedScheduler([schedules.StepLR(0.1, 2)])], []),
+        "SequentialLR cannot hold a SequentialLR or a ChainedScheduler",
+    ),
+    "metric-in-a-chain": (
+        refused("ChainedScheduler", [schedules.StepLR(0.1, 2), schedules.ReduceLROnPlateau(0.1)]),
+        "cannot hold ReduceLROnPlateau, whose step needs a metric (index 1)",
+    ),
+    "two-optimizers": (
+        refused("ChainedScheduler", [schedules.StepLR(Groups(), 2), schedules.StepLR(Groups(), 2)]),
+        "schedule 1 has another optimizer",
+    ),
+    "two-rates": (
+        refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2), schedules.StepLR(0.2, 2)], [3]),
+        "schedule 1 starts from [0.2], not from [0.1]",
+    ),
+    "states": (
+        lambda: at_once(schedules, 0.1).load_state_dict(schedules.StepLR(0.1, 2).state_dict()),
+        "the state has 0 schedules, this 3",
+    ),
     "mode": (refused("ReduceLROnPlateau", 0.1, "best"), "not 'best', 'rel'"),
     "factor": (refused("ReduceLROnPlateau", 0.1, factor=1.0), "factor must be below 1, not 1.0"),
     "least-rates": (refused("ReduceLROnPlateau", RATES, min_lr=[0]), "min_lr has 1 values for 2 parameter groups"),

@@ -1,4 +1,4 @@
-"""Schedules along a cosine: CosineAnnealingLR, OneCycleLR."""
+"""Schedules along a cosine: CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR."""
 
 import math
 from typing import Any
@@ -41,6 +41,77 @@ class CosineAnnealingLR(Schedule):
         # In PyTorch's order of operations, for its rounding.
         now, before = (1 + math.cos(math.pi * at / self.T_max) for at in (epoch, epoch - 1))
         return [now / before * (rate - self.eta_min) + self.eta_min for rate in rates]
+
+    def _restarted(self, rates: list[float]) -> list[float]:
+        return [self.eta_min + (base - self.eta_min) * (1 + math.cos(0.0)) / 2 for base in self.base_lrs]
+
+
+class CosineAnnealingWarmRestarts(Schedule):
+    """Lower the rate to η along half a cosine again and again, each time in T_mult times as many epochs.
+
+    lr = η + (lr₀ − η) · (1 + cos(π · T_cur / T_i)) / 2        T_cur: epochs since the last restart
+    T_i = T_0, T_0 · T_mult, T_0 · T_mult², …
+
+    Keras's `CosineDecayRestarts` doubles T_i by default, and its `alpha` is a fraction of lr₀ (gap
+    sched-cosine-restarts: 8.4e-1).
+
+    Args:
+        optimizer: see `Schedule`.
+        T_0: epochs before the first restart, ≥ 1.
+        T_mult: ≥ 1.
+        eta_min: η.
+
+    Raises:
+        BlitzError: T_0 or T_mult is not a whole number ≥ 1.
+
+    Source: torch/optim/lr_scheduler.py.
+    """
+
+    def __init__(self, optimizer: Any, T_0: int, T_mult: int = 1, eta_min: float = 0.0):
+        self.T_0, self.T_mult, self.eta_min = at_least("T_0", T_0, 1), at_least("T_mult", T_mult, 1), eta_min
+        self.T_cur: float = -1
+        self.T_i = T_0
+        super().__init__(optimizer)
+
+    def step(self, epoch: float | None = None) -> None:
+        """Go to the next epoch, or to any: `step(epoch + batch / batches)` after each batch.
+
+        Raises:
+            BlitzError: an epoch below 0.
+        """
+        if epoch is None and self.last_epoch >= 0:
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur, self.T_i = self.T_cur % self.T_i, self.T_i * self.T_mult
+            self.last_epoch += 1
+        else:
+            epoch = epoch or 0
+            if epoch < 0:
+                raise BlitzError(f"epoch must be at least 0, not {epoch!r}")
+            self.T_cur, self.T_i = self._locate(epoch)
+            self.last_epoch = math.floor(epoch)
+        self._write(self._cosine(self.T_cur, self.T_i))
+
+    def _locate(self, epoch: float) -> tuple[float, int]:
+        """Return T_cur and T_i of an epoch, by PyTorch's formula, for its rounding."""
+        if epoch < self.T_0:
+            return epoch, self.T_0
+        if self.T_mult == 1:
+            return epoch % self.T_0, self.T_i
+        restarts = int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult))
+        begin = self.T_0 * (self.T_mult**restarts - 1) / (self.T_mult - 1)
+        return epoch - begin, self.T_0 * self.T_mult**restarts
+
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
+        left, length = epoch, self.T_0
+        while left >= length:
+            left, length = left - length, length * self.T_mult
+        return self._cosine(left, length)
+
+    def _cosine(self, now: float, length: int) -> list[float]:
+        return [
+            self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * now / length)) / 2 for base in self.base_lrs
+        ]
 
 
 class OneCycleLR(Schedule):

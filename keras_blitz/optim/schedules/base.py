@@ -7,6 +7,9 @@ from keras_blitz.optim.schedules.callback import ScheduleCallback
 from keras_blitz.optim.schedules.rates import Rates
 from keras_blitz.optim.schedules.table import RateTable
 
+# What a state leaves out: the optimizer, functions, other schedules.
+UNSAVED = ("_rates", "lr_lambdas", "scale_fn", "_schedulers")
+
 
 class Schedule:
     """A schedule of learning rates. A subclass says how one epoch's rates follow from the last (`_next`).
@@ -38,9 +41,18 @@ class Schedule:
         self.last_epoch += 1
         self._write(self._next(self.last_epoch, self._rates.read()))
 
+    def restart(self) -> None:
+        """Go to epoch 0 in the middle of a run, as a `SequentialLR` does at a milestone."""
+        self.last_epoch = 0
+        self._write(self._restarted(self._rates.read()))
+
     def _next(self, epoch: int, rates: list[float]) -> list[float]:
         """Return the rates of `epoch`, 0 the first, from those of the epoch before."""
         raise NotImplementedError
+
+    def _restarted(self, rates: list[float]) -> list[float]:
+        """Return the rates of epoch 0 in the middle of a run: by PyTorch's closed form, from the first rates."""
+        return self._next(0, list(self.base_lrs))
 
     def _write(self, rates: list[float]) -> None:
         self._rates.write(rates)
@@ -74,7 +86,7 @@ class Schedule:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state and the arguments, by PyTorch's names."""
-        return {name: value for name, value in vars(self).items() if name not in ("_rates", "lr_lambdas")}
+        return {name: value for name, value in vars(self).items() if name not in UNSAVED}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a `state_dict`, also one of PyTorch's same schedule, and set the optimizer's rates to those saved.
@@ -85,11 +97,16 @@ class Schedule:
         Raises:
             BlitzError: another number of parameter groups, or not a schedule's state.
         """
+        self._take(state)
+        self._write(self._last_lr)
+
+    def _take(self, state: dict[str, Any]) -> None:
+        """Take up a state, and leave the optimizer as it is."""
         rates = state.get("_last_lr", ())
         if len(rates) != len(self._last_lr):
             raise BlitzError(f"the state has {len(rates)} learning rates, the optimizer {len(self._last_lr)}")
-        vars(self).update({name: value for name, value in state.items() if name in self.state_dict()})
-        self._write(rates)
+        known = [name for name in vars(self) if name not in UNSAVED]
+        vars(self).update({name: value for name, value in state.items() if name in known})
 
 
 def at_least(argument: str, value: int, least: int) -> int:

@@ -1,4 +1,4 @@
-"""Schedules by steps and factors: StepLR, MultiStepLR, ExponentialLR, ConstantLR, LinearLR, LambdaLR."""
+"""Schedules by steps, factors and functions of the epoch."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -162,6 +162,64 @@ class LambdaLR(Schedule):
     def _next(self, epoch: int, rates: list[float]) -> list[float]:
         functions = self._rates.one_each("lr_lambda", self.lr_lambdas)
         return [rate * function(epoch) for rate, function in zip(self.base_lrs, functions, strict=True)]
+
+
+class MultiplicativeLR(Schedule):
+    """Multiply the rate by a function of the epoch, every epoch.
+
+    lr ← lr · f(epoch)        from epoch 1 on
+
+    Args:
+        optimizer: see `Schedule`.
+        lr_lambda: f, or a list of them, one a parameter group. `state_dict` leaves them out.
+
+    Raises:
+        BlitzError: another number of functions than of parameter groups.
+
+    Source: torch/optim/lr_scheduler.py.
+    """
+
+    def __init__(self, optimizer: Any, lr_lambda: Callable[[int], float] | list[Callable[[int], float]]):
+        self.lr_lambdas = lr_lambda
+        super().__init__(optimizer)
+
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
+        factors = [function(epoch) for function in self._rates.one_each("lr_lambda", self.lr_lambdas) if epoch > 0]
+        return [rate * factor for rate, factor in zip(rates, factors, strict=True)] if factors else rates
+
+    def _restarted(self, rates: list[float]) -> list[float]:
+        functions = self._rates.one_each("lr_lambda", self.lr_lambdas)
+        return [rate * function(0) for rate, function in zip(rates, functions, strict=True)]
+
+
+class PolynomialLR(Schedule):
+    """Lower the rate to 0 along a polynomial.
+
+    lr ← lr · ((1 − epoch / T) / (1 − (epoch − 1) / T))ᵖ        up to epoch T; then it stays
+
+    The recursion, for PyTorch's rounding. Keras's `PolynomialDecay` ends at 1e-4 by default (gap sched-polynomial:
+    1.0e-3).
+
+    Args:
+        optimizer: see `Schedule`.
+        total_iters: T, epochs ≥ 1.
+        power: p.
+
+    Raises:
+        BlitzError: T is not a whole number ≥ 1.
+
+    Source: torch/optim/lr_scheduler.py.
+    """
+
+    def __init__(self, optimizer: Any, total_iters: int = 5, power: float = 1.0):
+        self.total_iters, self.power = at_least("total_iters", total_iters, 1), power
+        super().__init__(optimizer)
+
+    def _next(self, epoch: int, rates: list[float]) -> list[float]:
+        if epoch == 0 or epoch > self.total_iters:
+            return rates
+        now, before = 1.0 - epoch / self.total_iters, 1.0 - (epoch - 1) / self.total_iters
+        return [rate * (now / before) ** self.power for rate in rates]
 
 
 def _fraction(argument: str, value: float) -> float:

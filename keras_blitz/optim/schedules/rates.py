@@ -89,6 +89,12 @@ class Rates:
     def initial(self, rates: list[float]) -> None:
         self._memory.initial = list(rates)
 
+    def start(self, rates: list[float]) -> None:
+        """Set the rates; no schedule having been before, they are the initial ones too."""
+        if not self._memory.written:
+            self._memory.initial = list(rates)
+        self.write(rates)
+
     def read(self) -> list[float]:
         """Return the rates: those written last, but where the user has set another since, that one."""
         shown = self._door.param_lrs

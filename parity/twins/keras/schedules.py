@@ -20,7 +20,7 @@ def rates(metrics=None, *, name: str, options: dict, steps: int) -> dict:
     parameters = [tf.Variable([0.0], name=group, dtype="float64") for group in ("first", "second")]
     optimizer = SGD(RATES[0], groups=[("second", {"lr": RATES[1]})])
     optimizer.build(parameters)
-    schedule = getattr(schedules, name)(optimizer, **options)
+    schedule = _build(optimizer, name, options)
 
     @tf.function(autograph=False)
     def update():
@@ -35,3 +35,13 @@ def rates(metrics=None, *, name: str, options: dict, steps: int) -> dict:
         taken.append([-float(parameter.numpy()[0]) for parameter in parameters])
         schedule.step(*([] if metrics is None else [float(metrics[step])]))
     return {"output:rates": np.array(told), "output:taken": np.array(taken)}
+
+
+def _build(optimizer, name: str, options: dict):
+    """Return a schedule; those inside of it are built first, of the same optimizer."""
+    options = dict(options)
+    if "schedulers" in options:
+        options["schedulers"] = [_build(optimizer, *inner) for inner in options["schedulers"]]
+    if name == "ChainedScheduler":
+        return schedules.ChainedScheduler(**options)
+    return getattr(schedules, name)(optimizer, **options)

@@ -16,7 +16,7 @@ def rates(metrics=None, *, name: str, options: dict, steps: int) -> dict:
     """
     parameters = [torch.zeros(1, dtype=torch.float64, requires_grad=True) for _ in RATES]
     optimizer = torch.optim.SGD([{"params": [p], "lr": lr} for p, lr in zip(parameters, RATES, strict=True)])
-    schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
+    schedule = _build(optimizer, name, options)
     told, taken = [], []
     for step in range(steps):
         for parameter in parameters:
@@ -27,3 +27,13 @@ def rates(metrics=None, *, name: str, options: dict, steps: int) -> dict:
         taken.append([-parameter.item() for parameter in parameters])
         schedule.step(*([] if metrics is None else [metrics[step].item()]))
     return {"output:rates": torch.tensor(told).double(), "output:taken": torch.tensor(taken).double()}
+
+
+def _build(optimizer, name: str, options: dict):
+    """Return a schedule; those inside of it are built first, of the same optimizer."""
+    options = dict(options)
+    if "schedulers" in options:
+        options["schedulers"] = [_build(optimizer, *inner) for inner in options["schedulers"]]
+    if name == "ChainedScheduler":
+        return torch.optim.lr_scheduler.ChainedScheduler(**options)
+    return getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
