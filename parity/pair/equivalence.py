@@ -25,7 +25,7 @@ class Report:
 
     Args:
         title: which models.
-        comparisons: dtype -> the verdict.
+        comparisons: dtype -> the verdict of eager mode, "float64-graph" -> that of another mode.
         weights: (PyTorch's module, Keras's layer, "name", "structure" or "given").
         notes: what was inferred, and what could not be done.
         location: where it begins; None where nothing differs.
@@ -108,6 +108,7 @@ def check(
     dtypes: Sequence[str] = DTYPES,
     *,
     target=None,
+    modes: Sequence[str] = ("eager",),
 ) -> Report:
     """Run copies of both models on the same weights and inputs and compare everything that can be observed.
 
@@ -124,6 +125,7 @@ def check(
         steps: optimizer steps on the same batch, at least 0.
         dtypes: "float64" proves the algebra, "float32" is judged by PyTorch's own error.
         target: what `loss` takes, in PyTorch's layout.
+        modes: how Keras runs: "eager", "graph" (in a `tf.function`), "xla"; each is compared.
 
     Raises:
         BlitzError: PyTorch is missing, a model raises, weights cannot be paired, or an argument is wrong.
@@ -132,7 +134,7 @@ def check(
         raise BlitzError("parity.check runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     start = time.perf_counter()
-    options = Options(loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target))
+    options = Options(loss, weights, train, optimizer, steps, tuple(dtypes), arrays_of(target), tuple(modes))
     options.validate()
     from parity.pair.judge import judge
     from parity.pair.theirs import dry_run

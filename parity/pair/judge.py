@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 from keras_blitz.errors import BlitzError
@@ -28,7 +29,7 @@ class Judgement:
     """What came of two models.
 
     Args:
-        comparisons: dtype -> the verdict.
+        comparisons: dtype, with the mode if it is not eager -> the verdict.
         location: where the difference begins; None where nothing differs.
         units: the pairs of units whose weights correspond.
         notes: what was inferred, and what could not be done, a line each.
@@ -70,18 +71,19 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         samples = range(SAMPLES if "float32" in ports else 0)
         own = own_error(truth, [record("float32", streams.moved(state, k)) for k in samples])
         case = "check-float32-constants" if first.float32_constants() else "check"
-        for dtype, port in ports.items():
-            trace = port.record(state, truth)
+        for (dtype, port), mode in product(ports.items(), options.modes):
+            key = dtype if mode == "eager" else f"{dtype}-{mode}"
+            trace = port.record(state, truth, mode)
             judged = partial(compare, case=case, dtype=dtype, own=own if dtype == "float32" else None)
-            comparisons[dtype] = judged(truth, trace)
-            strangers = other_steps(comparisons[dtype], port.pairing)
+            comparisons[key] = judged(truth, trace)
+            strangers = other_steps(comparisons[key], port.pairing)
             if strangers:
                 truth = truth.without(strangers)
-                comparisons[dtype] = judged(truth, trace.without(strangers))
+                comparisons[key] = judged(truth, trace.without(strangers))
                 notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(strangers)}")
-            row = first_divergence(comparisons[dtype].rows)
+            row = first_divergence(comparisons[key].rows)
             if row and location is None:
-                location = locate(port, row, comparisons[dtype], state, fed, truth)
+                location = locate(port, row, comparisons[key], state, fed, truth)
     return Judgement(comparisons, location, first.pairing.units, notes)
 
 

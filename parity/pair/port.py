@@ -142,12 +142,13 @@ class Port:
                 found.append(name)
         return found
 
-    def record(self, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
+    def record(self, state: Mapping[str, np.ndarray], truth: Trace, mode: str = "eager") -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.
 
         Args:
             state: PyTorch's weights.
             truth: PyTorch's trace, whose shapes decide between layouts.
+            mode: "eager", "graph" or "xla".
         """
         options = self.options
         if options.weights == "keep":
@@ -160,6 +161,7 @@ class Port:
                 loss=self._loss(),
                 optimizer=copies.fresh_optimizer(options.optimizer[1]) if options.steps else None,
                 train=options.train,
+                mode=mode,
                 wiring=Wiring(
                     self.pairing.weights, self.names, partial(self.layout_of, truth), feed.caller(self.theirs.inputs)
                 ),

@@ -22,20 +22,20 @@ def to_dict(results: Sequence[Result], *, mode: str, versions: dict[str, str], s
 def pair_to_dict(
     title: str, comparisons: Mapping[str, Comparison], *, mode: str, versions: Mapping[str, str], seconds: float
 ) -> dict[str, Any]:
-    """Return the comparisons of one pair, dtype -> verdict, in the keys of a run: a case a dtype."""
+    """Return the comparisons of one pair, "float64" or "float64-graph" -> verdict, in the keys of a run."""
     cases = [
         {
-            "id": f"{title}, {dtype}",
+            "id": f"{title}, {key}",
             "subject": title,
             "group": "",
             "covers": [],
-            "dtype": dtype,
-            "mode": "eager" if mode == "live" else "",
+            "dtype": key.partition("-")[0],
+            "mode": (key.partition("-")[2] or "eager") if mode == "live" else "",
             "passed": found.passed,
             "seconds": round(seconds, 2),
             **_comparison(found),
         }
-        for dtype, found in comparisons.items()
+        for key, found in comparisons.items()
     ]
     return _document(cases, mode, versions, seconds)
 

@@ -221,7 +221,7 @@ def check_lines(report) -> list[str]:
         failed, total = len(comparison.failures), len(comparison.rows)
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
         if comparison.passed:
-            found += check_worst(dtype, comparison)
+            found += check_worst(comparison)
         lines.append(f"  {dtype}: {found}" + (f"; {comparison.problem}" if comparison.problem else ""))
     if report.location:
         lines += [f"  {line}" for line in report.location.lines()]
@@ -236,9 +236,9 @@ def check_lines(report) -> list[str]:
     return lines + [f"  {note}" for note in report.notes]
 
 
-def check_worst(dtype: str, comparison: Comparison) -> str:
+def check_worst(comparison: Comparison) -> str:
     """Return the worst error of a comparison that passed."""
-    if dtype == "float64":
+    if comparison.dtype == "float64":
         worst = max((row.relative for row in comparison.rows if row.relative is not None), default=0.0)
         allowed = max((row.allowed or 0.0 for row in comparison.rows), default=0.0)
         return f"worst relative error {worst:.1e}, allowed {allowed:.0e}"

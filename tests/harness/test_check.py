@@ -300,6 +300,32 @@ def test_a_mistake_is_caught_and_located(name):
     assert [part for part in says if part not in str(caught.value)] == [], str(caught.value)
 
 
+def test_a_model_can_be_compared_compiled_too():
+    """A mistake that eager mode does not make is seen in the graph alone, and said to be there."""
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.fc = layers.Dense(2)
+
+        def call(self, x):
+            return self.fc(x) * (1.0 if tf.executing_eagerly() else 2.0)
+
+    module, given = nn.Sequential(nn.Linear(3, 2)), numbers(4, 3)
+    right = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    report = parity.check(module, right, given, modes=("eager", "graph"))
+    assert report.passed, str(report)
+    assert list(report.comparisons) == ["float64", "float64-graph", "float32", "float32-graph"]
+    cases = [(case["dtype"], case["mode"]) for case in report.to_dict()["cases"]]
+    assert cases == [("float64", "eager"), ("float64", "graph"), ("float32", "eager"), ("float32", "graph")]
+    assert parity.check(module, Net(), given).passed
+    report = parity.check(module, Net(), given, modes=("eager", "graph"))
+    assert [name for name, found in report.comparisons.items() if not found.passed] == ["float64-graph", "float32-graph"]
+    assert report.first_divergence == "output"
+    with pytest.raises(BlitzError, match="modes must be some of eager, graph, xla, not \\['fast'\\]"):
+        parity.check(module, right, given, modes=["fast"])
+
+
 def test_the_users_models_stay_as_they_are():
     module, model, given, _ = models("conv1d")
     before = {name: value.clone() for name, value in module.state_dict().items()}, model.get_weights()
