@@ -2,8 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from parity.faults.plant import Plant
+
+
+class Where(Protocol):
+    """Where a mistake is made, and where it must be seen: a place in the working port, or in a pair at the user's door."""
+
+    @property
+    def case(self) -> str:
+        """What is run."""
+
+    @property
+    def seen(self) -> str:
+        """The pattern of what must be seen first."""
+
+    @property
+    def says(self) -> str:
+        """A part of what must be said of it."""
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,11 @@ def mlp_adam() -> Handed:
 
 
 def mlp_keras_adam() -> Handed:
-    """Keras's own Adam, with an eps so small that its place does not matter."""
+    """Keras's own Adam, with an eps so small that its place does not matter; its float32 is coarser than PyTorch's."""
     module, model = dense_sides()
     pair = (partial(torch.optim.Adam, lr=0.01, eps=1e-20), keras.optimizers.Adam(0.01, epsilon=1e-20))
-    return Handed(module, model, numbers(7, 5), {"loss": mse(), "target": numbers(7, 3), "optimizer": pair, "steps": 3})
+    options = {"loss": mse(), "target": numbers(7, 3), "optimizer": pair, "steps": 3, "dtypes": ("float64",)}
+    return Handed(module, model, numbers(7, 5), options)
 
 
 def decay_groups(parameters, make, decay: float):
@@ -323,7 +324,9 @@ def compiled() -> Handed:
 
 def nested() -> Handed:
     """A model inside a model."""
-    module = nn.Sequential(nn.Sequential(nn.Linear(5, 8), nn.Tanh()), nn.Sequential(nn.Linear(8, 6), nn.ELU(), nn.Linear(6, 3)))
+    module = nn.Sequential(
+        nn.Sequential(nn.Linear(5, 8), nn.Tanh()), nn.Sequential(nn.Linear(8, 6), nn.ELU(), nn.Linear(6, 3))
+    )
     trunk = keras.Sequential([keras.Input((5,)), layers.Dense(8, activation="tanh", name="a")], name="trunk")
     given = keras.Input((8,))
     x = layers.ELU(name="elu")(layers.Dense(6, name="b")(given))
@@ -339,6 +342,42 @@ def kept() -> Handed:
     for layer, linear in ((model.layers[0], module[0]), (model.layers[1], module[2])):
         layer.set_weights([linear.weight.detach().numpy().T, linear.bias.detach().numpy()])
     return Handed(module, model, numbers(7, 5), {"weights": "keep"})
+
+
+def square_kept() -> Handed:
+    """Two layers of one shape, their kernels square, filled by the user's own converter."""
+    module = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(4, activation="tanh", name="fc1"), layers.Dense(4, name="fc2")]
+    )
+    for layer, linear in ((model.layers[0], module[0]), (model.layers[1], module[2])):
+        layer.set_weights([linear.weight.detach().numpy().T, linear.bias.detach().numpy()])
+    return Handed(module, model, numbers(7, 4), {"weights": "keep"})
+
+
+def no_bias_forward() -> Handed:
+    """A linear map, forward only."""
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(3, use_bias=False, name="fc")])
+    return Handed(nn.Sequential(nn.Linear(5, 3, bias=False)), model, numbers(7, 5), {"loss": False})
+
+
+class Difference(nn.Module):
+    """Two inputs of one shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(5, 4), nn.Linear(5, 4)
+
+    def forward(self, one, other):
+        """Return what distinguishes the two."""
+        return self.left(one) - 2 * self.right(other)
+
+
+def difference() -> Handed:
+    """Two inputs of one shape."""
+    one, other = keras.Input((5,), name="one"), keras.Input((5,), name="other")
+    model = keras.Model([one, other], layers.Dense(4, name="left")(one) - 2 * layers.Dense(4, name="right")(other))
+    return Handed(Difference(), model, (numbers(7, 5), numbers(7, 5) ** 2))
 
 
 class Branches(nn.Module):
@@ -384,7 +423,11 @@ def auxiliary() -> Handed:
 
 def auxiliary_loss(weight: float) -> tuple:
     """Return main + 0.3 auxiliary in PyTorch, and Keras's with this weight."""
-    theirs, ours = cross_entropy()
+    theirs = nn.CrossEntropyLoss()
+
+    def ours(target, output):
+        return tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(target, output, from_logits=True))
+
     return (
         lambda output, target: theirs(output[0], target) + 0.3 * theirs(output[1], target),
         lambda target, output: ours(target, output[0]) + weight * ours(target, output[1]),
@@ -426,5 +469,6 @@ def dict_inputs() -> Handed:
 PAIRS = (
     mlp, mlp_forward, mlp_momentum, mlp_nesterov, mlp_adam, mlp_keras_adam, mlp_adamw_groups, excluded, l2_half, frozen,
     loss_scaled, own_loss, own_layer, epsilon_set_afterwards, adapted, binary, probabilities, smoothed, class_weights,
-    ignored_class, compiled, nested, kept, mapped, auxiliary, two_heads, dict_inputs,
+    ignored_class, compiled, nested, kept, square_kept, no_bias_forward, difference, mapped,
+    auxiliary, two_heads, dict_inputs,
 )  # fmt: skip
