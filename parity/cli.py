@@ -202,21 +202,26 @@ def faults_command(
         list[str] | None, typer.Argument(metavar="FAULT", help="Ids, or patterns with *; all if none.")
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
 ) -> None:
     """Plant every mistake of the catalogue in the working port: which are caught, and located.
 
-    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass.
+    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass. With PyTorch, mistakes are
+    handed to parity.check, too, and the right pairs that they are made in, of which none may be called wrong.
     """
-    if json:
-        check_target(json)
+    for path in filter(None, (json, html)):
+        check_target(path)
     start = time.perf_counter()
-    load(live=False)
+    load(live=torch_installed())
     from parity.faults.catalogue import select as select_faults
     from parity.faults.run import cases_of, outcome
     from parity.report import faults as report
     from parity.report import text
 
-    chosen = select_faults(fault or [])
+    door = _door_mistakes()
+    chosen = select_faults(fault or [], door)
+    handed = [one for one in chosen if one in door]
+    chosen = [one for one in chosen if one not in door]
     cases = cases_of(chosen)
     unmutated, interrupted = run_cases(cases, live=False, fail_fast=False, save=None)
     if not interrupted and not all(result.passed for result in unmutated):
@@ -231,14 +236,53 @@ def faults_command(
         interrupted = True
     seconds = time.perf_counter() - start
     text.console().print(report.summary_table(outcomes, unmutated, seconds))
+    document = report.to_dict(outcomes, unmutated, seconds, mode="golden", versions=versions_of(unmutated))
+    good = report.passed(outcomes, unmutated)
+    if handed and not interrupted:
+        start = time.perf_counter()
+        pairs, findings, interrupted = _hand_over(handed, everything=not fault)
+        seconds = time.perf_counter() - start
+        text.console().print(report.door_table(findings, pairs, seconds))
+        document["door"] = report.door_dict(findings, pairs, seconds)
+        good = good and report.door_passed(findings, pairs)
+        outcomes, chosen = outcomes + findings, chosen + handed
+    elif not torch_installed():
+        print("no mistakes were handed to parity.check, which runs PyTorch: pip install 'keras-blitz[torch]'")
+    document["summary"]["passed"] = good
     if json:
         from parity.report.json import write
 
-        write(report.to_dict(outcomes, unmutated, seconds, mode="golden", versions=versions_of(unmutated)), json)
+        write(document, json)
+    if html:
+        report.write_html(document, html)
     if interrupted:
         print(f"interrupted: {len(outcomes)} of {len(chosen)} mistakes were planted", file=sys.stderr)
         raise typer.Exit(130)
-    raise typer.Exit(0 if report.passed(outcomes, unmutated) else 1)
+    raise typer.Exit(0 if good else 1)
+
+
+def _door_mistakes() -> tuple:
+    """Return the mistakes that are handed to `parity.check`; none without PyTorch, which it runs."""
+    if not torch_installed():
+        return ()
+    from parity.faults.door import catalogue
+
+    return catalogue.MISTAKES
+
+
+def _hand_over(mistakes: list, *, everything: bool) -> tuple[list, list, bool]:
+    """Hand right pairs and mistakes to `parity.check`; Ctrl-C ends it and keeps what is done."""
+    from parity.faults.door.run import check_pair, outcome, pairs_of
+
+    pairs: list = []
+    outcomes: list = []
+    try:
+        names = pairs_of(mistakes, everything)
+        pairs.extend(check_pair(one) for one in track(names, "right pairs", str))
+        outcomes.extend(outcome(one) for one in track(mistakes, "handing over", lambda one: one.id))
+    except KeyboardInterrupt:
+        return pairs, outcomes, True
+    return pairs, outcomes, False
 
 
 @app.command("gaps")

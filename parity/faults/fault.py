@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from parity.faults.plant import Plant
 
 
 class Where(Protocol):
-    """Where a mistake is made, and where it must be seen: a place in the working port, or in a pair at the user's door."""
+    """Where a mistake is made, and where it must be seen: in the working port, or in a pair at the user's door."""
 
     @property
     def case(self) -> str:
@@ -56,11 +56,11 @@ class Fault:
     id: str
     what: str
     source: str
-    places: tuple[Place, ...]
+    places: tuple[Where, ...]
     survives: str = ""
 
 
-def fault(name: str, what: str, source: str, *places: Place) -> Fault:
+def fault(name: str, what: str, source: str, *places: Where) -> Fault:
     """Return a mistake that must be caught at each place."""
     return Fault(name, what, source, places)
 

@@ -114,17 +114,29 @@ def attribute(name: str, **values: Any) -> Change:
 
 def configured(name: str, **config: Any) -> Change:
     """Return what builds the functional or Sequential model again with other arguments of one layer's constructor."""
-    return replaced(name, lambda layer: type(layer).from_config({**layer.get_config(), **config}))
+    return replaced(name, with_config(**config))
+
+
+def with_config(**config: Any) -> Callable[[Any], Any]:
+    """Return what makes a layer of the same class, of some other arguments."""
+    return lambda layer: type(layer).from_config({**layer.get_config(), **config})
 
 
 def replaced(name: str, function: Callable[[Any], Any]) -> Change:
     """Return what builds the functional or Sequential model again with another layer, function(layer), in its place."""
+    return rebuilt({name: function})
+
+
+def rebuilt(functions: Mapping[str, Callable[[Any], Any]]) -> Change:
+    """Return what builds the functional or Sequential model again with other layers: name -> function(layer)."""
 
     def change(model: Any) -> Any:
-        target = inner(model, name)
+        targets = {id(inner(model, name)): function for name, function in functions.items()}
 
         def clone(layer: Any) -> Any:
-            return function(layer) if layer is target else layer.__class__.from_config(layer.get_config())
+            if isinstance(layer, keras.layers.Lambda):  # whose code a configuration may not hold
+                return keras.layers.Lambda(layer.function, name=layer.name)
+            return targets.get(id(layer), with_config())(layer)
 
         made = keras.models.clone_model(model, clone_function=clone)
         if [weight.shape for weight in made.weights] == [weight.shape for weight in model.weights]:

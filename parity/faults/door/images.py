@@ -1,6 +1,7 @@
 """Right pairs of convolutional networks."""
 
 from functools import partial
+from typing import Any
 
 import keras
 import torch
@@ -77,7 +78,7 @@ def conv_bn() -> Handed:
     return Handed(module, model, numbers(3, 3, 12, 16), {"loss": cross_entropy(), "target": labels(3, 5)})
 
 
-def _stir(norm: nn.Module) -> None:
+def _stir(norm: Any) -> None:
     """Give a BatchNorm running statistics of its own."""
     with torch.no_grad():
         norm.running_mean.uniform_(-0.5, 0.5)
@@ -301,8 +302,8 @@ class Residual(nn.Module):
 def residual() -> Handed:
     """A residual block with strides, as in ResNet.
 
-    The sizes are odd: TensorFlow's oneDNN gradient of a 1 × 1 kernel at stride 2 writes out of bounds, in float32, where
-    the last row is not reached.
+    The sizes are odd: TensorFlow's float32 gradient of a 1 × 1 kernel at stride 2 (oneDNN) writes out of bounds where the
+    last row is not reached.
     """
     given = keras.Input((13, 11, 3))
     x = layers.ZeroPadding2D(1, name="pad1")(given)
@@ -361,7 +362,7 @@ def scaled_inputs() -> Handed:
 
 def conv_kept() -> Handed:
     """A convolution and a dense layer after a flatten, filled by the user's own converter."""
-    module = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Linear(3 * 5 * 4, 4))
+    module: Any = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Linear(3 * 5 * 4, 4))
     _stir(module[1])
     model = keras.Sequential(
         [

@@ -10,9 +10,11 @@ from parity.faults.door.handed import (
     inputs,
     keras_model,
     prepended,
+    rebuilt,
     replaced,
     together,
     torch_module,
+    with_config,
 )
 from parity.faults.door.images import SeparableKeras
 from parity.faults.door.mistake import at, refused
@@ -23,6 +25,11 @@ from parity.faults.fault import fault
 def function(of, **options):
     """Return what makes a Lambda in place of a layer."""
     return lambda layer: layers.Lambda(of, **options)
+
+
+def nothing(layer):
+    """Return a layer that does nothing."""
+    return layers.Identity()
 
 
 def first_of(layer):
@@ -45,15 +52,28 @@ def swapped_outputs(model):
     return keras.Model(model.inputs, model.outputs[::-1])
 
 
+def swapped_names(model):
+    """Return a model of outputs by name, each under the other's name."""
+    made = model(model.inputs)
+    return keras.Model(model.inputs, {"label": made["value"], "value": made["label"]})
+
+
 def swapped_inputs(model):
     """Return a functional model with its inputs in the other order."""
     return keras.Model(model.inputs[::-1], model.outputs)
+
+
+def second_input_twice(model):
+    """Return a model of two inputs that makes use of the second alone."""
+    return keras.Model(model.inputs, model([model.inputs[1]] * 2))
 
 
 def tanh_gelu(layer):
     """Return GELU by its approximation."""
     return layers.Lambda(lambda x: ops.gelu(x, approximate=True), name="tanh_gelu")
 
+
+SAME = with_config(padding="same", output_padding=None)
 
 MISTAKES = (
     fault(
@@ -112,7 +132,7 @@ MISTAKES = (
         "door-activation-lost", "an activation left out", "mistaken argument",
         at("lenet", "activation:fc3", configured("fc2", activation=None)),
         at("residual", "activation:conv2", dropped("relu1")),
-        at("averaged", "activation:4", dropped("softplus")),
+        at("averaged", "output", dropped("softplus")),
     ),
     fault(
         "door-hard-sigmoid", "gates with a hard sigmoid, as Keras 1 had them", "gap lstm-hard-sigmoid",
@@ -132,14 +152,14 @@ MISTAKES = (
     ),
     fault(
         "door-transposed-same", "a transposed convolution with `padding=\"same\"`", "gap convtranspose-same",
-        at("unet", "activation:up", together(dropped("crop"), configured("right", padding="same", output_padding=None))),
+        at("unet", "activation:up", rebuilt({"crop": nothing, "right": SAME})),
         at("unet", "activation:up", configured("crop", cropping=((0, 2), (0, 2)))),
     ),
     fault(
         "door-pool-kind", "the mean for the maximum, or the other way round", "mistaken argument",
         at("lenet", "activation:conv2", replaced("pool1", lambda _: layers.AveragePooling2D(2, name="mean"))),
         at("averaged", "activation:2", replaced("pool", lambda _: layers.MaxPooling2D(2, name="max"))),
-        at("bag", "activation:norm", replaced("mean", lambda _: layers.GlobalMaxPooling1D(name="max"))),
+        at("bag", "activation:norm", replaced("mean", function(lambda x: ops.max(x, 1)))),
     ),
     fault(
         "door-shortcut-lost", "a residual connection left out", "mistaken wiring",
@@ -163,8 +183,8 @@ MISTAKES = (
     ),
     fault(
         "door-heads", "another number of heads of the same width together", "mistaken argument",
-        at("transformer", "activation:attention", configured("attention", num_heads=4, key_dim=2)),
-        at("across", "activation:attention", configured("attention", num_heads=4, key_dim=2)),
+        at("transformer", "activation:attention", configured("attention", num_heads=4, key_dim=2, value_dim=2)),
+        at("across", "activation:attention", configured("attention", num_heads=4, key_dim=2, value_dim=2)),
     ),
     fault(
         "door-key-scaled", "something more before an attention's keys", "mistaken wiring",
@@ -184,12 +204,12 @@ MISTAKES = (
     fault(
         "door-output-order", "the auxiliary output first", "public reports",
         at("auxiliary", "output:0", keras_model(swapped_outputs)),
-        at("auxiliary", "output:0", keras_model(lambda model: keras.Model(model.inputs, [model.outputs[1]] * 2))),
+        at("two-heads", "output:label", keras_model(swapped_names)),
     ),
     fault(
         "door-input-order", "inputs of one shape in the other order", "public reports",
         at("difference", "activation:left", keras_model(swapped_inputs)),
-        at("difference", "activation:left", keras_model(lambda model: keras.Model(model.inputs, model([model.inputs[1]] * 2)))),
+        at("difference", "activation:left", keras_model(second_input_twice)),
     ),
     fault(
         "door-channels-last-given", "inputs in Keras's layout", "public reports",

@@ -69,7 +69,7 @@ MISTAKES = (
     fault(
         "door-ignore-index", "targets to be ignored that are not, or that count in the mean", "public reports",
         at("ignored-class", "loss", keras_loss(losses.CrossEntropyLoss())),
-        at("ignored-class", "loss", keras_loss(SPARSE(from_logits=True, ignore_class=1))),
+        at("ignored-class", "loss", keras_loss(SPARSE(from_logits=True))),
         at("ignored-class", "loss", keras_loss(losses.CrossEntropyLoss(ignore_index=2))),
     ),
     fault(

@@ -3,7 +3,6 @@
 from functools import partial
 
 import keras
-import torch
 
 from keras_blitz import optim
 from parity.faults.door.handed import Handed, argument, keras_optimizer, optimizer_set
@@ -11,10 +10,10 @@ from parity.faults.door.mistake import at
 from parity.faults.fault import fault
 
 SGD, ADAM = keras.optimizers.SGD, keras.optimizers.Adam
-GROUPS = [("*.bias", {"weight_decay": 0.0}), ("1.*", {"weight_decay": 0.0})]
+AVERAGED = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 1}
 
 
-class Unscaled(SGD):
+class Unscaled(keras.optimizers.SGD):
     """Scales the loss up and not the gradients down."""
 
     def scale_loss(self, loss):
@@ -31,6 +30,12 @@ def excluding(names: list[str]):
         return made
 
     return make
+
+
+def grouped(make, decay: float):
+    """Return what makes an optimizer of keras_blitz without decay of biases and norms, as `mlp_adamw_groups` has it."""
+    groups = [("*.bias", {"weight_decay": 0.0}), ("1.*", {"weight_decay": 0.0})]
+    return lambda: make(lr=0.01, weight_decay=decay, groups=groups)
 
 
 def torch_sgd(**options):
@@ -92,7 +97,7 @@ MISTAKES = (
         "door-decay", "weight decay on one side", "public reports",
         at("mlp", "step1:param:*", keras_sgd(weight_decay=0.1)),
         at("mlp", "step1:param:*", torch_sgd(weight_decay=0.1)),
-        at("mlp-adamw-groups", "step1:param:*", keras_optimizer(lambda: optim.AdamW(lr=0.01, weight_decay=0.1, groups=GROUPS))),
+        at("mlp-adamw-groups", "step1:param:*", keras_optimizer(grouped(optim.AdamW, 0.1))),
     ),
     fault(
         "door-decay-of-biases", "biases and norms decayed too", "public reports of exclude_from_weight_decay",
@@ -102,7 +107,7 @@ MISTAKES = (
     ),
     fault(
         "door-decay-coupled", "Adam with decay for AdamW", "gap opt-adamw",
-        at("mlp-adamw-groups", "step1:*", keras_optimizer(lambda: optim.Adam(lr=0.01, weight_decay=0.5, groups=GROUPS))),
+        at("mlp-adamw-groups", "step1:*", keras_optimizer(grouped(optim.Adam, 0.5))),
         at("mlp-adamw-groups", "step1:*", keras_optimizer(lambda: optim.Adam(lr=0.01))),
     ),
     fault(
@@ -129,8 +134,8 @@ MISTAKES = (
     ),
     fault(
         "door-average", "weights overwritten by their running average in Keras alone", "public reports",
-        at("mlp", "step*:param:*", keras_sgd(use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=1)),
-        at("mlp-momentum", "step*:param:*", keras_sgd(momentum=0.9, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=1)),
+        at("mlp", "step*:param:*", keras_sgd(**AVERAGED)),
+        at("mlp-momentum", "step*:param:*", keras_sgd(momentum=0.9, **AVERAGED)),
     ),
     fault(
         "door-clipped", "gradients clipped in Keras alone", "public reports",

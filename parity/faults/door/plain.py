@@ -1,6 +1,7 @@
 """Right pairs of dense networks: losses, optimizers, and what is set outside a layer's constructor."""
 
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -346,7 +347,7 @@ def kept() -> Handed:
 
 def square_kept() -> Handed:
     """Two layers of one shape, their kernels square, filled by the user's own converter."""
-    module = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    module: Any = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
     model = keras.Sequential(
         [keras.Input((4,)), layers.Dense(4, activation="tanh", name="fc1"), layers.Dense(4, name="fc2")]
     )

@@ -1,27 +1,26 @@
 """Mistakes under another precision than PyTorch's."""
 
-from keras import layers
-
 from parity.faults.door.handed import configured, together
 from parity.faults.door.mistake import at
 from parity.faults.fault import fault
 
 
-def in_type(dtype: str, *names: str):
-    """Return what builds layers in another precision."""
-    return together(*(configured(name, dtype=dtype) for name in names))
+def all_in(dtype: str, **config):
+    """Return what builds `mlp_momentum` in another precision, its activation of other arguments."""
+    layers = ("fc1", "tanh", "fc2")
+    return together(*(configured(name, dtype=dtype) for name in layers), configured("tanh", **config))
 
 
 MISTAKES = (
     fault(
         "door-mixed-precision-hides", "a wrong activation in a model of mixed precision", "public reports",
-        at("mlp-momentum", "activation:1", together(in_type("mixed_float16", "fc1", "tanh", "fc2"), configured("tanh", activation="relu"))),
-        at("mlp-momentum", "activation:1", together(in_type("mixed_bfloat16", "fc1", "tanh", "fc2"), configured("tanh", activation="relu"))),
+        at("mlp-momentum", "activation:1", all_in("mixed_float16", activation="relu")),
+        at("mlp-momentum", "activation:1", all_in("mixed_bfloat16", activation="relu")),
     ),
     fault(
         "door-half-precision-hides", "a wrong activation in a model of half precision", "public reports",
-        at("mlp-momentum", "activation:1", together(in_type("float16", "fc1", "tanh", "fc2"), configured("tanh", activation="sigmoid"))),
-        at("mlp-momentum", "activation:1", together(in_type("bfloat16", "fc1", "tanh", "fc2"), configured("tanh", activation="sigmoid"))),
+        at("mlp-momentum", "activation:1", all_in("float16", activation="sigmoid")),
+        at("mlp-momentum", "activation:1", all_in("bfloat16", activation="sigmoid")),
     ),
     fault(
         "door-one-layer-in-half", "one layer in half precision", "public reports",

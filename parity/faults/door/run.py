@@ -15,6 +15,7 @@ from parity.faults.fault import Fault
 from parity.faults.run import Finding, Outcome
 
 MODES = ("eager", "graph")
+CRASHED = "crashed"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def check_pair(pair: str) -> RightPair:
 def outcome(fault: Fault) -> Outcome:
     """Make a mistake in each of its pairs."""
     start = time.perf_counter()
-    findings = tuple(map(_finding, fault.places))
+    findings = tuple(_finding(place) for place in fault.places if isinstance(place, DoorPlace))
     return Outcome(fault, findings, time.perf_counter() - start)
 
 
@@ -63,7 +64,7 @@ def _finding(place: DoorPlace) -> Finding:
     except Exception as error:  # a mistake that cannot be made proves nothing
         return Finding(place, False, error=one_line(error))
     seen, said = _verdict(wrong, ("eager",))
-    if seen == REFUSED and place.seen != REFUSED:
+    if seen == CRASHED or (seen == REFUSED and place.seen != REFUSED):
         return Finding(place, False, seen, error=said)
     expected = place.seen if place.seen in (UNDECIDED, REFUSED) else ""
     caught = seen == expected if expected else seen not in ("", UNDECIDED)
@@ -71,13 +72,18 @@ def _finding(place: DoorPlace) -> Finding:
 
 
 def _verdict(given: Handed, modes: Sequence[str]) -> tuple[str, str]:
-    """Return (the first tensor that differs, or `UNDECIDED` or `REFUSED`, or "" for equivalent; what was said)."""
+    """Return (what was seen, what was said of it).
+
+    What was seen is the first tensor that differs, `UNDECIDED`, `REFUSED`, `CRASHED`, or "" for equivalent.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras's, of the mistakes themselves
             report = parity.check(given.module, given.model, given.inputs, modes=modes, **given.options)
     except BlitzError as error:
         return REFUSED, one_line(error)
+    except Exception as error:  # what a user's objects raise must be a BlitzError by now
+        return CRASHED, one_line(error)
     if report.verdict is Verdict.NOT_DECIDED:
         return UNDECIDED, "; ".join(report.undecided) or "nothing was compared"
     if report.verdict is Verdict.EQUIVALENT:

@@ -36,6 +36,11 @@ class TanhKeras(keras.Model):
         return self.fc2(hidden) * self.settings["factor"]
 
 
+def tanh_and_forgetful(layer):
+    """Return tanh, doubled."""
+    return keras.Sequential([layers.Activation("tanh"), Forgetful(2.0)])
+
+
 def times(factor: float):
     """Return what makes a layer whose factor is set after construction."""
 
@@ -73,7 +78,7 @@ def called_otherwise(name: str, function):
     def change(model):
         layer = inner(model, name)
         call = layer.call
-        layer.call = lambda x: function(call(x))
+        layer.call = lambda x, **options: function(call(x, **options))
         return model
 
     return keras_model(change)
@@ -106,7 +111,7 @@ MISTAKES = (
     fault(
         "door-forgetful-layer", "an argument that `get_config` forgets", "public reports of copies that differ",
         at("mlp-forward", "output", appended(lambda: Forgetful(2.0, name="forgetful"))),
-        at("mlp-momentum", "activation:2", replaced("tanh", lambda _: keras.Sequential([layers.Activation("tanh"), Forgetful(2.0)]))),
+        at("mlp-momentum", "activation:2", replaced("tanh", tanh_and_forgetful)),
         at("lenet", "output", appended(lambda: Forgetful(0.5, name="forgetful"))),
     ),
     fault(

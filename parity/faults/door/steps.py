@@ -105,13 +105,13 @@ MISTAKES = (
         "door-trunk-mode", "a BatchNorm that trains on one side", "public reports of fine-tuning",
         at("trunk-in-eval", "activation:trunk.1", torch_module(lambda module: module.trunk.train())),
         at("trunk-in-eval", "activation:trunk.1", set_trainable("trunk", "bn")),
-        at("conv-bn-train", "activation:1", replaced("bn", lambda _: AlwaysEval(epsilon=1e-5, momentum=0.9, name="bn"))),
+        at("conv-bn-train", "activation:1", replaced("bn", lambda _: AlwaysEval(epsilon=1e-5, name="bn"))),
         at("conv-bn-train", "activation:1", torch_module(lambda module: module[1].eval())),
     ),
     fault(
         "door-bn-momentum", "PyTorch's momentum taken for Keras's", "gap bn-momentum",
         at("conv-bn-train", "step1:buffer:1.running_mean", replaced("bn", stock(momentum=0.1))),
-        at("conv-bn-train", "step1:buffer:1.running_mean", replaced("bn", lambda _: BatchNorm(momentum=0.9, name="bn"))),
+        at("conv-bn-train", "step1:buffer:1.running_mean", replaced("bn", lambda _: BatchNorm(momentum=0.9))),
     ),
     fault(
         "door-bn-biased", "a biased running variance", "gap bn-unbiased-running-var",
@@ -127,7 +127,7 @@ MISTAKES = (
     fault(
         "door-dropout-lost", "a dropout left out", "mistaken argument",
         at("dropout-train", "activation:6", dropped("drop2")),
-        at("dropout-train", "activation:4", dropped("drop1")),
+        at("dropout-train", "activation:3", dropped("drop1")),
     ),
     fault(
         "door-dropout-kind", "dropout of values for dropout of channels", "gap dropout-2d",

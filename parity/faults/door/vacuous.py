@@ -31,9 +31,14 @@ def with_second(make):
     return torch_module(lambda module: module.__setitem__(1, make()))
 
 
-def dead(module) -> None:
-    """Give the first layer a bias below which no ReLU comes to life."""
-    nn.init.constant_(module[0].bias, -1000.0)
+def dead_with(make):
+    """Return what ends PyTorch's module with a ReLU that no input brings to life, and Keras's with a wrong layer."""
+
+    def change(module) -> None:
+        nn.init.constant_(module[0].bias, -1000.0)
+        del module[2]
+
+    return together(torch_module(change), replaced("fc2", lambda _: make()))
 
 
 def tripled():
@@ -41,16 +46,19 @@ def tripled():
     return layers.Rescaling(3.0, name="wrong")
 
 
+ELU = replaced("tanh", lambda _: layers.ELU(name="elu"))
+NO_TRAINING = argument(loss=None, target=None, optimizer=None, steps=0)
+
 MISTAKES = (
     fault(
         "door-all-nan", "inputs that are all NaN, with a wrong port", "vacuous evidence",
         undecided("mlp-forward", "NaN", together(inputs(lambda x: x * np.nan), appended(tripled))),
-        undecided("mlp-momentum", "NaN", together(inputs(lambda x: x * np.nan), replaced("tanh", lambda _: layers.ELU(name="elu")))),
+        undecided("mlp-momentum", "NaN", together(inputs(lambda x: x * np.nan), ELU)),
     ),
     fault(
         "door-empty-batch", "an empty batch, with a wrong port", "vacuous evidence",
         undecided("mlp-forward", "empty", together(inputs(lambda x: x[:0]), appended(tripled))),
-        undecided("lenet-subclassed", "empty", together(inputs(lambda x: x[:0]), argument(loss=None, target=None))),
+        undecided("lenet", "empty", together(inputs(lambda x: x[:0]), NO_TRAINING)),
     ),
     fault(
         "door-all-zero", "inputs that are all zero, with a wrong port", "vacuous evidence",
@@ -59,16 +67,17 @@ MISTAKES = (
     ),
     fault(
         "door-dead-units", "ReLUs that no input brings to life, with a wrong port", "vacuous evidence",
-        undecided("mlp-forward", "zero", together(torch_module(dead), torch_module(lambda m: m.__delitem__(2)), replaced("fc2", lambda _: tripled()))),
+        undecided("mlp-forward", "zero", dead_with(tripled)),
+        undecided("mlp-forward", "zero", dead_with(lambda: layers.ReLU(max_value=6.0, name="wrong"))),
     ),
     fault(
         "door-random-pytorch", "a dropout in PyTorch that eval mode does not switch off", "public reports of F.dropout",
         undecided("mlp-momentum", "random", with_second(LeftOn)),
         undecided("mlp-forward", "random", together(with_second(LeftOn), argument(dtypes=("float32",)))),
-        undecided("mlp-momentum", "random", together(with_second(LeftOn), replaced("tanh", lambda _: layers.ELU(name="elu")))),
+        undecided("mlp-momentum", "random", together(with_second(LeftOn), ELU)),
     ),
     fault(
-        "door-random-in-training", "a functional dropout in train mode, which shares no mask", "public reports of F.dropout",
+        "door-random-in-training", "a functional dropout in train mode, which shares no mask", "public reports",
         undecided("mlp-momentum", "random", together(with_second(ByMode), argument(train=True))),
         undecided("mlp", "random", together(with_second(ByMode), argument(train=True))),
     ),

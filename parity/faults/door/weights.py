@@ -72,13 +72,13 @@ MISTAKES = (
     ),
     fault(
         "door-statistics-lost", "running statistics left as they were", "public reports",
-        at("conv-kept", "buffer:1.running_var", converted("bn", lambda w: [*w[:3], w[3] * 0 + 1])),
-        at("conv-kept", "buffer:1.running_mean", converted("bn", lambda w: [*w[:2], w[2] * 0, w[3]])),
+        at("conv-kept", "activation:1", converted("bn", lambda w: [*w[:3], w[3] * 0 + 1])),
+        at("conv-kept", "activation:1", converted("bn", lambda w: [*w[:2], w[2] * 0, w[3]])),
     ),
     fault(
         "door-scale-for-shift", "a normalization's scale and shift exchanged", "mistaken names",
         at("conv-kept", "param:1.weight", converted("bn", lambda w: [w[1], w[0], *w[2:]])),
-        at("conv-kept", "buffer:1.running_mean", converted("bn", lambda w: [*w[:2], w[3], w[3]])),
+        at("conv-kept", "activation:1", converted("bn", lambda w: [*w[:2], w[3], w[3]])),
     ),
     fault(
         "door-gates-order", "an LSTM's gates in another framework's order", "gap lstm-map",
