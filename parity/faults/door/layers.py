@@ -135,13 +135,13 @@ MISTAKES = (
         at("averaged", "output", dropped("softplus")),
     ),
     fault(
-        "door-hard-sigmoid", "gates with a hard sigmoid, as Keras 1 had them", "gap lstm-hard-sigmoid",
+        "door-hard-sigmoid", "gates with a hard sigmoid, as Keras 1 had them", "Keras 1",
         at("text", "activation:lstm", text_with(recurrent_activation="hard_sigmoid")),
         at("lstm", "activation:rnn", configured("lstm", recurrent_activation="hard_sigmoid")),
         at("gru", "activation:rnn", configured("gru", recurrent_activation="hard_sigmoid")),
     ),
     fault(
-        "door-reset-after", "a GRU that resets before the product", "gap gru-reset-after",
+        "door-reset-after", "a GRU that resets before the product", "gap gru-map",
         at("gru", "activation:rnn", configured("gru", reset_after=False)),
         at("text", "activation:gru", text_with(reset_after=False)),
     ),

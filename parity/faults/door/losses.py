@@ -39,7 +39,7 @@ def nothing(*_):
 
 MISTAKES = (
     fault(
-        "door-loss-summed", "the sum for the mean", "gap loss-reduction",
+        "door-loss-summed", "the sum for the mean", "gap mse-reduction",
         at("mlp", "loss", keras_loss(keras.losses.MeanSquaredError(reduction="sum"))),
         at("mlp-momentum", "loss", keras_loss(SPARSE(from_logits=True, reduction="sum"))),
         at("mlp-nesterov", "loss", keras_loss(summed_outputs)),

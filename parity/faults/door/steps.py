@@ -130,7 +130,7 @@ MISTAKES = (
         at("dropout-train", "activation:3", dropped("drop1")),
     ),
     fault(
-        "door-dropout-kind", "dropout of values for dropout of channels", "gap dropout-2d",
+        "door-dropout-kind", "dropout of values for dropout of channels", "gap dropout2d",
         at("dropout-train", "activation:2", replaced("drop1", lambda _: layers.Dropout(0.4, name="drop1"))),
         at("dropout-train", "activation:2", replaced("drop1", lambda _: layers.SpatialDropout1D(0.3, name="drop1"))),
     ),
