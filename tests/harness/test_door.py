@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from parity.cli import app
 from parity.core.verdict import Verdict
 
-pytestmark = pytest.mark.covers("H8", "H12")
+pytestmark = pytest.mark.covers("H8")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 

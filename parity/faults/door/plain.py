@@ -245,25 +245,26 @@ def epsilon_set_afterwards() -> Handed:
 
 
 class Standardized(nn.Module):
-    """Inputs less their mean by their deviation, then a linear layer."""
+    """Inputs less a mean, divided by a deviation, then a linear layer."""
 
-    def __init__(self, given: np.ndarray):
+    def __init__(self, mean: np.ndarray, variance: np.ndarray):
         super().__init__()
-        self.mean, self.std = torch.tensor(given.mean(0)), torch.tensor(given.std(0))
-        self.fc = nn.Linear(given.shape[1], 3)
+        self.mean, self.variance = torch.tensor(mean), torch.tensor(variance)
+        self.fc = nn.Linear(len(mean), 3)
 
     def forward(self, x):
         """Return the logits."""
-        return self.fc((x - self.mean.to(x.dtype)) / self.std.to(x.dtype))
+        return self.fc((x - self.mean.to(x.dtype)) / self.variance.to(x.dtype).sqrt())
 
 
 def adapted() -> Handed:
-    """A Normalization adapted to the data, PyTorch's statistics as constants."""
+    """A Normalization adapted to the data, its statistics as constants in PyTorch."""
     given = numbers(7, 5)
     norm = layers.Normalization(name="norm")
     norm.adapt(given)
     model = keras.Sequential([keras.Input((5,)), norm, layers.Dense(3, name="fc")])
-    return Handed(Standardized(given), model, given)
+    statistics = [np.array(value).reshape(-1) for value in (norm.adapt_mean, norm.adapt_variance)]
+    return Handed(Standardized(*statistics), model, given)
 
 
 def binary() -> Handed:

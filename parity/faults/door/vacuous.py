@@ -52,13 +52,13 @@ NO_TRAINING = argument(loss=None, target=None, optimizer=None, steps=0)
 MISTAKES = (
     fault(
         "door-all-nan", "inputs that are all NaN, with a wrong port", "vacuous evidence",
-        undecided("mlp-forward", "NaN", together(inputs(lambda x: x * np.nan), appended(tripled))),
+        undecided("no-bias-forward", "NaN", together(inputs(lambda x: x * np.nan), appended(tripled))),
         undecided("mlp-momentum", "NaN", together(inputs(lambda x: x * np.nan), ELU)),
     ),
     fault(
         "door-empty-batch", "an empty batch, with a wrong port", "vacuous evidence",
         undecided("mlp-forward", "empty", together(inputs(lambda x: x[:0]), appended(tripled))),
-        undecided("lenet", "empty", together(inputs(lambda x: x[:0]), NO_TRAINING)),
+        undecided("residual", "empty", together(inputs(lambda x: x[:0]), NO_TRAINING)),
     ),
     fault(
         "door-all-zero", "inputs that are all zero, with a wrong port", "vacuous evidence",
