@@ -263,7 +263,7 @@ def adapted() -> Handed:
     norm = layers.Normalization(name="norm")
     norm.adapt(given)
     model = keras.Sequential([keras.Input((5,)), norm, layers.Dense(3, name="fc")])
-    statistics = [np.array(value).reshape(-1) for value in (norm.adapt_mean, norm.adapt_variance)]
+    statistics = [value.numpy().reshape(-1) for value in (norm.adapt_mean, norm.adapt_variance)]
     return Handed(Standardized(*statistics), model, given)
 
 

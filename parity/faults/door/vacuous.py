@@ -58,7 +58,7 @@ MISTAKES = (
     fault(
         "door-empty-batch", "an empty batch, with a wrong port", "vacuous evidence",
         undecided("mlp-forward", "empty", together(inputs(lambda x: x[:0]), appended(tripled))),
-        undecided("residual", "empty", together(inputs(lambda x: x[:0]), NO_TRAINING)),
+        undecided("mlp-momentum", "empty", together(inputs(lambda x: x[:0]), NO_TRAINING, ELU)),
     ),
     fault(
         "door-all-zero", "inputs that are all zero, with a wrong port", "vacuous evidence",
