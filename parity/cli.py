@@ -212,22 +212,27 @@ def faults_command(
         list[str] | None, typer.Argument(metavar="FAULT", help="Ids, or patterns with *; all if none.")
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
 ) -> None:
     """Plant every mistake of the catalogue in the working port: which are caught, and located.
 
-    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass.
+    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass. With PyTorch, mistakes are
+    handed to parity.check, too, and the right pairs that they are made in, of which none may be called wrong.
     """
-    if json:
-        check_target(json)
+    for path in filter(None, (json, html)):
+        check_target(path)
     start = time.perf_counter()
     with announce_stop("parity", TOO_EARLY):
-        load(live=False)
+        load(live=torch_installed())
     from parity.faults.catalogue import select as select_faults
     from parity.faults.run import cases_of, outcome
     from parity.report import faults as report
     from parity.report import text
 
-    chosen = select_faults(fault or [])
+    door = _door_mistakes()
+    chosen = select_faults(fault or [], door)
+    handed = [one for one in chosen if one in door]
+    chosen = [one for one in chosen if one not in door]
     cases = cases_of(chosen)
     with announce_stop("parity", TOO_EARLY):
         unmutated, early = run_cases(cases, live=False, fail_fast=False, save=None)
@@ -242,15 +247,53 @@ def faults_command(
         outcomes, interruption = _each(lambda one: outcome(one, by_id), chosen, "planting", "mistakes were planted")
     seconds = time.perf_counter() - start
     text.console().print(report.summary_table(outcomes, unmutated, seconds, interruption))
+    meta: dict[str, Any] = {"mode": "golden", "versions": versions_of(unmutated)}
+    document = report.to_dict(outcomes, unmutated, seconds, interruption, **meta)
+    if handed and not interruption:
+        interruption = _hand_over(handed, document, everything=not fault)
+    elif not torch_installed():
+        print("no mistakes were handed to parity.check, which runs PyTorch: pip install 'keras-blitz[torch]'")
     if json:
         from parity.report.json import write
 
-        meta: dict[str, Any] = {"mode": "golden", "versions": versions_of(unmutated)}
-        write(report.to_dict(outcomes, unmutated, seconds, interruption, **meta), json)
+        write(document, json)
+    if html:
+        report.write_html(document, html)
     if interruption:
         print(interruption, file=sys.stderr)
         raise typer.Exit(130)
-    raise typer.Exit(0 if report.passed(outcomes, unmutated) else 1)
+    raise typer.Exit(0 if document["summary"]["passed"] else 1)
+
+
+def _door_mistakes() -> tuple:
+    """Return the mistakes that are handed to `parity.check`; none without PyTorch, which it runs."""
+    if not torch_installed():
+        return ()
+    from parity.faults.door import catalogue
+
+    return catalogue.MISTAKES
+
+
+def _hand_over(mistakes: list, document: dict[str, Any], *, everything: bool) -> Interruption | None:
+    """Hand right pairs and mistakes to `parity.check`, print what was said of them and add it to the document."""
+    from parity.faults.door.run import check_pair, outcome, pairs_of
+    from parity.report import faults as report
+    from parity.report import text
+
+    start = time.perf_counter()
+    outcomes: list = []
+    with announce_stop("parity", TOO_EARLY):
+        pairs, interruption = _each(
+            check_pair, pairs_of(mistakes, everything), "right pairs", "right pairs were checked"
+        )
+        if not interruption:
+            outcomes, interruption = _each(outcome, mistakes, "handing over", "mistakes were handed over")
+    seconds = time.perf_counter() - start
+    text.console().print(report.door_table(outcomes, pairs, seconds, interruption))
+    document["door"] = report.door_dict(outcomes, pairs, seconds)
+    whole = report.door_passed(outcomes, pairs) and not interruption
+    document["summary"]["passed"] = document["summary"]["passed"] and whole
+    return interruption
 
 
 @app.command("gaps")
@@ -316,7 +359,7 @@ def _each(function: Callable[[Any], Any], chosen: Sequence, title: str, what: st
     """
     done: list = []
     try:
-        done.extend(function(one) for one in track(chosen, title, lambda one: one.id))
+        done.extend(function(one) for one in track(chosen, title, lambda one: getattr(one, "id", one)))
     except KeyboardInterrupt:
         if not done:
             raise

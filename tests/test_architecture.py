@@ -46,6 +46,7 @@ RULES = {
     "suite": rule("core record cases twins", inside=FRAMEWORKS),
     "pair": rule("core record report", top=TENSORFLOW),  # report: a Report prints and writes itself
     "faults": rule("core record suite twins", top=TENSORFLOW),
+    "faults/door": rule("core faults twins", top=FRAMEWORKS),  # by parity.check alone, as a user has it
     "gaps": rule("core twins"),
     "report": rule("core suite faults gaps"),
 }

@@ -1,5 +1,6 @@
 """All mistakes, a file a kind."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
@@ -31,16 +32,18 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def select(patterns: list[str]) -> list[Fault]:
+def select(patterns: list[str], door: Sequence[Fault] = ()) -> list[Fault]:
     """Return the mistakes that the command line names.
 
     Args:
         patterns: ids, or patterns with `*`; none means all.
+        door: the mistakes of the user's door, which come after the catalogue's.
 
     Raises:
         BlitzError: a pattern names no mistake.
     """
+    known = (*FAULTS, *door)
     for pattern in patterns:
-        if not any(fnmatchcase(fault.id, pattern) for fault in FAULTS):
-            raise BlitzError(f"no mistake {pattern!r}; `parity faults` plants all {len(FAULTS)} and names them")
-    return [fault for fault in FAULTS if not patterns or any(fnmatchcase(fault.id, p) for p in patterns)]
+        if not any(fnmatchcase(fault.id, pattern) for fault in known):
+            raise BlitzError(f"no mistake {pattern!r}; `parity faults` plants all {len(known)} and names them")
+    return [fault for fault in known if not patterns or any(fnmatchcase(fault.id, p) for p in patterns)]

@@ -2,8 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from parity.faults.plant import Plant
+
+
+class Where(Protocol):
+    """Where a mistake is made, and where it must be seen: in the working port, or in a pair at the user's door."""
+
+    @property
+    def case(self) -> str:
+        """What is run."""
+
+    @property
+    def seen(self) -> str:
+        """The pattern of what must be seen first."""
+
+    @property
+    def says(self) -> str:
+        """A part of what must be said of it."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +56,11 @@ class Fault:
     id: str
     what: str
     source: str
-    places: tuple[Place, ...]
+    places: tuple[Where, ...]
     survives: str = ""
 
 
-def fault(name: str, what: str, source: str, *places: Place) -> Fault:
+def fault(name: str, what: str, source: str, *places: Where) -> Fault:
     """Return a mistake that must be caught at each place."""
     return Fault(name, what, source, places)
 

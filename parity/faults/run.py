@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from parity.core.locate import first_divergence
-from parity.faults.fault import Fault, Place
+from parity.faults.fault import Fault, Place, Where
 from parity.faults.plant import planted
 from parity.suite.case import Case
 from parity.suite.run import run
@@ -27,7 +27,7 @@ class Finding:
         error: why nothing could be compared; a mistake that raises proves nothing of the comparison.
     """
 
-    place: Place
+    place: Where
     caught: bool
     seen: str = ""
     problem: str = ""
@@ -82,7 +82,7 @@ def outcome(fault: Fault, cases: dict[str, Case]) -> Outcome:
         cases: by id.
     """
     start = time.perf_counter()
-    findings = tuple(_finding(place, cases[place.case]) for place in fault.places)
+    findings = tuple(_finding(place, cases[place.case]) for place in fault.places if isinstance(place, Place))
     return Outcome(fault, findings, time.perf_counter() - start)
 
 

@@ -24,7 +24,7 @@ class Report:
 
     Args:
         title: which models.
-        comparisons: dtype -> the verdict.
+        comparisons: dtype -> the verdict of eager mode, "float64-graph" -> that of another mode.
         weights: (PyTorch's module, Keras's layer, "name", "structure" or "given").
         notes: what was inferred, and what could not be done.
         location: where it begins; None where nothing differs.
@@ -131,6 +131,7 @@ def check(
     target=None,
     sample_weight=None,
     class_weight: Mapping[int, float] | None = None,
+    modes: Sequence[str] = ("eager",),
 ) -> Report:
     """Run both models on the same weights and inputs and compare everything that can be observed.
 
@@ -160,6 +161,7 @@ def check(
         target: what `loss` takes, in PyTorch's layout.
         sample_weight: (N,), as in `fit`, for Keras's loss; PyTorch's must weigh its examples itself.
         class_weight: {class: weight}, as in `fit`; PyTorch's loss has its own, `nn.CrossEntropyLoss(weight=…)`.
+        modes: how Keras runs: "eager", "graph" (in a `tf.function`), "xla"; each is compared.
 
     Raises:
         BlitzError: PyTorch is missing, a model raises, weights cannot be paired, or an argument is wrong.
@@ -175,7 +177,16 @@ def check(
 
     chosen = default_dtypes(keras_model) if dtypes is None else tuple(dtypes)
     options = Options(
-        loss, weights, train, optimizer, steps, chosen, arrays_of(target), arrays_of(sample_weight), class_weight
+        loss,
+        weights,
+        train,
+        optimizer,
+        steps,
+        chosen,
+        arrays_of(target),
+        arrays_of(sample_weight),
+        class_weight,
+        modes=tuple(modes),
     )
     options.validate()
     options = step.resolved(options, keras_model)

@@ -1,9 +1,10 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import keras
@@ -32,7 +33,7 @@ class Judgement:
     """What came of two models.
 
     Args:
-        comparisons: dtype -> the verdict.
+        comparisons: dtype, with the mode if it is not eager -> the verdict.
         location: where the difference begins; None where nothing differs.
         units: the pairs of units whose weights correspond.
         notes: what was inferred, and what could not be done, a line each.
@@ -123,6 +124,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         location = _located(sides.ports, comparisons, reference, left_out)
         notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
         location = _with_reason(location, traces, reference)
+        compiled = _in_other_modes(sides.ports, reference, tuple(comparisons), options.modes, left_out)
         doubts = [step.doubt(options)]
         if sides.ports:
             trace = traces[first.dtype]
@@ -133,9 +135,11 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         comparisons |= reduced.compared(
             halves, reference.measure, reference.state, reference.truth.without(left_out), comparisons, options, notes
         )
+        comparisons = (comparisons if "eager" in options.modes else {}) | compiled
         row = next(filter(None, (first_divergence(comparison.rows) for comparison in comparisons.values())), None)
-        if location is None and row:  # in a reduced precision alone: what a layer was given is too coarse to tell more
+        if location is None and row:  # in a reduced precision, or compiled, alone: what a layer was given is not known
             location = Location(row)
+        location = location if row else None
         notes += reduced.notes(torch_side.module, comparisons, reference.types)
         doubts += reduced.doubts(model, comparisons, halves.refused)
         precision = reduced.describe(model, comparisons)
@@ -214,15 +218,30 @@ def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> t
     """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
     comparisons: dict[str, Comparison] = {}
     left_out: list[str] = []
-    case = "check-float32-constants" if float32_constants(port.layers) else "check"
     for dtype, trace in traces.items():
-        judged = partial(compare, case=case, dtype=dtype, own=reference.errors if dtype == "float32" else None)
-        comparisons[dtype] = judged(reference.truth.without(left_out), trace.without(left_out))
+        comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
         strangers = other_steps(comparisons[dtype], port.pairing)
         if strangers:
             left_out += strangers
-            comparisons[dtype] = judged(reference.truth.without(left_out), trace.without(left_out))
+            comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
     return comparisons, left_out
+
+
+def _in_other_modes(
+    ports: Mapping[str, Port], reference: Reference, dtypes: Sequence[str], modes: Sequence[str], left_out: list[str]
+) -> dict[str, Comparison]:
+    """Return "float64-graph" -> the verdict on the model compiled, in each precision and mode but eager."""
+    found: dict[str, Comparison] = {}
+    for dtype, mode in product(dtypes, (mode for mode in modes if mode != "eager")):
+        trace = ports[dtype].record(reference.state, reference.truth, mode)
+        found[f"{dtype}-{mode}"] = _judged(reference, ports[dtype], trace, dtype, left_out)
+    return found
+
+
+def _judged(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
+    case = "check-float32-constants" if float32_constants(port.layers) else "check"
+    errors = reference.errors if dtype == "float32" else None
+    return compare(reference.truth.without(left_out), trace.without(left_out), case=case, dtype=dtype, own=errors)
 
 
 def _notes(port: Port, comparisons: Mapping[str, Comparison], left_out: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from parity.core.modes import PRECISIONS
+from parity.core.modes import MODES, PRECISIONS
 
 _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
@@ -30,12 +30,15 @@ class Options:
     sample_weight: Any = None
     class_weight: Mapping[int, float] | None = None
     compiled: bool = False  # Keras's loss and optimizer are those that the model was compiled with
+    modes: tuple[str, ...] = ("eager",)
 
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
         unknown = [dtype for dtype in self.dtypes if dtype not in PRECISIONS]
         if unknown or not self.dtypes:
             raise BlitzError(f"dtypes must be some of {', '.join(PRECISIONS)}, not {list(self.dtypes)}")
+        if not self.modes or not set(self.modes) <= set(MODES):
+            raise BlitzError(f"modes must be some of {', '.join(MODES)}, not {list(self.modes)}")
         if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):

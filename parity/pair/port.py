@@ -146,12 +146,13 @@ class Port:
             return nullcontext()
         return masks.injected(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
 
-    def record(self, state: Mapping[str, np.ndarray], truth: Trace) -> Trace:
+    def record(self, state: Mapping[str, np.ndarray], truth: Trace, mode: str = "eager") -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.
 
         Args:
             state: PyTorch's weights.
             truth: PyTorch's trace, whose shapes decide between layouts.
+            mode: "eager", "graph" or "xla".
         """
         options = self.options
         if options.weights == "keep":
@@ -163,6 +164,7 @@ class Port:
                 optimizer=step.optimizer_of(options.optimizer[1]) if options.steps else None,
                 fit=bool(options.loss),
                 train=options.train,
+                mode=mode,
                 wiring=Wiring(
                     self.pairing.weights, self.names, partial(self.layout_of, truth), feed.caller(self.theirs.inputs)
                 ),

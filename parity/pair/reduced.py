@@ -133,7 +133,7 @@ def doubts(model: Any, comparisons: Mapping[str, Comparison], refused: Mapping[s
     if not own and (names := policies(model)):
         yield f"the Keras model runs in {', '.join(names)}, which cannot be compared: only copies of it were"
     yield from (f"{dtype} could not be compared: {reason}" for dtype, reason in refused.items())
-    reduced = [dtype for dtype in comparisons if PRECISIONS[dtype].is_reduced]
+    reduced = [dtype for dtype, comparison in comparisons.items() if PRECISIONS[comparison.dtype].is_reduced]
     if reduced and len(reduced) == len(comparisons):
         yield (
             f"{' and '.join(reduced)} alone shows large mistakes only: float64, which proves the algebra, "

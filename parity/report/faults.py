@@ -1,30 +1,63 @@
-"""What became of the planted mistakes: the table of `parity faults`, and the same as JSON."""
+"""What became of the planted mistakes: the table of `parity faults`, and the same as JSON and HTML."""
 
+import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from keras_blitz.files import atomic_path
 from parity.core.interruption import Interruption
 from parity.faults.run import Finding, Outcome, enough_located
 from parity.suite.run import Result
+
+if TYPE_CHECKING:
+    from parity.faults.door.run import RightPair
 
 
 def summary_table(
     outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, interruption: Interruption | None = None
 ) -> RenderableType:
     """Return a line a mistake, what was missed, the survivors with their arguments, and the sum."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("mistake", "places", "caught", "located", "first seen"):
-        table.add_column(title, justify="right" if title in ("places", "caught", "located") else "left", no_wrap=True)
     mistakes, survivors = _split(outcomes)
-    for outcome in mistakes:
-        table.add_row(outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
-    missed = [Text(line, style="red") for outcome in mistakes for line in _missed(outcome)]
     argued = [line for outcome in survivors for line in _survivor(outcome)]
-    return Group(table, *_block(missed), *_block(argued), Text(), _sum(outcomes, unmutated, seconds, interruption))
+    return Group(
+        *_mistakes("mistake", mistakes), *_block(argued), Text(), _sum(outcomes, unmutated, seconds, interruption)
+    )
+
+
+def door_table(
+    outcomes: Sequence[Outcome],
+    pairs: "Sequence[RightPair]",
+    seconds: float,
+    interruption: Interruption | None = None,
+) -> RenderableType:
+    """Return the same of the mistakes handed to `parity.check`: a line a mistake, false alarms, and the sum."""
+    alarms = [Text(f"false alarm: {pair.id}, {pair.problem}", style="red") for pair in pairs if not pair.passed]
+    numbers = _door_numbers(outcomes, pairs, seconds)
+    text = (
+        f"handed to parity.check: {numbers['mistakes']} mistakes in {numbers['places']} places: "
+        f"{numbers['caught']} caught, {numbers['located']} located\n"
+        f"{numbers['false_alarms']} false alarms on {numbers['pairs']} right pairs, eager and graph; {seconds:.0f} s"
+    )
+    text = f"{interruption}\n{text}" if interruption else text
+    good = "bold yellow" if interruption else "bold green"
+    style = good if door_passed(outcomes, pairs) else "bold red"
+    table = _mistakes("mistake at the user's door", outcomes) if outcomes else []
+    return Group(*table, *_block(alarms), Text(), Text(text, style=style))
+
+
+def _mistakes(title: str, outcomes: Sequence[Outcome]) -> list[RenderableType]:
+    """Return the table of these mistakes, then what was missed."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in (title, "places", "caught", "located", "first seen"):
+        table.add_column(column, justify="right" if column in ("places", "caught", "located") else "left", no_wrap=True)
+    for outcome in outcomes:
+        table.add_row(outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
+    missed = [Text(line, style="red") for outcome in outcomes for line in _missed(outcome)]
+    return [table, *_block(missed)]
 
 
 def _split(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
@@ -81,15 +114,36 @@ def _sum(
 def _numbers(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> dict[str, Any]:
     mistakes, survivors = _split(outcomes)
     return {
-        "mistakes": len(mistakes),
-        "places": sum(len(outcome.findings) for outcome in mistakes),
-        "caught": sum(outcome.caught for outcome in mistakes),
-        "located": sum(outcome.located for outcome in mistakes),
+        **_totals(mistakes),
         "survivors": len(survivors),
         "unmutated_cases": len(unmutated),
         "unmutated_passed": sum(result.passed for result in unmutated),
         "seconds": round(seconds, 1),
     }
+
+
+def _totals(mistakes: Sequence[Outcome]) -> dict[str, int]:
+    return {
+        "mistakes": len(mistakes),
+        "places": sum(len(outcome.findings) for outcome in mistakes),
+        "caught": sum(outcome.caught for outcome in mistakes),
+        "located": sum(outcome.located for outcome in mistakes),
+    }
+
+
+def _door_numbers(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]", seconds: float) -> dict[str, Any]:
+    return {
+        **_totals(outcomes),
+        "pairs": len(pairs),
+        "false_alarms": sum(not pair.passed for pair in pairs),
+        "seconds": round(seconds, 1),
+    }
+
+
+def door_passed(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]") -> bool:
+    """Whether every mistake handed over is caught, enough are located, and no right pair is called wrong."""
+    caught = all(outcome.caught for outcome in outcomes) and enough_located(outcomes)
+    return caught and all(pair.passed for pair in pairs)
 
 
 def passed(outcomes: Sequence[Outcome], unmutated: Sequence[Result]) -> bool:
@@ -116,14 +170,38 @@ def to_dict(
         **meta,
         "summary": summary,
         "unmutated": [{"id": result.case.id, "passed": result.passed} for result in unmutated],
-        "mistakes": [
-            {**_described(outcome), "caught": outcome.caught, "located": outcome.located} for outcome in mistakes
-        ],
+        "mistakes": _with_verdicts(mistakes),
         "survivors": [
             {**_described(outcome), "argument": outcome.fault.survives, "survived": outcome.survived}
             for outcome in survivors
         ],
     }
+
+
+def door_dict(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]", seconds: float) -> dict[str, Any]:
+    """Return what was handed to `parity.check` as a dictionary: summary, right pairs, mistakes."""
+    return {
+        "summary": {"passed": door_passed(outcomes, pairs), **_door_numbers(outcomes, pairs, seconds)},
+        "pairs": [
+            {"id": pair.id, "passed": pair.passed, "seconds": round(pair.seconds, 2)}
+            | ({"problem": pair.problem} if pair.problem else {})
+            for pair in pairs
+        ],
+        "mistakes": _with_verdicts(outcomes),
+    }
+
+
+def write_html(document: dict[str, Any], path: str | os.PathLike) -> None:
+    """Write the dictionary of `to_dict`, with that of `door_dict` as "door" if it is there, as one page."""
+    from parity.report.html import environment
+
+    page = environment().get_template("faults.html").render(document, door=document.get("door"))
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _with_verdicts(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    return [{**_described(outcome), "caught": outcome.caught, "located": outcome.located} for outcome in outcomes]
 
 
 def _described(outcome: Outcome) -> dict[str, Any]:

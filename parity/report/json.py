@@ -52,13 +52,13 @@ def pair_to_dict(
     seconds: float,
     undecided: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the comparisons of one pair, dtype -> verdict, in the keys of a run: a case a dtype.
+    """Return the comparisons of one pair, "float64" or "float64-graph" -> verdict, in the keys of a run.
 
     A pair of which nothing was compared has one case, of no dtype, so that no count leaves it out.
 
     Args:
         title: which models.
-        comparisons: dtype -> what was compared.
+        comparisons: dtype, with the mode if it is not eager -> what was compared.
         mode: where PyTorch's side is from.
         versions: of the packages that the figures depend on.
         seconds: wall time.
@@ -66,17 +66,17 @@ def pair_to_dict(
     """
     cases = [
         {
-            "id": f"{title}, {dtype}" if dtype else title,
+            "id": f"{title}, {key}" if key else title,
             "subject": title,
             "group": "",
             "covers": [],
-            "dtype": dtype,
-            "mode": "eager" if mode == "live" else "",
+            "dtype": key.partition("-")[0],
+            "mode": (key.partition("-")[2] or "eager") if mode == "live" else "",
             **_judged(verdict_of(found, undecided)),
             "seconds": round(seconds, 2),
             **_comparison(found),
         }
-        for dtype, found in (comparisons or {"": Comparison(())}).items()
+        for key, found in (comparisons or {"": Comparison(())}).items()
     ]
     return _document(cases, mode, versions, seconds, undecided)
 

@@ -229,7 +229,7 @@ def check_lines(report) -> list[str]:
         failed, total = len(comparison.failures), len(comparison.rows)
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
         if comparison.passed:
-            found += check_worst(dtype, comparison)
+            found += check_worst(comparison)
         lines.append(f"  {dtype}: {found}" + (f"; {comparison.problem}" if comparison.problem else ""))
     if report.location:
         lines += [f"  {line}" for line in report.location.lines()]
@@ -250,15 +250,15 @@ def _reasons(report) -> list[str]:
     return [*report.reasons, *filter(None, (report.precision, report.unproven, report.coarse))]
 
 
-def check_worst(dtype: str, comparison: Comparison) -> str:
+def check_worst(comparison: Comparison) -> str:
     """Return the worst error of a comparison that passed."""
-    if dtype == "float64":
+    if comparison.dtype == "float64":
         worst = max((row.relative for row in comparison.rows if row.relative is not None), default=0.0)
         allowed = max((row.allowed or 0.0 for row in comparison.rows), default=0.0)
         return f"worst relative error {worst:.1e}, allowed {allowed:.0e}"
     ratios = [row.ratio for row in comparison.rows if row.ratio is not None]
-    precision = PRECISIONS[dtype]
-    if not precision.is_reduced:
+    precision = PRECISIONS.get(comparison.dtype)
+    if precision is None or not precision.is_reduced:
         return f"worst error {max(ratios):.2f} × PyTorch's own" if ratios else "within 4 ulp"
     found = f"worst error {max(ratios):.2f} × PyTorch's {precision.reference}" if ratios else "within 4 ulp"
     return f"{found} (small mistakes do not show here: float64 proves the algebra)"

@@ -147,8 +147,17 @@ def test_keys_of_faults(tmp_path, monkeypatch):
     places = [place for one in (*document["mistakes"], *document["survivors"]) for place in one["places"]]
     raises = in_layer("layer", call=lambda *_: 1 / 0)
     monkeypatch.setattr(catalogue, "FAULTS", [fault("raises", "w", "s", eager("mnist0", "output", raises))])
-    document = written(tmp_path, "faults", status=1)
+    document = written(tmp_path, "faults", "raises", status=1)
     assert_documented("Place", *places, *document["mistakes"][0]["places"])
+
+
+@pytest.mark.torch
+def test_keys_of_faults_at_the_door(tmp_path):
+    document = written(tmp_path, "faults", "door-factor-set", status=0)
+    assert_documented("Faults at the door", document["door"])
+    assert {f"`{key}`" for key in document["door"]["summary"]} <= set(re.findall("`[a-z_]+`", PAGE))
+    assert {key for pair in document["door"]["pairs"] for key in pair} == {"id", "passed", "seconds"}
+    assert set(document["door"]["mistakes"][0]) == {key.strip("`") for key, _, _ in table("Mistake")}
 
 
 @pytest.mark.torch

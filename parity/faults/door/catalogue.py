@@ -1,0 +1,15 @@
+"""All mistakes of the user's door, a file a kind."""
+
+from parity.faults.door import layers, losses, optimizers, precision, state, steps, vacuous, weights
+from parity.faults.fault import Fault
+
+MISTAKES: tuple[Fault, ...] = (
+    *layers.MISTAKES,
+    *state.MISTAKES,
+    *weights.MISTAKES,
+    *losses.MISTAKES,
+    *optimizers.MISTAKES,
+    *steps.MISTAKES,
+    *precision.MISTAKES,
+    *vacuous.MISTAKES,
+)

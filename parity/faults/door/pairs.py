@@ -1,0 +1,20 @@
+"""All right pairs, by id."""
+
+from collections.abc import Callable
+
+import keras
+import torch
+
+from parity.faults.door import images, plain, sequences
+from parity.faults.door.handed import Handed
+
+PAIRS: dict[str, Callable[[], Handed]] = {
+    make.__name__.replace("_", "-"): make for make in (*plain.PAIRS, *images.PAIRS, *sequences.PAIRS)
+}
+
+
+def handed(pair: str) -> Handed:
+    """Return a right pair, made anew from fixed seeds."""
+    torch.manual_seed(0)
+    keras.utils.set_random_seed(0)
+    return PAIRS[pair]()
