@@ -8,6 +8,7 @@ import keras
 
 from keras_blitz import keras_internals
 from keras_blitz.floatx import precision
+from keras_blitz.weights import kinds
 from parity.core.modes import DTYPES, PRECISIONS, ulp
 
 _PLAIN = frozenset(DTYPES)
@@ -55,10 +56,20 @@ def plain_precision(model: keras.Layer) -> str:
 def own_precision(model: Any) -> str:
     """Return the reduced precision that a Keras model runs in, layers in float32 aside; "" where there is none.
 
-    Also "" where its layers have several such policies, or one that PyTorch has no counterpart of, as int8.
+    Also "" where its layers have several such policies, or one that PyTorch has no counterpart of: int8, or float16 in
+    some layers with weights and not in others.
     """
     found = policies(model)
-    return found[0] if len(found) == 1 and found[0] in PRECISIONS else ""
+    if len(found) != 1 or found[0] not in PRECISIONS or (not PRECISIONS[found[0]].is_mixed and _has_plain(model)):
+        return ""
+    return found[0]
+
+
+def _has_plain(model: keras.Layer) -> bool:
+    """Whether some of a model's layers that have weights compute in float32 or float64."""
+    layers = keras_internals.inner_layers(model, itself=True)
+    known = ((layer, kinds.of_keras(layer)) for layer in layers)
+    return any(kind and kind.has_weights and layer.dtype_policy.name in _PLAIN for layer, kind in known)
 
 
 def copy_rounding(model: Any) -> float:

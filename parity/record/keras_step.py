@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,8 +18,8 @@ def scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None
     `LossScaleOptimizer`, and an optimizer's `loss_scale_factor`, keep small gradients of half precision from becoming
     zero; `apply` divides by the scale.
     """
-    inner = getattr(optimizer, "inner_optimizer", None)
-    if optimizer is None or (inner is None and getattr(optimizer, "loss_scale_factor", None) is None):
+    usual = keras.optimizers.Optimizer.scale_loss
+    if optimizer is None or (type(optimizer).scale_loss is usual and optimizer.loss_scale_factor is None):
         return loss, None
     return optimizer.scale_loss(loss), optimizer.scale_loss(tf.ones((), loss.dtype))
 

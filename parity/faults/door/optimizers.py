@@ -74,7 +74,7 @@ MISTAKES = (
     fault(
         "door-rate-scheduled", "a schedule in Keras alone", "mistaken argument",
         at("mlp", "step2:param:*", keras_optimizer(decaying)),
-        at("mlp-momentum", "step2:param:*", keras_optimizer(
+        at("mlp-momentum", "step?:param:*", keras_optimizer(
             lambda: SGD(keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.1, 0.05]), momentum=0.9))),
     ),
     fault(

@@ -76,13 +76,13 @@ MISTAKES = (
     ),
     fault(
         "door-activity-regularizer", "a penalty on what a layer returns, in Keras alone", "public reports",
-        at("mlp", "step1:param:*", configured("fc1", activity_regularizer=L1(0.5))),
-        at("mlp-momentum", "step1:param:*", configured("fc1", activity_regularizer=L2(0.5))),
+        at("mlp", "loss", configured("fc1", activity_regularizer=L1(0.5))),
+        at("mlp-momentum", "loss", configured("fc1", activity_regularizer=L2(0.5))),
     ),
     fault(
         "door-add-loss", "a penalty by `add_loss`, in Keras alone", "public reports",
-        at("mlp-momentum", "step1:param:*", replaced("tanh", lambda _: Penalized(name="penalized"))),
-        at("dropout-train", "step1:param:*", configured("fc1", activity_regularizer=L2(0.1))),
+        at("mlp-momentum", "loss", replaced("tanh", lambda _: Penalized(name="penalized"))),
+        at("dropout-train", "loss", configured("fc1", activity_regularizer=L2(0.1))),
     ),
     fault(
         "door-constraint", "a constraint in Keras alone", "public reports",
