@@ -1,5 +1,7 @@
 """The training step that `parity.check` compares is the one that `fit` does: a right port and a wrong one of each."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -355,6 +357,21 @@ def test_a_submodule_in_eval_mode_stays_in_it():
     assert module.training
 
 
+def test_a_function_around_a_loss_with_tensors_must_cast_them():
+    weights = torch.tensor([0.2, 1.5])
+    of_keras = keras_blitz.losses.CrossEntropyLoss(weight=[0.2, 1.5])
+
+    def cast(output, target):
+        return nn.functional.cross_entropy(output, target, weight=weights.to(output.dtype))
+
+    def uncast(output, target):
+        return nn.functional.cross_entropy(output, target, weight=weights)
+
+    assert checked(net(), port(), loss=(cast, of_keras), target=LABELS).passed
+    with pytest.raises(BlitzError, match="PyTorch's loss raises .*cast the tensor to output.dtype"):
+        checked(net(), port(), loss=(uncast, of_keras), target=LABELS)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -370,9 +387,16 @@ def test_a_submodule_in_eval_mode_stays_in_it():
         ({"optimizer": (sgd(), "none-such"), "steps": 1}, "Keras has no optimizer 'none-such'"),
         ({"optimizer": (sgd(), lambda: None), "steps": 1}, "returned a NoneType"),
         ({"loss": None, "sample_weight": np.ones(6)}, "give loss="),
+        ({"sample_weight": np.ones(5)}, "sample_weight has 5 values, the target 6 examples"),
+        ({"sample_weight": (np.ones(6),)}, "sample_weight must be an array, (N,), not a tuple"),
+        ({"sample_weight": np.ones((6, 1)), "class_weight": {0: 2.0}, "target": LABELS}, "must be (N,) where"),
+        ({"class_weight": {0: 2.0}, "target": np.zeros((6, 2, 2))}, "class_weight needs a target of one label"),
+        ({"class_weight": {0: 2.0}, "target": (LABELS, LABELS)}, "one-hot, (N, classes), not a tuple"),
+        ({"class_weight": {0: 2.0}, "target": {"a": LABELS}}, "one-hot, (N, classes), not a dict"),
+        ({"class_weight": [0.5, 2.0], "target": LABELS}, "class_weight must be {class: weight}"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(options, said):
-    with pytest.raises(BlitzError, match=said.replace("(", r"\(").replace(")", r"\)")) as raised:
+    with pytest.raises(BlitzError, match=re.escape(said)) as raised:
         checked(net(), port(), **options)
     assert "\n" not in str(raised.value)
