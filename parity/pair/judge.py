@@ -134,7 +134,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         notes += filter(None, [penalty.described(trace.penalty, options.steps)])
         location = _with_reason(location, traces, reference)
         doubts = tuple(filter(None, (
-            penalty.doubt(trace.penalty, options.steps), step.doubt(options),
+            penalty.doubt(trace, options.steps, comparisons), step.doubt(options),
             own_step.doubt(own, reference.state, trace, reference.truth),
         )))  # fmt: skip
         coarse = describe_coarse(comparisons, partial(_layer_of, first))

@@ -14,6 +14,8 @@ import keras_blitz
 import parity
 from keras_blitz.errors import BlitzError
 from parity.core.verdict import Verdict
+from parity.pair import step
+from parity.pair.options import Options
 
 pytestmark = [pytest.mark.covers("H12"), pytest.mark.torch]
 
@@ -73,6 +75,27 @@ def test_another_penalty_is_not(decay, l2, said):
     assert report.verdict is Verdict.NOT_EQUIVALENT
     assert report.first_divergence == "step1:param:0.weight"
     assert said in str(report)
+
+
+def test_a_penalty_that_float32_alone_does_not_show_is_not_decided():
+    def trained(l2, decay, rate, **options):
+        def optimizer(parameters):
+            kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+            return torch.optim.SGD([{"params": kernels, "weight_decay": decay}, {"params": biases}], rate)
+
+        model = port(kernel_regularizer=keras.regularizers.L2(l2))
+        return checked(net(), model, (optimizer, keras.optimizers.SGD(rate)), **options)
+
+    alone = {"dtypes": ["float32"]}
+    hidden = trained(1e-4, 0.0, 1e-3, **alone)
+    assert hidden.verdict is Verdict.NOT_DECIDED
+    assert "float32 does not show" in str(hidden)
+    assert trained(1e-4, 2e-4, 1e-3, **alone).verdict is Verdict.NOT_DECIDED
+    assert trained(1e-4, 2e-4, 1e-3).passed
+    assert trained(1e-4, 0.0, 1e-3).verdict is Verdict.NOT_EQUIVALENT
+    seen = trained(0.1, 0.2, 0.5, **alone)
+    assert seen.passed, str(seen)
+    assert trained(0.1, 0.0, 0.5, **alone).verdict is Verdict.NOT_EQUIVALENT
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -234,6 +257,81 @@ def test_a_used_optimizer_is_judged_by_its_settings():
     assert int(optimizer.iterations.numpy()) == 1
 
 
+class Times(keras.optimizers.SGD):
+    """An optimizer without a get_config, whose attributes people change after it was constructed."""
+
+    def __init__(self, learning_rate=0.5, **options):
+        super().__init__(learning_rate, **options)
+        self.change = None
+        self.factor = tf.constant(1.0)
+        self.table = np.ones(1)
+        self.still = ["vector"]
+        self.limit = 0.0
+        self.kept = Holder(1.0)
+        self.own = lambda gradient: gradient * float(self.kept.factor)
+
+    def update_step(self, gradient, variable, learning_rate):
+        gradient = self.own(gradient if self.change is None else self.change(gradient))
+        gradient *= tf.cast(self.factor, gradient.dtype) * tf.cast(self.table[0], gradient.dtype)
+        if "vector" in self.still and len(variable.shape) < 2:
+            gradient *= 0.0
+        gradient *= 0.5 if self.limit is None else 1.0
+        super().update_step(gradient, variable, learning_rate)
+
+
+class Holder:
+    def __init__(self, factor):
+        self.factor = factor
+
+
+def half_frozen(rate=0.5, rate_of_biases=0.0):
+    def optimizer(parameters):
+        kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+        return torch.optim.SGD([{"params": kernels}, {"params": biases, "lr": rate_of_biases}], rate)
+
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("change", lambda gradient: 0.5 * gradient, half_frozen(0.25)),
+        ("factor", tf.constant(0.5), half_frozen(0.25)),
+        ("table", np.full(1, 0.5), half_frozen(0.25)),
+        ("still", [], half_frozen(rate_of_biases=0.5)),
+        ("limit", None, half_frozen(0.25)),
+    ],
+    ids=["function", "tensor", "array", "emptied", "none"],
+)
+def test_what_was_set_after_construction_is_part_of_the_step(name, value, right):
+    optimizer = Times()
+    assert checked(net(), port(), (half_frozen(), optimizer)).passed
+    setattr(optimizer, name, value)
+    report = checked(net(), port(), (right, optimizer))
+    assert report.passed, str(report)
+    assert checked(net(), port(), (half_frozen(), optimizer)).verdict is Verdict.NOT_EQUIVALENT
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("kept", Holder(2.0)), ("added", Holder(1.0)), ("counter", keras.Variable(2.0))]
+)
+def test_what_a_copy_of_an_optimizer_cannot_have_is_not_decided(name, value):
+    optimizer = Times()
+    setattr(optimizer, name, value)
+    report = checked(net(), port(), (half_frozen(), optimizer))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert f"what was set as its {name}" in str(report)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "Nadam", "Ftrl", "Lion", "Adafactor", "RMSprop", "Muon"])
+def test_the_state_of_kerass_own_optimizers_is_no_setting(kind):
+    optimizer = getattr(keras.optimizers, kind)(use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2)
+    outer, variable = keras.optimizers.LossScaleOptimizer(optimizer), keras.Variable(tf.ones((2, 2)))
+    for _ in range(3):
+        outer.apply([tf.ones((2, 2))], [variable])
+    assert step.doubt(Options(None, "auto", False, (sgd(), outer), 1, ("float32",), None)) == ""
+
+
 class Scaled(keras.losses.Loss):
     """A loss without a get_config, as people write them."""
 
@@ -368,7 +466,7 @@ def test_a_function_around_a_loss_with_tensors_must_cast_them():
         return nn.functional.cross_entropy(output, target, weight=weights)
 
     assert checked(net(), port(), loss=(cast, of_keras), target=LABELS).passed
-    with pytest.raises(BlitzError, match="PyTorch's loss raises .*cast the tensor to output.dtype"):
+    with pytest.raises(BlitzError, match=r"PyTorch's loss raises .*cast the tensor to output\.dtype"):
         checked(net(), port(), loss=(uncast, of_keras), target=LABELS)
 
 
