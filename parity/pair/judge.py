@@ -135,7 +135,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         location = _with_reason(location, traces, reference)
         doubts = tuple(filter(None, (
             penalty.doubt(trace, options.steps, comparisons), step.doubt(options),
-            own_step.doubt(own, reference.state, trace, reference.truth),
+            own_step.doubt(own, trace, reference.truth),
         )))  # fmt: skip
         coarse = describe_coarse(comparisons, partial(_layer_of, first))
     unproven = _unproven(sides, comparisons)

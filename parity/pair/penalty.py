@@ -73,21 +73,21 @@ def doubt(trace: Trace, steps: int, comparisons: Mapping[str, Comparison]) -> st
     if "float64" in comparisons or "float32" not in comparisons:
         return ""
     bounds = {row.name: row.allowed for row in comparisons["float32"].rows if row.allowed is not None}
-    names = [name.removeprefix("grad:") for name, added in penalty.values.items() if name != "loss" and np.any(added)]
-    hidden = [name for name in names if _hides(name, trace, penalty, bounds, steps)]
+    added = [name.removeprefix("grad:") for name, value in penalty.values.items() if np.any(value)]
+    hidden = [name for name in added if _hides(name, trace, penalty, bounds, steps)]
     if not hidden:
         return ""
     return (
-        f"float32 does not show if PyTorch's side has the penalty of the Keras model's regularizers on {hidden[0]}: its "
-        "part of the steps is smaller than what rounding is allowed. Compare in float64, too, or give more steps or a "
-        "higher learning rate"
+        f"float32 does not show if PyTorch's side has the penalty of the Keras model's regularizers on {hidden[0]}: "
+        "its part of the steps is smaller than what rounding is allowed. Compare in float64, too, or give more steps "
+        "or a higher learning rate"
     )
 
 
 def _hides(name: str, trace: Trace, penalty: Penalty, bounds: Mapping[str, float], steps: int) -> bool:
     """Whether a parameter may move without the penalty as far, within bounds, in every step."""
     after = [f"step{k}:param:{name}" for k in range(1, steps + 1)]
-    if f"grad:{name}" not in trace or any(each not in bounds for each in after):
+    if f"grad:{name}" not in penalty.values or any(each not in bounds for each in after):
         return False
     added = penalty.values[f"grad:{name}"]
     whole = np.abs(array_of(trace, f"grad:{name}") + added).max(initial=0.0)

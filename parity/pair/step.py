@@ -57,7 +57,7 @@ def loss_of(options: Options, dtype: str) -> Callable[[Any, Any], tf.Tensor]:
         BlitzError: no such loss, or one that returns no number.
     """
     weight, given = sample_weight(options, dtype), options.loss[1]
-    loss = _compiled(given, dtype) if isinstance(given, CompiledLoss) else typed_loss(given, dtype)
+    loss = compiled_loss(given, dtype) if isinstance(given, CompiledLoss) else typed_loss(given, dtype)
 
     def computed(target: Any, output: Any) -> tf.Tensor:
         if isinstance(loss, keras.losses.Loss):
@@ -120,7 +120,8 @@ def typed_loss(loss: Any, dtype: str) -> Any:
     return made
 
 
-def _compiled(given: CompiledLoss, dtype: str) -> Any:
+def compiled_loss(given: CompiledLoss, dtype: str) -> Any:
+    """Return the loss that `compile` makes, in this precision: (target, output, sample_weight) -> scalar."""
     losses = keras.tree.map_structure(lambda one: typed_loss(one, dtype), given.losses)
     return keras_internals.compiled_loss(losses, given.weights, given.outputs)
 

@@ -427,6 +427,66 @@ def test_an_own_train_step_that_does_something_else_is_not_decided():
     assert "own train_step" in str(report)
 
 
+@keras.saving.register_keras_serializable("test_check_training")
+class OwnLoss(keras.Sequential):
+    """A loss of its own: what it was compiled with twice, and half of its inputs' squares."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return 2 * super().compute_loss(x, y, y_pred, sample_weight) + 0.5 * tf.reduce_sum(x**2)
+
+
+def twice(output, target):
+    return 2 * nn.functional.mse_loss(output, target)
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": (sgd(), "compiled"), "steps": 2}], ids=["loss", "steps"])
+def test_an_own_compute_loss_is_the_loss(options):
+    given = []
+    module = net()
+    module.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+
+    def right(output, target):
+        return twice(output, target) + 0.5 * (given[-1] ** 2).sum()
+
+    report = checked(module, compiled(cls=OwnLoss), loss=(right, "compiled"), **options)
+    assert report.passed, str(report)
+    assert set(report.comparisons) == {"float64", "float32"}
+    assert "grad:input" in {row.name for row in report.comparisons["float64"].rows}
+    for wrong in (nn.MSELoss(), twice):
+        report = checked(net(), compiled(cls=OwnLoss), loss=(wrong, "compiled"), **options)
+        assert report.first_divergence == "loss"
+
+
+def test_what_layers_add_is_not_added_twice_to_an_own_loss():
+    def added(output, target):
+        return 2 * (nn.functional.mse_loss(output, target) + 0.5 * sum((kernel**2).sum() for kernel in kernels[-1]))
+
+    @keras.saving.register_keras_serializable("test_check_training")
+    class Doubled(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            return 2 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    kernels = []
+    module = net()
+    module.register_forward_hook(lambda of, *_: kernels.append((of[0].weight, of[2].weight)))
+    model = port(cls=Doubled, kernel_regularizer=keras.regularizers.L2(0.5))
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    options = {"optimizer": (sgd(0.1), "compiled"), "steps": 1}
+    right = checked(module, model, loss=(added, "compiled"), **options)
+    assert right.passed, str(right)
+    assert checked(net(), model, loss=(twice, "compiled"), **options).first_divergence == "loss"
+
+
+def test_an_own_compute_loss_leaves_the_model_as_it_was():
+    model = compiled(cls=OwnLoss)
+    model.fit(X, Y, verbose=0)
+    loss, metrics = model._compile_loss, [v.numpy() for metric in model.metrics for v in metric.variables]
+    checked(net(), model, loss=(twice, "compiled"))
+    assert model._compile_loss is loss
+    for before, variable in zip(metrics, [v for m in model.metrics for v in m.variables], strict=True):
+        np.testing.assert_array_equal(before, variable.numpy())
+
+
 class Trunk(nn.Module):
     def __init__(self):
         super().__init__()
@@ -439,6 +499,35 @@ class Trunk(nn.Module):
 def with_norm(frozen: bool):
     norm = layers.BatchNormalization(name="norm", trainable=not frozen)  # frozen, Keras's runs as in eval mode
     return keras.Sequential([keras.Input((4,)), norm, layers.Dense(2, name="head")])
+
+
+class Plain(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class Reset(keras.Sequential):
+    """A train_step that changes nothing but BatchNorm's statistics."""
+
+    def train_step(self, data):
+        found = super().train_step(data)
+        self.layers[0].running_mean.assign(tf.zeros(4))
+        return found
+
+
+@pytest.mark.parametrize("weights", ["auto", "keep"])
+@pytest.mark.parametrize(("cls", "verdict"), [(Plain, Verdict.EQUIVALENT), (Reset, Verdict.NOT_DECIDED)])
+def test_an_own_train_step_must_leave_the_same_statistics(cls, verdict, weights):
+    module = Trunk().train()
+    norm = keras_blitz.layers.BatchNorm(eps=1e-3, momentum=0.01, name="norm")
+    model = cls([keras.Input((4,)), norm, layers.Dense(2, name="head")])
+    model.get_layer("head").set_weights([module.head.weight.detach().numpy().T, module.head.bias.detach().numpy()])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    report = checked(
+        module, model, loss=(nn.MSELoss(), "compiled"), optimizer=(sgd(0.1), "compiled"), train=True, weights=weights
+    )
+    assert report.verdict is verdict, str(report)
+    assert ("norm.running_mean is" in str(report)) is (cls is Reset)
 
 
 def test_a_submodule_in_eval_mode_stays_in_it():
