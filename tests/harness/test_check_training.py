@@ -511,7 +511,7 @@ class Reset(keras.Sequential):
 
     def train_step(self, data):
         found = super().train_step(data)
-        self.layers[0].running_mean.assign(tf.zeros(4))
+        self.layers[0].moving_mean.assign(tf.zeros(4))
         return found
 
 
