@@ -70,7 +70,9 @@ class OwnLoss:
         """Let the model have the compiled loss in its precision, as a copy has not, and put its metrics back."""
         held = [(variable, variable.numpy()) for metric in self.model.metrics for variable in metric.variables]
         made = step.compiled_loss(self.options.loss[1], self.dtype)
-        with keras_internals.compiled_with(self.model, made):
-            yield
-        for variable, value in held:
-            variable.assign(value)
+        try:
+            with keras_internals.compiled_with(self.model, made):
+                yield
+        finally:
+            for variable, value in held:
+                variable.assign(value)
