@@ -112,6 +112,22 @@ def compiled_as(model: Any) -> tuple[Any, Any]:
     return (None, None) if made is None else (_private(made, "_user_loss"), _private(made, "_user_loss_weights"))
 
 
+@contextmanager
+def compiled_with(model: Any, loss: Any) -> Iterator[None]:
+    """Let a model's `compute_loss` find this compiled loss for the block; `compile` would make a new optimizer, too."""
+    before = _private(model, "_compile_loss")
+    try:
+        set_untracked(model, "_compile_loss", loss)
+        yield
+    finally:
+        set_untracked(model, "_compile_loss", before)
+
+
+def computed_loss(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+    """Return what a model's `compute_loss` does, with the argument `training` where it takes one, as `fit` calls it."""
+    return _private(model, "_compute_loss")(x, y, y_pred, sample_weight, training=training)
+
+
 def takes_training(layer: Any) -> bool:
     """Whether a layer's `call` has the argument `training`; read by Keras when the layer was constructed."""
     return bool(_private(layer, "_call_has_training_arg"))

@@ -129,9 +129,9 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         if sides.ports:
             trace = traces[first.dtype]
             notes += filter(None, [penalty.described(trace.penalty, options.steps)])
-            doubts.append(penalty.doubt(trace.penalty, options.steps))
+            doubts.append(penalty.doubt(trace, options.steps, comparisons))
             if first.model is model:
-                doubts.append(own_step.doubt(first, reference.state, trace, reference.truth))
+                doubts.append(own_step.doubt(first, trace, reference.truth))
         comparisons |= reduced.compared(
             halves, reference.measure, reference.state, reference.truth.without(left_out), comparisons, options, notes
         )

@@ -52,12 +52,48 @@ class Options:
                 raise BlitzError(f"{what}: Keras's must be a Keras {what}, its name or a function, not {pair[1]!r}")
         if (self.sample_weight is not None or self.class_weight) and not self.loss:
             raise BlitzError("sample_weight and class_weight weigh Keras's loss: give loss=")
+        self._validate_weights()
         if self.optimizer is not None and not (isinstance(self.optimizer, tuple | list) and len(self.optimizer) == 2):
             raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
         if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):
             raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
         if self.steps and self.loss is False:
             raise BlitzError("loss=False records forward only; steps need a loss, or None")
+
+    def _validate_weights(self) -> None:
+        """Raise a BlitzError where `sample_weight` or `class_weight` does not fit the target."""
+        weight, target = self.sample_weight, self.target
+        if self.class_weight:
+            if not isinstance(self.class_weight, Mapping):
+                raise BlitzError(f"class_weight must be {{class: weight}}, not a {type(self.class_weight).__name__}")
+            if not (isinstance(target, np.ndarray) and target.ndim in (1, 2)):
+                raise BlitzError(
+                    f"class_weight needs a target of one label for each example, (N,), or one-hot, (N, classes), not "
+                    f"{_described(target)}; weigh the values in a loss of your own"
+                )
+        if weight is None:
+            return
+        if not isinstance(weight, np.ndarray) or not weight.ndim:
+            raise BlitzError(f"sample_weight must be an array, (N,), not {_described(weight)}")
+        examples = _examples(target)
+        if self.class_weight and weight.ndim != 1:
+            raise BlitzError(f"sample_weight must be (N,) where class_weight is given, too, not {weight.shape}")
+        if examples is not None and len(weight) != examples:
+            raise BlitzError(f"sample_weight has {len(weight)} values, the target {examples} examples: one for each")
+
+
+def _described(tree: Any) -> str:
+    if isinstance(tree, np.ndarray):
+        return f"an array of shape {tree.shape}"
+    return "None" if tree is None else f"a {type(tree).__name__}"
+
+
+def _examples(tree: Any) -> int | None:
+    """Return how many examples a target has, by its first array; None where it has no array."""
+    if isinstance(tree, Mapping | tuple):
+        entries = tree.values() if isinstance(tree, Mapping) else tree
+        return next((found for found in map(_examples, entries) if found is not None), None)
+    return len(tree) if isinstance(tree, np.ndarray) and tree.ndim else None
 
 
 def arrays_of(tree: Any) -> Any:

@@ -1,6 +1,6 @@
 """One step of the user's own `train_step`, which `fit` runs: it must be the step that was compared."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
@@ -19,14 +19,13 @@ from parity.pair.port import Port
 OWN = ("train_step", "compute_loss")  # what a subclass may define in its own way
 
 
-def doubt(port: Port, state: Mapping[str, np.ndarray], trace: Trace, truth: Trace) -> str:
+def doubt(port: Port, trace: Trace, truth: Trace) -> str:
     """Say where `fit` does another step than the one that was compared; "" where it does the same, or nobody asked.
 
     Runs the model's own `train_step` once, from the same weights, where it was compiled with what is compared.
 
     Args:
-        port: the user's own model.
-        state: PyTorch's weights.
+        port: the user's own model, after it was recorded.
         trace: what was recorded of the model.
         truth: PyTorch's trace.
     """
@@ -41,26 +40,23 @@ def doubt(port: Port, state: Mapping[str, np.ndarray], trace: Trace, truth: Trac
             f"the Keras model's class has its own {' and '.join(own)}, which fit runs and this check did not: compile "
             'the model and give loss=(…, "compiled") and optimizer=(…, "compiled")'
         )
-    wrong = _difference(port, state, trace, truth)
+    wrong = _difference(port, trace, truth)
     if not wrong:
         return ""
     remedy = "" if options.train else "; fit trains in train mode: give train=True"
     return f"the Keras model's own train_step makes another step than the one that was compared: {wrong}{remedy}"
 
 
-def _difference(port: Port, state: Mapping[str, np.ndarray], trace: Trace, truth: Trace) -> str:
-    """Return which parameter differs after the model's own step, "" where none does."""
-    if port.options.weights == "keep":
-        state = {weight.name: array_of(trace, f"param:{weight.name}") for weight in port.pairing.weights
-                 if f"param:{weight.name}" in trace}  # fmt: skip
+def _difference(port: Port, trace: Trace, truth: Trace) -> str:
+    """Return which parameter or buffer differs after the model's own step, "" where none does."""
     for weight in port.pairing.weights:
-        if weight.name in state:
-            weight.assign(state[weight.name])
+        if weight.name in port.start:
+            weight.assign(port.start[weight.name])
     with precision(port.dtype), _with_fresh_optimizer(port.model):
         guarded("the Keras model's train_step", _step, port, truth)
     for weight in port.pairing.weights:
-        name = f"step1:param:{weight.name}"
-        if name not in trace or not weight.trainable:
+        name = f"step1:{'param' if weight.trainable else 'buffer'}:{weight.name}"
+        if name not in trace:
             continue
         compared, own = array_of(trace, name), weight.value()
         scale = np.abs(compared).max(initial=0.0)

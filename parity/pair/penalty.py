@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from parity.core.compare import Comparison
 from parity.core.trace import Penalty, Trace, Value, array_of, is_floating, kind_of, step_of
 
 ALIKE = 1e-4  # of a fit's largest value: what is left over of an explanation that holds
@@ -52,13 +53,48 @@ def described(penalty: Penalty | None, steps: int) -> str:
     return f"{adds}, which PyTorch's does not have: " + (where if steps else "losses are compared without it")
 
 
-def doubt(penalty: Penalty | None, steps: int) -> str:
-    """Say why agreement without the penalty proves nothing; "" where it does."""
-    if steps or penalty is None or penalty.counted or not np.any(penalty.values["loss"]):
+def doubt(trace: Trace, steps: int, comparisons: Mapping[str, Comparison]) -> str:
+    """Say why agreement without the penalty proves nothing; "" where it does.
+
+    Args:
+        trace: of the Keras model.
+        steps: that were made.
+        comparisons: dtype -> the verdict.
+    """
+    penalty = trace.penalty
+    if penalty is None or penalty.counted or not np.any(penalty.values["loss"]):
+        return ""
+    if not steps:
+        return (
+            "the Keras model's regularizers add a penalty to its loss that PyTorch's loss does not have. Give "
+            "optimizer= and steps=1: PyTorch's weight_decay is its counterpart, and the parameters after a step show "
+            "if they agree"
+        )
+    if "float64" in comparisons or "float32" not in comparisons:
+        return ""
+    bounds = {row.name: row.allowed for row in comparisons["float32"].rows if row.allowed is not None}
+    added = [name.removeprefix("grad:") for name, value in penalty.values.items() if np.any(value)]
+    hidden = [name for name in added if _hides(name, trace, penalty, bounds, steps)]
+    if not hidden:
         return ""
     return (
-        "the Keras model's regularizers add a penalty to its loss that PyTorch's loss does not have. Give optimizer= "
-        "and steps=1: PyTorch's weight_decay is its counterpart, and the parameters after a step show if they agree"
+        f"float32 does not show if PyTorch's side has the penalty of the Keras model's regularizers on {hidden[0]}: "
+        "its part of the steps is smaller than what rounding is allowed. Compare in float64, too, or give more steps "
+        "or a higher learning rate"
+    )
+
+
+def _hides(name: str, trace: Trace, penalty: Penalty, bounds: Mapping[str, float], steps: int) -> bool:
+    """Whether a parameter may move without the penalty as far, within bounds, in every step."""
+    after = [f"step{k}:param:{name}" for k in range(1, steps + 1)]
+    if f"grad:{name}" not in penalty.values or any(each not in bounds for each in after):
+        return False
+    added = penalty.values[f"grad:{name}"]
+    whole = np.abs(array_of(trace, f"grad:{name}") + added).max(initial=0.0)
+    moved = np.abs(array_of(trace, after[0]) - array_of(trace, f"param:{name}")).max(initial=0.0)
+    part = moved * np.abs(added).max() / whole if whole else 0.0
+    return all(
+        k * part <= bounds[each] * np.abs(array_of(trace, each)).max(initial=0.0) for k, each in enumerate(after, 1)
     )
 
 

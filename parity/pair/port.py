@@ -15,9 +15,10 @@ from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.modes import PRECISIONS
 from parity.core.trace import Trace, named_outputs, widened
-from parity.pair import feed, layouts, masks, pairing, penalty, step, units, wiring
+from parity.pair import feed, layouts, masks, own_loss, pairing, penalty, step, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
+from parity.pair.own_loss import OwnLoss
 from parity.pair.policy import running_in
 from parity.pair.theirs import Theirs
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
@@ -39,6 +40,7 @@ class Port:
     def __init__(self, theirs: Theirs, options: Options, model: Any, dtype: str):
         self.theirs, self.options, self.model, self.dtype = theirs, options, model, dtype
         self.layers = leaves(model)
+        self.start: Mapping[str, np.ndarray] = {}  # the weights that were recorded
         self.input_layouts = feed.input_layouts(theirs, model)
         self.keeps_channels_first = feed.keeps_channels_first(model)
         self.calls, self.outputs = self._run_once()
@@ -154,19 +156,24 @@ class Port:
             truth: PyTorch's trace, whose shapes decide between layouts.
             mode: "eager", "graph" or "xla".
         """
-        options = self.options
+        options, own = self.options, self._own_loss()
         if options.weights == "keep":
             state = {weight.name: weight.value() for weight in self.pairing.weights}
-        with running_in(self.dtype), step.exact_regularizers(self.model, self.dtype):
+        self.start = state
+        put_back = own.compiled() if own else nullcontext()
+        with running_in(self.dtype), step.exact_regularizers(self.model, self.dtype), put_back:
             recorder = KerasRecorder(
                 self.model,
-                loss=self._loss(),
+                loss=own or self._loss(),
                 optimizer=step.optimizer_of(options.optimizer[1]) if options.steps else None,
-                fit=bool(options.loss),
+                fit=bool(options.loss) and not own,  # its own adds model.losses itself, or does not
                 train=options.train,
                 mode=mode,
                 wiring=Wiring(
-                    self.pairing.weights, self.names, partial(self.layout_of, truth), feed.caller(self.theirs.inputs)
+                    self.pairing.weights,
+                    self.names,
+                    partial(self.layout_of, truth),
+                    own.call if own else feed.caller(self.theirs.inputs),
                 ),
             )
             inputs, target = typed(self.theirs.inputs, self.dtype), typed(options.target, self.dtype)
@@ -212,6 +219,12 @@ class Port:
             return layout.SAME
         last = self.theirs.calls[-1].name if self.theirs.calls else ""
         return layouts.fit(tuple(self.outputs[own].shape), theirs.shape, self.channels_first(last))
+
+    def _own_loss(self) -> OwnLoss | None:
+        if not own_loss.is_own(self.model, self.options):
+            return None
+        structured = partial(feed.structured, self.theirs, self.model)
+        return OwnLoss(self.model, self.options, self.dtype, feed.caller(self.theirs.inputs), structured)
 
     def _loss(self) -> Callable | None:
         if self.options.loss is False:

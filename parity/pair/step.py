@@ -1,7 +1,6 @@
 """The Keras side's loss and optimizer in one precision: the user's own settings, never the user's own state."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,11 +11,8 @@ import tensorflow as tf
 
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
+from parity.pair import settings
 from parity.pair.options import COMPILED, Options
-
-# What an optimizer knows of the variables that it was built with.
-_STATE = frozenset({"built", "_lock", "_trainable_variables_indices", "_exclude_from_weight_decay_cache"})
-_SETTINGS = (bool, int, float, str, bytes, type(None), np.generic, np.ndarray, re.Pattern)
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def loss_of(options: Options, dtype: str) -> Callable[[Any, Any], tf.Tensor]:
         BlitzError: no such loss, or one that returns no number.
     """
     weight, given = sample_weight(options, dtype), options.loss[1]
-    loss = _compiled(given, dtype) if isinstance(given, CompiledLoss) else typed_loss(given, dtype)
+    loss = compiled_loss(given, dtype) if isinstance(given, CompiledLoss) else typed_loss(given, dtype)
 
     def computed(target: Any, output: Any) -> tf.Tensor:
         if isinstance(loss, keras.losses.Loss):
@@ -124,7 +120,8 @@ def typed_loss(loss: Any, dtype: str) -> Any:
     return made
 
 
-def _compiled(given: CompiledLoss, dtype: str) -> Any:
+def compiled_loss(given: CompiledLoss, dtype: str) -> Any:
+    """Return the loss that `compile` makes, in this precision: (target, output, sample_weight) -> scalar."""
     losses = keras.tree.map_structure(lambda one: typed_loss(one, dtype), given.losses)
     return keras_internals.compiled_loss(losses, given.weights, given.outputs)
 
@@ -187,9 +184,7 @@ def _copied(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer
                 f"optimizer: no copy could be made of {type(optimizer).__name__} ({one_line(error)}); give a function "
                 "that returns a new one"
             ) from None
-    for name, value in vars(optimizer).items():
-        if name not in _STATE and _is_setting(value) and not _same(vars(made).get(name), value, config.get(name)):
-            setattr(made, name, value)
+    settings.copy_settings(optimizer, made, config)
     return made
 
 
@@ -207,22 +202,6 @@ def _shallow(thing: Any) -> Any:
     made = object.__new__(type(thing))
     vars(made).update(vars(thing))
     return made
-
-
-def _is_setting(value: Any) -> bool:
-    """Whether a value is a setting: it holds no variable, and nothing that a variable was built from."""
-    if isinstance(value, Mapping):
-        return all(map(_is_setting, value)) and all(map(_is_setting, value.values())) and bool(value)
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_setting, value)) and bool(value)
-    return isinstance(value, _SETTINGS)
-
-
-def _same(made: Any, given: Any, said: Any) -> bool:
-    """Whether a copy's setting is what was given, but for the digits that float32 does not have."""
-    if isinstance(given, float) and isinstance(made, float):
-        return np.float32(given) == np.float32(made)
-    return said is given or bool(np.all(made == given))
 
 
 def _meant(value: float) -> float:
@@ -256,7 +235,14 @@ def doubt(options: Options) -> str:
     """Say why agreement after the steps proves nothing of what `fit` leaves; "" where it does."""
     if not options.steps:
         return ""
-    optimizer = optimizer_of(options.optimizer[1])
+    given = options.optimizer[1]
+    optimizer = optimizer_of(given)
+    lost = settings.lost(given, optimizer) if isinstance(given, keras.optimizers.Optimizer) else []
+    if lost:
+        return (
+            f"the steps are made with a copy of Keras's {type(given).__name__}, which does not have what was set as "
+            f"its {', '.join(lost)}; give a function that returns a new optimizer"
+        )
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema and not optimizer.ema_overwrite_frequency:
         return (

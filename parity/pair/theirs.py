@@ -133,7 +133,19 @@ def record(
 def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:
     if options.loss is None:
         return partial(_weighted, theirs.weighting())
-    return torch_recorder.typed_loss(options.loss[0], dtype) if options.loss else None
+    return partial(_guarded_loss, torch_recorder.typed_loss(options.loss[0], dtype)) if options.loss else None
+
+
+def _guarded_loss(loss: Callable, output: Any, target: Any) -> Any:
+    try:
+        return guarded("PyTorch's loss", loss, output, target)
+    except BlitzError as error:
+        if "Double" not in str(error):
+            raise
+        raise BlitzError(
+            f"{error}: a tensor of its own has another type than the output; give the loss module itself, not a "
+            "function around it, or cast the tensor to output.dtype"
+        ) from error
 
 
 def _weighted(weights: Mapping[str, np.ndarray], output: Any, _target: Any) -> Any:

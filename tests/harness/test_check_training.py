@@ -1,5 +1,7 @@
 """The training step that `parity.check` compares is the one that `fit` does: a right port and a wrong one of each."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ import keras_blitz
 import parity
 from keras_blitz.errors import BlitzError
 from parity.core.verdict import Verdict
+from parity.pair import step
+from parity.pair.options import Options
 
 pytestmark = [pytest.mark.covers("H12"), pytest.mark.torch]
 
@@ -71,6 +75,27 @@ def test_another_penalty_is_not(decay, l2, said):
     assert report.verdict is Verdict.NOT_EQUIVALENT
     assert report.first_divergence == "step1:param:0.weight"
     assert said in str(report)
+
+
+def test_a_penalty_that_float32_alone_does_not_show_is_not_decided():
+    def trained(l2, decay, rate, **options):
+        def optimizer(parameters):
+            kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+            return torch.optim.SGD([{"params": kernels, "weight_decay": decay}, {"params": biases}], rate)
+
+        model = port(kernel_regularizer=keras.regularizers.L2(l2))
+        return checked(net(), model, (optimizer, keras.optimizers.SGD(rate)), **options)
+
+    alone = {"dtypes": ["float32"]}
+    hidden = trained(1e-4, 0.0, 1e-3, **alone)
+    assert hidden.verdict is Verdict.NOT_DECIDED
+    assert "float32 does not show" in str(hidden)
+    assert trained(1e-4, 2e-4, 1e-3, **alone).verdict is Verdict.NOT_DECIDED
+    assert trained(1e-4, 2e-4, 1e-3).passed
+    assert trained(1e-4, 0.0, 1e-3).verdict is Verdict.NOT_EQUIVALENT
+    seen = trained(0.1, 0.2, 0.5, **alone)
+    assert seen.passed, str(seen)
+    assert trained(0.1, 0.0, 0.5, **alone).verdict is Verdict.NOT_EQUIVALENT
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -232,6 +257,81 @@ def test_a_used_optimizer_is_judged_by_its_settings():
     assert int(optimizer.iterations.numpy()) == 1
 
 
+class Times(keras.optimizers.SGD):
+    """An optimizer without a get_config, whose attributes people change after it was constructed."""
+
+    def __init__(self, learning_rate=0.5, **options):
+        super().__init__(learning_rate, **options)
+        self.change = None
+        self.factor = tf.constant(1.0)
+        self.table = np.ones(1)
+        self.still = ["vector"]
+        self.limit = 0.0
+        self.kept = Holder(1.0)
+        self.own = lambda gradient: gradient * float(self.kept.factor)
+
+    def update_step(self, gradient, variable, learning_rate):
+        gradient = self.own(gradient if self.change is None else self.change(gradient))
+        gradient *= tf.cast(self.factor, gradient.dtype) * tf.cast(self.table[0], gradient.dtype)
+        if "vector" in self.still and len(variable.shape) < 2:
+            gradient *= 0.0
+        gradient *= 0.5 if self.limit is None else 1.0
+        super().update_step(gradient, variable, learning_rate)
+
+
+class Holder:
+    def __init__(self, factor):
+        self.factor = factor
+
+
+def half_frozen(rate=0.5, rate_of_biases=0.0):
+    def optimizer(parameters):
+        kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+        return torch.optim.SGD([{"params": kernels}, {"params": biases, "lr": rate_of_biases}], rate)
+
+    return optimizer
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("change", lambda gradient: 0.5 * gradient, half_frozen(0.25)),
+        ("factor", tf.constant(0.5), half_frozen(0.25)),
+        ("table", np.full(1, 0.5), half_frozen(0.25)),
+        ("still", [], half_frozen(rate_of_biases=0.5)),
+        ("limit", None, half_frozen(0.25)),
+    ],
+    ids=["function", "tensor", "array", "emptied", "none"],
+)
+def test_what_was_set_after_construction_is_part_of_the_step(name, value, right):
+    optimizer = Times()
+    assert checked(net(), port(), (half_frozen(), optimizer)).passed
+    setattr(optimizer, name, value)
+    report = checked(net(), port(), (right, optimizer))
+    assert report.passed, str(report)
+    assert checked(net(), port(), (half_frozen(), optimizer)).verdict is Verdict.NOT_EQUIVALENT
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("kept", Holder(2.0)), ("added", Holder(1.0)), ("counter", keras.Variable(2.0))]
+)
+def test_what_a_copy_of_an_optimizer_cannot_have_is_not_decided(name, value):
+    optimizer = Times()
+    setattr(optimizer, name, value)
+    report = checked(net(), port(), (half_frozen(), optimizer))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert f"what was set as its {name}" in str(report)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "Nadam", "Ftrl", "Lion", "Adafactor", "RMSprop", "Muon"])
+def test_the_state_of_kerass_own_optimizers_is_no_setting(kind):
+    optimizer = getattr(keras.optimizers, kind)(use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2)
+    outer, variable = keras.optimizers.LossScaleOptimizer(optimizer), keras.Variable(tf.ones((2, 2)))
+    for _ in range(3):
+        outer.apply([tf.ones((2, 2))], [variable])
+    assert step.doubt(Options(None, "auto", False, (sgd(), outer), 1, ("float32",), None)) == ""
+
+
 class Scaled(keras.losses.Loss):
     """A loss without a get_config, as people write them."""
 
@@ -327,6 +427,66 @@ def test_an_own_train_step_that_does_something_else_is_not_decided():
     assert "own train_step" in str(report)
 
 
+@keras.saving.register_keras_serializable("test_check_training")
+class OwnLoss(keras.Sequential):
+    """A loss of its own: what it was compiled with twice, and half of its inputs' squares."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return 2 * super().compute_loss(x, y, y_pred, sample_weight) + 0.5 * tf.reduce_sum(x**2)
+
+
+def twice(output, target):
+    return 2 * nn.functional.mse_loss(output, target)
+
+
+@pytest.mark.parametrize("options", [{}, {"optimizer": (sgd(), "compiled"), "steps": 2}], ids=["loss", "steps"])
+def test_an_own_compute_loss_is_the_loss(options):
+    given = []
+    module = net()
+    module.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+
+    def right(output, target):
+        return twice(output, target) + 0.5 * (given[-1] ** 2).sum()
+
+    report = checked(module, compiled(cls=OwnLoss), loss=(right, "compiled"), **options)
+    assert report.passed, str(report)
+    assert set(report.comparisons) == {"float64", "float32"}
+    assert "grad:input" in {row.name for row in report.comparisons["float64"].rows}
+    for wrong in (nn.MSELoss(), twice):
+        report = checked(net(), compiled(cls=OwnLoss), loss=(wrong, "compiled"), **options)
+        assert report.first_divergence == "loss"
+
+
+def test_what_layers_add_is_not_added_twice_to_an_own_loss():
+    def added(output, target):
+        return 2 * (nn.functional.mse_loss(output, target) + 0.5 * sum((kernel**2).sum() for kernel in kernels[-1]))
+
+    @keras.saving.register_keras_serializable("test_check_training")
+    class Doubled(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            return 2 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    kernels = []
+    module = net()
+    module.register_forward_hook(lambda of, *_: kernels.append((of[0].weight, of[2].weight)))
+    model = port(cls=Doubled, kernel_regularizer=keras.regularizers.L2(0.5))
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    options = {"optimizer": (sgd(0.1), "compiled"), "steps": 1}
+    right = checked(module, model, loss=(added, "compiled"), **options)
+    assert right.passed, str(right)
+    assert checked(net(), model, loss=(twice, "compiled"), **options).first_divergence == "loss"
+
+
+def test_an_own_compute_loss_leaves_the_model_as_it_was():
+    model = compiled(cls=OwnLoss)
+    model.fit(X, Y, verbose=0)
+    loss, metrics = model._compile_loss, [v.numpy() for metric in model.metrics for v in metric.variables]
+    checked(net(), model, loss=(twice, "compiled"))
+    assert model._compile_loss is loss
+    for before, variable in zip(metrics, [v for m in model.metrics for v in m.variables], strict=True):
+        np.testing.assert_array_equal(before, variable.numpy())
+
+
 class Trunk(nn.Module):
     def __init__(self):
         super().__init__()
@@ -341,6 +501,35 @@ def with_norm(frozen: bool):
     return keras.Sequential([keras.Input((4,)), norm, layers.Dense(2, name="head")])
 
 
+class Plain(keras.Sequential):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class Reset(keras.Sequential):
+    """A train_step that changes nothing but BatchNorm's statistics."""
+
+    def train_step(self, data):
+        found = super().train_step(data)
+        self.layers[0].moving_mean.assign(tf.zeros(4))
+        return found
+
+
+@pytest.mark.parametrize("weights", ["auto", "keep"])
+@pytest.mark.parametrize(("cls", "verdict"), [(Plain, Verdict.EQUIVALENT), (Reset, Verdict.NOT_DECIDED)])
+def test_an_own_train_step_must_leave_the_same_statistics(cls, verdict, weights):
+    module = Trunk().train()
+    norm = keras_blitz.layers.BatchNorm(eps=1e-3, momentum=0.01, name="norm")
+    model = cls([keras.Input((4,)), norm, layers.Dense(2, name="head")])
+    model.get_layer("head").set_weights([module.head.weight.detach().numpy().T, module.head.bias.detach().numpy()])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    report = checked(
+        module, model, loss=(nn.MSELoss(), "compiled"), optimizer=(sgd(0.1), "compiled"), train=True, weights=weights
+    )
+    assert report.verdict is verdict, str(report)
+    assert ("norm.running_mean is" in str(report)) is (cls is Reset)
+
+
 def test_a_submodule_in_eval_mode_stays_in_it():
     """As where BatchNorm's statistics are frozen while the rest trains."""
     module = Trunk().train()
@@ -353,6 +542,21 @@ def test_a_submodule_in_eval_mode_stays_in_it():
     assert wrong.first_divergence == "activation:norm"
     assert not module.norm.training
     assert module.training
+
+
+def test_a_function_around_a_loss_with_tensors_must_cast_them():
+    weights = torch.tensor([0.2, 1.5])
+    of_keras = keras_blitz.losses.CrossEntropyLoss(weight=[0.2, 1.5])
+
+    def cast(output, target):
+        return nn.functional.cross_entropy(output, target, weight=weights.to(output.dtype))
+
+    def uncast(output, target):
+        return nn.functional.cross_entropy(output, target, weight=weights)
+
+    assert checked(net(), port(), loss=(cast, of_keras), target=LABELS).passed
+    with pytest.raises(BlitzError, match=r"PyTorch's loss raises .*cast the tensor to output\.dtype"):
+        checked(net(), port(), loss=(uncast, of_keras), target=LABELS)
 
 
 @pytest.mark.parametrize(
@@ -370,9 +574,16 @@ def test_a_submodule_in_eval_mode_stays_in_it():
         ({"optimizer": (sgd(), "none-such"), "steps": 1}, "Keras has no optimizer 'none-such'"),
         ({"optimizer": (sgd(), lambda: None), "steps": 1}, "returned a NoneType"),
         ({"loss": None, "sample_weight": np.ones(6)}, "give loss="),
+        ({"sample_weight": np.ones(5)}, "sample_weight has 5 values, the target 6 examples"),
+        ({"sample_weight": (np.ones(6),)}, "sample_weight must be an array, (N,), not a tuple"),
+        ({"sample_weight": np.ones((6, 1)), "class_weight": {0: 2.0}, "target": LABELS}, "must be (N,) where"),
+        ({"class_weight": {0: 2.0}, "target": np.zeros((6, 2, 2))}, "class_weight needs a target of one label"),
+        ({"class_weight": {0: 2.0}, "target": (LABELS, LABELS)}, "one-hot, (N, classes), not a tuple"),
+        ({"class_weight": {0: 2.0}, "target": {"a": LABELS}}, "one-hot, (N, classes), not a dict"),
+        ({"class_weight": [0.5, 2.0], "target": LABELS}, "class_weight must be {class: weight}"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(options, said):
-    with pytest.raises(BlitzError, match=said.replace("(", r"\(").replace(")", r"\)")) as raised:
+    with pytest.raises(BlitzError, match=re.escape(said)) as raised:
         checked(net(), port(), **options)
     assert "\n" not in str(raised.value)
