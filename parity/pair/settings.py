@@ -44,7 +44,7 @@ def lost(optimizer: Any, made: Any) -> list[str]:
     found = []
     for name, value in _attributes(optimizer):
         other = vars(made).get(name, _MISSING)
-        state = other is _MISSING and optimizer.built and _holds_variable(value)
+        state = optimizer.built and _holds_variable(value) and not _holds_variable(other)
         if not state and not _same(other, value, ((made, optimizer),)):
             found.append(name)
     inner = getattr(optimizer, "inner_optimizer", None)

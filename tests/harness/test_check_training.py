@@ -332,6 +332,27 @@ def test_the_state_of_kerass_own_optimizers_is_no_setting(kind):
     assert step.doubt(Options(None, "auto", False, (sgd(), outer), 1, ("float32",), None)) == ""
 
 
+class WithSlots(keras.optimizers.SGD):
+    """An optimizer with state of its own, as people write them."""
+
+    def __init__(self, learning_rate=0.5, **options):
+        super().__init__(learning_rate, **options)
+        self.seen, self.last = [], None
+
+    def build(self, variables):
+        super().build(variables)
+        self.seen = [self.add_variable_from_reference(variable, name="seen") for variable in variables]
+        self.last = self.add_variable_from_reference(variables[0], name="last")
+
+
+def test_the_state_of_a_users_own_optimizer_is_no_setting():
+    optimizer, variable = WithSlots(), keras.Variable([1.0])
+    optimizer.apply([tf.ones(1)], [variable])
+    report = checked(net(), port(), (sgd(), optimizer))
+    assert report.passed, str(report)
+    assert checked(net(), port(), (sgd(0.4), optimizer)).first_divergence == "step1:param:0.weight"
+
+
 class Scaled(keras.losses.Loss):
     """A loss without a get_config, as people write them."""
 
