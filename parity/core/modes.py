@@ -81,6 +81,16 @@ def ulp(scale: float, dtype: str) -> float:
     return 2.0 ** max(frexp(rounded)[1] - 1 + unit, smallest) if rounded else 2.0**smallest
 
 
+def key_of(dtype: str, mode: str) -> str:
+    """Return what a comparison goes by: "float64", "float64-graph"."""
+    return dtype if mode == "eager" else f"{dtype}-{mode}"
+
+
+def mode_of(key: str) -> str:
+    """Return the mode of a comparison: "graph" of "float64-graph", "eager" of "float64"."""
+    return key.partition("-")[2] or "eager"
+
+
 def any_matches(text: str, patterns: tuple[str, ...]) -> bool:
     """Whether a text, such as <dtype>-<mode>, matches one of these patterns."""
     return any(fnmatchcase(text, pattern) for pattern in patterns)

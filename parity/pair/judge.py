@@ -13,7 +13,7 @@ from keras_blitz.errors import BlitzError
 from parity.core.compare import Comparison, compare
 from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
-from parity.core.modes import DTYPES, PRECISIONS
+from parity.core.modes import DTYPES, key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
 from parity.pair import copies, feed, masks, own_step, penalty, random_keras, reduced, step
@@ -98,7 +98,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     with ExitStack() as stack:
         notes: list[str] = []
         try:
-            sides = _sides(torch_side, model, options, stack, notes)
+            sides = _sides(torch_side, model, options, stack)
         except masks.UnsharedError as error:
             return Judgement({}, None, [], notes, (str(error),))
         halves = reduced.ports(torch_side, model, options, stack)
@@ -130,19 +130,20 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             trace = traces[first.dtype]
             notes += filter(None, [penalty.described(trace.penalty, options.steps)])
             doubts.append(penalty.doubt(trace, options.steps, comparisons))
-            if first.model is model:
+            if first.model is model or not isinstance(model, keras.Layer):
                 doubts.append(own_step.doubt(first, trace, reference.truth))
+        doubts += [own_step.unlike(half) for half in halves.ports.values() if half.model is model]
         comparisons |= reduced.compared(
             halves, reference.measure, reference.state, reference.truth.without(left_out), comparisons, options, notes
         )
-        comparisons = (comparisons if "eager" in options.modes else {}) | compiled
+        comparisons = {key: found for key, found in comparisons.items() if mode_of(key) in options.modes} | compiled
         row = next(filter(None, (first_divergence(comparison.rows) for comparison in comparisons.values())), None)
         if location is None and row:  # in a reduced precision, or compiled, alone: what a layer was given is not known
             location = Location(row)
         location = location if row else None
         notes += reduced.notes(torch_side.module, comparisons, reference.types)
         doubts += reduced.doubts(model, comparisons, halves.refused)
-        precision = reduced.describe(model, comparisons)
+        precision = reduced.describe(model, {comparison.dtype for comparison in comparisons.values()})
         coarse = describe_coarse(comparisons, partial(_layer_of, first))
     unproven = _unproven(sides, comparisons)
     doubts += undecided(comparisons.values(), loss_given=bool(options.loss))
@@ -152,7 +153,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     return Judgement(comparisons, location, first.pairing.units, notes, known, unproven, coarse, precision)
 
 
-def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, notes: list[str]) -> _Sides:
+def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> _Sides:
     """Return the Keras model in each precision that is asked for, and in its own.
 
     Args:
@@ -160,7 +161,6 @@ def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack, n
         model: the user's own, or a function dtype -> model.
         options: what to record.
         stack: puts back in the end what is borrowed of the user's own objects.
-        notes: gets a line where a model of reduced precision is not judged itself.
     """
 
     def ported(one: Any, dtype: str) -> Port:
@@ -234,7 +234,7 @@ def _in_other_modes(
     found: dict[str, Comparison] = {}
     for dtype, mode in product(dtypes, (mode for mode in modes if mode != "eager")):
         trace = ports[dtype].record(reference.state, reference.truth, mode)
-        found[f"{dtype}-{mode}"] = _judged(reference, ports[dtype], trace, dtype, left_out)
+        found[key_of(dtype, mode)] = _judged(reference, ports[dtype], trace, dtype, left_out)
     return found
 
 
@@ -305,36 +305,11 @@ def _layer_of(port: Port, name: str) -> str:
 def _unproven(sides: _Sides, comparisons: Mapping[str, Comparison]) -> str:
     if not sides.doubt:
         return ""
+    if not sides.own:
+        return f"not compared in float64 and float32: {sides.doubt}; give keras_model as a function dtype -> model"
     other = next(dtype for dtype in DTYPES if dtype != sides.own)
     how = f"compared in {sides.own} alone" if comparisons else f"not compared in {other}"
     return f"{how}: {sides.doubt}; give keras_model as a function dtype -> model for {other}"
-
-
-def _reduced_ports(
-    torch_side: Theirs, model: Any, options: Options, stack: ExitStack, refused: dict[str, str]
-) -> dict[str, Port]:
-    """Return the Keras model in each reduced precision that is asked for: itself in its own, else a copy.
-
-    Args:
-        torch_side: PyTorch's side.
-        model: the user's own, or a function dtype -> model.
-        options: what to record.
-        stack: puts back in the end what is borrowed of the user's own model.
-        refused: gets, by precision, why there is no copy.
-    """
-    ports, own = {}, own_precision(model)
-    for dtype in (name for name, each in PRECISIONS.items() if each.is_reduced and name in options.dtypes):
-        run = feed.run_once(torch_side, dtype)
-        try:
-            if dtype == own:
-                run(model)  # which builds it, if it was not
-                one = stack.enter_context(copies.borrowed(model))
-            else:
-                one = copies.rebuilt(model, dtype, run)
-            ports[dtype] = Port(torch_side, options, one, dtype)
-        except copies.NotRebuiltError as error:
-            refused[dtype] = f"a copy could not be made from the Keras model's configuration ({error})"
-    return ports
 
 
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:

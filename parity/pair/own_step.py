@@ -32,19 +32,26 @@ def doubt(port: Port, trace: Trace, truth: Trace) -> str:
     model, options = port.model, port.options
     if not options.steps or not isinstance(model, keras.Model):
         return ""
-    own = [name for name in OWN if getattr(type(model), name) is not getattr(keras.Model, name)]
-    if not own and not options.compiled:
-        return ""
     if not options.compiled:
-        return (
-            f"the Keras model's class has its own {' and '.join(own)}, which fit runs and this check did not: compile "
-            'the model and give loss=(…, "compiled") and optimizer=(…, "compiled")'
-        )
+        return unlike(port)
     wrong = _difference(port, trace, truth)
     if not wrong:
         return ""
     remedy = "" if options.train else "; fit trains in train mode: give train=True"
     return f"the Keras model's own train_step makes another step than the one that was compared: {wrong}{remedy}"
+
+
+def unlike(port: Port) -> str:
+    """Say that a model's class makes a step of its own, which was not compared; "" where it makes Keras's, or none."""
+    if not port.options.steps or not isinstance(port.model, keras.Model):
+        return ""
+    own = [name for name in OWN if getattr(type(port.model), name) is not getattr(keras.Model, name)]
+    if own:
+        return (
+            f"the Keras model's class has its own {' and '.join(own)}, which fit runs and this check did not: compile "
+            'the model and give loss=(…, "compiled") and optimizer=(…, "compiled")'
+        )
+    return ""
 
 
 def _difference(port: Port, trace: Trace, truth: Trace) -> str:

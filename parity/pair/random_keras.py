@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from keras_blitz import keras_internals
-from keras_blitz.floatx import precision
+from parity.core.modes import PRECISIONS, ulp
 from parity.core.repeat import first_split
 from parity.core.trace import named_outputs
 from parity.pair import feed
 from parity.pair.guard import guarded
+from parity.pair.policy import running_in
 from parity.pair.port import Port, as_array
 from parity.record.keras_recorder import recorded_calls
 
 # Of a tensor's largest value: beyond rounding. A random value below it is judged like any other difference.
-ROUNDING = {"float64": 1e-10, "float32": 1e-4}
+ROUNDING = {"float64": 1e-10, "float32": 1e-4}  # in a reduced precision: REDUCED units in the last place
+REDUCED = 32
 
 
 def describe(port: Port) -> str:
@@ -25,12 +27,12 @@ def describe(port: Port) -> str:
     Runs it twice, in the mode that is compared, from the same weights. In train mode the block has `port.masked()`.
     """
     train = port.options.train
-    with precision(port.dtype), _kept(port.model.variables):
+    with running_in(port.dtype), _kept(port.model.variables):
         seeds = _seeds(port.model)
         before = [as_array(seed) for _, seed in seeds]
         one, other = _values(port, train), _values(port, train)
         drawn = [layer.name for (layer, seed), was in zip(seeds, before, strict=True) if (as_array(seed) != was).any()]
-    split = first_split(one, other, ROUNDING[port.dtype])
+    split = first_split(one, other, _rounding(port.dtype))
     if split:
         reason = f"two runs with the same weights and inputs differ, first {split.place()}"
     elif drawn:
@@ -46,6 +48,10 @@ def describe(port: Port) -> str:
         f"the Keras model is random: {reason}. A layer that is called with training=True stays on in eval mode: leave "
         "that argument out"
     )
+
+
+def _rounding(dtype: str) -> float:
+    return ROUNDING.get(dtype) or REDUCED * ulp(1.0, PRECISIONS[dtype].compute)
 
 
 def _values(port: Port, train: bool) -> dict[str, np.ndarray]:

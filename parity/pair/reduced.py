@@ -13,7 +13,7 @@ from typing import Any
 from keras_blitz.errors import BlitzError
 from parity.core.compare import Comparison, compare
 from parity.core.difference import Difference
-from parity.core.modes import PRECISIONS
+from parity.core.modes import PRECISIONS, key_of
 from parity.core.own_error import larger
 from parity.core.trace import Trace
 from parity.pair import copies, feed, step
@@ -76,7 +76,7 @@ def compared(
     options: Options,
     notes: list[str],
 ) -> dict[str, Comparison]:
-    """Return the verdict in each reduced precision.
+    """Return the verdict in each reduced precision and mode.
 
     Args:
         halves: the Keras side; gets why PyTorch's cannot be had, which has not every operation in half precision.
@@ -92,27 +92,28 @@ def compared(
     for dtype, port in halves.ports.items():
         try:
             own = measure(dtype, range(SAMPLES), set())
-            trace = port.record(state, truth)
         except BlitzError as error:
             halves.refused[dtype] = str(error)
             continue
         unjudged = unjudged_steps(dtype, options, notes)
-        again = partial(compare, truth.without(unjudged), trace.without(unjudged), case="check", dtype=dtype)
-        found[dtype] = compare_patiently(again, own, partial(measure, dtype), exact, notes)
+        for mode in options.modes:
+            trace = port.record(state, truth, mode)
+            again = partial(compare, truth.without(unjudged), trace.without(unjudged), case="check", dtype=dtype)
+            found[key_of(dtype, mode)] = compare_patiently(again, own, partial(measure, dtype), exact, notes)
     return found
 
 
-def describe(model: Any, ports: Collection[str]) -> str:
+def describe(model: Any, dtypes: Collection[str]) -> str:
     """Say which precision was the Keras model's own, "" where it is no reduced one.
 
     Args:
         model: the user's own.
-        ports: precision -> what was compared in it.
+        dtypes: what was compared.
     """
     own = own_precision(model)
-    if own not in ports:
+    if own not in dtypes:
         return ""
-    copied = [dtype for dtype in ports if dtype != own]
+    copied = [dtype for dtype in PRECISIONS if dtype in dtypes and dtype != own]
     judged = f"judged in {own} as it is"
     if copied:
         judged = f"judged in {' and '.join(copied)} by copies, and in {own} as it is"
@@ -128,7 +129,7 @@ def doubts(model: Any, comparisons: Mapping[str, Comparison], refused: Mapping[s
         refused: reduced precision -> why it could not be compared.
     """
     own = own_precision(model)
-    if own and own not in comparisons and own not in refused:
+    if own and own not in {comparison.dtype for comparison in comparisons.values()} and own not in refused:
         yield f"the Keras model runs in {own}, which was left out of dtypes: only copies of it were compared"
     if not own and (names := policies(model)):
         yield f"the Keras model runs in {', '.join(names)}, which cannot be compared: only copies of it were"

@@ -12,6 +12,7 @@ from parity.core.difference import Histogram
 from parity.core.evidence import verdict_of
 from parity.core.interruption import Interruption
 from parity.core.locate import first_divergence
+from parity.core.modes import mode_of
 from parity.core.trace import step_of
 from parity.core.verdict import Verdict, worst
 from parity.suite.run import Result
@@ -71,7 +72,7 @@ def pair_to_dict(
             "group": "",
             "covers": [],
             "dtype": key.partition("-")[0],
-            "mode": (key.partition("-")[2] or "eager") if mode == "live" else "",
+            "mode": mode_of(key) if mode == "live" else "",
             **_judged(verdict_of(found, undecided)),
             "seconds": round(seconds, 2),
             **_comparison(found),

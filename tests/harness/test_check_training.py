@@ -608,3 +608,14 @@ def test_what_makes_no_sense_is_one_line(options, said):
     with pytest.raises(BlitzError, match=re.escape(said)) as raised:
         checked(net(), port(), **options)
     assert "\n" not in str(raised.value)
+
+
+def test_an_own_train_step_of_a_model_that_a_function_makes_is_not_decided():
+    def make(dtype):
+        layer = {"dtype": dtype}
+        first, last = layers.Dense(5, activation="relu", **layer), layers.Dense(2, **layer)
+        return OwnStep([keras.Input((4,), dtype=dtype), first, last])
+
+    report = checked(net(), make, (sgd(), keras.optimizers.SGD(0.5)), train=True)
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "own train_step" in str(report)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import parity
@@ -354,3 +355,65 @@ def test_a_bfloat16_array_is_recorded_in_float32():
     (kept,) = Trace([("output", values)]).values()
     assert kept.dtype == np.float32
     assert kept[1] == np.float32(values[1])
+
+
+class Compiled(layers.Layer):
+    """Does something else in half precision once it is compiled."""
+
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, x):
+        half = x.dtype in ("bfloat16", tf.bfloat16)
+        return x * self.factor if half and not tf.executing_eagerly() else x
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
+def test_a_model_is_compiled_in_its_own_precision_too(factor):
+    policy = "mixed_bfloat16"
+    dense = [layers.Dense(9, activation="relu", dtype=policy), layers.Dense(4, dtype=policy)]
+    port = keras.Sequential([keras.Input((6,)), dense[0], Compiled(factor, dtype=policy), dense[1]])
+    report = parity.check(module(), port, X, modes=("eager", "graph"))
+    assert list(report.comparisons)[:4] == ["float64", "float32", policy, f"{policy}-graph"]
+    assert report.passed is (factor == 1.0), str(report)
+    assert report.precision.endswith(f"judged in float64 and float32 by copies, and in {policy} as it is")
+
+
+class OwnStep(keras.Sequential):
+    def train_step(self, data):
+        return {}
+
+
+@pytest.mark.parametrize("cls", [keras.Sequential, OwnStep])
+def test_an_own_train_step_in_half_precision_is_not_decided(cls):
+    policy = "mixed_bfloat16"
+    port = cls([keras.Input((6,)), layers.Dense(9, activation="relu", dtype=policy), layers.Dense(4, dtype=policy)])
+    report = parity.check(
+        module(), port, X, loss=(nn.MSELoss(), keras.losses.MeanSquaredError()), target=np.ones((5, 4)), steps=1,
+        optimizer=(lambda parameters: torch.optim.SGD(parameters, 0.1), keras.optimizers.SGD(0.1)),
+    )  # fmt: skip
+    assert report.verdict is (Verdict.EQUIVALENT if cls is keras.Sequential else Verdict.NOT_DECIDED), str(report)
+
+
+class WithoutConfig(keras.Model):
+    def __init__(self, units):
+        super().__init__(dtype="mixed_bfloat16")
+        self.a = layers.Dense(9, activation="relu", dtype="mixed_bfloat16")
+        self.b = layers.Dense(units, dtype="mixed_bfloat16")
+
+    def call(self, x):
+        return self.b(self.a(x))
+
+    def get_config(self):
+        raise NotImplementedError("no config")
+
+
+def test_a_model_that_cannot_be_copied_is_judged_in_its_own_precision_and_not_decided():
+    report = parity.check(module(), WithoutConfig(4), X)
+    assert list(report.comparisons) == ["mixed_bfloat16"]
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "not compared in float64 and float32: a float32 copy could not be made" in str(report)
