@@ -40,6 +40,8 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
         if not isinstance(model, keras.Layer):
             raise BlitzError(f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model")
         run(model)
+    if PRECISIONS[dtype].is_reduced and policies(model) != [dtype]:
+        raise BlitzError(f"keras_model({dtype!r}) returned a model of another precision")
     return model
 
 
@@ -125,7 +127,7 @@ def _is_plain(value: Any) -> bool:
         return value not in PRECISIONS
     if inspect.isfunction(value):
         return value.__closure__ is None  # which may hold the model's own layers
-    return value is None or isinstance(value, int | float)
+    return value is None or isinstance(value, int | float | np.generic)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -132,6 +132,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             doubts.append(penalty.doubt(trace, options.steps, comparisons))
             if first.model is model or not isinstance(model, keras.Layer):
                 doubts.append(own_step.doubt(first, trace, reference.truth))
+        doubts.append(penalty.unasked(first.adds_losses(), options.steps, options.loss))
         doubts += [own_step.unlike(half) for half in halves.ports.values() if half.model is model]
         comparisons |= reduced.compared(
             halves, reference.measure, reference.state, reference.truth.without(left_out), comparisons, options, notes

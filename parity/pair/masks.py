@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights import layout
+from keras_blitz.weights import kinds, layout
 from parity.core import inputs as streams
 from parity.pair import layouts, wiring
 from parity.pair.theirs import Theirs
@@ -52,6 +52,13 @@ def injected(
                 f"{name}: its dropout has no counterpart in PyTorch's modules to share a mask with; "
                 "use train=False, or a rate of 0"
             )
+        own_call = wiring.keras_family(layer) == "dropout" and not kinds.is_of_framework(_defines_call(layer))
+        if own_call or getattr(layer, "noise_shape", None) is not None:
+            what = "a call of its own" if own_call else "a noise_shape"
+            raise UnsharedError(
+                f"{name}: a dropout with {what} may drop other values than PyTorch's module, and a shared mask would "
+                "hide it; use train=False to compare the rest"
+            )
     with ExitStack() as stack:
         for (name, _), path in names.items():
             layer = layers.get(name)
@@ -60,6 +67,11 @@ def injected(
                 mask = partial(_mask, layer, calls[path], sizes, first)
                 stack.enter_context(multiplying_instead(layer, mask))
         yield
+
+
+def _defines_call(layer: Any) -> type:
+    """Return the class that a layer's `call` is of."""
+    return next(cls for cls in type(layer).__mro__ if "call" in vars(cls))
 
 
 def _mask(layer: Any, call: Any, sizes: tuple[int, ...] | None, first: bool, shape: tuple[int, ...]) -> np.ndarray:

@@ -29,11 +29,11 @@ def doubt(port: Port, trace: Trace, truth: Trace) -> str:
         trace: what was recorded of the model.
         truth: PyTorch's trace.
     """
-    model, options = port.model, port.options
-    if not options.steps or not isinstance(model, keras.Model):
-        return ""
+    options = port.options
     if not options.compiled:
         return unlike(port)
+    if not options.steps or not isinstance(port.model, keras.Model):
+        return ""
     wrong = _difference(port, trace, truth)
     if not wrong:
         return ""
@@ -43,15 +43,19 @@ def doubt(port: Port, trace: Trace, truth: Trace) -> str:
 
 def unlike(port: Port) -> str:
     """Say that a model's class makes a step of its own, which was not compared; "" where it makes Keras's, or none."""
-    if not port.options.steps or not isinstance(port.model, keras.Model):
+    model, options = port.model, port.options
+    if not isinstance(model, keras.Model):
         return ""
-    own = [name for name in OWN if getattr(type(port.model), name) is not getattr(keras.Model, name)]
-    if own:
-        return (
-            f"the Keras model's class has its own {' and '.join(own)}, which fit runs and this check did not: compile "
-            'the model and give loss=(…, "compiled") and optimizer=(…, "compiled")'
-        )
-    return ""
+    compiled_loss = bool(options.loss) and isinstance(options.loss[1], step.CompiledLoss)  # own_loss.py takes its own
+    looked_at = [*(OWN[:1] if options.steps else ()), *(OWN[1:] if options.loss and not compiled_loss else ())]
+    usual = {name: getattr(keras.Model, name) for name in looked_at}
+    own = [name for name in looked_at if name in vars(model) or getattr(type(model), name) is not usual[name]]
+    if not own:
+        return ""
+    remedy = "" if options.compiled else (
+        ': compile the model and give loss=(…, "compiled") and optimizer=(…, "compiled")'
+    )  # fmt: skip
+    return f"the Keras model has its own {' and '.join(own)}, which fit runs and this check did not{remedy}"
 
 
 def _difference(port: Port, trace: Trace, truth: Trace) -> str:

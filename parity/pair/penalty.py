@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,22 @@ def described(penalty: Penalty | None, steps: int) -> str:
         return f"{adds}, and PyTorch's loss has it too"
     where = "it is part of each step, so the parameters after it are compared with PyTorch's weight_decay"
     return f"{adds}, which PyTorch's does not have: " + (where if steps else "losses are compared without it")
+
+
+def unasked(adds: bool, steps: int, loss: Any) -> str:
+    """Say that steps were made without what a model adds to its loss, because no loss was given; "" where not.
+
+    Args:
+        adds: the Keras model adds to its loss.
+        steps: how many were made.
+        loss: the losses that were given.
+    """
+    if not (adds and steps and loss is None):
+        return ""
+    return (
+        "the Keras model adds to its loss (regularizers, add_loss), which is part of each step that fit makes "
+        "and not of these, without a loss: give loss="
+    )
 
 
 def doubt(trace: Trace, steps: int, comparisons: Mapping[str, Comparison]) -> str:

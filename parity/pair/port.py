@@ -129,7 +129,7 @@ class Port:
         if self.unmatched:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
         if self.options.loss is None:
-            if keras_internals.added_losses(self.model) or keras_internals.weight_penalties(self.model):
+            if self.adds_losses():
                 found.append(
                     "the Keras model adds to its loss (regularizers, add_loss): compared only where loss= is given"
                 )
@@ -137,6 +137,10 @@ class Port:
                 "no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight"
             )
         return found
+
+    def adds_losses(self) -> bool:
+        """Whether the model added to its loss when it was last called, or has regularizers."""
+        return bool(keras_internals.added_losses(self.model) or keras_internals.weight_penalties(self.model))
 
     def masked(self) -> AbstractContextManager[None]:
         """Return a block in which the dropout layers have PyTorch's masks, in train mode.
@@ -157,8 +161,8 @@ class Port:
             mode: "eager", "graph" or "xla".
         """
         options, own = self.options, self._own_loss()
-        if options.weights == "keep":
-            state = {weight.name: weight.value() for weight in self.pairing.weights}
+        if options.weights == "keep":  # as they were before a first recording moved them
+            state = self.start or {weight.name: weight.value() for weight in self.pairing.weights}
         self.start = state
         put_back = own.compiled() if own else nullcontext()
         with running_in(self.dtype), step.exact_regularizers(self.model, self.dtype), put_back:
@@ -246,7 +250,10 @@ class Port:
             if value.dtype in (tf.float16, tf.bfloat16):
                 value = tf.cast(value, tf.float32)
             total += tf.reduce_sum(value * tf.constant(weight, value.dtype))
-        return total
+        if tf.is_tensor(total):
+            return total
+        # No output has PyTorch's name, which the comparison shows.
+        return tf.add_n([tf.cast(tf.reduce_sum(value), self.dtype) for _, value in named_outputs(output)])
 
 
 def as_array(tensor: Any) -> np.ndarray:

@@ -35,7 +35,7 @@ def describe(port: Port) -> str:
     split = first_split(one, other, _rounding(port.dtype))
     if split:
         reason = f"two runs with the same weights and inputs differ, first {split.place()}"
-    elif drawn:
+    elif drawn and train:  # in eval mode a recurrent cell draws a mask that it does not use
         reason = f"random numbers are drawn in {', '.join(dict.fromkeys(drawn))}"
     else:
         return ""

@@ -214,8 +214,10 @@ def _meant(value: float) -> float:
 def exact_regularizers(model: Any, dtype: str) -> Iterator[None]:
     """Let the regularizers of a float64 model compute with np.float64: Keras passes a Python float through float32."""
     held = []
-    regularizers = {id(v.regularizer): v.regularizer for v in model.variables if getattr(v, "regularizer", None)}
-    for regularizer in regularizers.values() if dtype == "float64" else ():
+    known = [getattr(variable, "regularizer", None) for variable in model.variables]
+    layers = keras_internals.inner_layers(model, itself=True)
+    known += [getattr(layer, "activity_regularizer", None) for layer in layers]
+    for regularizer in {id(each): each for each in known if each}.values() if dtype == "float64" else ():
         held += [(regularizer, name, value) for name, value in vars(regularizer).items() if type(value) is float]
     try:
         for regularizer, name, value in held:

@@ -211,7 +211,7 @@ class KerasRecorder:
         present = [(g, v) for g, v in zip(update, self.variables, strict=True) if g is not None]
         if self.optimizer is not None and present:
             taken, updated = map(list, zip(*present, strict=True))
-            self.optimizer.apply(self.clip(taken) if self.clip else taken, updated)
+            keras_step.update(self.optimizer, self.clip(taken) if self.clip else taken, updated)
         if scale is not None:
             given, gradients = ([keras_step.unscaled(g, scale) for g in each] for each in (given, gradients))
         return dict(activations), output, loss, (given, gradients), penalty

@@ -24,6 +24,14 @@ def scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None
     return optimizer.scale_loss(loss), optimizer.scale_loss(tf.ones((), loss.dtype))
 
 
+def update(optimizer: Any, gradients: list[Any], variables: list[Any]) -> None:
+    """Update the variables: by `apply_gradients`, which `fit` calls, where a user's optimizer has its own."""
+    if type(optimizer).apply_gradients is keras.optimizers.Optimizer.apply_gradients:
+        optimizer.apply(gradients, variables)
+    else:
+        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+
+
 def unscaled(gradient: Any, scale: tf.Tensor) -> tf.Tensor | None:
     """Return the gradient of the loss by that of the scaled one."""
     if gradient is None:

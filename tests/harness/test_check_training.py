@@ -619,3 +619,88 @@ def test_an_own_train_step_of_a_model_that_a_function_makes_is_not_decided():
     report = checked(net(), make, (sgd(), keras.optimizers.SGD(0.5)), train=True)
     assert report.verdict is Verdict.NOT_DECIDED
     assert "own train_step" in str(report)
+
+
+class Doubling(keras.optimizers.SGD):
+    def apply_gradients(self, gradients, **options):
+        return super().apply_gradients([(2 * gradient, variable) for gradient, variable in gradients], **options)
+
+
+@pytest.mark.parametrize(("rate", "right"), [(0.25, True), (0.5, False)])
+def test_an_optimizers_own_apply_gradients_is_part_of_the_step(rate, right):
+    assert checked(net(), port(), (sgd(), Doubling(rate))).passed is right
+
+
+def test_steps_without_a_loss_are_not_decided_where_the_model_adds_to_its_loss():
+    pair = (sgd(), keras.optimizers.SGD(0.5))
+    assert checked(net(), port(), pair, loss=None, target=None).passed
+    report = checked(net(), port(kernel_regularizer="l2"), pair, loss=None, target=None)
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "give loss=" in str(report)
+
+
+def test_a_train_step_set_on_the_model_is_seen():
+    model = port()
+    model.train_step = lambda data: {}
+    report = checked(net(), model, (sgd(), keras.optimizers.SGD(0.5)))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "own train_step" in str(report)
+
+
+class Halved(layers.Dropout):
+    def call(self, inputs, training=False):
+        return super().call(inputs, training=training) * (0.5 if training else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("dropout", "said"),
+    [
+        (layers.Dropout(0.5), ""),
+        (layers.Dropout(0.5, noise_shape=(None, 1)), "noise_shape"),
+        (Halved(0.5), "of its own"),
+    ],
+    ids=["right", "noise-shape", "own-call"],
+)
+def test_a_shared_mask_does_not_hide_what_a_dropout_does(dropout, said):
+    report = parity.check(net(nn.Dropout(0.5)), port(dropout), X, train=True)
+    assert report.verdict is (Verdict.NOT_DECIDED if said else Verdict.EQUIVALENT)
+    assert said in str(report)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4])
+def test_an_activity_regularizer_is_as_exact_as_the_rest(share):
+    class Penalized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net()
+
+        def forward(self, x):
+            self.hidden = torch.relu(self.net[0](x))
+            return self.net[2](self.hidden)
+
+    module, seen = Penalized(), []
+    module.register_forward_hook(lambda of, _, output: seen.append(of.hidden))
+    regularizer = keras.regularizers.L2(0.3)
+    i = keras.Input((4,))
+    hidden = layers.Dense(5, activation="relu", activity_regularizer=regularizer, name="net_0")(i)
+    model = keras.Model(i, layers.Dense(2, name="net_2")(hidden))
+    loss = (lambda output, y: nn.functional.mse_loss(output, y) + share * (seen[-1] ** 2).sum() / len(y), MSE[1])
+    report = checked(module, model, loss=loss)
+    assert report.passed is (share == 0.3), str(report)
+
+
+def test_kept_weights_are_read_before_the_first_step():
+    module, model = net(), port()
+    for layer, inner in ((model.layers[0], module[0]), (model.layers[2], module[2])):
+        layer.set_weights([inner.weight.detach().numpy().T, inner.bias.detach().numpy()])
+    pair = (sgd(), keras.optimizers.SGD(0.5))
+    report = checked(module, model, pair, weights="keep", modes=("eager", "graph"))
+    assert report.passed, str(report)
+
+
+def test_another_number_of_outputs_is_a_verdict():
+    i = keras.Input((4,))
+    output = layers.Dense(2, name="2")(layers.Dense(5, activation="relu", name="0")(i))
+    report = parity.check(net(), keras.Model(i, [output, 2 * output]), X)
+    assert report.verdict is Verdict.NOT_EQUIVALENT
+    assert not report.comparisons["float64"].passed
