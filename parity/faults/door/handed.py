@@ -41,7 +41,7 @@ def keras_loss(loss: Any) -> Change:
 
 
 def keras_optimizer(make: Callable[[], Any]) -> Change:
-    """Return what gives Keras's side another optimizer; `make` makes it anew for each check."""
+    """Return what gives Keras's side another optimizer; `make` makes a new one for each check."""
     return lambda handed: argument(optimizer=(handed.options["optimizer"][0], make()))(handed)
 
 

@@ -14,7 +14,7 @@ PAIRS: dict[str, Callable[[], Handed]] = {
 
 
 def handed(pair: str) -> Handed:
-    """Return a right pair, made anew from fixed seeds."""
+    """Return a right pair, made from fixed seeds each time."""
     torch.manual_seed(0)
     keras.utils.set_random_seed(0)
     return PAIRS[pair]()

@@ -224,7 +224,7 @@ def own_layer() -> Handed:
 
 
 class NormBlock(layers.Layer):
-    """A user's own block, whose epsilon is mended after construction."""
+    """A user's own block, whose epsilon is set after construction."""
 
     def __init__(self, **options):
         super().__init__(**options)
