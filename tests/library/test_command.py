@@ -83,6 +83,8 @@ def test_script_says_why_it_ends(monkeypatch, capsys, error, status, printed):
 
 
 def test_deferred_interrupt_is_told_and_the_second_acts():
+    # A shell starts a job in the background with SIGINT ignored; nothing would be raised there.
+    started_with = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGINT)
     with command.defer_interrupts() as interrupted:
         assert not interrupted()
@@ -91,6 +93,7 @@ def test_deferred_interrupt_is_told_and_the_second_acts():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, started_with)
 
 
 def test_progress_is_silent_without_a_terminal(capsys):
