@@ -26,7 +26,7 @@ class Report:
     Args:
         title: which models.
         comparisons: dtype -> the verdict.
-        weights: (PyTorch's module, Keras's layer, "name", "structure" or "given").
+        weights: (PyTorch's module, Keras's layer, "given", "flow", "name" or "structure").
         notes: what was inferred, and what could not be done.
         location: where it begins; None where nothing differs.
         seconds: wall time.
@@ -117,8 +117,9 @@ def check(
         inputs: an array in PyTorch's layout, a tuple with one an argument of `forward`, or a dict by argument's name.
         loss: (PyTorch's, Keras's): called as (output, target) and as (target, output). None: the sum of the outputs,
             each value times a fixed random weight, so that gradients are compared without a loss. False: forward only.
-        weights: "auto": copied from PyTorch, paired by name, else by structure. A dict {module path: layer name} pairs
-            what cannot be found so. "keep": the Keras model's own weights, paired likewise.
+        weights: "auto": copied from PyTorch, paired by the values that arrive at both layers, else by name, else by
+            structure. A dict {module path: layer name} pairs what cannot be found so. "keep": the Keras model's own
+            weights, paired likewise, and by their own values first.
         train: train mode, with the same dropout masks on both sides; otherwise eval mode.
         optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, or () -> optimizer).
         steps: optimizer steps on the same batch, at least 0.

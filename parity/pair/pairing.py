@@ -1,11 +1,14 @@
 """Which PyTorch parameter is which Keras variable, for two models that were written apart.
 
-By name where names match, otherwise by structure: kind and shapes, in the order the layers are called. What cannot be
-paired is listed, never guessed. Knows the layers by their classes' names and imports neither framework.
+What a run of both has told comes first, see `following.py`; the rest pairs by name where names match, otherwise by
+structure: kind and shapes, in the order the layers are called. What cannot be paired is listed, never guessed. Knows
+the layers by their classes' names and imports neither framework.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
@@ -29,7 +32,8 @@ class Pairing:
 
     Args:
         weights: Keras's weights by PyTorch's names.
-        units: (PyTorch's unit, Keras's unit, "name", "structure" or "given").
+        units: (PyTorch's unit, Keras's unit, how): "given" by hand, "flow": the same value arrives at both, "name" or
+            "structure".
         notes: what is worth saying, a line each.
         unused: PyTorch's buffers without a counterpart.
     """
@@ -45,19 +49,25 @@ class Pairing:
         return [weight.name for weight in self.weights if weight.twin]
 
 
-def pair(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] | None = None) -> Pairing:
+def pair(
+    theirs: Sequence[Unit],
+    ours: Sequence[Unit],
+    given: Mapping[str, str] | None = None,
+    seen: Sequence[tuple[str, str, str]] = (),
+) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
     Args:
         theirs: PyTorch's units, in the order they are called.
         ours: Keras's, likewise.
         given: module path -> layer name, for those that are not to be found.
+        seen: (PyTorch's unit, Keras's unit, how) by names: those that a run of both models has told.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
-    theirs, ours = [_unnumbered(unit) for each in theirs for unit in _loosened(each, ours)], list(ours)
+    theirs, ours = prepared(theirs, ours), list(ours)
     units: list[Match] = []
 
     def take(one: Unit, other: Unit, how: str) -> None:
@@ -66,6 +76,11 @@ def pair(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] 
         ours.remove(other)
 
     _take_given(theirs, ours, given or {}, take)
+    for path, name, how in seen:
+        one = next((unit for unit in theirs if unit.name == path), None)
+        other = next((unit for unit in ours if unit.name == name), None)
+        if one is not None and other is not None:
+            take(one, other, how)
     for one in list(theirs):
         same = [o for o in ours if _spelled(o.name) == _spelled(one.name) and o.signature == one.signature]
         if len(same) == 1:
@@ -81,6 +96,45 @@ def pair(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] 
         raise UnpairedError(_unpaired(left_over, ours), units)
     notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
     return Pairing([w for one, other, _ in units for w in _renamed(one, other)], units, notes, unused)
+
+
+def prepared(theirs: Sequence[Unit], ours: Sequence[Unit]) -> list[Unit]:
+    """Return PyTorch's units in the form in which they are compared with Keras's."""
+    return [_unnumbered(unit) for each in theirs for unit in _loosened(each, ours)]
+
+
+def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
+    """Yield each weight of a Keras unit with its value in PyTorch's.
+
+    Args:
+        one: PyTorch's.
+        other: Keras's.
+        state: PyTorch's whole state.
+    """
+    weights = _renamed(one, other)
+    own = summed({weight.name: state[weight.name] for weight in weights}, [w.name for w in weights if w.twin])
+    for weight in weights:
+        yield weight, own[weight.name]
+
+
+def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str, np.ndarray]:
+    """Return a state with the first of two biases as the sum of both, and the second, its twin, as zero.
+
+    Args:
+        state: PyTorch's weights.
+        twins: names of the second biases.
+    """
+    found = dict(state)
+    for name in twins:
+        first = name.replace("bias_hh", "bias_ih")
+        found[first] = found[first] + found[name]
+        found[name] = np.zeros_like(found[name])
+    return found
+
+
+def have_one_name(one: Unit, other: Unit) -> bool:
+    """Return whether two units have the same name, each as its framework spells it."""
+    return _spelled(one.name) == _spelled(other.name)
 
 
 def _take_given(

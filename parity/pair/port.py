@@ -13,7 +13,7 @@ from keras_blitz.floatx import precision
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.trace import Trace, named_outputs
-from parity.pair import copies, feed, layouts, masks, pairing, units, wiring
+from parity.pair import copies, feed, following, layouts, masks, pairing, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.theirs import Theirs
@@ -75,8 +75,10 @@ class Port:
         ours += units.loose_units(self.model, ours)
         given = self.options.weights if isinstance(self.options.weights, Mapping) else None
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
+        fixed = self.options.weights == "keep"
+        seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given or {}, fixed)
         try:
-            return pairing.pair(theirs, ours, given)
+            return pairing.pair(theirs, ours, given, seen)
         except pairing.UnpairedError as error:
             raise BlitzError(f"{error}{self._parted(error.units)}") from None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from parity.core.trace import Trace, named_inputs
 from parity.pair import wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
+from parity.pair.pairing import summed
 from parity.record import torch_recorder
 
 COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
@@ -32,6 +33,7 @@ class Theirs:
         outputs: by their names in a trace.
         channels_first: call's name -> whether axis 1 holds channels in what it returns.
         recurrent: path -> module, of those called that have gates.
+        paired: what a run of both has told of their weights, see `following.py`; kept for the other precisions.
     """
 
     module: Any
@@ -41,6 +43,7 @@ class Theirs:
     outputs: Mapping[str, np.ndarray]
     channels_first: Mapping[str, bool]
     recurrent: Mapping[str, Any]
+    paired: list = field(default_factory=list)
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -76,12 +79,7 @@ def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
         theirs: PyTorch's side.
         twins: PyTorch's names of the second biases.
     """
-    state = typed(torch_recorder.state_of(theirs.module), "float32")
-    for name in twins:
-        first = name.replace("bias_hh", "bias_ih")
-        state[first] = state[first] + state[name]
-        state[name] = np.zeros_like(state[name])
-    return state
+    return summed(typed(torch_recorder.state_of(theirs.module), "float32"), twins)
 
 
 def record(

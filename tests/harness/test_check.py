@@ -584,7 +584,7 @@ def test_the_report_as_page_and_dictionary(tmp_path):
     document = report.to_dict()
     assert document["cases"][0]["first_divergence"] == report.first_divergence == "activation:bn1"
     assert document["summary"]["failed"] == 1
-    assert ["conv1", "conv1d", "structure"] in [[a, b.split("_")[0], how] for a, b, how in document["weights"]]
+    assert ["conv1", "conv1d", "flow"] in [[a, b.split("_")[0], how] for a, b, how in document["weights"]]
 
 
 @pytest.mark.covers("H13")
