@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from parity.core.modes import DTYPES
 from parity.core.own_error import own_error
 from parity.core.trace import array_of
 from parity.pair import copies, feed, theirs
+from parity.pair.addresses import lasting
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
@@ -53,6 +54,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
     """
+    options = replace(options, weights=lasting(model, options.weights))
     comparisons: dict[str, Comparison] = {}
     location = None
     with ExitStack() as stack:

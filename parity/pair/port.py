@@ -13,7 +13,7 @@ from keras_blitz.floatx import precision
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.trace import Trace, named_outputs
-from parity.pair import copies, feed, following, layouts, masks, pairing, units, wiring
+from parity.pair import addresses, copies, feed, following, layouts, masks, pairing, units, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.theirs import Theirs
@@ -73,10 +73,11 @@ class Port:
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}
         ours = units.keras_units(ordered, sizes)
         ours += units.loose_units(self.model, ours)
-        given = self.options.weights if isinstance(self.options.weights, Mapping) else None
+        by_hand = self.options.weights if isinstance(self.options.weights, Mapping) else {}
+        given = addresses.unit_names(self.model, by_hand)
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
         fixed = self.options.weights == "keep"
-        seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given or {}, fixed)
+        seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
         try:
             return pairing.pair(theirs, ours, given, seen)
         except pairing.UnpairedError as error:

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import parity
+from keras_blitz.errors import BlitzError
 from parity.pair import following
 from parity.pair.alike import Value, distance
 
@@ -238,3 +239,46 @@ def test_kept_weights_pair_by_their_values_and_are_not_changed(mistake):
     assert report.passed is not mistake
     assert {(path, name) for path, name, _ in report.weights} == {("left", left.name), ("right", right.name)}
     assert all(np.array_equal(one, other) for one, other in zip(before, port.get_weights(), strict=True))
+
+
+# By hand: a layer by its name, or by the way to it
+
+
+@keras.saving.register_keras_serializable()
+class Branches(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.right, self.left = layers.Dense(6), layers.Dense(6)
+        self.others = [layers.Dense(6)]
+
+    def call(self, x):
+        return self.left(x) + self.right(x) + self.others[0](x)
+
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(6, 6) for _ in range(3))
+
+    def forward(self, x):
+        return self.a(x) + self.b(x) + self.c(x)
+
+
+@pytest.mark.parametrize("spelled", ["names", "ways", "ways-by-number"])
+def test_inner_layers_are_given_by_name_or_by_the_way_to_them(spelled):
+    port = keras.Sequential([keras.Input((6,)), Branches()])
+    block = port.layers[0]
+    weights = {
+        "names": {"a": block.right.name, "b": block.others[0].name, "c": block.left.name},
+        "ways": {"a": f"{block.name}.right", "b": f"{block.name}.others.0", "c": f"{block.name}.left"},
+        "ways-by-number": {"a": "layers.0.right", "b": "layers.0.others.0", "c": "layers.0.left"},
+    }[spelled]
+    report = parity.check(Sum(), port, ROWS, weights=weights)
+    assert report.passed, str(report)
+    assert {how for _, _, how in report.weights} == {"given"}
+
+
+def test_a_given_way_that_leads_nowhere_is_refused():
+    port = keras.Sequential([keras.Input((6,)), Branches()])
+    with pytest.raises(BlitzError, match=r"weights: 'layers.0.middle' names none of Keras's layers"):
+        parity.check(Sum(), port, ROWS, weights={"a": "layers.0.middle"})
