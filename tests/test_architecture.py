@@ -50,7 +50,7 @@ RULES = {
     "report": rule("core suite faults gaps"),
 }
 # Torch is imported before TensorFlow, wherever both are; no other file of these folders may name it.
-TORCH_IN_RECORD = {"parity/record/torch_recorder.py", "parity/record/frameworks.py"}
+TORCH_IN_RECORD = {f"parity/record/{name}.py" for name in ("torch_recorder", "torch_flow", "frameworks")}
 
 
 @dataclass(frozen=True)

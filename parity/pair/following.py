@@ -17,14 +17,15 @@ import tensorflow as tf
 from keras_blitz import keras_internals
 from parity.core import tolerance
 from parity.core.trace import named_outputs
-from parity.pair import feed
+from parity.pair import feed, pairing
 from parity.pair.alike import Value, distance
+from parity.pair.fits import fitted, leaf_of, prepared
 from parity.pair.guard import guarded
 from parity.pair.options import typed
-from parity.pair.pairing import have_one_name, prepared, values
+from parity.pair.pairing import have_one_name, values
 from parity.pair.theirs import Theirs
 from parity.pair.units import FREE, Unit
-from parity.record import torch_recorder
+from parity.record import torch_flow, torch_recorder
 from parity.record.watch import watched
 
 RUNS = 24  # of the Keras model, at most: an attention without names takes 6 for the orders of query, key and value
@@ -82,7 +83,7 @@ class Follower:
         self.units = {unit.name: unit for unit in units[0]}
         self.ours = {unit.name: unit for unit in units[1]}
         self.by_hand = {name: path for path, name in given.items()}
-        run = partial(torch_recorder.given, theirs.module, typed(theirs.inputs, "float64"))
+        run = partial(torch_flow.given, theirs.module, typed(theirs.inputs, "float64"))
         fed, outputs = guarded("the PyTorch module", run)
         paths = {id(module): path for path, module in theirs.module.named_modules()}
         values = {path: [Value(array) for array in arrays] for path, arrays in fed.items()}
@@ -92,6 +93,7 @@ class Follower:
         }  # fmt: skip
         self.outputs = {name: Value(array) for name, array in outputs.items() if array.dtype.kind == "f"}
         self.state = typed(torch_recorder.state_of(theirs.module), "float32")
+        self.fit: dict[tuple[str, str], bool] = {}
         self.runs = 0
         self.learned: dict[tuple, int] = {}  # (signature, units given the same) -> which of them was right
         self.owners: dict[int, Any] = {}
@@ -171,7 +173,7 @@ class Follower:
         fitting = [
             one
             for one in free.values()
-            if one.signature == unit.signature and (one.name not in reserved or forced.get(unit.name) == one.name)
+            if self._fits(one, unit) and (one.name not in reserved or forced.get(unit.name) == one.name)
         ]
         if self.fixed:  # the weights themselves are the first witness
             fitting = [one for one in fitting if self._holds(unit, one)] or fitting
@@ -183,7 +185,7 @@ class Follower:
         nearest = min(apart[one.name] for one in fitting)
         same = [one for one in fitting if np.isfinite(nearest) and self._is_near(apart[one.name], nearest)]
         if not same:
-            held = [p for p, n, how in walk.found if how != "flow" and self.units[p].signature == unit.signature]
+            held = [p for p, n, how in walk.found if how != "flow" and self._fits(self.units[p], unit)]
             needed = [path for path in held if np.isfinite(self._apart(self.units[path], value))]
             if needed:
                 walk.taken_back[unit.name] = needed[0]
@@ -196,6 +198,8 @@ class Follower:
     def _choose(self, unit: Unit, same: list[Unit], fitting: list[Unit]) -> tuple[Unit, str, list[Unit]]:
         """Return a unit's twin, how it was found, and what it could have been as well."""
         named = [one for one in same or fitting if have_one_name(one, unit)]
+        if unit.kind == FREE and not named:  # the scale and the shift of a norm are given the same
+            named = [one for one in same if leaf_of(one) == leaf_of(unit)]
         if same:
             likely = same[self.learned.get((unit.signature, len(same)), 0)]
             return (named or [likely])[0], "flow", same
@@ -207,6 +211,12 @@ class Follower:
         unknown = [one for one in left if one.kind == FREE or not self.fed[one.name]]
         return left[0], "structure", unknown
 
+    def _fits(self, one: Unit, other: Unit) -> bool:
+        key = one.name, other.name
+        if key not in self.fit:
+            self.fit[key] = fitted(one, other) is not None
+        return self.fit[key]
+
     def _apart(self, one: Unit, value: Value) -> float:
         bound = tolerance.GIVEN[self.dtype]
         return min((distance(fed, value, bound) for fed in self.fed[one.name]), default=np.inf)
@@ -216,12 +226,15 @@ class Follower:
 
     def _copy(self, one: Unit, other: Unit) -> None:
         if not self.fixed:
-            for weight, value in values(one, other, self.state):
+            for weight, value in values(one, fitted(one, other) or other, self.state):
                 weight.assign(value)
 
     def _holds(self, other: Unit, one: Unit) -> bool:
         """Return whether a Keras unit has the weights of PyTorch's, as a model has that was converted."""
-        return all(np.array_equal(weight.value(), value) for weight, value in values(one, other, self.state))
+        return all(
+            np.array_equal(weight.value(), value)
+            for weight, value in values(one, fitted(one, other) or other, self.state)
+        )
 
     def _agree(self, output: Any) -> bool:
         """Return whether each of PyTorch's outputs is one of Keras's."""
@@ -253,10 +266,10 @@ def paired(
     The arguments are those of `Follower`. What one precision has told holds for the other, whose layers may have other
     names.
     """
-    torch_side, keras_side = prepared(*units), list(units[1])
+    torch_side, keras_side = prepared(*units, given)
     if not theirs.paired:
-        fit = {one.name: one.signature for one in (*torch_side, *keras_side)}
-        hand = {path: name for path, name in given.items() if fit.get(path, 0) == fit.get(name, 1)}
+        by_hand = pairing.pairs_by_hand(torch_side, keras_side, given)
+        hand = {one.name: other.name for one, other in by_hand}
         walk = Follower(theirs, model, dtype, (torch_side, keras_side), hand, fixed).follow()
         names = [[unit.name for unit in side] for side in (torch_side, keras_side)]
         theirs.paired[:] = [(names[0].index(p), names[1].index(n), how) for p, n, how in walk.found]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights import kinds
+from parity.pair.fits import fitted, prepared
 from parity.pair.mapped import Mapped
-from parity.pair.units import FREE, RECURRENT, Unit, join_path
+from parity.pair.units import FREE, Unit, join_path
 
 Match = tuple[Unit, Unit, str]
 
@@ -35,7 +35,7 @@ class Pairing:
         units: (PyTorch's unit, Keras's unit, how): "given" by hand, "flow": the same value arrives at both, "name" or
             "structure".
         notes: what is worth saying, a line each.
-        unused: PyTorch's buffers without a counterpart.
+        unused: PyTorch's buffers without a counterpart, and tensors that its forward does not use.
     """
 
     weights: list[Mapped]
@@ -54,6 +54,7 @@ def pair(
     ours: Sequence[Unit],
     given: Mapping[str, str] | None = None,
     seen: Sequence[tuple[str, str, str]] = (),
+    uncalled: Callable[[], Collection[str]] = frozenset,
 ) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
@@ -62,45 +63,54 @@ def pair(
         ours: Keras's, likewise.
         given: module path -> layer name, for those that are not to be found.
         seen: (PyTorch's unit, Keras's unit, how) by names: those that a run of both models has told.
+        uncalled: () -> names of PyTorch's tensors that its forward does not use.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
-    theirs, ours = prepared(theirs, ours), list(ours)
+    theirs, ours = prepared(theirs, ours, given)
     units: list[Match] = []
 
     def take(one: Unit, other: Unit, how: str) -> None:
-        units.append((one, other, how))
+        units.append((one, fitted(one, other) or other, how))
         theirs.remove(one)
         ours.remove(other)
 
-    _take_given(theirs, ours, given or {}, take)
+    for one, other in pairs_by_hand(theirs, ours, given or {}):
+        take(one, other, "given")
+    by_name = [{unit.name: unit for unit in side} for side in (theirs, ours)]
     for path, name, how in seen:
-        one = next((unit for unit in theirs if unit.name == path), None)
-        other = next((unit for unit in ours if unit.name == name), None)
-        if one is not None and other is not None:
-            take(one, other, how)
+        take(by_name[0][path], by_name[1][name], how)
     for one in list(theirs):
-        same = [o for o in ours if _spelled(o.name) == _spelled(one.name) and o.signature == one.signature]
-        if len(same) == 1:
-            take(one, same[0], "name")
+        named = [other for other in ours if have_one_name(one, other) and fitted(one, other)]
+        if len(named) == 1:
+            take(one, named[0], "name")
     for signature in dict.fromkeys(unit.signature for unit in theirs):
         left, right = ([u for u in side if u.signature == signature] for side in (theirs, ours))
         if len(left) == len(right):
             for one, other in zip(left, right, strict=True):
                 take(one, other, "structure")
+    for one in list(theirs):  # what fits in another form, the first that does
+        fitting = [other for other in ours if other.signature != one.signature and fitted(one, other)]
+        if fitting and len(fitting) == sum(each.signature == one.signature for each in theirs):
+            take(one, fitting[0], "structure")
     unused = [one.name for one in theirs if one.kind == FREE and not _is_parameter(one)]
     left_over = [one for one in theirs if one.name not in unused]
+    notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
+    not_used = set(uncalled()) if left_over else set()
+    never_used = [one for one in left_over if not_used.issuperset(_full_names(one))]
+    if never_used:
+        names = ", ".join(one.name for one in never_used)
+        notes.append(f"PyTorch's modules that its forward does not use, without a counterpart, left alone: {names}")
+        unused += [name for one in never_used for name in _full_names(one)]
+        left_over = [one for one in left_over if one not in never_used]
     if left_over or ours:
         raise UnpairedError(_unpaired(left_over, ours), units)
-    notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
+    idle = [f"{other.name}/{v.name}" for _, other, _ in units for weight in other.idle for v in weight.variables]
+    if idle:
+        notes.append(f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}")
     return Pairing([w for one, other, _ in units for w in _renamed(one, other)], units, notes, unused)
-
-
-def prepared(theirs: Sequence[Unit], ours: Sequence[Unit]) -> list[Unit]:
-    """Return PyTorch's units in the form in which they are compared with Keras's."""
-    return [_unnumbered(unit) for each in theirs for unit in _loosened(each, ours)]
 
 
 def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
@@ -137,48 +147,33 @@ def have_one_name(one: Unit, other: Unit) -> bool:
     return _spelled(one.name) == _spelled(other.name)
 
 
-def _take_given(
-    theirs: list[Unit], ours: list[Unit], given: Mapping[str, str], take: Callable[[Unit, Unit, str], None]
-) -> None:
+def pairs_by_hand(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> list[tuple[Unit, Unit]]:
+    """Return the units that are given by name.
+
+    Raises:
+        BlitzError: a name is of no unit, or the two do not fit.
+    """
+    found = []
     for path, name in given.items():
-        one = next((unit for unit in theirs if unit.name == path), None)
-        other = next((unit for unit in ours if unit.name == name), None)
+        one, other = _named(theirs, path, "."), _named(ours, name, "/")
         if one is None or other is None:
             missing, side, units = (path, "PyTorch's", theirs) if one is None else (name, "Keras's", ours)
             raise BlitzError(f"weights: {missing!r} names none of {side} layers: {', '.join(u.name for u in units)}")
-        if one.signature != other.signature:
+        if not fitted(one, other):
             raise BlitzError(f"weights: {one} and {other} do not fit each other")
-        take(one, other, "given")
+        found.append((one, other))
+    return found
+
+
+def _named(units: Sequence[Unit], name: str, separator: str) -> Unit | None:
+    """Return the unit of a name, or the only tensor of a layer of that name."""
+    inside = [unit for unit in units if unit.name.startswith(name + separator) and unit.kind == FREE]
+    return next((unit for unit in units if unit.name == name), inside[0] if len(inside) == 1 else None)
 
 
 def _spelled(name: str) -> str:
     """Return a name as both frameworks can spell it: Keras allows no dots in some places."""
     return name.replace(".", "_").replace("/", "_").lower()
-
-
-def _loosened(one: Unit, ours: Sequence[Unit]) -> list[Unit]:
-    """Return the weights of a module, each as a unit, where Keras has no layer for it and none that could stand in.
-
-    An InstanceNorm is a GroupNormalization in Keras, or a layer of the user's own, whose weights are each a unit.
-    """
-    kind = kinds.of_torch(one.owner)
-    if not (kind and kind.pairs_as) or any(other.signature == one.signature for other in ours):
-        return [one]
-    return [Unit(join_path(one.name, name), FREE, {"": shape}, owner=one.owner) for name, shape in one.shapes.items()]
-
-
-def _unnumbered(unit: Unit) -> Unit:
-    """Name the weights of a recurrent layer as Keras's are, without the number in its stack."""
-    if unit.kind not in RECURRENT:
-        return unit
-    shapes = {_base(name): shape for name, shape in unit.shapes.items()}
-    return replace(unit, shapes=shapes, numbered={_base(name): name for name in unit.shapes})
-
-
-def _base(name: str) -> str:
-    """Return weight_ih_reverse of weight_ih_l1_reverse."""
-    reverse = name.endswith("_reverse")
-    return name.removesuffix("_reverse").rpartition("_l")[0] + ("_reverse" if reverse else "")
 
 
 def _is_parameter(unit: Unit) -> bool:
@@ -192,6 +187,13 @@ def _renamed(one: Unit, other: Unit) -> list[Mapped]:
         replace(other.weights[short], name=join_path(one.path, leaf) if leaf else one.name)
         for short, leaf in leaves.items()
     ]
+
+
+def _full_names(one: Unit) -> list[str]:
+    """Return the names of a PyTorch unit's tensors in the module's state."""
+    if one.kind == FREE:
+        return [one.name]
+    return [join_path(one.path, one.numbered.get(leaf, leaf)) for leaf in one.shapes]
 
 
 def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:

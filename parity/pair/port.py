@@ -17,6 +17,7 @@ from parity.pair import addresses, copies, feed, following, layouts, masks, pair
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.theirs import Theirs
+from parity.record import torch_flow
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
 # Layers and functions of Keras that hold a constant in float32, also in a float64 model.
@@ -79,9 +80,20 @@ class Port:
         fixed = self.options.weights == "keep"
         seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
         try:
-            return pairing.pair(theirs, ours, given, seen)
+            found = pairing.pair(theirs, ours, given, seen, self._uncalled)
         except pairing.UnpairedError as error:
             raise BlitzError(f"{error}{self._parted(error.units)}") from None
+        idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
+        if idle and self.options.steps:
+            raise BlitzError(
+                f"Keras trains {', '.join(idle[:3])}, which PyTorch lacks: use use_bias=False or trainable=False"
+            )
+        return found
+
+    def _uncalled(self) -> set[str]:
+        """Return the names of the tensors that PyTorch's forward does not use."""
+        inputs = typed(self.theirs.inputs, "float32")
+        return guarded("the PyTorch module", torch_flow.unused, self.theirs.module, inputs, self.options.train)
 
     def _parted(self, matches: list[pairing.Match]) -> str:
         """Say where the shapes part, which may be why weights do not fit."""
@@ -103,7 +115,7 @@ class Port:
         unused = self.pairing.unused
         return [
             *(f"buffer:{name}" for name in unused),
-            *(f"step*:buffer:{name}" for name in unused),
+            *(f"{kind}:{name}" for kind in ("param", "grad", "step*:buffer", "step*:param") for name in unused),
             *(f"activation:{name}" for name in self.unmatched),
         ]
 

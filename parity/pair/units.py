@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_blitz import keras_internals
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import after_flatten, parameters
 from keras_blitz.weights.kinds import KINDS, Kind
@@ -25,6 +26,7 @@ class Unit:
         weights: of a Keras layer: the same names -> how they are held.
         owner: the layer.
         numbered: of a recurrent PyTorch module: the same names -> its own, with the number in its stack.
+        idle: of a Keras layer: weights that do nothing and that PyTorch lacks, such as a bias of zeros.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Unit:
     weights: Mapping[str, Mapped] = field(default_factory=dict)
     owner: Any = None
     numbered: Mapping[str, str] = field(default_factory=dict)
+    idle: tuple[Mapped, ...] = ()
 
     @property
     def signature(self) -> tuple:
@@ -115,6 +118,8 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
 
 
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:
+    if linear := _einsum(name, layer):
+        return [linear]
     kind = kinds.of_keras(layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):
         return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
@@ -125,6 +130,24 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         both += mapped.recurrent(inner.gates, layer.backward_layer, "_reverse")
         return [_unit(name, inner.paired, layer, both)]
     return [_unit(name, kind.paired, layer, _weights(kind, layer, sizes))]
+
+
+def _einsum(name: str, layer: Any) -> Unit | None:
+    """Return an EinsumDense as the Linear that it is, None where a layer is none."""
+    known = any(cls.__name__ == "EinsumDense" for cls in type(layer).__mro__)
+    weights = mapped.einsum(layer) if known else []
+    return _unit(name, "linear", layer, weights) if weights else None
+
+
+def projections(unit: Unit) -> list[Unit]:
+    """Return the query, key, value and output of a Keras attention, each as the Linear that it is; the output last.
+
+    The output has the attention's own name: it is what the attention returns.
+    """
+    inner = {layer.name: layer for layer in keras_internals.inner_layers(unit.owner)}
+    names = {f"{unit.name}/{which}": which for which in ("query", "key", "value")} | {unit.name: "attention_output"}
+    found = [_einsum(name, inner[which]) for name, which in names.items() if which in inner]
+    return [each for each in found if each] if all(found) and len(found) == len(names) else []
 
 
 def _declares(kind: Kind, layer: Any) -> bool:

@@ -53,31 +53,6 @@ def calls(module: torch.nn.Module, inputs) -> tuple[list[Call], dict[str, np.nda
     return found, {name: value.numpy() for name, value in named_outputs(output)}
 
 
-def given(module: torch.nn.Module, inputs) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
-    """Run a module forward once, in eval mode and float64, on weights rounded to float32; it is not changed.
-
-    Returns what each module with tensors of its own was given, by path, a value for each call, and the outputs by name.
-    """
-    module = deepcopy(module).float().double().eval()
-    found: dict[str, list[np.ndarray]] = {}
-
-    def hook(path: str):
-        def before(_module, args, kwargs):
-            value = _first(args or tuple(kwargs.values()))
-            if isinstance(value, torch.Tensor):
-                found.setdefault(path, []).append(value.detach().numpy().copy())  # it may be overwritten afterwards
-
-        return before
-
-    for path, inner in module.named_modules():
-        if any(inner.named_parameters(recurse=False)) or any(inner.named_buffers(recurse=False)):
-            inner.register_forward_pre_hook(hook(path), with_kwargs=True)
-    args, kwargs = _arguments(_tensors(inputs))
-    with torch.no_grad():
-        output = module(*args, **kwargs)
-    return found, {name: value.numpy() for name, value in named_outputs(output)}
-
-
 def is_module(value) -> bool:
     """Whether this is a PyTorch module."""
     return isinstance(value, torch.nn.Module)
@@ -233,6 +208,12 @@ def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | N
         _add(trace, f"grad:{name}", parameter.grad, keep)
 
 
+def forward(module: torch.nn.Module, inputs) -> list[tuple[str, torch.Tensor]]:
+    """Return what a module gives for arrays, by the outputs' names; its inputs have gradients."""
+    args, kwargs = _arguments(_tensors(inputs))
+    return list(named_outputs(module(*args, **kwargs)))
+
+
 def _arguments(x) -> tuple[tuple, dict]:
     """Return the positional and the keyword arguments that inputs stand for."""
     return ((), x) if isinstance(x, dict) else (x if isinstance(x, tuple) else (x,), {})
@@ -281,7 +262,7 @@ def leaves(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
 
 def _first(value):
     """Return the first tensor of what a module takes or gives, such as a recurrent layer's sequence."""
-    while isinstance(value, tuple | list) and value:
+    while isinstance(value, tuple | list):
         value = value[0]
     return value
 
