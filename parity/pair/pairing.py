@@ -156,6 +156,9 @@ def pairs_by_hand(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[s
     found = []
     for path, name in given.items():
         one, other = _named(theirs, path, "."), _named(ours, name, "/")
+        if one is not None and other is None:  # the only part of a layer that fits, as of an attention
+            fitting = [unit for unit in ours if unit.name.startswith(f"{name}/") and fitted(one, unit)]
+            other = fitting[0] if len(fitting) == 1 else None
         if one is None or other is None:
             missing, side, units = (path, "PyTorch's", theirs) if one is None else (name, "Keras's", ours)
             raise BlitzError(f"weights: {missing!r} names none of {side} layers: {', '.join(u.name for u in units)}")

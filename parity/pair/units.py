@@ -12,6 +12,7 @@ from parity.pair import mapped
 from parity.pair.mapped import Mapped
 
 FREE = "parameter"  # a tensor that belongs to no known layer: paired by name or shape alone
+PROJECTIONS = ("query", "key", "value", "attention_output")  # of a Keras attention
 RECURRENT = frozenset(kind.name for kind in KINDS if kind.gates)
 
 
@@ -140,14 +141,11 @@ def _einsum(name: str, layer: Any) -> Unit | None:
 
 
 def projections(unit: Unit) -> list[Unit]:
-    """Return the query, key, value and output of a Keras attention, each as the Linear that it is; the output last.
-
-    The output has the attention's own name: it is what the attention returns.
-    """
+    """Return the query, key, value and output of a Keras attention, each as the Linear that it is."""
     inner = {layer.name: layer for layer in keras_internals.inner_layers(unit.owner)}
-    names = {f"{unit.name}/{which}": which for which in ("query", "key", "value")} | {unit.name: "attention_output"}
-    found = [_einsum(name, inner[which]) for name, which in names.items() if which in inner]
-    return [each for each in found if each] if all(found) and len(found) == len(names) else []
+    made = [_einsum(f"{unit.name}/{name}", inner[name]) for name in PROJECTIONS if name in inner]
+    found = [each for each in made if each is not None]
+    return found if len(found) == len(PROJECTIONS) else []
 
 
 def _declares(kind: Kind, layer: Any) -> bool:
