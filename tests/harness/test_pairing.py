@@ -44,9 +44,8 @@ def attention_layer(name, widths=(8, 8, 8)):
     weights = {}
     for which, width in zip(("query", "key", "value"), widths, strict=True):
         weights |= {f"{which}/kernel": (width, 2, 4), f"{which}/bias": (2, 4)}
-    return layer(
-        "MultiHeadAttention", name, weights | {"attention_output/kernel": (2, 4, 8), "attention_output/bias": (8,)}
-    )
+    weights |= {"attention_output/kernel": (2, 4, 8), "attention_output/bias": (8,)}
+    return layer("MultiHeadAttention", name, weights, _flatten_layers=lambda include_self: [])
 
 
 OUT = {"out_proj": module("NonDynamicallyQuantizableLinear", {"weight": (8, 8), "bias": (8,)})}
