@@ -5,6 +5,7 @@ structure: kind and shapes, in the order the layers are called. What cannot be p
 the layers by their classes' names and imports neither framework.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,8 @@ from keras_blitz.errors import BlitzError
 from parity.pair.fits import fitted, prepared
 from parity.pair.mapped import Mapped
 from parity.pair.units import FREE, Unit, join_path
+
+LISTED = 6  # units of either side that a refusal names
 
 Match = tuple[Unit, Unit, str]
 
@@ -200,7 +203,35 @@ def _full_names(one: Unit) -> list[str]:
 
 
 def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
-    sides = (("PyTorch", theirs), ("Keras", ours))
-    left = "; ".join(f"{side} has {', '.join(map(str, units)) or 'nothing more'}" for side, units in sides)
-    hint = 'name the layers alike, or give weights={"module path": "layer name"}'
-    return f"these weights cannot be mapped: {left}. {hint}"
+    """Say what is left over, by cause, and which `weights=` would try the nearest of it."""
+    left = "; ".join(f"{side} has {_listed(units)}" for side, units in (("PyTorch", theirs), ("Keras", ours)))
+    fitting: dict[str, str] = {}
+    for one in theirs:
+        nearest = [other.name for other in ours if other.name not in fitting.values() and fitted(one, other)]
+        if nearest:
+            fitting[one.name] = nearest[0]
+    pairs = [f'"{path}": "{name}"' for path, name in list(fitting.items())[:3]] or ['"module path": "layer name"']
+    hint = f"name the layers alike, or give weights={{{', '.join(pairs)}}}"
+    return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{hint}"
+
+
+def _listed(units: Sequence[Unit]) -> str:
+    more = f", and {len(units) - LISTED} more" if len(units) > LISTED else ""
+    return ", ".join(map(str, units[:LISTED])) + more if units else "nothing more"
+
+
+def _biases(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
+    """Say of how many layers but the bias of one side is in the way."""
+
+    def bare(units: Sequence[Unit], bias: bool) -> Counter:
+        return Counter(
+            (unit.kind, tuple(shape for leaf, shape in sorted(unit.shapes.items()) if leaf != "bias"))
+            for unit in units
+            if ("bias" in unit.shapes) == bias
+        )
+
+    said = ""
+    for one, other, sides in ((theirs, ours, ("PyTorch", "Keras")), (ours, theirs, ("Keras", "PyTorch"))):
+        if count := (bare(one, True) & bare(other, False)).total():
+            said += f"In {count} of {sides[0]}'s layers only the bias is in the way, which {sides[1]}'s lack. "
+    return said

@@ -8,6 +8,7 @@ from keras_blitz import keras_internals
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import after_flatten, parameters
 from keras_blitz.weights.kinds import KINDS, Kind
+from keras_blitz.weights.layout import Layout
 from parity.pair import mapped
 from parity.pair.mapped import Mapped
 
@@ -122,6 +123,8 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
     if linear := _einsum(name, layer):
         return [linear]
     kind = kinds.of_keras(layer)
+    if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
+        return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):
         return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
     if kind.name.startswith("separable"):
@@ -170,6 +173,15 @@ def _declared(kind: Kind, layer: Any, variable: Any, sizes: tuple[int, ...] | No
     if sizes and kind.flatten != "starts":
         layout = after_flatten(layer, variable.name, sizes)
     return mapped.plain(name, variable, layout)
+
+
+def _reversible(name: str, layer: Any) -> list[Unit]:
+    """Return an embedding and its untied way back, a Linear."""
+    table, back = sorted(layer.weights, key=lambda variable: variable.name)
+    return [
+        _unit(name, "embedding", layer, [mapped.plain("weight", table)]),
+        _unit(f"{name}/reverse", "linear", layer, [mapped.plain("weight", back, Layout((1, 0)))]),
+    ]
 
 
 def _separable(name: str, kind: Kind, layer: Any) -> list[Unit]:

@@ -336,6 +336,21 @@ def test_unequal_counts_are_refused_with_both_sides_named(theirs, ours, said):
     assert names(caught.value) == [("conv", "c")], "what fits is kept"
 
 
+def test_a_long_refusal_is_cut_and_says_its_cause():
+    modules = {f"fc{k}": linear(bias=False) for k in range(40)}
+    with pytest.raises(UnpairedError) as caught:
+        pair(*units_of(modules, [dense(f"d{k}") for k in range(41)]))
+    said = str(caught.value)
+    assert "and 34 more" in said
+    assert "In 40 of Keras's layers only the bias is in the way" in said
+    assert len(said) < 1200
+
+
+def test_a_refusal_prints_what_would_try_the_nearest():
+    with pytest.raises(UnpairedError, match=r'weights=\{"a": "x"'):
+        pair(*units_of({"a": linear(), "b": linear()}, [dense("x")]))
+
+
 def test_a_bias_on_one_side_only_does_not_fit():
     with pytest.raises(UnpairedError, match=r"Keras has d \(linear: weight \(4, 3\)\)"):
         pair(*units_of({"fc": linear()}, [dense("d", bias=False)]))
