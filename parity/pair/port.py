@@ -39,6 +39,8 @@ class Port:
 
     def __init__(self, theirs: Theirs, options: Options, model: Any, dtype: str):
         self.theirs, self.options, self.model, self.dtype = theirs, options, model, dtype
+        if theirs.folded and (options.train or options.steps):
+            raise BlitzError(f"{theirs.folded[0]} is computed in PyTorch, as by weight_norm: use train=False, steps=0")
         self.layers = leaves(model)
         self.input_layouts = feed.input_layouts(theirs, model)
         self.keeps_channels_first = feed.keeps_channels_first(model)
@@ -133,6 +135,9 @@ class Port:
         merged = [one.name for one, other, _ in self.pairing.units if any(w.twin for w in other.weights.values())]
         if merged:
             found.append(f"{', '.join(merged)}: Keras has one bias, the sum of PyTorch's two (gap lstm-map)")
+        if self.theirs.folded:
+            names = ", ".join(self.theirs.folded)
+            found.append(f"computed in PyTorch (weight_norm and the like), compared as plain weights: {names}")
         if self.unmatched:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
         if self.float32_constants() and "float64" in self.options.dtypes:

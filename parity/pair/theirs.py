@@ -1,6 +1,6 @@
 """PyTorch's side of a pair: what its dry run told, and its recordings."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,7 @@ from parity.pair import wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.pairing import summed
-from parity.record import torch_recorder
+from parity.record import torch_flow, torch_recorder
 
 COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
 
@@ -34,6 +34,7 @@ class Theirs:
         channels_first: call's name -> whether axis 1 holds channels in what it returns.
         recurrent: path -> module, of those called that have gates.
         paired: what a run of both has told of their weights, see `following.py`; kept for the other precisions.
+        folded: names of the weights that PyTorch computes, as in weight_norm; `module` is a copy with them as they are.
     """
 
     module: Any
@@ -44,6 +45,7 @@ class Theirs:
     channels_first: Mapping[str, bool]
     recurrent: Mapping[str, Any]
     paired: list = field(default_factory=list)
+    folded: Sequence[str] = ()
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -62,6 +64,7 @@ def dry_run(module: Any, inputs: Any) -> Theirs:
     """
     if not torch_recorder.is_module(module):
         raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(module).__name__}")
+    module, folded = torch_flow.folded(module)
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
     given = ", ".join(str(array.shape) for array in named.values())
@@ -69,7 +72,7 @@ def dry_run(module: Any, inputs: Any) -> Theirs:
     if not outputs or not named:
         raise BlitzError("there is nothing to compare: no inputs, or the PyTorch module returns no tensor")
     recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
-    return Theirs(module, inputs, named, tuple(calls), outputs, wiring.channels_first(calls), recurrent)
+    return Theirs(module, inputs, named, tuple(calls), outputs, wiring.channels_first(calls), recurrent, folded=folded)
 
 
 def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:

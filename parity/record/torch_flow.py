@@ -1,12 +1,16 @@
-"""What a PyTorch module's own modules are given in a forward pass, and which of its tensors the pass uses."""
+"""What a PyTorch module's own modules are given in a forward pass, which tensors it uses, which of them it computes."""
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 
 from parity.core.trace import named_inputs
 from parity.record.torch_recorder import forward
+
+REMOVING = {"WeightNorm": remove_weight_norm, "SpectralNorm": remove_spectral_norm}  # hooks of torch.nn.utils
 
 
 def given(module: torch.nn.Module, inputs) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
@@ -52,3 +56,51 @@ def unused(module: torch.nn.Module, inputs, train: bool = False) -> set[str]:
     used = {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
     paths = called | {name.rpartition(".")[0] for name in used}
     return (set(named) - used) | {n for n, _ in module.named_buffers() if n.rpartition(".")[0] not in paths}
+
+
+def folded(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
+    """Return a module with plain weights in place of those that weight_norm and the like compute, and their names.
+
+    It is the module itself where there are none, else a copy in eval mode: a Keras layer has the weight as it is.
+    """
+    hooked = {path: _hooks(inner) for path, inner in module.named_modules()}
+    parametrized = {p: inner for p, inner in module.named_modules() if parametrize.is_parametrized(inner)}
+    if not any(hooked.values()) and not parametrized:
+        return module, []
+    # A weight that a hook computed is no leaf, which deepcopy refuses to copy.
+    computed = [v for inner in module.modules() for v in vars(inner).values() if isinstance(v, torch.Tensor)]
+    copy = deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed if not tensor.is_leaf}).eval()
+    found = []
+    for path, inner in copy.named_modules():
+        names = [hook.name for hook in hooked[path]]
+        for hook in hooked[path]:
+            REMOVING[type(hook).__name__](inner, hook.name)
+            _drop_hooks(inner)
+        if path in parametrized:
+            names += _unparametrized(inner)
+        found += [f"{path}.{name}" if path else name for name in names]
+    return copy, found
+
+
+def _unparametrized(module: torch.nn.Module) -> list[str]:
+    """Give a module plain weights and its own class again; PyTorch's own function would change the user's class."""
+    computed: Any = module.parametrizations
+    values = {name: getattr(module, name).detach().clone() for name in computed}
+    module.__class__ = parametrize.type_before_parametrizations(module)
+    del module.parametrizations
+    for name, value in values.items():
+        module.register_parameter(name, torch.nn.Parameter(value))
+    return list(values)
+
+
+def _drop_hooks(module: torch.nn.Module) -> None:
+    """Drop what spectral_norm's removal leaves of its hooks: a state without it could not be loaded."""
+    for hooks in (module._load_state_dict_pre_hooks, module._state_dict_hooks):
+        for key, hook in list(hooks.items()):
+            if type(getattr(hook, "hook", hook)).__name__.startswith("SpectralNorm"):
+                del hooks[key]
+
+
+def _hooks(module: torch.nn.Module) -> list:
+    hooks = getattr(module, "_forward_pre_hooks", {})
+    return [hook for hook in hooks.values() if type(hook).__name__ in REMOVING]

@@ -205,6 +205,43 @@ def test_pairs(case, mistake):
     assert report.passed is not mistake, str(report)
 
 
+COMPUTED = {
+    "weight-norm": nn.utils.parametrizations.weight_norm,
+    "spectral-norm": nn.utils.parametrizations.spectral_norm,
+    "weight-norm-by-a-hook": nn.utils.weight_norm,
+    "spectral-norm-by-a-hook": nn.utils.spectral_norm,
+}
+
+
+@pytest.mark.parametrize("mistake", [False, True], ids=["right", "wrong"])
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize("case", COMPUTED)
+def test_a_computed_weight_is_compared_as_it_is(case, mistake):
+    torch.manual_seed(0)
+    net = nn.Sequential(COMPUTED[case](nn.Linear(10, 6)), nn.ReLU(), nn.Linear(6, 3))
+    with torch.no_grad():
+        net(torch.randn(4, 10))
+    names, x = [name for name, _ in net.named_parameters()], numbers(4, 10)
+    port = sequential((10,), layers.Dense(6, activation="gelu" if mistake else "relu"), layers.Dense(3))
+    report = parity.check(net, port, x)
+    assert report.passed is not mistake, str(report)
+    assert any("0.weight" in note and "computed" in note for note in report.notes)
+    assert [name for name, _ in net.named_parameters()] == names, "the user's own module stays as it is"
+    with pytest.raises(BlitzError, match=r"0\.weight is computed"):
+        parity.check(net, port, x, train=True)
+
+
+@pytest.mark.parametrize("mistake", [False, True], ids=["right", "wrong"])
+def test_an_untied_reversible_embedding(mistake):
+    made = layers.ReversibleEmbedding(20, 8, tie_weights=False)
+    inputs = keras.Input((6,), dtype="int32")
+    inner = layers.Dense(8, activation="relu" if mistake else None)
+    port = keras.Model(inputs, made(inner(made(inputs)), reverse=True))
+    net = nn.Sequential(nn.Embedding(20, 8), nn.Linear(8, 8), nn.Linear(8, 20, bias=False))
+    report = parity.check(net, port, np.random.RandomState(0).randint(0, 20, (3, 6)))
+    assert report.passed is not mistake, str(report)
+
+
 def test_what_is_used_as_a_tensor_and_not_called_is_not_left_alone():
     with pytest.raises(BlitzError, match=r"PyTorch has fc"):
         parity.check(UsedAsATensor(), sequential((9, 8, 3), layers.Conv2D(4, 3)), IMAGES)
