@@ -87,6 +87,15 @@ CANCELLED = 1e-12
 # activations have an own error above it (4e-5 in the deepest networks): there the error is reported further upstream.
 SAME_VALUE = 1e-6
 
+# What two layers were given is one value where it is so near, relative to its scale: then their weights are paired. It
+# pairs and judges nothing, and the nearest of several wins, so it may be wide. float64: as above, so that Keras's
+# constants in float32 (6e-8) do not part what belongs together. float32: ten times the largest own error of a golden
+# activation (4e-5). Half precision: the same number of units in the last place would be all of a value, so it is eight.
+# Two values are told apart only where one is ten times as near, or rounding explains both. By the type of arithmetic.
+GIVEN = {"float64": SAME_VALUE, "float32": 4e-4, "float16": 2.0**-7, "bfloat16": 2.0**-4}
+GIVEN_ROUNDING = {"float64": 1e-12, "float32": 1e-6, "float16": 2.0**-9, "bfloat16": 2.0**-6}
+GIVEN_FACTOR = 10.0
+
 # Evidence is called weak where more than this share of an activation's channels is zero throughout the batch: most of
 # what the layers after it compute is not tested. No case of a plain run comes near it.
 DEAD_SHARE = 0.5

@@ -25,7 +25,7 @@ class Report:
     Args:
         title: which models.
         comparisons: dtype -> the verdict of eager mode, "float64-graph" -> that of another mode.
-        weights: (PyTorch's module, Keras's layer, "name", "structure" or "given").
+        weights: (PyTorch's module, Keras's layer, "given", "flow", "name" or "structure").
         notes: what was inferred, and what could not be done.
         location: where it begins; None where nothing differs.
         seconds: wall time.
@@ -149,8 +149,9 @@ def check(
             "compiled", what the model was compiled with; as in `fit`, what the model adds to its loss is added, and
             values that are not reduced are averaged. None: the sum of the outputs, each value times a fixed random
             weight, so that gradients are compared without a loss. False: forward only.
-        weights: "auto": copied from PyTorch, paired by name, else by structure. A dict {module path: layer name} pairs
-            what cannot be found so. "keep": the Keras model's own weights, paired likewise.
+        weights: "auto": copied from PyTorch, paired by the values that arrive at both layers, else by name, else by
+            structure. A dict {module path: layer name} pairs what cannot be found so. "keep": the Keras model's own
+            weights, paired likewise, and by their own values first.
         train: train mode, with the same dropout masks on both sides; otherwise eval mode. Submodules of a PyTorch
             module that is in train mode keep the modes they have; of one in eval mode all are put in train mode.
         optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, () -> optimizer, a name, or "compiled").

@@ -1,6 +1,6 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,18 +13,20 @@ from keras_blitz.errors import BlitzError
 from parity.core.compare import Comparison, compare
 from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
-from parity.core.modes import DTYPES, key_of, mode_of
+from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
-from parity.pair import copies, feed, masks, own_step, penalty, random_keras, reduced, step
+from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, step
+from parity.pair.addresses import lasting
 from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
-from parity.pair.policy import own_precision, plain_precision
 from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
+from parity.pair.reduced import Halves
 from parity.pair.reference import Reference, reference_of
+from parity.pair.sides import Sides, record, record_again, sides_of
 from parity.pair.theirs import Theirs
 
 
@@ -53,30 +55,30 @@ class Judgement:
     precision: str = ""
 
 
-@dataclass
-class _Sides:
-    """The Keras side in each precision.
+@dataclass(frozen=True)
+class _Pair:
+    """Both sides, paired; the arguments of `judge`, and what was made of them."""
 
-    Args:
-        ports: precision -> the model.
-        own: the precision in which it is the user's own object; "" where a function makes it in each.
-        ported_again: precision -> one more copy, with the weights that the model had at first.
-        doubt: why there is no copy, or none to be believed.
-    """
-
-    ports: dict[str, Port]
-    own: str = ""
-    ported_again: Callable[[str], Port] | None = None
-    doubt: str = ""
+    torch_side: Theirs
+    model: Any
+    options: Options
+    sides: Sides
+    halves: Halves
 
     @property
     def first(self) -> Port:
-        """What decides how weights are paired: the user's own object."""
-        return self.ports[self.own] if self.own else next(iter(self.ports.values()))
+        """What decides how weights are paired: the user's own object, or one in a reduced precision."""
+        return self.sides.first if self.sides.ports else next(iter(self.halves.ports.values()))
 
-    def drop_copy(self, doubt: str) -> None:
-        self.ports = {self.own: self.ports[self.own]}
-        self.doubt = doubt
+
+@dataclass
+class _Finer:
+    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes."""
+
+    traces: Mapping[str, Trace]
+    comparisons: dict[str, Comparison]
+    left_out: list[str]
+    notes: list[str]
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
@@ -94,125 +96,98 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         BlitzError: a model raises, or weights cannot be paired.
     """
     if torch_side.random:
-        return Judgement({}, None, [], [], (torch_side.random,))
+        return _undecided(torch_side.random)
+    options = replace(options, weights=lasting(model, options.weights))
     with ExitStack() as stack:
-        notes: list[str] = []
         try:
-            sides = _sides(torch_side, model, options, stack)
+            sides = sides_of(torch_side, model, options, stack)
         except masks.UnsharedError as error:
-            return Judgement({}, None, [], notes, (str(error),))
+            return _undecided(str(error))
         halves = reduced.ports(torch_side, model, options, stack)
         if not sides.ports and not halves.ports:
             raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
-        first = sides.first if sides.ports else next(iter(halves.ports.values()))
-        notes += first.notes()
-        if reason := random_keras.describe(first):
-            return Judgement({}, None, first.pairing.units, notes, (reason,))
-        reference = reference_of(torch_side, options, first, "float32" in sides.ports)
-        traces = _record(sides, reference)
-        comparisons, left_out = _compare(reference, traces, first)
-        if sides.ported_again and len(traces) > 1:
-            again = partial(_record_again, sides.ported_again, sides.own, reference)
-            itself = "the model itself" if sides.ports[sides.own].model is model else "the float32 copy"
-            proof = prove(reference.truth, traces, comparisons, sides.own, reference.errors, again, itself)
-            notes += filter(None, [proof.note])
-            if proof.doubt:
-                sides.drop_copy(proof.doubt)
-                comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
-        comparisons = {dtype: found for dtype, found in comparisons.items() if dtype in options.dtypes}
-        notes += _notes(first, comparisons, left_out)
-        location = _located(sides.ports, comparisons, reference, left_out)
-        notes += _float32_inside(sides.ports.get("float64"), comparisons, location)
-        location = _with_reason(location, traces, reference)
-        compiled = _in_other_modes(sides.ports, reference, tuple(comparisons), options.modes, left_out)
-        doubts = [step.doubt(options)]
-        if sides.ports:
-            trace = traces[first.dtype]
-            notes += filter(None, [penalty.described(trace.penalty, options.steps)])
-            doubts.append(penalty.doubt(trace, options.steps, comparisons))
-            if first.model is model or not isinstance(model, keras.Layer):
-                doubts.append(own_step.doubt(first, trace, reference.truth))
-        doubts.append(penalty.unasked(first.adds_losses(), options.steps, options.loss))
-        doubts += [own_step.unlike(half) for half in halves.ports.values() if half.model is model]
-        comparisons |= reduced.compared(
-            halves, reference.measure, reference.state, reference.truth.without(left_out), comparisons, options, notes
-        )
-        comparisons = {key: found for key, found in comparisons.items() if mode_of(key) in options.modes} | compiled
-        row = next(filter(None, (first_divergence(comparison.rows) for comparison in comparisons.values())), None)
-        if location is None and row:  # in a reduced precision, or compiled, alone: what a layer was given is not known
-            location = Location(row)
-        location = location if row else None
-        notes += reduced.notes(torch_side.module, comparisons, reference.types)
-        doubts += reduced.doubts(model, comparisons, halves.refused)
-        precision = reduced.describe(model, {comparison.dtype for comparison in comparisons.values()})
-        coarse = describe_coarse(comparisons, partial(_layer_of, first))
-    unproven = _unproven(sides, comparisons)
-    doubts += undecided(comparisons.values(), loss_given=bool(options.loss))
-    if unproven and not comparisons:
+        pair = _Pair(torch_side, model, options, sides, halves)
+        if reason := random_keras.describe(pair.first):
+            return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
+        return _judged_pair(pair)
+
+
+def _undecided(reason: str) -> Judgement:
+    return Judgement({}, None, [], [], (reason,))
+
+
+def _judged_pair(pair: _Pair) -> Judgement:
+    options, first, ports = pair.options, pair.first, pair.sides.ports
+    reference = reference_of(pair.torch_side, options, first, "float32" in ports)
+    finer = _finer(pair, reference)
+    location = _located(ports, finer.comparisons, reference, finer.left_out)
+    notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
+    location = _with_reason(location, finer.traces, reference)
+    compiled = _in_other_modes(ports, reference, tuple(finer.comparisons), options.modes, finer.left_out)
+    doubts = [*_step_doubts(pair, finer, reference, notes)]
+    halves = _halves(pair, finer, reference, notes)
+    verdicts = {key: each for key, each in (finer.comparisons | halves).items() if mode_of(key) in options.modes}
+    verdicts |= compiled
+    notes += reduced.notes(pair.torch_side.module, verdicts, reference.types)
+    doubts += reduced.doubts(pair.model, verdicts, pair.halves.refused)
+    unproven = pair.sides.unproven(bool(verdicts))
+    doubts += undecided(verdicts.values(), loss_given=bool(options.loss))
+    if unproven and not verdicts:
         doubts, unproven = [unproven], ""
+    precision = reduced.describe(pair.model, {comparison.dtype for comparison in verdicts.values()})
+    coarse = describe_coarse(verdicts, partial(_layer_of, first))
     known = tuple(filter(None, doubts))
-    return Judgement(comparisons, location, first.pairing.units, notes, known, unproven, coarse, precision)
+    return Judgement(
+        verdicts, _first_location(location, verdicts), first.pairing.units, notes, known, unproven, coarse, precision
+    )
 
 
-def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> _Sides:
-    """Return the Keras model in each precision that is asked for, and in its own.
+def _finer(pair: _Pair, reference: Reference) -> _Finer:
+    """Record float64 and float32, and compare them; a copy that is not proven is dropped."""
+    sides, first, notes = pair.sides, pair.first, list[str]()
+    traces = record(sides, reference)
+    comparisons, left_out = _compare(reference, traces, first)
+    if sides.ported_again and len(traces) > 1:
+        again = partial(record_again, sides, reference)
+        itself = "the model itself" if sides.ports[sides.own].model is pair.model else "the float32 copy"
+        proof = prove(reference.truth, traces, comparisons, sides.own, reference.errors, again, itself)
+        notes += filter(None, [proof.note])
+        if proof.doubt:
+            sides.drop_copy(proof.doubt)
+            comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
+    comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
+    return _Finer(traces, comparisons, left_out, [*notes, *_notes(first, comparisons, left_out)])
 
-    Args:
-        torch_side: PyTorch's side.
-        model: the user's own, or a function dtype -> model.
-        options: what to record.
-        stack: puts back in the end what is borrowed of the user's own objects.
+
+def _halves(pair: _Pair, finer: _Finer, reference: Reference, notes: list[str]) -> dict[str, Comparison]:
+    """Return the verdicts in the reduced precisions; `notes` gets what is worth saying."""
+    truth = reference.truth.without(finer.left_out)
+    return reduced.compared(
+        pair.halves, reference.measure, reference.state, truth, finer.comparisons, pair.options, notes
+    )
+
+
+def _step_doubts(pair: _Pair, finer: _Finer, reference: Reference, notes: list[str]) -> Iterator[str]:
+    """Say why agreement of the steps proves nothing; `notes` gets what the penalty of regularizers is."""
+    options, first = pair.options, pair.first
+    yield step.doubt(options)
+    if pair.sides.ports:
+        trace = finer.traces[first.dtype]
+        notes += filter(None, [penalty.described(trace.penalty, options.steps)])
+        yield penalty.doubt(trace, options.steps, finer.comparisons)
+        if first.model is pair.model or not isinstance(pair.model, keras.Layer):
+            yield own_step.doubt(first, trace, reference.truth)
+    yield penalty.unasked(first.adds_losses(), options.steps, options.loss)
+    yield from (own_step.unlike(half) for half in pair.halves.ports.values() if half.model is pair.model)
+
+
+def _first_location(location: Location | None, comparisons: Mapping[str, Comparison]) -> Location | None:
+    """Return where the difference begins, None where nothing differs.
+
+    In a reduced precision, or compiled, alone it is not known what the layer was given.
     """
-
-    def ported(one: Any, dtype: str) -> Port:
-        port = Port(torch_side, options, one, dtype)
-        stack.enter_context(port.masked())
-        return port
-
-    asked = [dtype for dtype in DTYPES if dtype in options.dtypes]
-    if not isinstance(model, keras.Layer):
-        made = {dtype: copies.made(model, dtype, feed.run_once(torch_side, dtype)) for dtype in asked}
-        return _Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
-    own = plain_precision(model)
-    if not own:
-        own = "float32"
-        try:
-            model = copies.in_float32(model, feed.run_once(torch_side, own))
-        except copies.NotRebuiltError as error:
-            if not own_precision(model):
-                raise
-            return _Sides({}, doubt=f"a float32 copy could not be made from the model's configuration ({error})")
-    feed.run_once(torch_side, own)(model)  # builds it, if it was not
-    weights = model.get_weights()
-
-    def copied(dtype: str) -> Port:
-        return ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights), dtype)
-
-    sides = _Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own, copied)
-    for dtype in asked:
-        if dtype != own:
-            try:
-                sides.ports[dtype] = copied(dtype)
-            except BlitzError as error:
-                sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
-    return sides
-
-
-def _record(sides: _Sides, reference: Reference) -> dict[str, Trace]:
-    """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
-    traces = {}
-    for dtype, port in list(sides.ports.items()):
-        try:
-            traces[dtype] = port.record(reference.state, reference.truth)
-        except BlitzError as error:
-            if not sides.own or dtype == sides.own:
-                raise
-            sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
-    return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
-
-
-def _record_again(ported: Callable[[str], Port], dtype: str, reference: Reference) -> Trace:
-    return ported(dtype).record(reference.state, reference.truth)
+    row = next(filter(None, (first_divergence(comparison.rows) for comparison in comparisons.values())), None)
+    return (location or Location(row)) if row else None
 
 
 def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
@@ -301,16 +276,6 @@ def _with_reason(location: Location | None, traces: Mapping[str, Trace], referen
 def _layer_of(port: Port, name: str) -> str:
     call = port.by_path.get(name.removeprefix("activation:"))
     return f"Keras's {type(call.layer).__name__} ({call.name})" if call else ""
-
-
-def _unproven(sides: _Sides, comparisons: Mapping[str, Comparison]) -> str:
-    if not sides.doubt:
-        return ""
-    if not sides.own:
-        return f"not compared in float64 and float32: {sides.doubt}; give keras_model as a function dtype -> model"
-    other = next(dtype for dtype in DTYPES if dtype != sides.own)
-    how = f"compared in {sides.own} alone" if comparisons else f"not compared in {other}"
-    return f"{how}: {sides.doubt}; give keras_model as a function dtype -> model for {other}"
 
 
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:

@@ -167,6 +167,51 @@ def attention(layer: Any) -> list[Mapped]:
     return weights
 
 
+def einsum(layer: Any) -> list[Mapped]:
+    """Return the weight and bias of an EinsumDense as a Linear has them, none where it is no such map.
+
+    The axes that it sums over are PyTorch's inputs, in the order of the layer's input; those that it makes are the
+    outputs, in the order of what it returns: "abc,cde->abde" has the kernel (c, d·e), and (d·e, c) in PyTorch.
+    """
+    given, kernel, result = layer.equation.replace("->", ",").replace(" ", "").split(",")
+    inner, outer = [a for a in given if a in kernel], [a for a in result if a in kernel]
+    variables = {variable.name: variable for variable in layer.weights}
+    if set(inner) & set(outer) or len(inner) + len(outer) != len(kernel) or "kernel" not in variables:
+        return []
+    order = [kernel.index(axis) for axis in (*outer, *inner)]
+    sizes = [int(variables["kernel"].shape[axis]) for axis in order]
+    shape = (int(np.prod(sizes[: len(outer)])), int(np.prod(sizes[len(outer) :])))
+    weights = [
+        Mapped(
+            "weight", shape, (variables["kernel"],), True,
+            lambda arrays: arrays[0].transpose(order).reshape(shape),
+            lambda array: [array.reshape(sizes).transpose(np.argsort(order))],
+        )
+    ]  # fmt: skip
+    if "bias" in variables:
+        if int(np.prod(variables["bias"].shape)) != shape[0]:
+            return []
+        weights.append(_reshaped("bias", variables["bias"], shape[:1]))
+    return weights
+
+
+def stack(name: str, weights: Sequence[Mapped]) -> Mapped:
+    """Return several tensors of PyTorch's as the one that has them one below the other."""
+    ends = np.cumsum([weight.shape[0] for weight in weights])
+    counts = np.cumsum([len(weight.variables) for weight in weights])
+
+    def join(arrays: list[np.ndarray]) -> np.ndarray:
+        starts = [0, *counts]
+        return np.concatenate([w.join(arrays[i:j]) for w, i, j in zip(weights, starts, counts, strict=False)])
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        pieces = np.split(array, ends[:-1])
+        return [each for weight, piece in zip(weights, pieces, strict=True) for each in weight.part(piece)]
+
+    variables = tuple(variable for weight in weights for variable in weight.variables)
+    return Mapped(name, (int(ends[-1]), *weights[0].shape[1:]), variables, True, join, part)
+
+
 def _flat(array: np.ndarray, rank: int) -> np.ndarray:
     """Return a projection (in, heads, dim) as PyTorch's matrix (out, in), a bias (heads, dim) as its vector (out,)."""
     return array.reshape(array.shape[0], -1).T if rank == 2 else array.reshape(-1)

@@ -1,16 +1,22 @@
 """Which PyTorch parameter is which Keras variable, for two models that were written apart.
 
-By name where names match, otherwise by structure: kind and shapes, in the order the layers are called. What cannot be
-paired is listed, never guessed. Knows the layers by their classes' names and imports neither framework.
+What a run of both has told comes first, see `following.py`; the rest pairs by name where names match, otherwise by
+structure: kind and shapes, in the order the layers are called. What cannot be paired is listed, never guessed. Knows
+the layers by their classes' names and imports neither framework.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights import kinds
+from parity.pair.fits import fitted, prepared
 from parity.pair.mapped import Mapped
-from parity.pair.units import FREE, RECURRENT, Unit, join_path
+from parity.pair.units import FREE, Unit, join_path
+
+LISTED = 6  # units of either side that a refusal names
 
 Match = tuple[Unit, Unit, str]
 
@@ -29,9 +35,10 @@ class Pairing:
 
     Args:
         weights: Keras's weights by PyTorch's names.
-        units: (PyTorch's unit, Keras's unit, "name", "structure" or "given").
+        units: (PyTorch's unit, Keras's unit, how): "given" by hand, "flow": the same value arrives at both, "name" or
+            "structure".
         notes: what is worth saying, a line each.
-        unused: PyTorch's buffers without a counterpart.
+        unused: PyTorch's buffers without a counterpart, and tensors that its forward does not use.
     """
 
     weights: list[Mapped]
@@ -45,90 +52,138 @@ class Pairing:
         return [weight.name for weight in self.weights if weight.twin]
 
 
-def pair(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] | None = None) -> Pairing:
+def pair(
+    theirs: Sequence[Unit],
+    ours: Sequence[Unit],
+    given: Mapping[str, str] | None = None,
+    seen: Sequence[tuple[str, str, str]] = (),
+    uncalled: Callable[[], Collection[str]] = frozenset,
+) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
     Args:
         theirs: PyTorch's units, in the order they are called.
         ours: Keras's, likewise.
         given: module path -> layer name, for those that are not to be found.
+        seen: (PyTorch's unit, Keras's unit, how) by names: those that a run of both models has told.
+        uncalled: () -> names of PyTorch's tensors that its forward does not use.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
-    theirs, ours = [_unnumbered(unit) for each in theirs for unit in _loosened(each, ours)], list(ours)
+    theirs, ours = prepared(theirs, ours, given)
     units: list[Match] = []
 
     def take(one: Unit, other: Unit, how: str) -> None:
-        units.append((one, other, how))
+        units.append((one, fitted(one, other) or other, how))
         theirs.remove(one)
         ours.remove(other)
 
-    _take_given(theirs, ours, given or {}, take)
+    for one, other in pairs_by_hand(theirs, ours, given or {}):
+        take(one, other, "given")
+    by_name = [{unit.name: unit for unit in side} for side in (theirs, ours)]
+    for path, name, how in seen:
+        take(by_name[0][path], by_name[1][name], how)
     for one in list(theirs):
-        same = [o for o in ours if _spelled(o.name) == _spelled(one.name) and o.signature == one.signature]
-        if len(same) == 1:
-            take(one, same[0], "name")
+        named = [other for other in ours if have_one_name(one, other) and fitted(one, other)]
+        if len(named) == 1:
+            take(one, named[0], "name")
     for signature in dict.fromkeys(unit.signature for unit in theirs):
         left, right = ([u for u in side if u.signature == signature] for side in (theirs, ours))
         if len(left) == len(right):
             for one, other in zip(left, right, strict=True):
                 take(one, other, "structure")
+    for one in list(theirs):  # what fits in another form, the first that does
+        fitting = [other for other in ours if other.signature != one.signature and fitted(one, other)]
+        if fitting and len(fitting) == sum(each.signature == one.signature for each in theirs):
+            take(one, fitting[0], "structure")
     unused = [one.name for one in theirs if one.kind == FREE and not _is_parameter(one)]
     left_over = [one for one in theirs if one.name not in unused]
+    notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
+    not_used = set(uncalled()) if left_over else set()
+    never_used = [one for one in left_over if not_used.issuperset(_full_names(one))]
+    if never_used:
+        names = ", ".join(one.name for one in never_used)
+        notes.append(f"PyTorch's modules that its forward does not use, without a counterpart, left alone: {names}")
+        unused += [name for one in never_used for name in _full_names(one)]
+        left_over = [one for one in left_over if one not in never_used]
     fixed = [other for other in ours if _is_fixed(other)]
     if left_over or len(fixed) < len(ours):
         raise UnpairedError(_unpaired(left_over, ours), units)
-    notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
     if fixed:
         names = ", ".join(other.name for other in fixed)
         notes.append(f"Keras's weights that are not trained, without a counterpart, left alone: {names}")
+    idle = [f"{other.name}/{v.name}" for _, other, _ in units for weight in other.idle for v in weight.variables]
+    if idle:
+        notes.append(f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}")
     return Pairing([w for one, other, _ in units for w in _renamed(one, other)], units, notes, unused)
 
 
-def _take_given(
-    theirs: list[Unit], ours: list[Unit], given: Mapping[str, str], take: Callable[[Unit, Unit, str], None]
-) -> None:
+def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
+    """Yield each weight of a Keras unit with its value in PyTorch's.
+
+    Args:
+        one: PyTorch's.
+        other: Keras's.
+        state: PyTorch's whole state.
+    """
+    weights = _renamed(one, other)
+    own = summed({weight.name: state[weight.name] for weight in weights}, [w.name for w in weights if w.twin])
+    for weight in weights:
+        yield weight, own[weight.name]
+
+
+def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str, np.ndarray]:
+    """Return a state with the first of two biases as the sum of both, and the second, its twin, as zero.
+
+    Args:
+        state: PyTorch's weights.
+        twins: names of the second biases.
+    """
+    found = dict(state)
+    for name in twins:
+        first = name.replace("bias_hh", "bias_ih")
+        found[first] = found[first] + found[name]
+        found[name] = np.zeros_like(found[name])
+    return found
+
+
+def have_one_name(one: Unit, other: Unit) -> bool:
+    """Return whether two units have the same name, each as its framework spells it."""
+    return _spelled(one.name) == _spelled(other.name)
+
+
+def pairs_by_hand(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> list[tuple[Unit, Unit]]:
+    """Return the units that are given by name.
+
+    Raises:
+        BlitzError: a name is of no unit, or the two do not fit.
+    """
+    found = []
     for path, name in given.items():
-        one = next((unit for unit in theirs if unit.name == path), None)
-        other = next((unit for unit in ours if unit.name == name), None)
+        one, other = _named(theirs, path, "."), _named(ours, name, "/")
+        if one is not None and other is None:  # the only part of a layer that fits, as of an attention
+            fitting = [unit for unit in ours if unit.name.startswith(f"{name}/") and fitted(one, unit)]
+            other = fitting[0] if len(fitting) == 1 else None
         if one is None or other is None:
             missing, side, units = (path, "PyTorch's", theirs) if one is None else (name, "Keras's", ours)
             raise BlitzError(f"weights: {missing!r} names none of {side} layers: {', '.join(u.name for u in units)}")
-        if one.signature != other.signature:
+        if not fitted(one, other):
             raise BlitzError(f"weights: {one} and {other} do not fit each other")
-        take(one, other, "given")
+        found.append((one, other))
+    return found
+
+
+def _named(units: Sequence[Unit], name: str, separator: str) -> Unit | None:
+    """Return the unit of a name, or the only tensor of a layer of that name."""
+    inside = [unit for unit in units if unit.name.startswith(name + separator) and unit.kind == FREE]
+    return next((unit for unit in units if unit.name == name), inside[0] if len(inside) == 1 else None)
 
 
 def _spelled(name: str) -> str:
     """Return a name as both frameworks can spell it: Keras allows no dots in some places."""
     return name.replace(".", "_").replace("/", "_").lower()
-
-
-def _loosened(one: Unit, ours: Sequence[Unit]) -> list[Unit]:
-    """Return the weights of a module, each as a unit, where Keras has no layer for it and none that could stand in.
-
-    An InstanceNorm is a GroupNormalization in Keras, or a layer of the user's own, whose weights are each a unit.
-    """
-    kind = kinds.of_torch(one.owner)
-    if not (kind and kind.pairs_as) or any(other.signature == one.signature for other in ours):
-        return [one]
-    return [Unit(join_path(one.name, name), FREE, {"": shape}, owner=one.owner) for name, shape in one.shapes.items()]
-
-
-def _unnumbered(unit: Unit) -> Unit:
-    """Name the weights of a recurrent layer as Keras's are, without the number in its stack."""
-    if unit.kind not in RECURRENT:
-        return unit
-    shapes = {_base(name): shape for name, shape in unit.shapes.items()}
-    return replace(unit, shapes=shapes, numbered={_base(name): name for name in unit.shapes})
-
-
-def _base(name: str) -> str:
-    """Return weight_ih_reverse of weight_ih_l1_reverse."""
-    reverse = name.endswith("_reverse")
-    return name.removesuffix("_reverse").rpartition("_l")[0] + ("_reverse" if reverse else "")
 
 
 def _is_parameter(unit: Unit) -> bool:
@@ -153,8 +208,43 @@ def _renamed(one: Unit, other: Unit) -> list[Mapped]:
     return found
 
 
+def _full_names(one: Unit) -> list[str]:
+    """Return the names of a PyTorch unit's tensors in the module's state."""
+    if one.kind == FREE:
+        return [one.name]
+    return [join_path(one.path, one.numbered.get(leaf, leaf)) for leaf in one.shapes]
+
+
 def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
-    sides = (("PyTorch", theirs), ("Keras", ours))
-    left = "; ".join(f"{side} has {', '.join(map(str, units)) or 'nothing more'}" for side, units in sides)
-    hint = 'name the layers alike, or give weights={"module path": "layer name"}'
-    return f"these weights cannot be mapped: {left}. {hint}"
+    """Say what is left over, by cause, and which `weights=` would try the nearest of it."""
+    left = "; ".join(f"{side} has {_listed(units)}" for side, units in (("PyTorch", theirs), ("Keras", ours)))
+    fitting: dict[str, str] = {}
+    for one in theirs:
+        nearest = [other.name for other in ours if other.name not in fitting.values() and fitted(one, other)]
+        if nearest:
+            fitting[one.name] = nearest[0]
+    pairs = [f'"{path}": "{name}"' for path, name in list(fitting.items())[:3]] or ['"module path": "layer name"']
+    hint = f"name the layers alike, or give weights={{{', '.join(pairs)}}}"
+    return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{hint}"
+
+
+def _listed(units: Sequence[Unit]) -> str:
+    more = f", and {len(units) - LISTED} more" if len(units) > LISTED else ""
+    return ", ".join(map(str, units[:LISTED])) + more if units else "nothing more"
+
+
+def _biases(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
+    """Say of how many layers but the bias of one side is in the way."""
+
+    def bare(units: Sequence[Unit], bias: bool) -> Counter:
+        return Counter(
+            (unit.kind, tuple(shape for leaf, shape in sorted(unit.shapes.items()) if leaf != "bias"))
+            for unit in units
+            if ("bias" in unit.shapes) == bias
+        )
+
+    said = ""
+    for one, other, sides in ((theirs, ours, ("PyTorch", "Keras")), (ours, theirs, ("Keras", "PyTorch"))):
+        if count := (bare(one, True) & bare(other, False)).total():
+            said += f"In {count} of {sides[0]}'s layers only the bias is in the way, which {sides[1]}'s lack. "
+    return said

@@ -15,12 +15,25 @@ from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.modes import PRECISIONS
 from parity.core.trace import Trace, named_outputs, widened
-from parity.pair import feed, layouts, masks, own_loss, pairing, penalty, step, units, wiring
+from parity.pair import (
+    addresses,
+    feed,
+    following,
+    layouts,
+    masks,
+    own_loss,
+    pairing,
+    penalty,
+    step,
+    units,
+    wiring,
+)
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.own_loss import OwnLoss
 from parity.pair.policy import running_in
 from parity.pair.theirs import Theirs
+from parity.record import torch_flow
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
 
@@ -39,6 +52,8 @@ class Port:
 
     def __init__(self, theirs: Theirs, options: Options, model: Any, dtype: str):
         self.theirs, self.options, self.model, self.dtype = theirs, options, model, dtype
+        if theirs.folded and (options.train or options.steps):
+            raise BlitzError(f"{theirs.folded[0]} is computed in PyTorch, as by weight_norm: use train=False, steps=0")
         self.layers = leaves(model)
         self.start: Mapping[str, np.ndarray] = {}  # the weights that were recorded
         self.input_layouts = feed.input_layouts(theirs, model)
@@ -81,12 +96,26 @@ class Port:
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}
         ours = units.keras_units(ordered, sizes)
         ours += units.loose_units(self.model, ours)
-        given = self.options.weights if isinstance(self.options.weights, Mapping) else None
+        by_hand = self.options.weights if isinstance(self.options.weights, Mapping) else {}
+        given = addresses.unit_names(self.model, by_hand)
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
+        fixed = self.options.weights == "keep"
+        seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
         try:
-            return pairing.pair(theirs, ours, given)
+            found = pairing.pair(theirs, ours, given, seen, self._uncalled)
         except pairing.UnpairedError as error:
             raise BlitzError(f"{error}{self._parted(error.units)}") from None
+        idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
+        if idle and self.options.steps:
+            raise BlitzError(
+                f"Keras trains {', '.join(idle[:3])}, which PyTorch lacks: use use_bias=False or trainable=False"
+            )
+        return found
+
+    def _uncalled(self) -> set[str]:
+        """Return the names of the tensors that PyTorch's forward does not use."""
+        inputs = typed(self.theirs.inputs, "float32")
+        return guarded("the PyTorch module", torch_flow.unused, self.theirs.module, inputs, self.options.train)
 
     def _parted(self, matches: list[pairing.Match]) -> str:
         """Say where the shapes part, which may be why weights do not fit."""
@@ -108,7 +137,7 @@ class Port:
         unused = self.pairing.unused
         return [
             *(f"buffer:{name}" for name in unused),
-            *(f"step*:buffer:{name}" for name in unused),
+            *(f"{kind}:{name}" for kind in ("param", "grad", "step*:buffer", "step*:param") for name in unused),
             *(f"activation:{name}" for name in self.unmatched),
         ]
 
@@ -126,6 +155,9 @@ class Port:
         merged = [one.name for one, other, _ in self.pairing.units if any(w.twin for w in other.weights.values())]
         if merged:
             found.append(f"{', '.join(merged)}: Keras has one bias, the sum of PyTorch's two (gap lstm-map)")
+        if self.theirs.folded:
+            names = ", ".join(self.theirs.folded)
+            found.append(f"computed in PyTorch (weight_norm and the like), compared as plain weights: {names}")
         if self.unmatched:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
         if self.options.loss is None:

@@ -1,8 +1,8 @@
 """PyTorch's side of a pair: what its dry run told, and its recordings."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ from parity.core.trace import Trace, named_inputs
 from parity.pair import random_torch, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
-from parity.record import torch_recorder
+from parity.pair.pairing import summed
+from parity.record import torch_flow, torch_recorder
 
 COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
 
@@ -33,6 +34,8 @@ class Theirs:
         channels_first: call's name -> whether axis 1 holds channels in what it returns.
         recurrent: path -> module, of those called that have gates.
         random: says that two runs differ, and where; "" where they agree.
+        paired: what a run of both has told of their weights, see `following.py`; kept for the other precisions.
+        folded: names of the weights that PyTorch computes, as in weight_norm; `module` is a copy with them as they are.
     """
 
     module: Any
@@ -43,6 +46,8 @@ class Theirs:
     channels_first: Mapping[str, bool]
     recurrent: Mapping[str, Any]
     random: str = ""
+    paired: list = field(default_factory=list)
+    folded: Sequence[str] = ()
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -67,6 +72,7 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     """
     if not torch_recorder.is_module(module):
         raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(module).__name__}")
+    module, folded = torch_flow.folded(module)
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
     given = ", ".join(str(array.shape) for array in named.values())
@@ -78,7 +84,9 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     random = guarded(side, random_torch.describe, again, inputs, None if train else run, train)
     calls = run.calls
     recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
-    return Theirs(module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random)
+    return Theirs(
+        module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, folded=folded
+    )
 
 
 def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
@@ -88,12 +96,7 @@ def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
         theirs: PyTorch's side.
         twins: PyTorch's names of the second biases.
     """
-    state = typed(torch_recorder.state_of(theirs.module), "float32")
-    for name in twins:
-        first = name.replace("bias_hh", "bias_ih")
-        state[first] = state[first] + state[name]
-        state[name] = np.zeros_like(state[name])
-    return state
+    return summed(typed(torch_recorder.state_of(theirs.module), "float32"), twins)
 
 
 def record(

@@ -4,13 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_blitz import keras_internals
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import after_flatten, parameters
 from keras_blitz.weights.kinds import KINDS, Kind
+from keras_blitz.weights.layout import Layout
 from parity.pair import mapped
 from parity.pair.mapped import Mapped
 
 FREE = "parameter"  # a tensor that belongs to no known layer: paired by name or shape alone
+PROJECTIONS = ("query", "key", "value", "attention_output")  # of a Keras attention
 RECURRENT = frozenset(kind.name for kind in KINDS if kind.gates)
 
 
@@ -25,6 +28,7 @@ class Unit:
         weights: of a Keras layer: the same names -> how they are held.
         owner: the layer.
         numbered: of a recurrent PyTorch module: the same names -> its own, with the number in its stack.
+        idle: of a Keras layer: weights that do nothing and that PyTorch lacks, such as a bias of zeros.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Unit:
     weights: Mapping[str, Mapped] = field(default_factory=dict)
     owner: Any = None
     numbered: Mapping[str, str] = field(default_factory=dict)
+    idle: tuple[Mapped, ...] = ()
 
     @property
     def signature(self) -> tuple:
@@ -115,7 +120,11 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
 
 
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:
+    if linear := _einsum(name, layer):
+        return [linear]
     kind = kinds.of_keras(layer)
+    if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
+        return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):
         return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
     if kind.name.startswith("separable"):
@@ -125,6 +134,21 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         both += mapped.recurrent(inner.gates, layer.backward_layer, "_reverse")
         return [_unit(name, inner.paired, layer, both)]
     return [_unit(name, kind.paired, layer, _weights(kind, layer, sizes))]
+
+
+def _einsum(name: str, layer: Any) -> Unit | None:
+    """Return an EinsumDense as the Linear that it is, None where a layer is none."""
+    known = any(cls.__name__ == "EinsumDense" for cls in type(layer).__mro__)
+    weights = mapped.einsum(layer) if known else []
+    return _unit(name, "linear", layer, weights) if weights else None
+
+
+def projections(unit: Unit) -> list[Unit]:
+    """Return the query, key, value and output of a Keras attention, each as the Linear that it is."""
+    inner = {layer.name: layer for layer in keras_internals.inner_layers(unit.owner)}
+    made = [_einsum(f"{unit.name}/{name}", inner[name]) for name in PROJECTIONS if name in inner]
+    found = [each for each in made if each is not None]
+    return found if len(found) == len(PROJECTIONS) else []
 
 
 def _declares(kind: Kind, layer: Any) -> bool:
@@ -149,6 +173,15 @@ def _declared(kind: Kind, layer: Any, variable: Any, sizes: tuple[int, ...] | No
     if sizes and kind.flatten != "starts":
         layout = after_flatten(layer, variable.name, sizes)
     return mapped.plain(name, variable, layout)
+
+
+def _reversible(name: str, layer: Any) -> list[Unit]:
+    """Return an embedding and its untied way back, a Linear."""
+    table, back = sorted(layer.weights, key=lambda variable: variable.name)
+    return [
+        _unit(name, "embedding", layer, [mapped.plain("weight", table)]),
+        _unit(f"{name}/reverse", "linear", layer, [mapped.plain("weight", back, Layout((1, 0)))]),
+    ]
 
 
 def _separable(name: str, kind: Kind, layer: Any) -> list[Unit]:

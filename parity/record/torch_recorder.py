@@ -284,6 +284,12 @@ def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | N
         _add(trace, f"grad:{name}", parameter.grad, keep)
 
 
+def forward(module: torch.nn.Module, inputs) -> list[tuple[str, torch.Tensor]]:
+    """Return what a module gives for arrays, by the outputs' names; its inputs have gradients."""
+    args, kwargs = _arguments(_tensors(inputs))
+    return list(named_outputs(module(*args, **kwargs)))
+
+
 def _arguments(x) -> tuple[tuple, dict]:
     """Return the positional and the keyword arguments that inputs stand for."""
     return ((), x) if isinstance(x, dict) else (x if isinstance(x, tuple) else (x,), {})

@@ -375,7 +375,7 @@ def test_the_report_as_page_and_dictionary(tmp_path):
     document = report.to_dict()
     assert document["cases"][0]["first_divergence"] == report.first_divergence == "activation:bn1"
     assert document["summary"]["failed"] == 1
-    assert ["conv1", "first", "structure"] in document["weights"]
+    assert ["conv1", "first", "flow"] in document["weights"]
 
 
 @pytest.mark.covers("H13")

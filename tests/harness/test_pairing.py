@@ -44,9 +44,8 @@ def attention_layer(name, widths=(8, 8, 8)):
     weights = {}
     for which, width in zip(("query", "key", "value"), widths, strict=True):
         weights |= {f"{which}/kernel": (width, 2, 4), f"{which}/bias": (2, 4)}
-    return layer(
-        "MultiHeadAttention", name, weights | {"attention_output/kernel": (2, 4, 8), "attention_output/bias": (8,)}
-    )
+    weights |= {"attention_output/kernel": (2, 4, 8), "attention_output/bias": (8,)}
+    return layer("MultiHeadAttention", name, weights, _flatten_layers=lambda include_self: [])
 
 
 OUT = {"out_proj": module("NonDynamicallyQuantizableLinear", {"weight": (8, 8), "bias": (8,)})}
@@ -335,6 +334,21 @@ def test_unequal_counts_are_refused_with_both_sides_named(theirs, ours, said):
         pair(*units_of(modules, layers))
     assert [part for part in said if part not in str(caught.value)] == [], str(caught.value)
     assert names(caught.value) == [("conv", "c")], "what fits is kept"
+
+
+def test_a_long_refusal_is_cut_and_says_its_cause():
+    modules = {f"fc{k}": linear(bias=False) for k in range(40)}
+    with pytest.raises(UnpairedError) as caught:
+        pair(*units_of(modules, [dense(f"d{k}") for k in range(41)]))
+    said = str(caught.value)
+    assert "and 34 more" in said
+    assert "In 40 of Keras's layers only the bias is in the way" in said
+    assert len(said) < 1200
+
+
+def test_a_refusal_prints_what_would_try_the_nearest():
+    with pytest.raises(UnpairedError, match=r'weights=\{"a": "x"'):
+        pair(*units_of({"a": linear(), "b": linear()}, [dense("x")]))
 
 
 def test_a_bias_on_one_side_only_does_not_fit():

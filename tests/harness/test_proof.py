@@ -11,7 +11,7 @@ import parity
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from parity.core.verdict import Verdict
-from parity.pair import judge as judging
+from parity.pair import sides
 
 pytestmark = pytest.mark.covers("H12")
 
@@ -246,15 +246,15 @@ def test_float64_alone_says_no_to_a_wrong_port_whose_copy_is_proven():
 
 
 def test_float32_alone_makes_no_copy(monkeypatch):
-    monkeypatch.setattr(judging.copies, "rebuilt", None)
+    monkeypatch.setattr(sides.copies, "rebuilt", None)
     report = parity.check(Module(), functional(Tanh()), X, dtypes=["float32"])
     assert report.passed, str(report)
     assert not parity.check(Module(torch.sin), functional(Tanh()), X, dtypes=["float32"]).passed
 
 
 def test_both_precisions_take_one_copy(monkeypatch):
-    made, rebuilt = [], judging.copies.rebuilt
-    monkeypatch.setattr(judging.copies, "rebuilt", lambda *args: made.append(args[1]) or rebuilt(*args))
+    made, rebuilt = [], sides.copies.rebuilt
+    monkeypatch.setattr(sides.copies, "rebuilt", lambda *args: made.append(args[1]) or rebuilt(*args))
     assert parity.check(Module(), functional(Tanh()), X).passed
     assert made == ["float64"]
 

@@ -1,0 +1,193 @@
+"""Whether a Keras unit can hold the weights of a PyTorch unit, and in which form.
+
+A unit is what it computes, not its class: a scale may be a layer in one framework and a bare parameter in the other,
+(C, 1, 1) in one and (C,) in the other. Where no unit of the other side fits one as a whole, its tensors are units.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from keras_blitz.weights.kinds import torch_name
+from parity.pair.mapped import Mapped, stack
+from parity.pair.units import FREE, RECURRENT, Unit, join_path, projections
+
+# What a tensor does nothing with, which the other framework may do without; a norm's weight, any bias.
+NEUTRAL = {"weight": 1.0, "bias": 0.0}
+NORMS = frozenset({"batchnorm", "layernorm", "groupnorm", "rmsnorm"})
+
+
+def fitted(one: Unit, other: Unit) -> Unit | None:
+    """Return Keras's unit with the names and shapes of PyTorch's weights, None where it cannot hold them.
+
+    A weight that PyTorch lacks is left as it is where it does nothing, see `idle`.
+
+    Args:
+        one: PyTorch's.
+        other: Keras's.
+    """
+    if one.signature == other.signature:
+        return other
+    idle = [leaf for leaf in other.shapes if leaf not in one.shapes]
+    if one.kind != other.kind or len(one.shapes) + len(idle) != len(other.shapes):
+        return None
+    weights = {leaf: _in_shape(other.weights[leaf], shape) for leaf, shape in one.shapes.items()}
+    kept = {leaf: weight for leaf, weight in weights.items() if weight is not None}
+    if len(kept) < len(weights) or not all(_is_neutral(other.kind, leaf, other.weights[leaf]) for leaf in idle):
+        return None
+    return replace(other, shapes=one.shapes, weights=kept, idle=tuple(other.weights[leaf] for leaf in idle))
+
+
+def prepared(
+    theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str] | None = None
+) -> tuple[list[Unit], list[Unit]]:
+    """Return both sides' units in the form in which they are compared.
+
+    Args:
+        theirs: PyTorch's.
+        ours: Keras's.
+        given: the pairs that were given by hand, which may name single tensors.
+    """
+    given = given or {}
+    theirs = [_unnumbered(unit) for unit in theirs]
+    ours = [part for other in ours for part in _projected(other, theirs)]
+    free = [[unit for unit in side if unit.kind == FREE] for side in (theirs, ours)]
+    apart = _given_by_tensor(theirs, ours, given)
+    left = [part for one in theirs for part in _loosened(one, ours, free[1], apart)]
+    right = [part for other in ours for part in _loosened(other, theirs, free[0], apart)]
+    return left, right
+
+
+def leaf_of(unit: Unit) -> str:
+    """Return the name of a single tensor as PyTorch's layers have it: "weight" of `norm/gamma`."""
+    return torch_name(unit.name.replace("/", ".").rpartition(".")[2])
+
+
+def _projected(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
+    """Return a Keras attention as the Linears that PyTorch has in place of one: three and an output, or one for three.
+
+    Args:
+        unit: any unit of Keras's.
+        theirs: PyTorch's.
+    """
+    if unit.kind != "attention" or any(fitted(one, unit) for one in theirs):
+        return [unit]
+    parts = projections(unit)
+    if not parts:
+        return [unit]
+    shapes: dict[str, list] = {}
+    for part in parts[:-1]:
+        for leaf in part.shapes:
+            shapes.setdefault(leaf, []).append(part.weights[leaf])
+    if all(len(weights) == 3 and len({w.shape[1:] for w in weights}) == 1 for weights in shapes.values()):
+        stacked = {leaf: stack(leaf, weights) for leaf, weights in shapes.items()}
+        sizes = {leaf: weight.shape for leaf, weight in stacked.items()}
+        packed = Unit(f"{unit.name}/query+key+value", "linear", sizes, stacked, unit.owner)
+        if any(fitted(one, packed) for one in theirs):
+            return [packed, parts[-1]]
+    return parts
+
+
+def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> set[int]:
+    """Return the ids of the units, of both sides, that are given by the names of their tensors."""
+    found = set()
+    for names in given.items():
+        for side, name in zip((theirs, ours), names, strict=True):
+            if any(part.name == name for unit in side if unit.kind != FREE for part in _tensors(unit)):
+                found |= {
+                    id(unit)
+                    for side, name in zip((theirs, ours), names, strict=True)
+                    for unit in side
+                    if unit.name == name or any(part.name == name for part in _tensors(unit))
+                }
+    return found
+
+
+def _loosened(unit: Unit, others: Sequence[Unit], free: Sequence[Unit], apart: Collection[int]) -> list[Unit]:
+    """Return the tensors of a unit, each as a unit, where none of the other side fits the whole, but some fit those.
+
+    Args:
+        unit: of either side.
+        others: the other side's.
+        free: those of them that are single tensors.
+        apart: ids of the units that are taken apart in any case.
+    """
+    parts = list(_tensors(unit))
+    if unit.kind == FREE or not parts:
+        return [unit]
+    if id(unit) in apart:
+        return parts
+    if unit.kind in RECURRENT:
+        return [unit]
+    pairs = [(unit, each) if not unit.weights else (each, unit) for each in others if each.kind == unit.kind]
+    if any(fitted(*pair) for pair in pairs):
+        return [unit]
+    alone = not unit.weights and unit.kind == "groupnorm" and "InstanceNorm" in type(unit.owner).__name__
+    fit = all(any(_can_be(part, each) for each in free) for part in parts)
+    return parts if fit or alone else [unit]
+
+
+def _can_be(one: Unit, other: Unit) -> bool:
+    return _permutation(one.shapes[""], other.shapes[""]) is not None
+
+
+def _tensors(unit: Unit) -> Iterable[Unit]:
+    for leaf, shape in unit.shapes.items():
+        weight = unit.weights.get(leaf)
+        if weight is None:  # PyTorch's
+            yield replace(unit, name=join_path(unit.name, leaf), kind=FREE, shapes={"": shape})
+        elif len(weight.variables) == 1:
+            name = f"{unit.name}/{weight.variables[0].name}"
+            yield replace(unit, name=name, kind=FREE, shapes={"": shape}, weights={"": replace(weight, name="")})
+
+
+def _in_shape(weight: Mapped, shape: tuple[int, ...]) -> Mapped | None:
+    """Return a weight as a tensor of this shape of PyTorch's, None where it cannot be one."""
+    if weight.shape == tuple(shape):
+        return weight
+    order = _permutation(tuple(shape), weight.shape)
+    if order is None:
+        return None
+    moved = tuple(weight.shape[axis] for axis in order)
+    back = np.argsort(order)
+    return replace(
+        weight, shape=tuple(shape),
+        join=lambda arrays: weight.join(arrays).transpose(order).reshape(shape),
+        part=lambda array: weight.part(array.reshape(moved).transpose(back)),
+    )  # fmt: skip
+
+
+def _permutation(expected: tuple[int, ...], actual: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the order of the axes in which a tensor has the expected sizes, but for axes of 1; None without one.
+
+    As it is, or channels last made first: (H, W, C) for (C, H, W), (1, H, W, C) for (1, C, H, W).
+    """
+    rank = len(actual)
+    if prod(expected) != prod(actual):
+        return None
+    orders = [tuple(range(rank))]
+    orders += [(rank - 1, *range(rank - 1)), (0, rank - 1, *range(1, rank - 1))] if rank > 2 else []
+    sizes = [size for size in expected if size != 1]
+    return next((o for o in orders if [actual[axis] for axis in o if actual[axis] != 1] == sizes), None)
+
+
+def _is_neutral(kind: str, leaf: str, weight: Mapped) -> bool:
+    if leaf not in NEUTRAL or (leaf == "weight" and kind not in NORMS):
+        return False
+    return all(np.all(np.asarray(variable.numpy()) == NEUTRAL[leaf]) for variable in weight.variables)
+
+
+def _unnumbered(unit: Unit) -> Unit:
+    """Name the weights of a recurrent layer as Keras's are, without the number in its stack."""
+    if unit.kind not in RECURRENT:
+        return unit
+    shapes = {_base(name): shape for name, shape in unit.shapes.items()}
+    return replace(unit, shapes=shapes, numbered={_base(name): name for name in unit.shapes})
+
+
+def _base(name: str) -> str:
+    """Return weight_ih_reverse of weight_ih_l1_reverse."""
+    reverse = name.endswith("_reverse")
+    return name.removesuffix("_reverse").rpartition("_l")[0] + ("_reverse" if reverse else "")

@@ -1,0 +1,131 @@
+"""The Keras side of a pair in float64 and float32: the user's own object, and copies of it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+
+from keras_blitz.errors import BlitzError
+from parity.core.modes import DTYPES
+from parity.core.trace import Trace
+from parity.pair import copies, feed
+from parity.pair.options import Options
+from parity.pair.policy import own_precision, plain_precision
+from parity.pair.port import Port
+from parity.pair.reference import Reference
+from parity.pair.theirs import Theirs
+
+
+@dataclass
+class Sides:
+    """The Keras side in each precision.
+
+    Args:
+        ports: precision -> the model.
+        own: the precision in which it is the user's own object; "" where a function makes it in each.
+        ported_again: precision -> one more copy, with the weights that the model had at first.
+        doubt: why there is no copy, or none to be believed.
+    """
+
+    ports: dict[str, Port]
+    own: str = ""
+    ported_again: Callable[[str], Port] | None = None
+    doubt: str = ""
+
+    @property
+    def first(self) -> Port:
+        """What decides how weights are paired: the user's own object."""
+        return self.ports[self.own] if self.own else next(iter(self.ports.values()))
+
+    def drop_copy(self, doubt: str) -> None:
+        """Keep the user's own object alone."""
+        self.ports = {self.own: self.ports[self.own]}
+        self.doubt = doubt
+
+    def unproven(self, compared: bool) -> str:
+        """Say why a copy was not believed, or not made; "" where all of them were.
+
+        Args:
+            compared: the user's own object was, in its own precision.
+        """
+        if not self.doubt:
+            return ""
+        if not self.own:
+            return f"not compared in float64 and float32: {self.doubt}; give keras_model as a function dtype -> model"
+        other = next(dtype for dtype in DTYPES if dtype != self.own)
+        how = f"compared in {self.own} alone" if compared else f"not compared in {other}"
+        return f"{how}: {self.doubt}; give keras_model as a function dtype -> model for {other}"
+
+
+def sides_of(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> Sides:
+    """Return the Keras model in each precision that is asked for, and in its own.
+
+    Args:
+        torch_side: PyTorch's side.
+        model: the user's own, or a function dtype -> model.
+        options: what to record.
+        stack: puts back in the end what is borrowed of the user's own objects.
+    """
+    asked = [dtype for dtype in DTYPES if dtype in options.dtypes]
+    ported = partial(_ported, torch_side, options, stack)
+    if not isinstance(model, keras.Layer):
+        made = {dtype: copies.made(model, dtype, feed.run_once(torch_side, dtype)) for dtype in asked}
+        return Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
+    own = plain_precision(model) or "float32"
+    if not plain_precision(model):
+        try:
+            model = copies.in_float32(model, feed.run_once(torch_side, own))
+        except copies.NotRebuiltError as error:
+            if not own_precision(model):
+                raise
+            return Sides({}, doubt=f"a float32 copy could not be made from the model's configuration ({error})")
+    return _with_copies(torch_side, model, own, asked, ported, stack)
+
+
+def _with_copies(
+    torch_side: Theirs, model: Any, own: str, asked: Sequence[str], ported: Callable[[Any, str], Port], stack: ExitStack
+) -> Sides:
+    """Return a model in its own precision, borrowed, and copies of it in the others."""
+    feed.run_once(torch_side, own)(model)  # builds it, if it was not
+    weights = model.get_weights()
+
+    def copied(dtype: str) -> Port:
+        return ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights), dtype)
+
+    sides = Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own, copied)
+    for dtype in asked:
+        if dtype != own:
+            try:
+                sides.ports[dtype] = copied(dtype)
+            except BlitzError as error:
+                sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
+    return sides
+
+
+def _ported(torch_side: Theirs, options: Options, stack: ExitStack, model: Any, dtype: str) -> Port:
+    """Return a model read by PyTorch's names, with PyTorch's dropout masks until the stack ends."""
+    port = Port(torch_side, options, model, dtype)
+    stack.enter_context(port.masked())
+    return port
+
+
+def record(sides: Sides, reference: Reference) -> dict[str, Trace]:
+    """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
+    traces = {}
+    for dtype, port in list(sides.ports.items()):
+        try:
+            traces[dtype] = port.record(reference.state, reference.truth)
+        except BlitzError as error:
+            if not sides.own or dtype == sides.own:
+                raise
+            sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
+    return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
+
+
+def record_again(sides: Sides, reference: Reference) -> Trace:
+    """Return what one more copy does, in the precision of the user's own object."""
+    assert sides.ported_again is not None
+    return sides.ported_again(sides.own).record(reference.state, reference.truth)
