@@ -11,7 +11,7 @@ import numpy as np
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
 from parity.core import inputs as streams
-from parity.core.trace import Trace, named_inputs
+from parity.core.trace import Trace, array_of, named_inputs
 from parity.pair import random_torch, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
@@ -129,8 +129,10 @@ def record(
         slots=slots, train=options.train, dtype=dtype, fed=fed,
         masks=partial(_mask, theirs.module) if options.train else None,
     )  # fmt: skip
-    trace = _as_in_keras(guarded("the PyTorch module", run), theirs.recurrent, last_only)
-    return trace.without([*COUNTS, *left_out])
+    trace = guarded("the PyTorch module", run)
+    if options.loss is None:
+        trace.terms = {**(trace.terms or {}), "loss": _sum_of_terms(trace, theirs.weighting())}
+    return _as_in_keras(trace, theirs.recurrent, last_only).without([*COUNTS, *left_out])
 
 
 def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:
@@ -149,6 +151,11 @@ def _guarded_loss(loss: Callable, output: Any, target: Any) -> Any:
             f"{error}: a tensor of its own has another type than the output; give the loss module itself, not a "
             "function around it, or cast the tensor to output.dtype"
         ) from error
+
+
+def _sum_of_terms(trace: Trace, weights: Mapping[str, np.ndarray]) -> float:
+    """Return Σ|weight · output|, the scale of a loss that is the sum of all outputs and may cancel to nothing."""
+    return float(sum(np.abs(array_of(trace, name) * weight).sum() for name, weight in weights.items()))
 
 
 def _weighted(weights: Mapping[str, np.ndarray], output: Any, _target: Any) -> Any:

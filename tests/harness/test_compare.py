@@ -322,3 +322,10 @@ def test_adams_averages_of_a_gradient_that_cancels_are_judged_by_its_terms(key, 
     truth = Trace(entries.items(), terms={"grad:conv.bias": 2.0})
     port = Trace((name, value + (error if ":slot:" in name else 0)) for name, value in entries.items())
     assert judged(port, truth).passed is passes
+
+
+@pytest.mark.parametrize(("error", "passed"), [(1e-13, True), (1e-9, False)])
+def test_a_loss_that_cancels_is_judged_by_the_size_of_its_terms(error, passed):
+    truth = Trace([("loss", np.array(1e-4))], terms={"loss": 100.0})
+    port = Trace([("loss", np.array(1e-4 + error))])
+    assert compare(truth, port, case="check", dtype="float64").passed is passed
