@@ -16,7 +16,7 @@ from parity.core.locate import first_divergence
 from parity.core.modes import DTYPES, key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
-from parity.pair import copies, feed, masks, own_step, penalty, random_keras, reduced, step
+from parity.pair import copies, feed, masks, own_step, penalty, random_keras, reduced, rounding, step
 from parity.pair.constants import float32_constants, float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
@@ -41,6 +41,7 @@ class Judgement:
         unproven: why a copy in another precision was not believed, "" where it was, or none was made.
         coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
         precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
+        rounded: that float64 was judged with Keras's constants moved within their rounding to float32, "" where not.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -51,6 +52,7 @@ class Judgement:
     unproven: str = ""
     coarse: str = ""
     precision: str = ""
+    rounded: str = ""
 
 
 @dataclass
@@ -119,6 +121,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
             if proof.doubt:
                 sides.drop_copy(proof.doubt)
                 comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
+        rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
         comparisons = {dtype: found for dtype, found in comparisons.items() if dtype in options.dtypes}
         notes += _notes(first, comparisons, left_out)
         location = _located(sides.ports, comparisons, reference, left_out)
@@ -151,7 +154,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     if unproven and not comparisons:
         doubts, unproven = [unproven], ""
     known = tuple(filter(None, doubts))
-    return Judgement(comparisons, location, first.pairing.units, notes, known, unproven, coarse, precision)
+    return Judgement(comparisons, location, first.pairing.units, notes, known, unproven, coarse, precision, rounded)
 
 
 def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -> _Sides:
@@ -226,6 +229,35 @@ def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> t
             left_out += strangers
             comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
     return comparisons, left_out
+
+
+def _within_rounding(
+    port: Port | None, reference: Reference, comparisons: dict[str, Comparison], left_out: list[str], stack: ExitStack
+) -> str:
+    """Judge float64 with the constants that agree, where these are Keras's own but for their rounding to float32.
+
+    Args:
+        port: the Keras model in float64, if there is one.
+        reference: PyTorch's side.
+        comparisons: precision -> the verdict; float64's is replaced.
+        left_out: what is not compared.
+        stack: puts Keras's own constants back in the end: the compiled model is compared with the others, too.
+
+    Returns:
+        What was moved, in words; "" where nothing was.
+    """
+    exact = comparisons.get("float64")
+    if port is None or exact is None or exact.passed or not rounding.may_explain(port, exact):
+        return ""
+    with ExitStack() as trial:
+        moved = trial.enter_context(rounding.fitted(port, reference.state, reference.truth, exact))
+        trace = port.record(reference.state, reference.truth)
+        judged = _judged(reference, port, trace, "float64", left_out)
+        if not (moved and judged.passed):
+            return ""
+        comparisons["float64"] = judged
+        stack.enter_context(trial.pop_all())
+    return moved
 
 
 def _in_other_modes(
