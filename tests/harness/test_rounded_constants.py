@@ -1,4 +1,4 @@
-"""Constants that PyTorch's module and a Keras preprocessing layer each round to float32: right ports beside wrong ones."""
+"""Constants that PyTorch's module and a Keras layer each round to float32: right ports beside wrong ones."""
 
 import keras
 import numpy as np
@@ -42,8 +42,8 @@ RIGHT = {
     "rescaling": lambda: layers.Rescaling(list(1 / STD), list(-MEAN / STD)),
 }
 WRONG = {
-    "mean-off-by-1e-5": lambda: layers.Normalization(mean=MEAN + [0, 1e-5, 0], variance=STD**2),
-    "mean-off-by-3e-7": lambda: layers.Normalization(mean=MEAN + [0, 3e-7, 0], variance=STD**2),
+    "mean-off-by-1e-5": lambda: layers.Normalization(mean=np.add(MEAN, [0, 1e-5, 0]), variance=STD**2),
+    "mean-off-by-3e-7": lambda: layers.Normalization(mean=np.add(MEAN, [0, 3e-7, 0]), variance=STD**2),
     "another-channel": lambda: layers.Normalization(mean=MEAN, variance=STD[::-1] ** 2),
     "std-for-variance": lambda: layers.Normalization(mean=MEAN, variance=STD),
     "epsilon-added": lambda: layers.Normalization(mean=MEAN, variance=STD**2 + 1e-7),
@@ -115,7 +115,7 @@ class Adapted(nn.Module):
 @pytest.mark.parametrize("moved", [0.0, 1e-3])
 def test_statistics_that_keras_adapted_to_the_data(moved):
     norm = layers.Normalization()
-    norm.adapt((ROWS + [0.0, moved, 0.0]).astype("float32"))
+    norm.adapt(np.add(ROWS, [0.0, moved, 0.0]).astype("float32"))
     report = parity.check(Adapted(ROWS), keras.Sequential([keras.Input((3,)), norm, layers.Dense(2)]), ROWS)
     assert report.passed == (moved == 0.0), str(report)
     assert bool(report.rounded) == (moved == 0.0)
@@ -145,17 +145,20 @@ def test_the_models_own_constants_are_put_back():
     norm = model.layers[1]
     before = norm.mean, norm.variance
     assert parity.check(Standardized(), model, PIXELS).passed
-    assert norm.mean is before[0] and norm.variance is before[1]
+    assert norm.mean is before[0]
+    assert norm.variance is before[1]
 
 
 def test_constants_are_sought_only_where_float64_is_near(monkeypatch):
     monkeypatch.setattr(rounding, "fitted", None)
     report = parity.check(Standardized(), convolved(RIGHT["variance"]()), PIXELS, dtypes=["float32"])
-    assert report.passed and not report.rounded
+    assert report.passed
+    assert not report.rounded
     assert not parity.check(Standardized(), convolved(WRONG["std-for-variance"]()), PIXELS).passed
 
 
 def test_too_many_constants_are_left_as_they_are(monkeypatch):
     monkeypatch.setattr(rounding, "CONSTANTS", 5)
     report = parity.check(Standardized(), convolved(RIGHT["variance"]()), PIXELS)
-    assert report.verdict is Verdict.NOT_EQUIVALENT and not report.rounded
+    assert report.verdict is Verdict.NOT_EQUIVALENT
+    assert not report.rounded
