@@ -74,6 +74,29 @@ def input_structure(model: Any) -> Any:
     return _private(model, "_inputs_struct") if has_graph(model) else None
 
 
+@contextmanager
+def inputs_in_float64(model: Any) -> Iterator[None]:
+    """Let a functional or Sequential model take floating-point inputs in float64 for a block, whatever it declares.
+
+    Needed for the gradient of an input: a float64 model with a `keras.Input` of float32 casts what it is given. That
+    loses nothing of float32 values, but rounds the gradient on its way back.
+    """
+    graph = graph_of(model)
+    tensors = [tensor for tensor in graph.inputs if "float" in tensor.dtype] if graph else []
+    before = [tensor.dtype for tensor in tensors]
+    converts = _private(model, "_convert_input_args")  # a Sequential's `__call__` casts, too
+    try:
+        for tensor in tensors:
+            set_untracked(tensor, "_dtype", "float64")
+        if tensors:
+            set_untracked(model, "_convert_input_args", False)
+        yield
+    finally:
+        for tensor, dtype in zip(tensors, before, strict=True):
+            set_untracked(tensor, "_dtype", dtype)
+        set_untracked(model, "_convert_input_args", converts)
+
+
 def inner_layers(layer: Any, *, itself: bool = False) -> list[Any]:
     """Return the layers inside a layer or model, however deep, each after the one that holds it.
 

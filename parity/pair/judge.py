@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from parity.core.compare import Comparison, compare
 from parity.core.evidence import undecided
@@ -168,6 +169,8 @@ def _sides(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) -
     """
 
     def ported(one: Any, dtype: str) -> Port:
+        if dtype == "float64":
+            stack.enter_context(keras_internals.inputs_in_float64(one))
         port = Port(torch_side, options, one, dtype)
         stack.enter_context(port.masked())
         return port
