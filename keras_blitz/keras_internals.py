@@ -82,19 +82,27 @@ def inputs_in_float64(model: Any) -> Iterator[None]:
     loses nothing of float32 values, but rounds the gradient on its way back.
     """
     graph = graph_of(model)
-    tensors = [tensor for tensor in graph.inputs if "float" in tensor.dtype] if graph else []
-    before = [tensor.dtype for tensor in tensors]
-    converts = _private(model, "_convert_input_args")  # a Sequential's `__call__` casts, too
+    if graph is None:
+        yield
+        return
+    convert, converts = _private(graph, "_convert_inputs_to_tensors"), _private(model, "_convert_input_args")
+
+    def uncast(inputs: list) -> list:
+        declared = [tensor.dtype for tensor in graph.inputs]
+        each = zip(inputs, convert(inputs), declared, strict=True)
+        return [x if _is_float64(x) and "float" in dtype else other for x, other, dtype in each]
+
     try:
-        for tensor in tensors:
-            set_untracked(tensor, "_dtype", "float64")
-        if tensors:
-            set_untracked(model, "_convert_input_args", False)
+        set_untracked(graph, "_convert_inputs_to_tensors", uncast)
+        set_untracked(model, "_convert_input_args", False)  # of a Sequential, whose `__call__` casts, too
         yield
     finally:
-        for tensor, dtype in zip(tensors, before, strict=True):
-            set_untracked(tensor, "_dtype", dtype)
+        delete_untracked(graph, "_convert_inputs_to_tensors")
         set_untracked(model, "_convert_input_args", converts)
+
+
+def _is_float64(x: Any) -> bool:
+    return str(getattr(getattr(x, "dtype", None), "name", "")) == "float64"
 
 
 def inner_layers(layer: Any, *, itself: bool = False) -> list[Any]:
