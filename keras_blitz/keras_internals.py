@@ -74,6 +74,37 @@ def input_structure(model: Any) -> Any:
     return _private(model, "_inputs_struct") if has_graph(model) else None
 
 
+@contextmanager
+def inputs_in_float64(model: Any) -> Iterator[None]:
+    """Let a functional or Sequential model take floating-point inputs in float64 for a block, whatever it declares.
+
+    Needed for the gradient of an input: a float64 model with a `keras.Input` of float32 casts what it is given. That
+    loses nothing of float32 values, but rounds the gradient on its way back.
+    """
+    graph = graph_of(model)
+    if graph is None:
+        yield
+        return
+    convert, converts = _private(graph, "_convert_inputs_to_tensors"), _private(model, "_convert_input_args")
+
+    def uncast(inputs: list) -> list:
+        declared = [tensor.dtype for tensor in graph.inputs]
+        each = zip(inputs, convert(inputs), declared, strict=True)
+        return [x if _is_float64(x) and "float" in dtype else other for x, other, dtype in each]
+
+    try:
+        set_untracked(graph, "_convert_inputs_to_tensors", uncast)
+        set_untracked(model, "_convert_input_args", False)  # of a Sequential, whose `__call__` casts, too
+        yield
+    finally:
+        delete_untracked(graph, "_convert_inputs_to_tensors")
+        set_untracked(model, "_convert_input_args", converts)
+
+
+def _is_float64(x: Any) -> bool:
+    return str(getattr(getattr(x, "dtype", None), "name", "")) == "float64"
+
+
 def inner_layers(layer: Any, *, itself: bool = False) -> list[Any]:
     """Return the layers inside a layer or model, however deep, each after the one that holds it.
 

@@ -12,6 +12,7 @@ from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
 from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
+from parity.pair import attributes
 from parity.pair.feed import is_functional
 from parity.pair.policy import copy_rounding, policies, running_in
 
@@ -46,7 +47,7 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
 
 
 def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
-    """Return a copy of a model in this precision: with the same weights, plain attributes and frozen layers.
+    """Return a copy of a model in this precision: with the same weights, settings and frozen layers.
 
     Whether it does what the model does is another question, which `parity.pair.proof` answers.
 
@@ -59,16 +60,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
     Raises:
         NotRebuiltError: its configuration does not allow it.
     """
-    try:
-        copy = _from_configuration(model, dtype)
-        with running_in(dtype):
-            run(copy)
-        if not model.built:
-            run(model)
-        copy.set_weights(model.get_weights() if weights is None else weights)
-        _carry_over(model, copy)
-    except Exception as error:  # a user's own constructor or get_config may raise anything
-        raise NotRebuiltError(one_line(error)) from None
+    copy = _filled(model, dtype, run, weights)
     held = PRECISIONS[dtype].variable
     wrong = [v.path for v in copy.weights if "float" in v.dtype and v.dtype != held]
     if wrong:
@@ -78,27 +70,61 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
     return copy
 
 
+def _filled(model, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
+    """Return a copy in this precision, "" for the types that the model's layers have, with its weights and settings."""
+    try:
+        copy = _from_configuration(model, dtype)
+        with running_in(dtype or _usual_precision(model)):
+            run(copy)
+        if not model.built:
+            run(model)
+        copy.set_weights(model.get_weights() if weights is None else weights)
+        _carry_over(model, copy)
+    except Exception as error:  # a user's own constructor or get_config may raise anything
+        raise NotRebuiltError(one_line(error)) from None
+    return copy
+
+
+def _usual_precision(model) -> str:
+    return min(policies(model), default="float32")
+
+
 def in_float32(model: keras.Layer, run: Callable[[Any], Any]) -> Any:
-    """Return a float32 copy of a model of reduced or mixed precision, which rounds so coarsely that little proves it.
+    """Return a float32 copy of a model of reduced or mixed precision.
+
+    The model rounds so coarsely that a comparison with it proves little. So one more copy is made, of the same
+    configuration but with the types that the model has: it must return the model's outputs to the last bit.
 
     Raises:
-        NotRebuiltError: its configuration does not allow it, or the copy returns something else.
+        NotRebuiltError: its configuration does not allow it, or a copy returns something else.
     """
-    copy = rebuilt(model, "float32", run)
+    copy, same = rebuilt(model, "float32", run), _filled(model, "", run)
     try:
-        expected, actual = (dict(named_outputs(run(each))) for each in (model, copy))
+        expected, again, repeated, actual = (_outputs(run(each)) for each in (model, model, same, copy))
     except Exception as error:  # a user's own layer may raise anything
         raise NotRebuiltError(one_line(error)) from None
     rounding = copy_rounding(model)
     for name, value in expected.items():
-        a, b = (np.asarray(keras.ops.convert_to_numpy(each), "float64") for each in (value, actual[name]))
-        if a.shape != b.shape or not np.allclose(a, b, rtol=rounding, atol=rounding / 10 * np.abs(a).max(initial=0)):
+        size = np.abs(value).max(initial=0)
+        spread = np.abs(value - again[name]).max(initial=0)  # 0, but for sums that are added in an order by chance
+        if not (
+            _are_close(value, repeated[name], 0.0, 4 * spread)
+            and _are_close(value, actual[name], rounding, rounding / 10 * size)
+        ):
             raise NotRebuiltError(f"a copy made from it returns another {name}")
     return copy
 
 
+def _outputs(output: Any) -> dict[str, np.ndarray]:
+    return {name: np.asarray(keras.ops.convert_to_numpy(each), "float64") for name, each in named_outputs(output)}
+
+
+def _are_close(one: np.ndarray, other: np.ndarray, rtol: float, atol: float) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol, atol)
+
+
 def _carry_over(model, copy) -> None:
-    """Give a copy what was set after construction: plain attributes, and what is frozen.
+    """Give a copy what was set after construction: settings, and what is frozen.
 
     A configuration may lack these, as that of a layer that says its constructor's arguments alone.
     """
@@ -108,10 +134,10 @@ def _carry_over(model, copy) -> None:
             return  # another structure, which the proof finds
         for name, value in vars(one).items():
             known = vars(other).get(name)
-            if name in usual or name.startswith("_") or _same(value, known):
+            if name in usual or name.startswith("_") or attributes.are_same(value, known):
                 continue
-            if _is_plain(value) and _is_plain(known):
-                keras_internals.set_untracked(other, name, value)
+            if attributes.is_setting(value) and attributes.is_setting(known):
+                keras_internals.set_untracked(other, name, attributes.in_type_of(value, known))
         if other.trainable != one.trainable:
             other.trainable = one.trainable
         if isinstance(other, keras.layers.Normalization):
@@ -121,19 +147,6 @@ def _carry_over(model, copy) -> None:
             other.trainable = one.trainable
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value is a setting: a number, a text that names no type, or a function that holds nothing."""
-    if isinstance(value, str):
-        return value not in PRECISIONS
-    if inspect.isfunction(value):
-        return value.__closure__ is None  # which may hold the model's own layers
-    return value is None or isinstance(value, int | float | np.generic)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other or (_is_plain(one) and type(one) is type(other) and one == other)
-
-
 def _from_configuration(model, dtype: str):
     layers = keras_internals.inner_layers(model, itself=True)
     own: dict[str, Any] = {type(layer).__name__: type(layer) for layer in layers}
@@ -141,7 +154,10 @@ def _from_configuration(model, dtype: str):
     own = {name: value for name, value in own.items() if not keras_internals.is_own(value)}
     # A Lambda's function is taken as it is: its code alone would lack the names it uses.
     functions = {f"{layer.name}/function": layer.function for layer in layers if isinstance(layer, keras.layers.Lambda)}
-    with running_in(dtype), keras_internals.unsafe_loading():  # the user's own code, in the user's own process
+    with (
+        running_in(dtype or _usual_precision(model)),
+        keras_internals.unsafe_loading(),
+    ):  # the user's own code, in the user's own process
         if not is_functional(model) and not isinstance(model, keras.Sequential):
             with keras.saving.custom_object_scope(own | functions):
                 return _copied(model, dtype, {})
@@ -171,7 +187,7 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
     base = keras.Model if isinstance(layer, keras.Model) else keras.layers.Layer
     cls: Any = type(layer)
     copy = cls.__new__(cls)
-    base.__init__(copy, name=layer.name, dtype=dtype)
+    base.__init__(copy, name=layer.name, dtype=dtype or layer.dtype_policy)
     done[id(layer)] = copy
     usual = set(vars(copy))
 
@@ -179,7 +195,7 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
         if isinstance(value, keras.layers.Layer):
             return _copied(value, dtype, done)
         if isinstance(value, keras.Variable):
-            kind = PRECISIONS[dtype].variable if "float" in value.dtype else value.dtype
+            kind = PRECISIONS[dtype].variable if dtype and "float" in value.dtype else value.dtype
             return copy.add_weight(shape=value.shape, dtype=kind, trainable=value.trainable, name=value.name)
         if isinstance(value, Mapping):
             return {key: of(each) for key, each in value.items()}
@@ -200,15 +216,15 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
 
 
 def _typed(config: Any, dtype: str) -> Any:
-    """Return a configuration with each floating-point type replaced, and each Lambda's function by name."""
+    """Return a configuration with each floating-point type replaced, but by "", and each Lambda's function by name."""
     if isinstance(config, list | tuple):
         return type(config)(_typed(value, dtype) for value in config)
     if not isinstance(config, Mapping):
         return config
-    if config.get("class_name") == "DTypePolicy":
+    if dtype and config.get("class_name") == "DTypePolicy":
         return {**config, "config": {**config["config"], "name": dtype}}
     found = {key: _typed(value, dtype) for key, value in config.items()}
-    if str(config.get("dtype")).startswith("float"):
+    if dtype and str(config.get("dtype")).startswith("float"):
         found["dtype"] = PRECISIONS[dtype].arrays  # of an Input
     if config.get("class_name") == "Lambda":
         name = f"{config['config']['name']}/function"

@@ -35,6 +35,8 @@ class Report:
             own precision alone; "" otherwise.
         coarse: float64 agrees, and float32 is coarser than PyTorch's: where, and how many times; "" otherwise.
         precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
+        rounded: float64 agrees but for constants that each side rounds to float32 in its own way: by how much; ""
+            where that is not so.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Report:
     unproven: str = ""
     coarse: str = ""
     precision: str = ""
+    rounded: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -90,6 +93,7 @@ class Report:
             "unproven": self.unproven,
             "coarse": self.coarse,
             "precision": self.precision,
+            "rounded": self.rounded,
         }
         return {**document, **found}
 
@@ -209,4 +213,5 @@ def check(
         unproven=found.unproven,
         coarse=found.coarse,
         precision=found.precision,
+        rounded=found.rounded,
     )

@@ -16,9 +16,9 @@ from parity.core.locate import first_divergence
 from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
-from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, step
+from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, rounding, step
 from parity.pair.addresses import lasting
-from parity.pair.constants import float32_constants, float32_operations
+from parity.pair.constants import float32_operations
 from parity.pair.locating import Location, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
@@ -28,6 +28,7 @@ from parity.pair.reduced import Halves
 from parity.pair.reference import Reference, reference_of
 from parity.pair.sides import Sides, record, record_again, sides_of
 from parity.pair.theirs import Theirs
+from parity.record.exact_floats import exact_floats
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Judgement:
         unproven: why a copy in another precision was not believed, "" where it was, or none was made.
         coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
         precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
+        rounded: that float64 was judged with Keras's constants moved within their rounding to float32, "" where not.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -53,6 +55,7 @@ class Judgement:
     unproven: str = ""
     coarse: str = ""
     precision: str = ""
+    rounded: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,14 @@ class _Pair:
 
 @dataclass
 class _Finer:
-    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes."""
+    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes, and what
+    was moved of Keras's constants."""
 
     traces: Mapping[str, Trace]
     comparisons: dict[str, Comparison]
     left_out: list[str]
     notes: list[str]
+    rounded: str
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
@@ -98,7 +103,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     if torch_side.random:
         return _undecided(torch_side.random)
     options = replace(options, weights=lasting(model, options.weights))
-    with ExitStack() as stack:
+    with exact_floats(), ExitStack() as stack:
         try:
             sides = sides_of(torch_side, model, options, stack)
         except masks.UnsharedError as error:
@@ -109,17 +114,17 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         pair = _Pair(torch_side, model, options, sides, halves)
         if reason := random_keras.describe(pair.first):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
-        return _judged_pair(pair)
+        return _judged_pair(pair, stack)
 
 
 def _undecided(reason: str) -> Judgement:
     return Judgement({}, None, [], [], (reason,))
 
 
-def _judged_pair(pair: _Pair) -> Judgement:
+def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
-    finer = _finer(pair, reference)
+    finer = _finer(pair, reference, stack)
     location = _located(ports, finer.comparisons, reference, finer.left_out)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
@@ -137,12 +142,11 @@ def _judged_pair(pair: _Pair) -> Judgement:
     precision = reduced.describe(pair.model, {comparison.dtype for comparison in verdicts.values()})
     coarse = describe_coarse(verdicts, partial(_layer_of, first))
     known = tuple(filter(None, doubts))
-    return Judgement(
-        verdicts, _first_location(location, verdicts), first.pairing.units, notes, known, unproven, coarse, precision
-    )
+    location, units = _first_location(location, verdicts), first.pairing.units
+    return Judgement(verdicts, location, units, notes, known, unproven, coarse, precision, finer.rounded)
 
 
-def _finer(pair: _Pair, reference: Reference) -> _Finer:
+def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
     """Record float64 and float32, and compare them; a copy that is not proven is dropped."""
     sides, first, notes = pair.sides, pair.first, list[str]()
     traces = record(sides, reference)
@@ -155,8 +159,9 @@ def _finer(pair: _Pair, reference: Reference) -> _Finer:
         if proof.doubt:
             sides.drop_copy(proof.doubt)
             comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
+    rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
     comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
-    return _Finer(traces, comparisons, left_out, [*notes, *_notes(first, comparisons, left_out)])
+    return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded)
 
 
 def _halves(pair: _Pair, finer: _Finer, reference: Reference, notes: list[str]) -> dict[str, Comparison]:
@@ -203,6 +208,35 @@ def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> t
     return comparisons, left_out
 
 
+def _within_rounding(
+    port: Port | None, reference: Reference, comparisons: dict[str, Comparison], left_out: list[str], stack: ExitStack
+) -> str:
+    """Judge float64 with the constants that agree, where these are Keras's own but for their rounding to float32.
+
+    Args:
+        port: the Keras model in float64, if there is one.
+        reference: PyTorch's side.
+        comparisons: precision -> the verdict; float64's is replaced.
+        left_out: what is not compared.
+        stack: puts Keras's own constants back in the end: the compiled model is compared with the others, too.
+
+    Returns:
+        What was moved, in words; "" where nothing was.
+    """
+    exact = comparisons.get("float64")
+    if port is None or exact is None or exact.passed or not rounding.may_explain(port, exact):
+        return ""
+    with ExitStack() as trial:
+        moved = trial.enter_context(rounding.fitted(port, reference.state, reference.truth, exact))
+        trace = port.record(reference.state, reference.truth)
+        judged = _judged(reference, port, trace, "float64", left_out)
+        if not (moved and judged.passed):
+            return ""
+        comparisons["float64"] = judged
+        stack.enter_context(trial.pop_all())
+    return moved
+
+
 def _in_other_modes(
     ports: Mapping[str, Port], reference: Reference, dtypes: Sequence[str], modes: Sequence[str], left_out: list[str]
 ) -> dict[str, Comparison]:
@@ -215,21 +249,13 @@ def _in_other_modes(
 
 
 def _judged(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
-    case = "check-float32-constants" if float32_constants(port.layers) else "check"
     errors = reference.errors if dtype == "float32" else None
-    return compare(reference.truth.without(left_out), trace.without(left_out), case=case, dtype=dtype, own=errors)
+    return compare(reference.truth.without(left_out), trace.without(left_out), case="check", dtype=dtype, own=errors)
 
 
-def _notes(port: Port, comparisons: Mapping[str, Comparison], left_out: list[str]) -> list[str]:
-    notes, constants = [], float32_constants(port.layers)
-    if constants and "float64" in comparisons:
-        notes.append(
-            "float64 is held to 1e-6, not 1e-12: the Keras model has layers with constants in float32 "
-            f"({', '.join(constants)})"
-        )
+def _other_steps_note(left_out: Sequence[str]) -> Iterator[str]:
     if left_out:
-        notes.append(f"other steps in Keras than in PyTorch, not compared: {', '.join(left_out)}")
-    return notes
+        yield f"other steps in Keras than in PyTorch, not compared: {', '.join(left_out)}"
 
 
 def _float32_inside(
@@ -247,9 +273,8 @@ def _float32_inside(
     operations = float32_operations(partial(feed.run, port.theirs, port.model, port.dtype, port.options.train))
     if operations:
         yield (
-            "float32 agrees, and float64 to 1e-6: a constant goes through float32 in the Keras model, at "
-            f"{operations[0]}, as in keras.activations.gelu or leaky_relu called as functions; "
-            'dtypes=["float32"] leaves that out of the verdict'
+            "float32 agrees, and float64 to 1e-6: the float64 Keras model computes in float32 at "
+            f'{operations[0]}; dtypes=["float32"] leaves that out of the verdict'
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from parity.core.modes import DTYPES
 from parity.core.trace import Trace
@@ -107,6 +108,8 @@ def _with_copies(
 
 def _ported(torch_side: Theirs, options: Options, stack: ExitStack, model: Any, dtype: str) -> Port:
     """Return a model read by PyTorch's names, with PyTorch's dropout masks until the stack ends."""
+    if dtype == "float64":
+        stack.enter_context(keras_internals.inputs_in_float64(model))
     port = Port(torch_side, options, model, dtype)
     stack.enter_context(port.masked())
     return port

@@ -247,7 +247,7 @@ def check_lines(report) -> list[str]:
 
 def _reasons(report) -> list[str]:
     """Return what must be read with the verdict."""
-    return [*report.reasons, *filter(None, (report.precision, report.unproven, report.coarse))]
+    return [*report.reasons, *filter(None, (report.precision, report.unproven, report.coarse, report.rounded))]
 
 
 def check_worst(comparison: Comparison) -> str:

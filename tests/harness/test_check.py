@@ -240,9 +240,7 @@ def test_a_copy_holds_what_the_constructor_was_given(approximate, agrees):
 
     report = parity.check(Block(), Port(approximate), numbers(5, 6))
     assert report.comparisons["float32"].passed is agrees
-    worst = max(row.relative for row in report.comparisons["float64"].rows if row.relative is not None)
-    assert worst < 1e-6 if agrees else worst > 1e-5
-    assert ("a constant goes through float32 in the Keras model, at " in str(report)) is agrees
+    assert report.comparisons["float64"].passed is agrees
 
 
 def channels_first(epsilon=1e-5, **flatten):
