@@ -129,7 +129,8 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         if sides.ports:
             trace = traces[first.dtype]
             notes += filter(None, [penalty.described(trace.penalty, options.steps)])
-            doubts.append(penalty.doubt(trace, options.steps, comparisons))
+            finest = traces["float64"] if "float64" in comparisons else trace
+            doubts.append(penalty.doubt(finest, options.steps, comparisons))
             if first.model is model or not isinstance(model, keras.Layer):
                 doubts.append(own_step.doubt(first, trace, reference.truth))
         doubts.append(penalty.unasked(first.adds_losses(), options.steps, options.loss))
