@@ -147,10 +147,15 @@ class Penalty:
 
     Args:
         values: name of a loss or a gradient in the trace -> what the penalty adds to it.
+        steps: a parameter's name -> the largest value of the penalty's gradient in each step, or in the one pass.
+        moved: a parameter's name -> the same at other weights. The gradient of a penalty on a bias of zero is zero:
+            only other weights show that there is one.
         counted: the trace's entries include it.
     """
 
     values: Mapping[str, np.ndarray]
+    steps: Mapping[str, tuple[float, ...]]
+    moved: Mapping[str, float]
     counted: bool = False
 
 

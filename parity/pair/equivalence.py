@@ -176,6 +176,7 @@ def check(
     load_frameworks(live=True)
     start = time.perf_counter()
     from parity.pair import step
+    from parity.pair.decay import with_steps_enough
     from parity.pair.judge import judge
     from parity.pair.policy import default_dtypes
     from parity.pair.theirs import dry_run
@@ -199,8 +200,10 @@ def check(
     discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
     if discrete and steps:
         raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")
+    options, more = with_steps_enough(options, torch_side.module, keras_model)
     found = judge(torch_side, keras_model, replace(options, loss=False) if discrete else options)
     unasked = ["no output is a floating-point number: gradients are not compared"] if discrete else []
+    unasked += filter(None, [more])
     return Report(
         title=f"{type(torch_module).__name__} and Keras's {getattr(keras_model, 'name', None) or 'model'}",
         comparisons=found.comparisons,

@@ -179,7 +179,8 @@ def _step_doubts(pair: _Pair, finer: _Finer, reference: Reference, notes: list[s
     if pair.sides.ports:
         trace = finer.traces[first.dtype]
         notes += filter(None, [penalty.described(trace.penalty, options.steps)])
-        yield penalty.doubt(trace, options.steps, finer.comparisons)
+        finest = finer.traces["float64"] if "float64" in finer.comparisons else trace
+        yield penalty.doubt(finest, options.steps, finer.comparisons)
         if first.model is pair.model or not isinstance(pair.model, keras.Layer):
             yield own_step.doubt(first, trace, reference.truth)
     yield penalty.unasked(first.adds_losses(), options.steps, options.loss)

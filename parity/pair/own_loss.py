@@ -49,11 +49,22 @@ class OwnLoss:
         return self._call(model, given, training)
 
     def __call__(self, target: Any, output: Any) -> tf.Tensor:
-        """Return the loss of the last call.
+        """Return the loss of the last call, without the regularizers' penalties on weights.
 
         Raises:
             BlitzError: `compute_loss` returned no number.
         """
+        with _without_regularizers(self.model):
+            return self._computed(target, output)
+
+    def penalty(self, target: Any, output: Any) -> tf.Tensor:
+        """Return what the regularizers' penalties on weights add to the loss of the last call.
+
+        `compute_loss` may scale them, or leave them out, so they are the difference that the regularizers make.
+        """
+        return self._computed(target, output) - self(target, output)
+
+    def _computed(self, target: Any, output: Any) -> tf.Tensor:
         weight = step.sample_weight(self.options, self.dtype)
         value = keras_internals.computed_loss(
             self.model, self._x, target, output, None if weight is None else tf.constant(weight), self.options.train
@@ -76,3 +87,16 @@ class OwnLoss:
         finally:
             for variable, value in held:
                 variable.assign(value)
+
+
+@contextmanager
+def _without_regularizers(model: keras.Model) -> Iterator[None]:
+    """Let a model have no regularizers on its weights for the block."""
+    held = [(variable, variable.regularizer) for variable in model.trainable_variables if variable.regularizer]
+    try:
+        for variable, _ in held:
+            variable.regularizer = None
+        yield
+    finally:
+        for variable, regularizer in held:
+            variable.regularizer = regularizer

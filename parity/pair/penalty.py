@@ -15,7 +15,8 @@ ALIKE = 1e-4  # of a fit's largest value: what is left over of an explanation th
 def settled(trace: Trace, truth: Mapping[str, Value]) -> Trace:
     """Return a trace whose losses and gradients have the penalty where PyTorch's have it.
 
-    PyTorch's loss says so: it is nearer to Keras's with the penalty, or without.
+    PyTorch says so: its loss or gradient is nearer to Keras's with the penalty, or without. The one decides on which
+    the penalty is the largest part, which rounding says least of; where that is too little, `doubt` says so.
 
     Args:
         trace: of a Keras model, without the penalty.
@@ -31,10 +32,21 @@ def settled(trace: Trace, truth: Mapping[str, Value]) -> Trace:
 
 
 def _in_loss(trace: Trace, penalty: Penalty, truth: Mapping[str, Value]) -> bool:
-    if not is_floating(truth.get("loss")) or "loss" not in penalty.values:
+    name = max(penalty.values, key=lambda name: _share_of(name, penalty, truth))
+    if not _share_of(name, penalty, truth):
         return False
-    expected, without = float(array_of(truth, "loss")), float(array_of(trace, "loss"))
-    return abs(expected - without - float(penalty.values["loss"])) < abs(expected - without)
+    expected, added = array_of(truth, name), penalty.values[name]
+    rest = expected - (array_of(trace, name) if is_floating(trace.get(name)) else 0.0)
+    return float(np.vdot(rest - added, rest - added)) < float(np.vdot(rest, rest))
+
+
+def _share_of(name: str, penalty: Penalty, truth: Mapping[str, Value]) -> float:
+    """Return how large the penalty is beside a loss or gradient of PyTorch's; 0 where PyTorch has none."""
+    added = np.abs(penalty.values[name]).max(initial=0.0)
+    expected = array_of(truth, name) if is_floating(truth.get(name)) else np.zeros(())
+    if not added or expected.shape != np.shape(penalty.values[name]):
+        return 0.0
+    return float(added / max(np.abs(expected).max(initial=0.0), added))
 
 
 def _added(value: Value, penalty: np.ndarray | None) -> Value:
@@ -45,13 +57,18 @@ def _added(value: Value, penalty: np.ndarray | None) -> Value:
 
 def described(penalty: Penalty | None, steps: int) -> str:
     """Say what became of the penalty; "" where there is none."""
-    if penalty is None or not np.any(penalty.values["loss"]):
+    if penalty is None or not _penalized(penalty):
         return ""
     adds = f"the Keras model's regularizers add a penalty of {float(penalty.values['loss']):.3g} to its loss"
     if penalty.counted:
         return f"{adds}, and PyTorch's loss has it too"
     where = "it is part of each step, so the parameters after it are compared with PyTorch's weight_decay"
     return f"{adds}, which PyTorch's does not have: " + (where if steps else "losses are compared without it")
+
+
+def _penalized(penalty: Penalty) -> list[str]:
+    """Return the parameters that a penalty is put on, also those where it is zero as long as the weights are."""
+    return [name for name, moved in penalty.moved.items() if moved or any(penalty.steps[name])]
 
 
 def unasked(adds: bool, steps: int, loss: Any) -> str:
@@ -71,47 +88,59 @@ def unasked(adds: bool, steps: int, loss: Any) -> str:
 
 
 def doubt(trace: Trace, steps: int, comparisons: Mapping[str, Comparison]) -> str:
-    """Say why agreement without the penalty proves nothing; "" where it does.
+    """Say why agreement proves nothing of the penalty; "" where it does.
 
     Args:
-        trace: of the Keras model.
+        trace: of the Keras model, in float64 if that was compared.
         steps: that were made.
         comparisons: dtype -> the verdict.
     """
     penalty = trace.penalty
-    if penalty is None or penalty.counted or not np.any(penalty.values["loss"]):
+    names = [] if penalty is None else _penalized(penalty)
+    if penalty is None or not names:
         return ""
-    if not steps:
+    if not (steps or penalty.counted):
         return (
             "the Keras model's regularizers add a penalty to its loss that PyTorch's loss does not have. Give "
             "optimizer= and steps=1: PyTorch's weight_decay is its counterpart, and the parameters after a step show "
             "if they agree"
         )
-    if "float64" in comparisons or "float32" not in comparisons:
-        return ""
-    bounds = {row.name: row.allowed for row in comparisons["float32"].rows if row.allowed is not None}
-    added = [name.removeprefix("grad:") for name, value in penalty.values.items() if np.any(value)]
-    hidden = [name for name in added if _hides(name, trace, penalty, bounds, steps)]
+    dtype = next((each for each in ("float64", "float32") if each in comparisons), "")
+    bounds = {row.name: row.allowed for row in comparisons[dtype].rows if row.allowed is not None} if dtype else {}
+    hidden = [name for name in names if _hides(name, trace, penalty, bounds, steps)]
     if not hidden:
         return ""
+    if not any(penalty.steps[hidden[0]]):
+        return (
+            f"the Keras model's regularizers put a penalty on {hidden[0]}, which is zero because the weights are: "
+            "nothing shows if PyTorch's side has it. Give optimizer= and steps=2, or other weights"
+        )
+    finer = "Compare in float64, too, or give" if dtype == "float32" else "Give"
     return (
-        f"float32 does not show if PyTorch's side has the penalty of the Keras model's regularizers on {hidden[0]}: "
-        "its part of the steps is smaller than what rounding is allowed. Compare in float64, too, or give more steps "
-        "or a higher learning rate"
+        f"{dtype} does not show if PyTorch's side has the penalty of the Keras model's regularizers on {hidden[0]}: "
+        f"its part of what was compared is smaller than what rounding is allowed. {finer} more steps or a higher "
+        "learning rate"
     )
 
 
 def _hides(name: str, trace: Trace, penalty: Penalty, bounds: Mapping[str, float], steps: int) -> bool:
-    """Whether a parameter may move without the penalty as far, within bounds, in every step."""
-    after = [f"step{k}:param:{name}" for k in range(1, steps + 1)]
-    if f"grad:{name}" not in penalty.values or any(each not in bounds for each in after):
+    """Whether what was compared of a parameter is within bounds with the penalty and without."""
+    if f"grad:{name}" not in bounds:
         return False
-    added = penalty.values[f"grad:{name}"]
-    whole = np.abs(array_of(trace, f"grad:{name}") + added).max(initial=0.0)
-    moved = np.abs(array_of(trace, after[0]) - array_of(trace, f"param:{name}")).max(initial=0.0)
-    part = moved * np.abs(added).max() / whole if whole else 0.0
+    gradient, added = array_of(trace, f"grad:{name}"), penalty.values[f"grad:{name}"]
+    scale = np.abs(gradient).max(initial=0.0)
+    if penalty.counted and np.abs(added).max(initial=0.0) > bounds[f"grad:{name}"] * scale:
+        return False
+    after = [f"step{k}:param:{name}" for k in range(1, steps + 1)]
+    if any(each not in bounds for each in after):
+        return False
+    whole = np.abs(gradient + (0.0 if penalty.counted else added)).max(initial=0.0)
+    moved = np.abs(array_of(trace, after[0]) - array_of(trace, f"param:{name}")).max(initial=0.0) if after else 0.0
+    rate = moved / whole if whole else 0.0
+    parts = np.cumsum([rate * largest for largest in penalty.steps[name]])
     return all(
-        k * part <= bounds[each] * np.abs(array_of(trace, each)).max(initial=0.0) for k, each in enumerate(after, 1)
+        part <= bounds[each] * np.abs(array_of(trace, each)).max(initial=0.0)
+        for part, each in zip(parts, after, strict=False)
     )
 
 

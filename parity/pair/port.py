@@ -33,7 +33,7 @@ from parity.pair.options import Options, typed
 from parity.pair.own_loss import OwnLoss
 from parity.pair.policy import running_in
 from parity.pair.theirs import Theirs
-from parity.record import torch_flow
+from parity.record import keras_step, torch_flow
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
 
@@ -202,7 +202,7 @@ class Port:
                 self.model,
                 loss=own or self._loss(),
                 optimizer=step.optimizer_of(options.optimizer[1]) if options.steps else None,
-                fit=bool(options.loss) and not own,  # its own adds model.losses itself, or does not
+                penalty=self._penalty(own),
                 train=options.train,
                 mode=mode,
                 wiring=Wiring(
@@ -267,7 +267,14 @@ class Port:
             return None
         if self.options.loss is None:
             return self._weighted
-        return step.loss_of(self.options, self.dtype)
+        loss = step.loss_of(self.options, self.dtype)
+        return lambda target, output: keras_step.with_added(self.model, loss(target, output))
+
+    def _penalty(self, own: OwnLoss | None) -> Callable | None:
+        """Return (target, output) -> the penalties on regularized weights; None where there are none, or no loss."""
+        if not self.options.loss or not keras_internals.weight_penalties(self.model):
+            return None
+        return own.penalty if own else lambda _target, _output: keras_step.total(self.model)
 
     def _weighted(self, _target: Any, output: Any) -> Any:
         """Return the sum of all outputs, each value times its weight, as PyTorch's side has it."""

@@ -1,6 +1,6 @@
 """The Keras side's loss and optimizer in one precision: the user's own settings, never the user's own state."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -159,9 +159,9 @@ def optimizer_of(given: Any) -> keras.optimizers.Optimizer:
         made = given()
         if not isinstance(made, keras.optimizers.Optimizer):
             raise BlitzError(f"optimizer: the function returned a {type(made).__name__}, not a Keras optimizer")
-        if not keras_internals.is_own(type(made)) or keras.config.floatx() != "float64":
+        if not _is_copied(made, [keras.config.floatx()]):
             return made
-        given = made  # whose numbers went through float32
+        given = made
     return _copied(given)
 
 
@@ -239,11 +239,13 @@ def doubt(options: Options) -> str:
         return ""
     given = options.optimizer[1]
     optimizer = optimizer_of(given)
-    lost = settings.lost(given, optimizer) if isinstance(given, keras.optimizers.Optimizer) else []
-    if lost:
+    if lost := _lost(options):
+        is_function = not isinstance(given, keras.optimizers.Optimizer | str)
+        remedy = 'compare with dtypes=["float32"], in which' if is_function else "give a function that returns"
+        remedy += " the one it returns is used" if is_function else " a new optimizer"
         return (
-            f"the steps are made with a copy of Keras's {type(given).__name__}, which does not have what was set as "
-            f"its {', '.join(lost)}; give a function that returns a new optimizer"
+            f"the steps are made with a copy of Keras's {type(optimizer).__name__}, which does not have what was set "
+            f"as its {', '.join(lost)}; {remedy}"
         )
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer.use_ema and not optimizer.ema_overwrite_frequency:
@@ -252,3 +254,20 @@ def doubt(options: Options) -> str:
             "PyTorch's side does not. The steps before that agree; check the averages by themselves"
         )
     return ""
+
+
+def _lost(options: Options) -> list[str]:
+    """Return the attributes that a copy of the user's optimizer does not have; [] where none is copied."""
+    given = options.optimizer[1]
+    if isinstance(given, str):
+        return []
+    if not isinstance(given, keras.optimizers.Optimizer):
+        given = given()
+        if not _is_copied(given, options.dtypes):
+            return []
+    return settings.lost(given, _copied(given))
+
+
+def _is_copied(made: keras.optimizers.Optimizer, dtypes: Sequence[str]) -> bool:
+    """Whether what a function returned is copied: Keras's own in float64, whose numbers went through float32."""
+    return keras_internals.is_own(type(made)) and "float64" in dtypes

@@ -52,7 +52,7 @@ class KerasRecorder:
         masks: (path, PyTorch's shape, p) -> what each dropout layer multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         wiring: how to read a model whose layers have other names.
-        fit: add to the loss what the model adds, and to the update its penalties on weights, as `fit` does.
+        penalty: (target, output) -> what `fit` adds to the loss for regularized weights; recorded apart from the loss.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class KerasRecorder:
         masks: Callable | None = None,
         keep: int | None = None,
         wiring: Wiring | None = None,
-        fit: bool = False,
+        penalty: Callable | None = None,
     ):
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
         self.model, self.loss, self.optimizer, self.clip = model, loss, optimizer, clip
-        self.train, self.keep, self.wiring, self.fit = train, keep, wiring, fit
+        self.train, self.keep, self.wiring, self.penalty = train, keep, wiring, penalty
         self.weights: Sequence[Weight] = wiring.weights if wiring else weights(model)
         self.parameters = [weight for weight in self.weights if weight.trainable]
         self.buffers = [weight for weight in self.weights if not weight.trainable]
@@ -129,12 +129,14 @@ class KerasRecorder:
             trace.put(name, partial(_in_torch, self._input_layout(name, value), tensor))
         self._add_parameters(trace, "")
         after = plan(self.optimizer) if plan else None
+        penalties = None
+        if self.penalty is not None:
+            total = partial(self.penalty, y, self._call(x, False))  # eval mode, which moves nothing
+            penalties = keras_step.PenaltyRecord(self.parameters, self.variables, total)
         for step in range(1, max(steps, 1) + 1):
             activations, output, loss, gradients, penalty = self._step(x, y)
-            if penalty is not None:
-                losses = [*(["loss"] if step == 1 else []), *([f"step{step}:loss"] if steps else [])]
-                of = self.parameters if step == 1 else []
-                trace.penalty = keras_step.recorded(trace.penalty, penalty, losses, of, self.variables)
+            if penalties and penalty:
+                penalties.add(penalty, [*(["loss"] if step == 1 else []), *([f"step{step}:loss"] if steps else [])])
             if step == 1:
                 self._add_pass(trace, activations, output, loss, gradients, named)
                 if not steps:  # else they are step1's
@@ -147,6 +149,7 @@ class KerasRecorder:
                 self._add_slots(trace, f"step{step}:")
             if after:
                 after(step)
+        trace.penalty = penalties.penalty() if penalties else None
         return trace
 
     def isolate(self, state: Mapping[str, np.ndarray], truth: Mapping[str, Value]) -> Trace:
@@ -197,16 +200,14 @@ class KerasRecorder:
             differentiable = [tensor for tensor in x if tensor.dtype.is_floating]
             tape.watch(differentiable)
             with recorded_calls(self.model, fused=self.wiring is not None) as activations:
-                output = self._call(x)
+                output = self._call(x, self.train)
             loss = None if self.loss is None else self.loss(y, output)
-            if loss is not None and self.fit:
-                loss = keras_step.with_added(self.model, loss)
             scaled, scale = (loss, None) if loss is None else keras_step.scaled(self.optimizer, loss)
         if loss is None:
             return dict(activations), output, None, [], None
         given, gradients = tape.gradient(scaled, [differentiable, self.variables])
         gradients = [g if v.trainable else None for g, v in zip(gradients, self.variables, strict=True)]
-        penalty = keras_step.penalty(self.model, self.variables) if self.fit else None
+        penalty = keras_step.penalty(partial(self.penalty, y, output), self.variables) if self.penalty else None
         update = gradients if penalty is None else keras_step.joined(gradients, penalty[1], scale)
         present = [(g, v) for g, v in zip(update, self.variables, strict=True) if g is not None]
         if self.optimizer is not None and present:
@@ -216,8 +217,8 @@ class KerasRecorder:
             given, gradients = ([keras_step.unscaled(g, scale) for g in each] for each in (given, gradients))
         return dict(activations), output, loss, (given, gradients), penalty
 
-    def _call(self, x: list):
-        return self.wiring.call(self.model, x, self.train) if self.wiring else self.model(*x, training=self.train)
+    def _call(self, x: list, train: bool):
+        return self.wiring.call(self.model, x, train) if self.wiring else self.model(*x, training=train)
 
     def _add_parameters(self, trace: Trace, prefix: str) -> None:
         for weight in self.parameters:

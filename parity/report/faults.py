@@ -1,7 +1,7 @@
 """What became of the planted mistakes: the table of `parity faults`, and the same as JSON and HTML."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -38,9 +38,10 @@ def door_table(
     alarms = [Text(f"false alarm: {pair.id}, {pair.problem}", style="red") for pair in pairs if not pair.passed]
     numbers = _door_numbers(outcomes, pairs, seconds)
     text = (
-        f"handed to parity.check: {numbers['mistakes']} mistakes in {numbers['places']} places: "
+        f"handed to parity.check: {_places(numbers)}: "
         f"{numbers['caught']} caught, {numbers['located']} located\n"
-        f"{numbers['false_alarms']} false alarms on {numbers['pairs']} right pairs, eager and graph; {seconds:.0f} s"
+        f"{_count(numbers['false_alarms'], 'false alarm')} on {_count(numbers['pairs'], 'right pair')}, "
+        f"eager and graph; {seconds:.0f} s"
     )
     text = f"{interruption}\n{text}" if interruption else text
     good = "bold yellow" if interruption else "bold green"
@@ -102,13 +103,21 @@ def _sum(
 ) -> Text:
     numbers = _numbers(outcomes, unmutated, seconds)
     text = (
-        f"{numbers['mistakes']} mistakes in {numbers['places']} places: {numbers['caught']} caught, "
-        f"{numbers['located']} located; {numbers['survivors']} survivors\n"
+        f"{_places(numbers)}: {numbers['caught']} caught, "
+        f"{numbers['located']} located; {_count(numbers['survivors'], 'survivor')}\n"
         f"unmutated, {numbers['unmutated_passed']} of {numbers['unmutated_cases']} cases passed; {seconds:.0f} s"
     )
     text = f"{interruption}\n{text}" if interruption else text
     good = "bold yellow" if interruption else "bold green"
     return Text(text, style=good if passed(outcomes, unmutated) else "bold red")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _places(numbers: Mapping[str, int]) -> str:
+    return f"{_count(numbers['mistakes'], 'mistake')} in {_count(numbers['places'], 'place')}"
 
 
 def _numbers(outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float) -> dict[str, Any]:

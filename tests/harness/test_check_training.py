@@ -46,16 +46,22 @@ def checked(torch_side, model, optimizer=None, **options):
     return parity.check(torch_side, model, X, **given)
 
 
-def decayed(torch_decay, l2, **options):
-    """A pair in which PyTorch has `weight_decay` on the kernels, and Keras a regularizer."""
+def decaying(kernels, biases=0.0, rate=0.5, **options):
+    """Return PyTorch's optimizer with one `weight_decay` for the kernels, and one for the biases."""
 
     def optimizer(parameters):
-        kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
-        groups = [{"params": kernels, "weight_decay": torch_decay}, {"params": biases}]
-        return torch.optim.SGD(groups, 0.5, momentum=0.9)
+        of_kernels, of_biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
+        groups = [{"params": of_kernels, "weight_decay": kernels}, {"params": of_biases, "weight_decay": biases}]
+        return torch.optim.SGD(groups, rate, **options)
 
+    return optimizer
+
+
+def decayed(torch_decay, l2, **options):
+    """A pair in which PyTorch has `weight_decay` on the kernels, and Keras a regularizer."""
     model = port(kernel_regularizer=keras.regularizers.L2(l2) if l2 else None)
-    return checked(net(), model, (optimizer, keras.optimizers.SGD(0.5, momentum=0.9)), **options)
+    pair = (decaying(torch_decay, momentum=0.9), keras.optimizers.SGD(0.5, momentum=0.9))
+    return checked(net(), model, pair, **options)
 
 
 def test_half_of_weight_decay_as_l2_is_equivalent():
@@ -79,12 +85,8 @@ def test_another_penalty_is_not(decay, l2, said):
 
 def test_a_penalty_that_float32_alone_does_not_show_is_not_decided():
     def trained(l2, decay, rate, **options):
-        def optimizer(parameters):
-            kernels, biases = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim < 2]
-            return torch.optim.SGD([{"params": kernels, "weight_decay": decay}, {"params": biases}], rate)
-
         model = port(kernel_regularizer=keras.regularizers.L2(l2))
-        return checked(net(), model, (optimizer, keras.optimizers.SGD(rate)), **options)
+        return checked(net(), model, (decaying(decay, rate=rate), keras.optimizers.SGD(rate)), **options)
 
     alone = {"dtypes": ["float32"]}
     hidden = trained(1e-4, 0.0, 1e-3, **alone)
@@ -96,6 +98,69 @@ def test_a_penalty_that_float32_alone_does_not_show_is_not_decided():
     seen = trained(0.1, 0.2, 0.5, **alone)
     assert seen.passed, str(seen)
     assert trained(0.1, 0.0, 0.5, **alone).verdict is Verdict.NOT_EQUIVALENT
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rounding_does_not_decide_whether_pytorch_has_a_penalty(seed):
+    random = np.random.RandomState(seed)
+    module, model = net(), port(kernel_regularizer=keras.regularizers.L2(1e-7))
+    target = random.randn(6, 2)
+    report = checked(module, model, dtypes=["float32"], target=target)
+    assert report.verdict is Verdict.NOT_DECIDED
+    pair = (sgd(), keras.optimizers.SGD(0.5))
+    assert checked(module, model, pair, dtypes=["float32"], target=target).verdict is Verdict.NOT_DECIDED
+    if not seed:
+        assert checked(module, model, pair, target=target).verdict is Verdict.NOT_EQUIVALENT
+        assert checked(module, model, (decaying(2e-7), pair[1]), target=target).passed
+        assert checked(module, model, target=target).verdict is Verdict.NOT_DECIDED
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize(
+    ("decay", "l2", "right"),
+    [(0.2, 0.1, True), (0.0, 0.1, False), (0.2, 0.0, False), (0.1, 0.1, False)],
+    ids=["half", "keras-alone", "torch-alone", "whole"],
+)
+def test_a_penalty_on_a_bias_that_is_zero_is_seen(decay, l2, right, steps):
+    module = net()
+    nn.init.zeros_(module[0].bias)
+    nn.init.zeros_(module[2].bias)
+    regularizer = keras.regularizers.L2(l2) if l2 else None
+    head = layers.Dense(2, bias_regularizer=regularizer)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, bias_regularizer=regularizer), layers.ReLU(), head])
+    report = checked(module, model, (decaying(0.0, decay), keras.optimizers.SGD(0.5)), steps=steps)
+    assert report.verdict is (Verdict.EQUIVALENT if right else Verdict.NOT_EQUIVALENT), str(report)
+    assert ("2 steps were made, not 1" in str(report)) is (steps == 1)
+
+
+def test_weights_that_are_zero_cost_no_step_where_nothing_decays():
+    module = net()
+    nn.init.zeros_(module[0].bias)
+    report = checked(module, port(), (sgd(), keras.optimizers.SGD(0.5)), steps=1)
+    assert report.passed
+    assert not any(row.name.startswith("step2") for row in report.comparisons["float64"].rows)
+
+
+def test_a_penalty_on_a_bias_that_is_zero_is_not_decided_without_steps():
+    class Penalized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net()
+            nn.init.zeros_(self.net[0].bias)
+
+        def forward(self, x):
+            return self.net(x), 0.1 * (self.net[0].weight ** 2).sum()
+
+    i = keras.Input((4,))
+    first = layers.Dense(5, kernel_regularizer=keras.regularizers.L2(0.1), bias_regularizer="l2", name="net_0")
+    output = layers.Dense(2, name="net_2")(layers.ReLU()(first(i)))
+    model = keras.Model(i, [output, layers.Lambda(lambda x: tf.zeros((), x.dtype))(output)])
+    loss = (lambda both, y: nn.functional.mse_loss(both[0], y) + both[1],
+            lambda y, both: tf.reduce_mean((y - both[0]) ** 2))  # fmt: skip
+    report = checked(Penalized(), model, loss=loss)
+    rows = {row.name: row for row in report.comparisons["float64"].rows}
+    assert rows["loss"].passed
+    assert any("net.0.bias, which is zero because the weights are" in reason for reason in report.undecided)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
@@ -130,6 +195,11 @@ def test_a_penalty_without_steps_is_not_decided():
     report = checked(net(), port(kernel_regularizer="l2"))
     assert report.verdict is Verdict.NOT_DECIDED
     assert "PyTorch's weight_decay is its counterpart" in str(report)
+
+
+def test_a_loss_that_returns_nothing_is_a_difference_whatever_the_penalty():
+    report = checked(net(), port(kernel_regularizer="l2"), loss=(nn.MSELoss(), lambda target, output: None))
+    assert report.verdict is Verdict.NOT_EQUIVALENT
 
 
 def test_without_a_loss_a_penalty_is_a_note():
@@ -323,6 +393,25 @@ def test_what_a_copy_of_an_optimizer_cannot_have_is_not_decided(name, value):
     assert f"what was set as its {name}" in str(report)
 
 
+class Named:
+    """Something that a copy of an optimizer is not given, because a step may change it."""
+
+
+def test_what_a_function_returns_is_copied_in_float64_and_must_keep_its_settings():
+    def made(setting=None):
+        optimizer = keras.optimizers.SGD(0.5)
+        if setting is not None:
+            optimizer.kept = setting
+        return optimizer
+
+    assert checked(net(), port(), (sgd(), made)).passed
+    assert checked(net(), port(), (sgd(), lambda: made(2.0))).passed
+    report = checked(net(), port(), (sgd(), lambda: made(Named())))
+    assert report.verdict is Verdict.NOT_DECIDED
+    assert "what was set as its kept" in str(report)
+    assert checked(net(), port(), (sgd(), lambda: made(Named())), dtypes=["float32"]).passed
+
+
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "Nadam", "Ftrl", "Lion", "Adafactor", "RMSprop", "Muon"])
 def test_the_state_of_kerass_own_optimizers_is_no_setting(kind):
     optimizer = getattr(keras.optimizers, kind)(use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2)
@@ -495,7 +584,47 @@ def test_what_layers_add_is_not_added_twice_to_an_own_loss():
     options = {"optimizer": (sgd(0.1), "compiled"), "steps": 1}
     right = checked(module, model, loss=(added, "compiled"), **options)
     assert right.passed, str(right)
-    assert checked(net(), model, loss=(twice, "compiled"), **options).first_divergence == "loss"
+    assert checked(net(), model, loss=(twice, "compiled"), **options).first_divergence == "step1:param:0.weight"
+
+
+class Plus(keras.Sequential):
+    """A loss of its own that has the regularizers' penalties, which PyTorch may have in its weight_decay."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        return super().compute_loss(x, y, y_pred, sample_weight) + tf.reduce_mean(y_pred**2)
+
+
+class Without(keras.Sequential):
+    """A loss of its own that leaves the regularizers' penalties out."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        return tf.reduce_mean((y - y_pred) ** 2)
+
+
+def plus(output, target):
+    return nn.functional.mse_loss(output, target) + (output**2).mean()
+
+
+@pytest.mark.parametrize(
+    ("cls", "loss", "decay", "right"),
+    [
+        (Plus, plus, 0.2, True),
+        (Plus, plus, 0.1, False),
+        (Plus, plus, 0.0, False),
+        (Plus, MSE[0], 0.2, False),
+        (Without, MSE[0], 0.0, True),
+        (Without, MSE[0], 0.2, False),
+    ],
+)
+def test_regularizers_beside_an_own_compute_loss_are_weight_decay(cls, loss, decay, right):
+    model = port(cls=cls, kernel_regularizer=keras.regularizers.L2(0.1))
+    model.compile(keras.optimizers.SGD(0.5, momentum=0.9), "mse")
+    regularizers = [variable.regularizer for variable in model.trainable_variables]
+    report = checked(
+        net(), model, (decaying(decay, momentum=0.9), "compiled"), loss=(loss, "compiled"), modes=("eager", "graph")
+    )
+    assert report.verdict is (Verdict.EQUIVALENT if right else Verdict.NOT_EQUIVALENT), str(report)
+    assert [variable.regularizer for variable in model.trainable_variables] == regularizers
 
 
 def test_an_own_compute_loss_leaves_the_model_as_it_was():

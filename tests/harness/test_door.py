@@ -179,7 +179,7 @@ def test_the_command_counts_catches_locations_and_false_alarms(tmp_path, monkeyp
     paths = tmp_path / "faults.json", tmp_path / "faults.html"
     done = CliRunner().invoke(app, ["faults", "door-doubled", "--json", str(paths[0]), "--html", str(paths[1])])
     assert done.exit_code == 0, done.output
-    assert "1 mistakes in 2 places: 1 caught, 1 located" in done.output
+    assert "1 mistake in 2 places: 1 caught, 1 located" in done.output
     assert "0 false alarms on 2 right pairs, eager and graph" in done.output
     written = json.loads(paths[0].read_text())
     assert written["summary"]["passed"]
