@@ -17,10 +17,12 @@ from parity.core.modes import PRECISIONS
 from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import feed, layouts, masks, own_loss, pairing, penalty, step, units, wiring
 from parity.pair.guard import guarded
+from parity.pair.kept import kept
 from parity.pair.options import Options, typed
 from parity.pair.own_loss import OwnLoss
 from parity.pair.policy import running_in
-from parity.pair.theirs import Theirs
+from parity.pair.theirs import Theirs, state_of
+from parity.record.keras_draws import shared_draws
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
 
@@ -41,6 +43,7 @@ class Port:
         self.theirs, self.options, self.model, self.dtype = theirs, options, model, dtype
         self.layers = leaves(model)
         self.start: Mapping[str, np.ndarray] = {}  # the weights that were recorded
+        self.drawn: list[str] = []  # what one side draws alone in train mode, a line each
         self.input_layouts = feed.input_layouts(theirs, model)
         self.keeps_channels_first = feed.keeps_channels_first(model)
         self.calls, self.outputs = self._run_once()
@@ -114,7 +117,7 @@ class Port:
 
     def notes(self) -> list[str]:
         """Return what was inferred, a line each."""
-        found = list(self.pairing.notes)
+        found = [*self.pairing.notes, *self.drawn]
         for name, each in self.input_layouts.items():
             if each is not layout.SAME:
                 shape = self.theirs.named[name].shape
@@ -143,14 +146,29 @@ class Port:
         return bool(keras_internals.added_losses(self.model) or keras_internals.weight_penalties(self.model))
 
     def masked(self) -> AbstractContextManager[None]:
-        """Return a block in which the dropout layers have PyTorch's masks, in train mode.
+        """Return a block in which the model is given the random numbers that PyTorch draws, in train mode.
 
         Raises:
-            UnsharedError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+            UnsharedError: the random numbers of the two frameworks cannot be paired.
         """
         if not self.options.train:
             return nullcontext()
-        return masks.injected(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
+        reduced = PRECISIONS[self.dtype].is_reduced
+        shared = masks.Shared(
+            self.theirs.draws,
+            masks.Structure(
+                self.names, frozenset(self.flattened.values()), self.channels_first,
+                masks.SAME_REDUCED if reduced else masks.SAME,
+            ),
+        )  # fmt: skip
+        with running_in(self.dtype), kept(self.model.variables), shared_draws(self.model, shared.pair):
+            if self.options.weights != "keep":
+                state = state_of(self.theirs, self.pairing.twins)
+                for weight in self.pairing.weights:
+                    weight.assign(state[weight.name])
+            guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype, True)
+        self.drawn = shared.notes()
+        return shared_draws(self.model, shared.again)
 
     def record(self, state: Mapping[str, np.ndarray], truth: Trace, mode: str = "eager") -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.
