@@ -1,4 +1,4 @@
-"""Whether a Keras model is random beyond the dropout masks that it shares with PyTorch's modules."""
+"""Whether a Keras model is random beyond the numbers that it shares with PyTorch's."""
 
 from typing import Any
 
@@ -40,8 +40,9 @@ def describe(port: Port) -> str:
         return ""
     if train:
         return (
-            f"the Keras model is random in train mode: {reason}. PyTorch has no module to share these values with: "
-            "leave the layer out, set its rate to 0, or check with train=False"
+            f"the Keras model is random in train mode: {reason}. These values cannot be shared with "
+            "PyTorch: draw them with keras.random's dropout, uniform or normal, leave the layer out, or check with "
+            "train=False"
         )
     return (
         f"the Keras model is random: {reason}. A layer that is called with training=True stays on in eval mode: leave "

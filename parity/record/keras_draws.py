@@ -122,15 +122,14 @@ def _static(shape: Any) -> tuple[int, ...] | None:
 def _dropout(drawing: _Drawing, own: Callable, x: Any, rate: Any, noise_shape: Any = None, *args: Any, **kwargs: Any):
     """Return x times a mask; zeros at a rate of 1, with a gradient of zero as in PyTorch."""
     inputs = tf.convert_to_tensor(x)
-    known = None if tf.is_tensor(rate) and not _is_eager(rate) else float(rate)
-    if known in (0.0, 1.0):
-        return inputs * tf.constant(1 - known, inputs.dtype)
+    if rate in (0, 1):
+        return inputs * tf.constant(1 - rate, inputs.dtype)
     sizes = inputs.shape if noise_shape is None else noise_shape
     shape = [size if own_size is None else own_size for size, own_size in zip(inputs.shape, sizes, strict=True)]
-    uniform = None if known is None else drawing.draw("uniform", shape, inputs)
+    uniform = drawing.draw("uniform", shape, inputs)
     if uniform is None:
         return own(x, rate, noise_shape, *args, **kwargs)
-    return inputs * tf.constant(dropout_mask(uniform, known), inputs.dtype)
+    return inputs * tf.constant(dropout_mask(uniform, float(rate)), inputs.dtype)
 
 
 def _uniform(

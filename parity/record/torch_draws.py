@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from keras_blitz.weights import kinds
 from parity.core.draws import Draw
-from parity.record.torch_calls import first, snapshot
+from parity.record.torch_calls import array, first
 
 GIVEN = 2  # the tensors that the numbers of one draw are applied to: alpha dropout multiplies, then adds
 
@@ -23,12 +24,15 @@ def shared_draws(module: torch.nn.Module, *, follow: bool = False) -> Iterator[l
     """Replace the random numbers that a module draws in the block, and collect the draws.
 
     Args:
-        module: it gets hooks for the block.
+        module: it gets hooks for the block; its dropout modules no longer overwrite their inputs, which a layer before
+            them may need in its backward pass.
         follow: collect what the numbers are applied to, too.
     """
     drawing = _Drawing(follow)
     handles = []
     for path, inner in module.named_modules():
+        if (kind := kinds.of_torch(inner)) and kind.name == "dropout":
+            inner.inplace = False
         handles.append(inner.register_forward_pre_hook(partial(drawing.enter, path)))
         handles.append(inner.register_forward_hook(drawing.leave, always_call=True))
     try:
@@ -63,15 +67,15 @@ class _Drawing(TorchDispatchMode):
             return result
         sources = self._apply(args) if self.noise and self.follow else set()
         result = func(*args, **kwargs)
-        if len(sources) == 1 and torch.is_tensor(result):
-            self.noise[id(result)] = (result, *sources)
+        for source in sources if len(sources) == 1 and torch.is_tensor(result) else ():
+            self.noise[id(result)] = (result, source)
         return result
 
     def _numbers(self, kind: str, like: torch.Tensor) -> torch.Tensor:
         """Return the numbers of the next draw, float64."""
         path, given = self.running[-1]
         number = sum(draw.path == path for draw in self.draws)
-        known = (snapshot(given, None),) if self.follow and torch.is_tensor(given) else ()
+        known = (array(given).copy(),) if self.follow and torch.is_tensor(given) else ()
         draw = Draw(path, number, kind, tuple(like.shape), known)
         self.draws.append(draw)
         return torch.from_numpy(draw.numbers())
@@ -84,7 +88,7 @@ class _Drawing(TorchDispatchMode):
         for source in sources if others else ():
             draw = self.draws[source]
             if len(draw.given) <= GIVEN:
-                given = (*draw.given, snapshot(others[0], None))
+                given = (*draw.given, array(others[0]).copy())
                 self.draws[source] = Draw(draw.path, draw.number, draw.kind, draw.shape, given)
         return set() if others else sources
 

@@ -70,7 +70,8 @@ def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = F
         inner.register_forward_hook(hook(path))
     args, kwargs = _arguments(_tensors(inputs))
     before = _generators()
-    sharing = shared_draws(module, follow=True) if share else nullcontext([])
+    nothing: AbstractContextManager[list[Draw]] = nullcontext([])
+    sharing = shared_draws(module, follow=True) if share else nothing
     with torch.no_grad(), recorded_calls(module, fed=True) as values, sharing as draws:
         output = module(*args, **kwargs)
     outputs = {name: array(value) for name, value in named_outputs(output)}
