@@ -19,7 +19,8 @@ class Draw:
     Args:
         path: of the innermost module that ran.
         number: of the draw in this module, from 0; a module that is called twice goes on counting.
-        kind: "uniform" in [0, 1), or "normal" with mean 0 and deviation 1.
+        kind: "uniform" in [0, 1), "mask", the same where it is known what becomes of them: at least p is kept, or
+            "normal" with mean 0 and deviation 1.
         shape: of the numbers.
         given: what they were multiplied by or added to, and what the module was given; empty where not known.
     """
@@ -44,12 +45,17 @@ def numbers(kind: str, shape: tuple[int, ...], name: str) -> np.ndarray:
     """Return the numbers of a place, float64.
 
     Args:
-        kind: "uniform" in [0, 1), or "normal" with mean 0 and deviation 1.
+        kind: "uniform" or "mask" for numbers in [0, 1), or "normal" for those with mean 0 and deviation 1.
         shape: any.
         name: of the place.
     """
     random = stream("draw", name)
-    return random.random_sample(shape) if kind == "uniform" else random.standard_normal(shape)
+    return random.standard_normal(shape) if kind == "normal" else random.random_sample(shape)
+
+
+def mirrored(kind: str, values: np.ndarray) -> np.ndarray:
+    """Return numbers as random as these: what is kept where u < q is kept where 1 − u is."""
+    return -values if kind == "normal" else 1 - values
 
 
 def dropout_mask(uniform: np.ndarray, rate: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The same random numbers on both sides, in train mode: which draw of Keras is which of PyTorch's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -9,12 +9,13 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import layout
-from parity.core.draws import Draw, numbers
+from parity.core.draws import Draw, mirrored, numbers
 from parity.record.keras_draws import Place
 
 # Of the largest value: what two draws are applied to counts as the same below it. A dropout's input is never nearly
 # another's by chance, so that constants in float32 and reduced precision may have their rounding.
 SAME, SAME_REDUCED = 1e-3, 0.1
+RUNS = 64  # at most, to find a pairing under which the outputs agree
 
 Arrange = Callable[[np.ndarray, tuple[int, ...]], np.ndarray | None]
 
@@ -49,24 +50,29 @@ class Shared:
     Args:
         draws: PyTorch's, in order.
         structure: decides where values do not.
+        choices: of each place, in order, which of its options to take; the first where there is none.
     """
 
-    def __init__(self, draws: Sequence[Draw], structure: Structure):
-        self.left, self.structure = list(draws), structure
+    def __init__(self, draws: Sequence[Draw], structure: Structure, choices: Sequence[int] = ()):
+        self.left, self.structure, self.choices = list(draws), structure, list(choices)
         self.extra: list[Place] = []
         self.known: dict[tuple[int, int], np.ndarray] = {}
+        self.options: list[int] = []  # how many each place has
+        self.strange = 0  # places that are applied to other values than any draw of PyTorch
 
     def pair(self, place: Place) -> np.ndarray | None:
         """Return the numbers of a place, and keep them for later runs."""
         if place.shape is None:
             return None
-        draw = self._chosen(place)
-        if draw is None:
+        options = self._options(place)
+        choice = self.choices[len(self.options)] if len(self.options) < len(self.choices) else 0
+        self.options.append(len(options))
+        if options:
+            draw, values = options[min(choice, len(options) - 1)]
+            self.left.remove(draw)
+        else:
             self.extra.append(place)
             values = numbers(place.kind, place.shape, f"keras:{place.layer.name}:{place.number}")
-        else:
-            self.left.remove(draw[0])
-            values = draw[1]
         self.known[id(place.layer), place.number] = values
         return values
 
@@ -95,17 +101,34 @@ class Shared:
             found.append(f"{theirs}: PyTorch draws random numbers in train mode that the Keras model does not draw")
         return found
 
-    def _chosen(self, place: Place) -> tuple[Draw, np.ndarray] | None:
-        """Return the draw that a place corresponds to, and its numbers in Keras's layout; None where there is none."""
-        layers = {path for (name, _), path in self.structure.paths.items() if name == place.layer.name}
-        fitting = [
-            (self._distance(draw, place, arrange) >= self.structure.bound, draw.path != place.layer.name,
-             draw.path not in {path.partition("#")[0] for path in layers}, order, rank, draw, values)
-            for order, draw in enumerate(self.left)
-            for rank, arrange in enumerate(self._arrangements(draw.path))
-            if draw.kind == place.kind and (values := arrange(draw.numbers(), place.shape or ())) is not None
-        ]  # fmt: skip
-        return min(fitting, key=lambda each: each[:5])[5:] if fitting else None
+    def _options(self, place: Place) -> list[tuple[Draw, np.ndarray]]:
+        """Return the draws that a place may correspond to, with their numbers in Keras's layout, the likeliest first.
+
+        Those that are applied to the same values; where there is none, one. Numbers of which it is not known what is
+        kept may be meant the other way round.
+        """
+        fitting = sorted(self._fitting(place), key=lambda each: each[:5])
+        close = [each for each in fitting if not each[0]]
+        self.strange += not close
+        draws = {id(draw): (draw, values) for *_, draw, values in reversed(close or fitting[:1])}
+        likeliest = list(draws.values())[::-1]
+        kinds = {place.kind, *(draw.kind for draw, _ in likeliest)}
+        turned = [] if kinds == {"mask"} else [(draw, mirrored(place.kind, values)) for draw, values in likeliest]
+        return [*likeliest, *turned]
+
+    def _fitting(self, place: Place) -> Iterator[tuple]:
+        """Yield (how unlike a draw is in five respects …, the draw, its numbers in Keras's layout)."""
+        of = {path for (name, _), path in self.structure.paths.items() if name == place.layer.name}
+        modules = {path.partition("#")[0] for path in of}
+        for order, draw in enumerate(self.left):
+            if (draw.kind == "normal") != (place.kind == "normal"):
+                continue
+            for rank, arrange in enumerate(self._arrangements(draw.path)):
+                values = arrange(draw.numbers(), place.shape or ())
+                if values is not None:
+                    far = self._distance(draw, place, arrange) >= self.structure.bound
+                    named = draw.path == place.layer.name
+                    yield far, not named, draw.path not in modules, order, rank, draw, values
 
     def _arrangements(self, path: str) -> list[Arrange]:
         """Return the ways in which an array of PyTorch's may be laid out in Keras, the likeliest first."""
@@ -116,10 +139,38 @@ class Shared:
     def _distance(self, draw: Draw, place: Place, arrange: Arrange) -> float:
         """Return how far apart the values are that two draws are applied to, of the largest; infinite if not known."""
         pairs = ((arrange(given, ours.shape), ours) for given in draw.given for ours in place.given)
-        return min((_apart(theirs, ours) for theirs, ours in pairs if theirs is not None), default=np.inf)
+        return min((apart(theirs, ours) for theirs, ours in pairs if theirs is not None), default=np.inf)
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
+def paired(draws: Sequence[Draw], structure: Structure, run: Callable[[Shared], float]) -> Shared:
+    """Return the pairing under which a Keras model does what PyTorch does, if there is one among those that fit.
+
+    Another option of a place is tried only where the outputs differ, in order: an early wrong one makes all values
+    after it differ.
+
+    Args:
+        draws: PyTorch's, in order.
+        structure: decides where values do not.
+        run: runs the Keras model with a pairing, and returns how far its outputs are from PyTorch's, relative.
+    """
+
+    def tried(choices: Sequence[int]) -> tuple[int, float, Shared]:
+        shared = Shared(draws, structure, choices)
+        apart = run(shared)
+        return shared.strange, apart, shared
+
+    best, runs, place = tried(()), 1, 0
+    while place < len(best[2].options) and best[1] >= structure.bound and runs < RUNS:
+        before = best[2].choices + [0] * (place - len(best[2].choices))
+        for option in range(1, min(best[2].options[place], RUNS - runs)):
+            best = min(best, tried([*before[:place], option]), key=lambda each: each[:2])
+            runs += 1
+        place += 1
+    return best[2]
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest difference, relative to the largest value."""
     a, b = (np.asarray(value, "float64") for value in (one, other))
     return float(np.abs(a - b).max(initial=0) / max(np.abs(a).max(initial=0), 1e-300))
 

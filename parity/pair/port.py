@@ -153,22 +153,27 @@ class Port:
         """
         if not self.options.train:
             return nullcontext()
-        reduced = PRECISIONS[self.dtype].is_reduced
-        shared = masks.Shared(
-            self.theirs.draws,
-            masks.Structure(
-                self.names, frozenset(self.flattened.values()), self.channels_first,
-                masks.SAME_REDUCED if reduced else masks.SAME,
-            ),
-        )  # fmt: skip
-        with running_in(self.dtype), kept(self.model.variables), shared_draws(self.model, shared.pair):
+        bound = masks.SAME_REDUCED if PRECISIONS[self.dtype].is_reduced else masks.SAME
+        sizes = frozenset(self.flattened.values())
+        structure = masks.Structure(self.names, sizes, self.channels_first, bound)
+        with running_in(self.dtype):
+            shared = masks.paired(self.theirs.draws, structure, self._run_with)
+        self.drawn = shared.notes()
+        return shared_draws(self.model, shared.again)
+
+    def _run_with(self, shared: masks.Shared) -> float:
+        """Run in train mode from PyTorch's weights, and return how far the outputs are from PyTorch's, in any order."""
+        with kept(self.model.variables), shared_draws(self.model, shared.pair):
             if self.options.weights != "keep":
                 state = state_of(self.theirs, self.pairing.twins)
                 for weight in self.pairing.weights:
                     weight.assign(state[weight.name])
-            guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype, True)
-        self.drawn = shared.notes()
-        return shared_draws(self.model, shared.again)
+            output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype, True)
+        ours, theirs = (
+            np.sort(np.concatenate([np.ravel(value) for value in side] or [np.zeros(0)]))
+            for side in ([as_array(value) for _, value in named_outputs(output)], self.theirs.trained.values())
+        )
+        return masks.apart(theirs, ours) if ours.shape == theirs.shape else np.inf
 
     def record(self, state: Mapping[str, np.ndarray], truth: Trace, mode: str = "eager") -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ class Theirs:
         recurrent: path -> module, of those called that have gates.
         random: says that two runs differ, and where; "" where they agree.
         draws: the random numbers that it drew in train mode, which Keras is given, in order.
+        trained: the outputs in train mode, by their names in a trace.
     """
 
     module: Any
@@ -46,6 +47,7 @@ class Theirs:
     recurrent: Mapping[str, Any]
     random: str = ""
     draws: tuple[Draw, ...] = ()
+    trained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -83,8 +85,9 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     calls = run.calls
     recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
     return Theirs(
-        module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, compared.draws
-    )
+        module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, compared.draws,
+        compared.outputs,
+    )  # fmt: skip
 
 
 def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:

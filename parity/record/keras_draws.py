@@ -28,7 +28,7 @@ class Place:
     Args:
         layer: the innermost layer that runs.
         number: of the draw in this layer in this pass, from 0.
-        kind: "uniform" in [0, 1), or "normal" with mean 0 and deviation 1.
+        kind: "uniform", "mask" or "normal", as of a `Draw`.
         shape: of the numbers; None where it is not known before the graph runs.
         given: what they are applied to, if known, and what the layer was given; empty in a graph.
     """
@@ -126,7 +126,7 @@ def _dropout(drawing: _Drawing, own: Callable, x: Any, rate: Any, noise_shape: A
         return inputs * tf.constant(1 - rate, inputs.dtype)
     sizes = inputs.shape if noise_shape is None else noise_shape
     shape = [size if own_size is None else own_size for size, own_size in zip(inputs.shape, sizes, strict=True)]
-    uniform = drawing.draw("uniform", shape, inputs)
+    uniform = drawing.draw("mask", shape, inputs)
     if uniform is None:
         return own(x, rate, noise_shape, *args, **kwargs)
     return inputs * tf.constant(dropout_mask(uniform, float(rate)), inputs.dtype)

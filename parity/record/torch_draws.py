@@ -97,7 +97,7 @@ Numbers = Callable[[str, torch.Tensor], torch.Tensor]
 
 
 def _bernoulli_(numbers: Numbers, tensor: torch.Tensor, p: Any = 0.5, **_: Any) -> torch.Tensor:
-    return tensor.copy_(numbers("uniform", tensor) >= 1 - p)
+    return tensor.copy_(numbers("mask", tensor) >= 1 - p)
 
 
 def _bernoulli(numbers: Numbers, p: torch.Tensor, **_: Any) -> torch.Tensor:
