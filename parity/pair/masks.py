@@ -57,6 +57,7 @@ class Shared:
         self.left, self.structure, self.choices = list(draws), structure, list(choices)
         self.extra: list[Place] = []
         self.known: dict[tuple[int, int], np.ndarray] = {}
+        self.names: dict[tuple[int, int], str] = {}  # (layer's id, number of its draw) -> the draw's name in PyTorch
         self.options: list[int] = []  # how many each place has
         self.strange = 0  # places that are applied to other values than any draw of PyTorch
 
@@ -70,6 +71,7 @@ class Shared:
         if options:
             draw, values = options[min(choice, len(options) - 1)]
             self.left.remove(draw)
+            self.names[id(place.layer), place.number] = draw.name
         else:
             self.extra.append(place)
             values = numbers(place.kind, place.shape, f"keras:{place.layer.name}:{place.number}")

@@ -51,15 +51,19 @@ class Port:
         given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
         self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing = self._paired()
-        self.names = wiring.match(theirs.calls, self.calls, self.pairing.units)
-        self.by_path = {self.names.get((call.name, call.number)): call for call in self.calls}
-        self.unmatched = [call.name for call in theirs.calls if call.name not in set(self.names.values())]
+        self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units))
         ranks = {call.name: len(call.shape) for call in theirs.calls}
         self.last_only = {
             path
             for path in theirs.recurrent
             if path in self.by_path and self.by_path[path].result.ndim < ranks[path]
         }  # fmt: skip
+
+    def _name_calls(self, names: dict[tuple[str, int], str]) -> None:
+        """Take (layer's name, number of the call) -> PyTorch's name of the call."""
+        self.names = names
+        self.by_path = {names.get((call.name, call.number)): call for call in self.calls}
+        self.unmatched = [call.name for call in self.theirs.calls if call.name not in set(names.values())]
 
     def _rounded(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Return an input as layers of reduced precision are given it."""
@@ -159,6 +163,12 @@ class Port:
         with running_in(self.dtype):
             shared = masks.paired(self.theirs.draws, structure, self._run_with)
         self.drawn = shared.notes()
+        dropouts = {
+            (call.name, call.number): shared.names.get((id(call.layer), call.number), "")
+            for call in self.calls
+            if wiring.keras_family(call.layer) == "dropout"
+        }
+        self._name_calls(wiring.renamed(self.names, dropouts, self.theirs.calls))
         return shared_draws(self.model, shared.again)
 
     def _run_with(self, shared: masks.Shared) -> float:

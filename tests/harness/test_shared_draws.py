@@ -21,8 +21,9 @@ def numbers(*shape: int) -> np.ndarray:
     return np.random.RandomState(11).randn(*shape).astype("float32")
 
 
-def verdict(module, model, *shape: int, modes=("eager",)) -> Verdict:
-    return parity.check(module, model, numbers(*shape), train=True, modes=modes).verdict
+def verdict(module, model, *shape: int, modes=("eager",), dtypes=("float32",), weights="auto") -> Verdict:
+    given = numbers(*shape)
+    return parity.check(module, model, given, train=True, modes=modes, dtypes=dtypes, weights=weights).verdict
 
 
 class Net(nn.Module):
@@ -244,16 +245,10 @@ def by_hand(rate) -> keras.Model:
     return functional_model((5, 8), Heads(rate))
 
 
-def grouped(rate) -> keras.Model:
-    layer = layers.GroupQueryAttention(4, 2, 2, dropout=rate, name="attention")
-    return functional_model((5, 8), lambda x: layer(x, x))
-
-
 ATTENTION = {
     "averaged": (lambda: Attention(0.3, True), multi_head),
     "fused": (lambda: Attention(0.3, False), multi_head),
     "sdpa": (lambda: Fused(0.3), by_hand),
-    "grouped": (lambda: Attention(0.3, False), grouped),
 }
 
 
