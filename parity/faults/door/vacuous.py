@@ -8,7 +8,7 @@ from keras import layers
 from torch import nn
 
 from parity.faults.door.handed import appended, argument, inputs, replaced, together, torch_module
-from parity.faults.door.mistake import undecided
+from parity.faults.door.mistake import at, undecided
 from parity.faults.fault import fault
 
 
