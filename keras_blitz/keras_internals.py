@@ -217,6 +217,16 @@ def called_as(layer: Any, function: Callable[..., Any]) -> Iterator[None]:
             set_untracked(layer, "call", before)
 
 
+def random_module() -> Any:
+    """Return the module of Keras's backend whose `dropout`, `uniform` and `normal` all layers and `keras.random` call.
+
+    Needed to compare two frameworks through the same masks: no seed makes Keras draw PyTorch's.
+    """
+    from keras.src import backend
+
+    return backend.random
+
+
 def variable_index(optimizer: Any, variable: Any) -> int:
     """Return the index of a variable among those that an optimizer was built with; its slots have the same index."""
     return int(_private(optimizer, "_get_variable_index")(variable))

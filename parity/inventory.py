@@ -191,7 +191,7 @@ ITEMS = (
     Item("H2", "BatchNorm's buffers after steps in train mode; train mode and eval mode"),
     Item("H3", "optimizer slots, parameters and loss after each of k steps, also across a change of the learning rate"),
     Item("H4", "dropout compared through the same mask",
-         (f"{_CHECK}::test_training_with_a_loss_an_optimizer_and_dropout",)),
+         (f"{_CHECK}::test_training_with_a_loss_an_optimizer_and_dropout", "tests/harness/test_shared_draws.py")),
     Item("H5", "frozen layers: absent gradients, buffers that move or stand still"),
     Item("H6", "float64 agreement as the proof; float32 judged by the float64 truth and PyTorch's own error",
          (f"{_COMPARE}::test_float64_bound_is_relative_to_the_largest_magnitude",

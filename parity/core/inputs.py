@@ -36,8 +36,9 @@ def labels(count: int, classes: int, *names: object) -> np.ndarray:
 
 
 def mask(shape: tuple[int, ...], p: float, *names: object) -> np.ndarray:
-    """Return a dropout mask in float64: 0 with probability p, else 1/(1 − p)."""
-    return (stream("mask", *names).random_sample(shape) >= p) / (1 - p)
+    """Return a dropout mask in float64: 0 with probability p, else 1/(1 − p); at p = 1 all zeros."""
+    kept = stream("mask", *names).random_sample(shape) >= p
+    return kept / (1 - p) if p < 1 else np.zeros(shape)
 
 
 def moved(state: Mapping[str, np.ndarray], sample: int, reach: float = 4 * 2.0**-23) -> dict[str, np.ndarray]:

@@ -29,11 +29,13 @@ from parity.pair import (
     wiring,
 )
 from parity.pair.guard import guarded
+from parity.pair.kept import kept
 from parity.pair.options import Options, typed
 from parity.pair.own_loss import OwnLoss
 from parity.pair.policy import running_in
-from parity.pair.theirs import Theirs
+from parity.pair.theirs import Theirs, state_of
 from parity.record import keras_step, torch_flow
+from parity.record.keras_draws import shared_draws
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
 
 
@@ -56,6 +58,7 @@ class Port:
             raise BlitzError(f"{theirs.folded[0]} is computed in PyTorch, as by weight_norm: use train=False, steps=0")
         self.layers = leaves(model)
         self.start: Mapping[str, np.ndarray] = {}  # the weights that were recorded
+        self.drawn: list[str] = []  # what one side draws alone in train mode, a line each
         self.input_layouts = feed.input_layouts(theirs, model)
         self.keeps_channels_first = feed.keeps_channels_first(model)
         self.calls, self.outputs = self._run_once()
@@ -63,15 +66,19 @@ class Port:
         given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
         self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing = self._paired()
-        self.names = wiring.match(theirs.calls, self.calls, self.pairing.units)
-        self.by_path = {self.names.get((call.name, call.number)): call for call in self.calls}
-        self.unmatched = [call.name for call in theirs.calls if call.name not in set(self.names.values())]
+        self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units))
         ranks = {call.name: len(call.shape) for call in theirs.calls}
         self.last_only = {
             path
             for path in theirs.recurrent
             if path in self.by_path and self.by_path[path].result.ndim < ranks[path]
         }  # fmt: skip
+
+    def _name_calls(self, names: dict[tuple[str, int], str]) -> None:
+        """Take (layer's name, number of the call) -> PyTorch's name of the call."""
+        self.names = names
+        self.by_path = {names.get((call.name, call.number)): call for call in self.calls}
+        self.unmatched = [call.name for call in self.theirs.calls if call.name not in set(names.values())]
 
     def _rounded(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Return an input as layers of reduced precision are given it."""
@@ -143,7 +150,7 @@ class Port:
 
     def notes(self) -> list[str]:
         """Return what was inferred, a line each."""
-        found = list(self.pairing.notes)
+        found = [*self.pairing.notes, *self.drawn]
         for name, each in self.input_layouts.items():
             if each is not layout.SAME:
                 shape = self.theirs.named[name].shape
@@ -175,14 +182,40 @@ class Port:
         return bool(keras_internals.added_losses(self.model) or keras_internals.weight_penalties(self.model))
 
     def masked(self) -> AbstractContextManager[None]:
-        """Return a block in which the dropout layers have PyTorch's masks, in train mode.
+        """Return a block in which the model is given the random numbers that PyTorch draws, in train mode.
 
         Raises:
-            UnsharedError: a layer of Keras drops values and PyTorch has no module to share a mask with.
+            UnsharedError: the random numbers of the two frameworks cannot be paired.
         """
         if not self.options.train:
             return nullcontext()
-        return masks.injected(self.theirs, self.layers, self.names, self.flattened, self.channels_first)
+        bound = masks.SAME_REDUCED if PRECISIONS[self.dtype].is_reduced else masks.SAME
+        sizes = frozenset(self.flattened.values())
+        structure = masks.Structure(self.names, sizes, self.channels_first, bound)
+        with running_in(self.dtype):
+            shared = masks.paired(self.theirs.draws, structure, self._run_with)
+        self.drawn = shared.notes()
+        dropouts = {
+            (call.name, call.number): shared.names.get((id(call.layer), call.number), "")
+            for call in self.calls
+            if wiring.keras_family(call.layer) == "dropout"
+        }
+        self._name_calls(wiring.renamed(self.names, dropouts, self.theirs.calls))
+        return shared_draws(self.model, shared.again)
+
+    def _run_with(self, shared: masks.Shared) -> float:
+        """Run in train mode from PyTorch's weights, and return how far the outputs are from PyTorch's, in any order."""
+        with kept(self.model.variables), shared_draws(self.model, shared.pair):
+            if self.options.weights != "keep":
+                state = state_of(self.theirs, self.pairing.twins)
+                for weight in self.pairing.weights:
+                    weight.assign(state[weight.name])
+            output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype, True)
+        ours, theirs = (
+            np.sort(np.concatenate([np.ravel(value) for value in side] or [np.zeros(0)]))
+            for side in ([as_array(value) for _, value in named_outputs(output)], self.theirs.trained.values())
+        )
+        return masks.apart(theirs, ours) if ours.shape == theirs.shape else np.inf
 
     def record(self, state: Mapping[str, np.ndarray], truth: Trace, mode: str = "eager") -> Trace:
         """Run and return the trace, in PyTorch's names and layouts.

@@ -1,7 +1,5 @@
-"""Whether a Keras model is random beyond the dropout masks that it shares with PyTorch's modules."""
+"""Whether a Keras model is random beyond the numbers that it shares with PyTorch's."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from parity.core.repeat import first_split
 from parity.core.trace import named_outputs
 from parity.pair import feed
 from parity.pair.guard import guarded
+from parity.pair.kept import kept
 from parity.pair.policy import running_in
 from parity.pair.port import Port, as_array
 from parity.record.keras_recorder import recorded_calls
@@ -27,7 +26,7 @@ def describe(port: Port) -> str:
     Runs it twice, in the mode that is compared, from the same weights. In train mode the block has `port.masked()`.
     """
     train = port.options.train
-    with running_in(port.dtype), _kept(port.model.variables):
+    with running_in(port.dtype), kept(port.model.variables):
         seeds = _seeds(port.model)
         before = [as_array(seed) for _, seed in seeds]
         one, other = _values(port, train), _values(port, train)
@@ -41,8 +40,9 @@ def describe(port: Port) -> str:
         return ""
     if train:
         return (
-            f"the Keras model is random in train mode: {reason}. PyTorch has no module to share these values with: "
-            "leave the layer out, set its rate to 0, or check with train=False"
+            f"the Keras model is random in train mode: {reason}. These values cannot be shared with "
+            "PyTorch: draw them with keras.random's dropout, uniform or normal, leave the layer out, or check with "
+            "train=False"
         )
     return (
         f"the Keras model is random: {reason}. A layer that is called with training=True stays on in eval mode: leave "
@@ -58,7 +58,7 @@ def _values(port: Port, train: bool) -> dict[str, np.ndarray]:
     """Run the model from its weights as they are, and return what each layer was given and returned, in order."""
     fed: dict[tuple[str, int], Any] = {}
     # BatchNorm's statistics are put back; the state of a random stream, which is not a weight, moves on.
-    with _kept(port.model.weights), recorded_calls(port.model, fed) as results:
+    with kept(port.model.weights), recorded_calls(port.model, fed) as results:
         output = guarded("the Keras model", feed.run, port.theirs, port.model, port.dtype, train)
     values = {}
     for name, number in results:
@@ -75,14 +75,3 @@ def _seeds(model: Any) -> list[tuple[Any, Any]]:
         weights = {id(variable) for variable in layer.weights}
         found |= {id(v): (layer, v) for v in layer.variables if id(v) not in weights}
     return list(found.values())
-
-
-@contextmanager
-def _kept(variables: list[Any]) -> Iterator[None]:
-    """Give variables their values back after the block."""
-    before = [variable.numpy() for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from keras_blitz.weights import kinds
 from parity.core.repeat import Split, first_split
 from parity.pair.options import typed
 
@@ -64,15 +63,9 @@ def _reason(call: "Call | None", train: bool) -> str:
         )
     if call is None:
         return (
-            "A functional dropout, F.dropout(x, training=self.training), has no module to share a mask with: use "
-            "nn.Dropout, or check with train=False"
+            "It draws values that Keras cannot be given, such as those of Python's random or of NumPy: draw them with "
+            "torch.rand, torch.bernoulli or torch.randn, or check with train=False"
         )
-    kind, name = kinds.of_torch(call.module), type(call.module).__name__
-    rate = getattr(call.module, "dropout", None)
-    if kind and kind.whole and train and rate:
-        return (
-            f"The dropout={rate:g} inside nn.{name} has no module to share a mask with: set it to 0, or check with "
-            "train=False"
-        )
+    name = type(call.module).__name__
     advice = "leave it out, or check with train=False" if train else "make it depend on self.training"
     return f"{name} draws random values of its own: {advice}"

@@ -11,6 +11,7 @@ import numpy as np
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
 from parity.core import inputs as streams
+from parity.core.draws import Draw
 from parity.core.trace import Trace, array_of, named_inputs
 from parity.pair import random_torch, wiring
 from parity.pair.guard import guarded
@@ -36,6 +37,8 @@ class Theirs:
         random: says that two runs differ, and where; "" where they agree.
         paired: what a run of both has told of their weights, see `following.py`; kept for the other precisions.
         folded: names of the weights that PyTorch computes, as in weight_norm; `module` is a copy with them as they are.
+        draws: the random numbers that it drew in train mode, which Keras is given, in order.
+        trained: the outputs in train mode, by their names in a trace.
     """
 
     module: Any
@@ -48,6 +51,8 @@ class Theirs:
     random: str = ""
     paired: list = field(default_factory=list)
     folded: Sequence[str] = ()
+    draws: tuple[Draw, ...] = ()
+    trained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -64,7 +69,7 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     Args:
         module: the user's own.
         inputs: a structure of arrays in PyTorch's layout.
-        train: compare it with itself in train mode, with the masks that dropout modules share with Keras; otherwise in
+        train: compare it with itself in train mode, with the random numbers that it shares with Keras; otherwise in
             eval mode, of which the first run is one of the two.
 
     Raises:
@@ -80,13 +85,15 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     run = guarded(side, torch_recorder.run, module, inputs)
     if not run.outputs or not named:
         raise BlitzError("there is nothing to compare: no inputs, or the PyTorch module returns no tensor")
-    again = partial(torch_recorder.run, module, train=train, masks=partial(_mask, module) if train else None)
-    random = guarded(side, random_torch.describe, again, inputs, None if train else run, train)
+    again = partial(torch_recorder.run, module, train=train, share=train)
+    compared = guarded(side, again, inputs) if train else run
+    random = guarded(side, random_torch.describe, again, inputs, compared, train)
     calls = run.calls
     recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
     return Theirs(
-        module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, folded=folded
-    )
+        module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, folded=folded,
+        draws=compared.draws, trained=compared.outputs,
+    )  # fmt: skip
 
 
 def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
@@ -126,8 +133,7 @@ def record(
         torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
         typed(options.target, dtype), loss=_loss(theirs, options, dtype),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
-        slots=slots, train=options.train, dtype=dtype, fed=fed,
-        masks=partial(_mask, theirs.module) if options.train else None,
+        slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed,
     )  # fmt: skip
     trace = guarded("the PyTorch module", run)
     if options.loss is None:
@@ -164,13 +170,6 @@ def _weighted(weights: Mapping[str, np.ndarray], output: Any, _target: Any) -> A
 
 def _optimizer(optimizer: Any, named: list) -> Any:
     return optimizer[0]([parameter for _, parameter in named])
-
-
-def _mask(module: Any, path: str, shape: tuple[int, ...], p: float) -> np.ndarray:
-    """Return what a dropout module multiplies by: one value for each channel in Dropout1d, 2d and 3d."""
-    if type(module.get_submodule(path)).__name__ != "Dropout":
-        shape = (*shape[:2], *(1 for _ in shape[2:]))
-    return streams.mask(shape, p, "check", path)
 
 
 def _as_in_keras(trace: Trace, recurrent: Mapping[str, Any], last_only: Collection[str]) -> Trace:

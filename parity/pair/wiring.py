@@ -102,6 +102,21 @@ def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -
     return found
 
 
+def renamed(
+    names: dict[tuple[str, int], str], dropouts: dict[tuple[str, int], str], theirs: Sequence
+) -> dict[tuple[str, int], str]:
+    """Pair the calls of dropout layers as their random numbers are, and the others as they were.
+
+    Args:
+        names: (name, number) of Keras's call -> PyTorch's name of the call.
+        dropouts: the same of dropout layers; may name what is no dropout module.
+        theirs: PyTorch's calls.
+    """
+    known = {call.name for call in theirs if family(call.module, kinds.of_torch(call.module)) == "dropout"}
+    found = {key: name for key, name in dropouts.items() if name in known}
+    return {key: name for key, name in names.items() if name not in found.values()} | found
+
+
 def _aligned(left: list, right: list) -> list[tuple[int, int]]:
     """Return the longest common subsequence as pairs of indices; a layer with weights counts for many without."""
 

@@ -1,7 +1,7 @@
 """Runs a Keras model and records its trace in PyTorch's names and layouts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -370,18 +370,6 @@ def has_own_activation(layer) -> bool:
     """Whether a layer with weights applies an activation after them."""
     named = getattr(layer, "activation", None)
     return bool(layer.weights) and not _is_whole(layer) and named not in (None, keras.activations.linear)
-
-
-def multiplying_instead(layer, mask: Callable[[tuple[int, ...]], np.ndarray]) -> AbstractContextManager[None]:
-    """Return a block in which a dropout layer returns its input times a given mask in train mode."""
-    call = layer.call
-
-    def masked(inputs, training=False):
-        if not training:
-            return call(inputs, training=training)
-        return inputs * tf.constant(mask(tuple(inputs.shape)), inputs.dtype)
-
-    return called_as(layer, masked)
 
 
 def first(value):

@@ -11,9 +11,11 @@ import torch
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
+from parity.core.draws import Draw
 from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
+from parity.record.torch_draws import shared_draws
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,20 @@ class Run:
         calls: of the innermost modules, in order.
         outputs: by their names in a trace.
         values: what each call was given and returned, and the outputs, by their names in a trace, in order.
-        drew: random numbers were drawn.
+        drew: random numbers were drawn beyond `draws`.
+        draws: those that are shared with Keras, in order.
     """
 
     calls: tuple[Call, ...]
     outputs: dict[str, np.ndarray]
     values: dict[str, Value]
     drew: bool
+    draws: tuple[Draw, ...] = ()
 
 
-def run(
-    module: torch.nn.Module, inputs, *, train: bool = False, masks: Callable | None = None, dtype: str = "float32"
-) -> Run:
+def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = False, dtype: str = "float32") -> Run:
     """Run a copy of a module forward once, without gradients; the arguments are those of `record`."""
     module = in_mode(deepcopy(module).to(getattr(torch, dtype)), train)
-    if masks is not None:
-        _inject(module, masks)
     found: list[Call] = []
 
     def hook(path: str):
@@ -70,10 +70,12 @@ def run(
         inner.register_forward_hook(hook(path))
     args, kwargs = _arguments(_tensors(inputs))
     before = _generators()
-    with torch.no_grad(), recorded_calls(module, fed=True) as values:
+    nothing: AbstractContextManager[list[Draw]] = nullcontext([])
+    sharing = shared_draws(module, follow=True) if share else nothing
+    with torch.no_grad(), recorded_calls(module, fed=True) as values, sharing as draws:
         output = module(*args, **kwargs)
     outputs = {name: array(value) for name, value in named_outputs(output)}
-    return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before)
+    return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before, tuple(draws))
 
 
 def _generators() -> tuple:
@@ -140,6 +142,7 @@ def record(
     train: bool = False,
     dtype: str = "float64",
     masks: Callable | None = None,
+    share: bool = False,
     keep: int | None = None,
     fed: bool = False,
 ) -> Trace:
@@ -161,6 +164,7 @@ def record(
         train: train mode, otherwise eval mode; see `in_mode`.
         dtype: a name in `PRECISIONS`; a mixed one is autocast around the forward pass and the loss.
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
+        share: replace all random numbers that the module draws by those of `core.draws`.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
     """
@@ -193,8 +197,9 @@ def record(
         summing: AbstractContextManager[dict[str, float]] = nullcontext({})
         if first:
             calling, summing = recorded_calls(module, keep, fed, types), summed_terms(module)
+        sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
         with autocast(precision):
-            with calling as activations, summing as terms:
+            with calling as activations, summing as terms, sharing:
                 output = module(*args, **kwargs)
             value = None if loss is None else _number(loss(output, y))
         if value is not None:

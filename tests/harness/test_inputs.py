@@ -46,3 +46,10 @@ def test_moved_weights_are_within_four_units_in_the_last_place():
     assert 4 <= steps.max() <= 8  # a factor of 4·2⁻²³ is 8 units for a number just below a power of two
     assert (first["w"] != state["w"]).mean() > 0.8
     assert (first["w"] != second["w"]).any()
+
+
+def test_a_mask_keeps_its_share_and_scales_it_and_at_1_keeps_nothing():
+    mask = inputs.mask((200, 50), 0.2, "lenet")
+    assert set(np.unique(mask)) == {0.0, 1.25}
+    assert abs((mask == 0).mean() - 0.2) < 0.02
+    np.testing.assert_array_equal(inputs.mask((2, 3), 1.0, "lenet"), np.zeros((2, 3)))

@@ -206,3 +206,11 @@ def test_one_file_alone_touches_private_members_of_keras():
 )
 def test_touching_is_noticed(line, found):
     assert touched(line, frozenset({"_ours"})) == found
+
+
+def test_dropout_layers_call_the_random_module(monkeypatch):
+    module = internals.random_module()
+    assert callable(module.uniform)
+    assert callable(module.normal)
+    monkeypatch.setattr(module, "dropout", lambda inputs, *_, **__: inputs + 1)
+    assert keras.layers.Dropout(0.5)(keras.ops.zeros((1, 1)), training=True).numpy() == [[1.0]]

@@ -1,12 +1,14 @@
 """Evidence that proves nothing: inputs, dead units, and a PyTorch module that differs from itself."""
 
+import random
+
 import numpy as np
 import torch
 from keras import layers
 from torch import nn
 
 from parity.faults.door.handed import appended, argument, inputs, replaced, together, torch_module
-from parity.faults.door.mistake import undecided
+from parity.faults.door.mistake import at, undecided
 from parity.faults.fault import fault
 
 
@@ -24,6 +26,14 @@ class ByMode(nn.Module):
     def forward(self, x):
         """Return what is left of tanh of x."""
         return nn.functional.dropout(torch.tanh(x), training=self.training)
+
+
+class Scaled(nn.Module):
+    """tanh, in train mode scaled by numbers of Python's."""
+
+    def forward(self, x):
+        """Return tanh of x, scaled in train mode."""
+        return torch.tanh(x) * (random.random() if self.training else 1.0)
 
 
 def with_second(make):
@@ -77,8 +87,9 @@ MISTAKES = (
         undecided("mlp-momentum", "random", together(with_second(LeftOn), ELU)),
     ),
     fault(
-        "door-random-in-training", "a functional dropout in train mode, which shares no mask", "public reports",
-        undecided("mlp-momentum", "random", together(with_second(ByMode), argument(train=True))),
-        undecided("mlp", "random", together(with_second(ByMode), argument(train=True))),
+        "door-random-in-training", "in train mode a functional dropout that Keras lacks, or Python's random numbers",
+        "public reports",
+        at("mlp-momentum", "activation:2", together(with_second(ByMode), argument(train=True))),
+        undecided("mlp", "random", together(with_second(Scaled), argument(train=True))),
     ),
 )  # fmt: skip
