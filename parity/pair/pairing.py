@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
-from parity.pair.mapped import Mapped
+from keras_blitz.weights.mapped import Mapped
 from parity.pair.units import FREE, RECURRENT, Unit, join_path
 
 Match = tuple[Unit, Unit, str]
