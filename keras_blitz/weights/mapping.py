@@ -67,6 +67,10 @@ def load_state_dict(
         CheckpointError: names all missing, surplus and wrongly shaped keys, and values that would be rounded.
     """
     targets = {weight.name: weight for weight in weights(model)}
+    if not targets:
+        raise CheckpointError(
+            f"{model.name} has no weights yet: call it once on data, or build it with its input's shape"
+        )
     arrays = strip_prefix(arrays_of(state), targets, prefix)
     skip = tuple(skip)
     _check_skip(skip, [*targets, *arrays])

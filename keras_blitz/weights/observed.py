@@ -12,6 +12,7 @@ from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import flow
+from keras_blitz.weights.merging import merging
 from keras_blitz.weights.paths import Place
 
 Sizes = tuple[int, ...]
@@ -38,6 +39,12 @@ def flattened_inputs(model: Any, held: Sequence[Place]) -> Mapping[Any, Sizes]:
     if declared is not None:
         named = {place.layer: (place.path, place.layer.name) for place in held}
         return {layer: declared[name] for layer, names in named.items() for name in names if name in declared}
+    if merged := merging(model):
+        raise BlitzError(
+            f"{model.name}: {merged[0]} merges channels with another axis, which PyTorch has the other way round; move "
+            "the channels before it as PyTorch does, Permute((2, 3, 1)), use parity.transfer, or declare in the class "
+            "that the order is right, flattened_inputs = {}"
+        )
     found = flow(model)
     asking = [place.layer for place in held if _depends(place.layer)]
     if found.complete or not asking or not _has_channels(model):

@@ -171,6 +171,11 @@ def test_names_that_are_all_others_say_what_to_do():
         load_state_dict(model, {"fc.weight": np.zeros((2, 4), "float32"), "fc.bias": np.zeros(2, "float32")})
 
 
+def test_a_model_that_is_not_built_is_said_to_be():
+    with pytest.raises(CheckpointError, match="has no weights yet: call it once on data"):
+        load_state_dict(keras.Sequential([layers.Dense(2, name="fc")]), {"fc.bias": np.zeros(2)})
+
+
 class Head(layers.Layer):
     """A layer that flattens inside, or not."""
 
