@@ -14,7 +14,8 @@ import numpy as np
 
 from keras_blitz.keras_internals import call_of
 from keras_blitz.random import Generator, default_generator
-from keras_blitz.weights.mapping import Weight, weights
+from keras_blitz.weights.mapped import Mapped
+from keras_blitz.weights.mapping import weights
 
 __all__ = ["Normal", "fan_in_uniform", "initialize", "kaiming_fan_out", "skip_init"]
 
@@ -123,7 +124,7 @@ def _default_stream() -> Generator | _Unseeded:
     return default_generator if default_generator.seeded else _Unseeded()
 
 
-def _draw_default(generator, pair: dict[str, Weight], normal: Normal | None) -> None:
+def _draw_default(generator, pair: dict[str, Mapped], normal: Normal | None) -> None:
     """Draw weight, then bias; what will be replaced is drawn in vain, as PyTorch does."""
     shape = pair["weight"].shape
     fan_in = math.prod(shape[1:])
@@ -143,13 +144,13 @@ def _draw_default(generator, pair: dict[str, Weight], normal: Normal | None) -> 
         _assign(bias, generator.uniform(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in), bias.shape))
 
 
-def _assign(weight: Weight, values: np.ndarray) -> None:
-    weight.variable.assign(weight.layout.to_keras(values).astype(weight.variable.dtype, copy=False))
+def _assign(weight: Mapped, values: np.ndarray) -> None:
+    weight.assign(values)
 
 
-def _in_order(model) -> Iterator[tuple[str, dict[str, Weight]]]:
+def _in_order(model) -> Iterator[tuple[str, dict[str, Mapped]]]:
     """Yield (layer name, its weight and bias) of every layer with a matrix or kernel, as PyTorch constructs them."""
-    found: dict[str, dict[str, Weight]] = {}
+    found: dict[str, dict[str, Mapped]] = {}
     for weight in weights(model):
         name, _, kind = weight.name.rpartition(".")
         found.setdefault(name, {})[kind] = weight

@@ -5,6 +5,7 @@ lacks one, `tests/library/test_keras_internals.py` fails and the function raises
 Importing this file does not import Keras.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -115,6 +116,24 @@ def inner_layers(layer: Any, *, itself: bool = False) -> list[Any]:
         itself: start the list with the layer.
     """
     return list(_private(layer, "_flatten_layers")(include_self=itself))
+
+
+def children(layer: Any) -> list[Any]:
+    """Return the layers directly inside a layer or model, in the order in which it got them.
+
+    Needed for layers made of layers; `model.layers` is the same for a model.
+    """
+    return list(_private(layer, "_flatten_layers")(include_self=False, recursive=False))
+
+
+def has_automatic_name(layer: Any) -> bool:
+    """Whether a layer's name is one that Keras makes of its class: `dense` or `dense_3`.
+
+    Needed to find what the user calls a layer instead; Keras does not keep whether a name was given.
+    """
+    from keras.src.utils.naming import to_snake_case
+
+    return re.fullmatch(rf"{re.escape(to_snake_case(type(layer).__name__))}(_\d+)?", layer.name) is not None
 
 
 def added_losses(model: Any) -> list[Any]:

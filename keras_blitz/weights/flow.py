@@ -45,12 +45,12 @@ class Flow:
 
     Args:
         outputs: (layer name, number of the call from 0) -> layout of what that call returns.
-        flattened_inputs: layer name -> (H, W, C), for each layer whose input a Flatten made.
+        flattened_inputs: layer -> (H, W, C), for each layer whose input a Flatten made.
         complete: there is a graph, and it says what every call does with the order of features.
     """
 
     outputs: dict[tuple[str, int], Layout] = field(default_factory=dict)
-    flattened_inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    flattened_inputs: dict[Any, tuple[int, ...]] = field(default_factory=dict)
     complete: bool = True
 
 
@@ -80,7 +80,7 @@ def _follow(graph: Any, layouts: dict[int, Layout], calls: dict[str, int], found
     for operation, sources, results in keras_internals.calls(graph):
         incoming = layouts.get(id(sources[0]), SAME) if sources else SAME
         if incoming.split:
-            found.flattened_inputs[operation.name] = incoming.split[1]
+            found.flattened_inputs[operation] = incoming.split[1]
         number = calls.get(operation.name, 0)
         calls[operation.name] = number + 1
         inner = keras_internals.graph_of(operation)
@@ -92,6 +92,7 @@ def _follow(graph: Any, layouts: dict[int, Layout], calls: dict[str, int], found
         else:
             layouts |= {id(result): _passed_on(operation, sources, result, incoming) for result in results}
             found.complete &= not (sources and _reorders(operation, sources[0].shape, results[0].shape))
+            found.complete &= not (sources and _hides(operation, sources[0].shape, incoming))
         found.outputs[operation.name, number] = layouts[id(results[0])]
 
 
@@ -102,6 +103,14 @@ def _reorders(operation: Any, given: tuple[int, ...], returned: tuple[int, ...])
         return True
     flattens = len(given) > len(returned) == 2 and returned[-1] != given[-1]
     return flattens and kinds.of_keras(operation) is None and name not in ("Flatten", "Reshape")
+
+
+def _hides(operation: Any, given: tuple[int, ...], incoming: Layout) -> bool:
+    """Whether layers inside a layer may get features that were flattened before it, or in it."""
+    kind = kinds.of_keras(operation)
+    known = kind is not None and (kind.special or kind.whole)
+    inner = [] if known or not getattr(operation, "weights", ()) else keras_internals.inner_layers(operation)
+    return bool(inner) and bool(incoming.split or len(given) > 3)
 
 
 def _passed_on(operation: Any, sources: list[Any], result: Any, incoming: Layout) -> Layout:

@@ -25,7 +25,7 @@ class Kind:
         torch: PyTorch's classes.
         keras: Keras's classes and operations; keras_blitz's too.
         weights: Keras's variable -> (PyTorch's name in the module, layout).
-        special: its weights are not one variable for one of PyTorch's tensors; `parity.pair.mapped` takes them apart.
+        special: its weights are not one variable for one of PyTorch's tensors; `mapped.py` takes them apart.
         channels: PyTorch's axis of channels or features in what the layer returns, 1 or -1; None where it is as in
             what the layer was given.
         flatten: what the layer does with features that a Flatten ordered: "keeps" the order, feature by feature;
@@ -95,11 +95,12 @@ KINDS = (
     Kind("embedding", ("Embedding",), ("Embedding",), {"embeddings": ("weight", SAME)}, channels=-1),
     Kind("embeddingbag", ("EmbeddingBag",), channels=-1),
     Kind("batchnorm", ("_BatchNorm",), ("BatchNorm", "BatchNormalization"), _BATCH_NORM, channels=1, flatten="keeps"),
-    Kind("layernorm", ("LayerNorm",), ("LayerNormalization",), _NORM, channels=-1, eps_gap="layernorm-eps"),
+    Kind("layernorm", ("LayerNorm",), ("LayerNormalization",), _NORM, channels=-1, flatten="keeps",
+         eps_gap="layernorm-eps"),
     Kind("groupnorm", ("GroupNorm",), ("GroupNormalization",), _NORM, channels=1, eps_gap="groupnorm"),
     Kind("instancenorm", ("_InstanceNorm",), (), _NORM, channels=1, pairs_as="groupnorm", eps_gap="groupnorm"),
-    Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization",), {"scale": ("weight", SAME)}),
-    Kind("prelu", ("PReLU",), ("PReLU",), special=True),
+    Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization",), {"scale": ("weight", SAME)}, flatten="keeps"),
+    Kind("prelu", ("PReLU",), ("PReLU",), special=True, flatten="keeps"),
     Kind("lstm", ("LSTM",), ("LSTM",), special=True, channels=-1, gates=(0, 1, 2, 3), whole=True),
     Kind("gru", ("GRU",), ("GRU",), special=True, channels=-1, gates=(1, 0, 2), whole=True),
     Kind("rnn", ("RNN",), ("SimpleRNN",), special=True, channels=-1, gates=(0,), whole=True),

@@ -1,17 +1,16 @@
 """A Keras model's weights by PyTorch's names: `state_dict` out, `load_state_dict` in."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from keras_blitz.errors import CheckpointError
-from keras_blitz.weights.flow import after_flatten, parameters
-from keras_blitz.weights.kinds import BUFFERS
-from keras_blitz.weights.layout import Layout
+from keras_blitz.weights.held import of_place
+from keras_blitz.weights.mapped import Mapped
 from keras_blitz.weights.observed import flattened_inputs
+from keras_blitz.weights.paths import places
 
 # What wrappers put before every name: DataParallel, torch.compile, and the usual attributes that hold a network.
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
@@ -20,72 +19,31 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
 
 
-@dataclass(frozen=True)
-class Weight:
-    """One weight of a Keras model.
-
-    Args:
-        name: PyTorch's name, `conv1.weight`.
-        variable: the Keras variable that holds it.
-        layout: its layout relative to PyTorch's tensor.
-        trainable: a parameter; otherwise a buffer.
-    """
-
-    name: str
-    variable: Any
-    layout: Layout
-    trainable: bool
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of PyTorch's tensor."""
-        return self.layout.torch_shape(self.variable.shape)
-
-    @property
-    def variables(self) -> tuple[Any, ...]:
-        """The Keras variables that hold it."""
-        return (self.variable,)
-
-    def joined(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Return arrays in the layout of `variables`, such as their gradients, in PyTorch's layout."""
-        return self.layout.to_torch(arrays[0])
-
-    def value(self) -> np.ndarray:
-        """The value in PyTorch's layout."""
-        return self.joined([np.asarray(self.variable.numpy())])
-
-    def assign(self, array: np.ndarray) -> None:
-        """Take a value in PyTorch's layout, rounded to the variable's type."""
-        self.variable.assign(self.layout.to_keras(array.astype(self.variable.dtype)))
-
-
-def weights(model: Any) -> list[Weight]:
+def weights(model: Any) -> list[Mapped]:
     """List the weights of a Keras model in the order of PyTorch's `state_dict`: layer by layer, weight before bias.
 
     Raises:
         BlitzError: a layer with weights has no declared layout, or it cannot be seen whether a Flatten comes before it.
     """
-    flattened = flattened_inputs(model)
-    return [weight for layer in model.layers for weight in _of_layer(layer, flattened.get(layer.name))]
-
-
-def _of_layer(layer: Any, flattened_input: tuple[int, ...] | None) -> Iterator[Weight]:
-    declared = parameters(layer)
-    for variable in layer.weights:
-        name, layout = declared[variable.name]
-        if flattened_input:
-            layout = after_flatten(layer, variable.name, flattened_input)
-        # By name, not by `variable.trainable`: a frozen parameter is a parameter still.
-        yield Weight(f"{layer.name}.{name}", variable, layout, name not in BUFFERS)
+    held = places(model)
+    flattened = flattened_inputs(model, held)
+    return [weight for place in held for weight in of_place(place, flattened.get(place.layer))]
 
 
 def named_parameters(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (PyTorch name, Keras variable) of every parameter, as `torch.nn.Module.named_parameters` does."""
-    yield from ((weight.name, weight.variable) for weight in weights(model) if weight.trainable)
+    """Yield (PyTorch name, Keras variable) of every parameter, as `torch.nn.Module.named_parameters` does.
+
+    A parameter that several variables hold, such as the packed projections of an attention, comes with each of them.
+    """
+    parameters = [weight for weight in weights(model) if weight.trainable and not weight.twin]
+    yield from ((weight.name, variable) for weight in parameters for variable in weight.variables)
 
 
 def state_dict(model: Any) -> dict[str, np.ndarray]:
-    """Return the model's parameters and buffers under PyTorch's names, in PyTorch's layouts, bit for bit."""
+    """Return the model's parameters and buffers under PyTorch's names, in PyTorch's layouts, bit for bit.
+
+    Where Keras has one bias for PyTorch's two (LSTM, RNN), `bias_ih` is all of it and `bias_hh` is zero.
+    """
     return {weight.name: weight.value() for weight in weights(model)}
 
 
@@ -94,8 +52,11 @@ def load_state_dict(
 ) -> None:
     """Copy a PyTorch `state_dict` into a Keras model, bit for bit; nothing is copied unless all of it fits.
 
+    Where Keras has one bias for PyTorch's two (LSTM, RNN), it gets their sum.
+
     Args:
-        model: a Keras model whose layers are named by PyTorch module paths.
+        model: a Keras model whose layers are named by PyTorch module paths, or held by attributes named like PyTorch's;
+            layer 1 of a stacked LSTM is named `lstm.l1`.
         state: PyTorch's names to arrays or tensors; may be wrapped, as in `{"state_dict": …, "epoch": …}`.
         prefix: take only the entries under this prefix. None: the prefixes in `PREFIXES` are dropped where every
             name has them and the model's own names do not.
@@ -106,6 +67,10 @@ def load_state_dict(
         CheckpointError: names all missing, surplus and wrongly shaped keys, and values that would be rounded.
     """
     targets = {weight.name: weight for weight in weights(model)}
+    if not targets:
+        raise CheckpointError(
+            f"{model.name} has no weights yet: call it once on data, or build it with its input's shape"
+        )
     arrays = strip_prefix(arrays_of(state), targets, prefix)
     skip = tuple(skip)
     _check_skip(skip, [*targets, *arrays])
@@ -113,11 +78,25 @@ def load_state_dict(
     arrays = {name: array for name, array in arrays.items() if not _below(name, skip)}
     problems = _problems(targets, arrays)
     if problems:
+        problems += _renaming(targets, arrays)
         raise CheckpointError(f"the state does not fit {type(model).__name__}: " + "; ".join(problems))
+    twins = {id(weight.variable): arrays[name] for name, weight in targets.items() if weight.twin}
     for name, weight in targets.items():
-        if name not in arrays:  # a count of batches, see _optional
-            continue
-        weight.variable.assign(weight.layout.to_keras(arrays[name]).astype(weight.variable.dtype))
+        if name in arrays:  # a count of batches may not be, see _optional
+            twin = twins.get(id(weight.variable))
+            weight.assign(arrays[name] if twin is None else _sum(arrays[name], twin))
+
+
+def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the sum of two biases; one is kept as it is where the other is zero, even a negative zero."""
+    return np.where(other == 0, one, one + other)
+
+
+def _renaming(targets: Mapping[str, Mapped], arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Say what to do where not one name is the same."""
+    if not targets or any(name in targets for name in arrays):
+        return []
+    return ["name the layers by PyTorch's module paths, name='layer1.0.conv1', or use parity.transfer"]
 
 
 def arrays_of(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -192,7 +171,7 @@ def _optional(name: str) -> bool:
     return name.endswith(".num_batches_tracked")
 
 
-def _uncounted(name: str, targets: Mapping[str, Weight]) -> bool:
+def _uncounted(name: str, targets: Mapping[str, Mapped]) -> bool:
     """Whether this is the count of a BatchNorm that Keras's own layer does not have."""
     return _optional(name) and f"{name.rpartition('.')[0]}.running_mean" in targets
 
@@ -211,7 +190,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -> list[str]:
+def _problems(targets: Mapping[str, Mapped], arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Say everything that keeps `arrays` from fitting `targets`."""
     common = [name for name in targets if name in arrays]
     misshapen = [
@@ -226,11 +205,28 @@ def _problems(targets: Mapping[str, Weight], arrays: Mapping[str, np.ndarray]) -
     ]
     found = {
         "missing": [name for name in targets if name not in arrays and not _optional(name)],
-        "surplus": [name for name in arrays if name not in targets and not _uncounted(name, targets)],
+        "surplus": [
+            name + _tied(name, targets, arrays)
+            for name in arrays
+            if name not in targets and not _uncounted(name, targets)
+        ],
         "wrong shape": misshapen,
         'would be rounded (build the model with dtype="float64", or round the state first)': rounded,
     }
     return [f"{problem}: {_listed(names)}" for problem, names in found.items() if names]
+
+
+def _tied(name: str, targets: Mapping[str, Mapped], arrays: Mapping[str, np.ndarray]) -> str:
+    """Say that a tensor which the model lacks is another one again, as a head tied to its embedding."""
+    array = arrays[name]
+    same = (
+        other
+        for other in targets
+        if array.ndim > 1 and other in arrays and arrays[other].shape == array.shape
+        and np.array_equal(arrays[other], array)
+    )  # fmt: skip
+    twin = next(same, None)
+    return f" (the same values as {twin}; where it is tied to it, skip={[name.rpartition('.')[0]]})" if twin else ""
 
 
 def _would_round(array: np.ndarray, dtype: str) -> bool:

@@ -1,6 +1,6 @@
 """Which layers' inputs were flattened from channels, observed in a run where a model has no graph that tells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +12,8 @@ from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.weights import kinds
 from keras_blitz.weights.flow import flow
+from keras_blitz.weights.merging import merging
+from keras_blitz.weights.paths import Place
 
 Sizes = tuple[int, ...]
 
@@ -19,36 +21,47 @@ BATCH = 4  # so that a small layer's values do not have another's order by chanc
 SAMPLE = 4096  # of an array's values, to recognize it by
 
 
-def flattened_inputs(model: Any) -> Mapping[str, Sizes]:
-    """Return layer name -> (H, W, C), for each layer whose input a Flatten made of channels last.
+def flattened_inputs(model: Any, held: Sequence[Place]) -> Mapping[Any, Sizes]:
+    """Return layer -> (H, W, C), for each layer whose input a Flatten made of channels last.
 
     Read from the graph of a functional or Sequential model. A subclassed model, or a graph with a Lambda that flattens,
     is run once on random values of the shape it was built with. A model may declare it instead, as
     `flattened_inputs = {"fc1": (H, W, C)}`.
+
+    Args:
+        model: a Keras model.
+        held: its layers with weights, see `paths.py`.
 
     Raises:
         BlitzError: it cannot be seen what comes before a layer; loading would be silently wrong.
     """
     declared = getattr(model, "flattened_inputs", None)
     if declared is not None:
-        return dict(declared)
+        named = {place.layer: (place.path, place.layer.name) for place in held}
+        return {layer: declared[name] for layer, names in named.items() for name in names if name in declared}
+    if merged := merging(model):
+        raise BlitzError(
+            f"{model.name}: {merged[0]} merges channels with another axis, which PyTorch has the other way round; move "
+            "the channels before it as PyTorch does, Permute((2, 3, 1)), use parity.transfer, or declare in the class "
+            "that the order is right, flattened_inputs = {}"
+        )
     found = flow(model)
-    asking = [layer for layer in model.layers if _depends(layer)]
+    asking = [place.layer for place in held if _depends(place.layer)]
     if found.complete or not asking or not _has_channels(model):
         return found.flattened_inputs
     origins = _observe(model, asking)
     for layer in asking:
-        if layer.name not in origins:
+        if layer not in origins:
             raise _unseen(
                 model, layer, "it was not called in a run of the model, or what it was given is not of a layer"
             )
-    return {name: sizes for name, sizes in origins.items() if sizes}
+    return {layer: sizes for layer, sizes in origins.items() if sizes}
 
 
 def _depends(layer: Any) -> bool:
     """Whether a layer has weights whose order is that of the features it is given."""
     kind = kinds.of_keras(layer)
-    return bool(layer.weights) and kind is not None and kind.flatten != "starts"
+    return (kind is None and not keras_internals.children(layer)) or (kind is not None and kind.flatten != "starts")
 
 
 def _has_channels(model: Any) -> bool:
@@ -89,8 +102,8 @@ def _unseen(model: Any, layer: Any, reason: str) -> BlitzError:
     )
 
 
-def _observe(model: Any, asking: list[Any]) -> dict[str, Sizes | None]:
-    """Run a model and return layer name -> the sizes its input was flattened from, None for other features.
+def _observe(model: Any, asking: list[Any]) -> dict[Any, Sizes | None]:
+    """Run a model and return layer -> the sizes its input was flattened from, None for other features.
 
     Raises:
         BlitzError: it cannot be run.
@@ -121,11 +134,11 @@ class _Run:
 
     Args:
         seen: (value, the sizes (H, W, C) in whose order its values are); None where they are in PyTorch's order.
-        origins: layer name -> the sizes its input was flattened from.
+        origins: layer -> the sizes its input was flattened from.
     """
 
     seen: list[tuple[np.ndarray, Sizes | None]] = field(default_factory=list)
-    origins: dict[str, Sizes | None] = field(default_factory=dict)
+    origins: dict[Any, Sizes | None] = field(default_factory=dict)
 
     def call(self, layer: Any, call: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a layer, and note what it was given and returned."""
@@ -136,9 +149,9 @@ class _Run:
         known, sizes = self._order(given)
         self.seen += [(given, sizes)] if known else []
         if given.ndim > 2:  # the weights are of its last axis, the channels
-            self.origins.setdefault(layer.name, None)
+            self.origins.setdefault(layer, None)
         elif known:
-            self.origins.setdefault(layer.name, sizes)
+            self.origins.setdefault(layer, sizes)
         kind = kinds.of_keras(layer)
         if returned.ndim > 2:
             its, order = self._order(returned)

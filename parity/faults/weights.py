@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_blitz.keras_internals import set_untracked
 from keras_blitz.weights.layout import SAME, Layout
-from keras_blitz.weights.mapping import Weight
+from keras_blitz.weights.mapped import Mapped, plain
 from parity.faults.calls import before, behind
 from parity.faults.fault import eager, fault
 from parity.faults.plant import Plant, in_layer, together
@@ -20,10 +20,11 @@ Planting = Callable[[Plant], None]
 def _laid(name: str, layout: Layout | Callable[[Layout], Layout]) -> Planting:
     """One weight copied in another layout."""
 
-    def change(weight: Weight) -> Weight:
-        if weight.name != name:
+    def change(weight: Mapped) -> Mapped:
+        if weight.name != name or weight.layout is None:
             return weight
-        return replace(weight, layout=layout if isinstance(layout, Layout) else layout(weight.layout))
+        other = plain("", weight.variable, layout if isinstance(layout, Layout) else layout(weight.layout))
+        return replace(other, name=name, trainable=weight.trainable)
 
     return lambda plant: plant.weights(lambda listed: [change(weight) for weight in listed])
 
@@ -84,7 +85,7 @@ def _extra_bias(layer: str, size: int) -> Planting:
 
     def plant(plant: Plant) -> None:
         bias = keras.Variable(np.zeros(size), dtype="float64", name="bias")
-        plant.weights(lambda listed: [*listed, Weight(f"{layer}.bias", bias, SAME, True)])
+        plant.weights(lambda listed: [*listed, plain("bias", bias).below(layer)])
         plant.state(lambda state: {f"{layer}.bias": np.zeros(size)})
         plant.layer(layer, call=behind(lambda x: x + bias))
 

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from keras_blitz.weights.kinds import torch_name
-from parity.pair.mapped import Mapped, stack
+from keras_blitz.weights.mapped import Mapped, stack
 from parity.pair.units import FREE, RECURRENT, Unit, join_path, projections
 
 # What a tensor does nothing with, which the other framework may do without; a norm's weight, any bias.

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.weights.mapped import Mapped
 from parity.pair.fits import fitted, prepared
-from parity.pair.mapped import Mapped
 from parity.pair.units import FREE, Unit, join_path
 
 LISTED = 6  # units of either side that a refusal names

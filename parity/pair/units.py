@@ -1,16 +1,15 @@
 """The weights of both models in units that belong together: a layer's, or a part of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keras_blitz import keras_internals
-from keras_blitz.weights import kinds
-from keras_blitz.weights.flow import after_flatten, parameters
+from keras_blitz.weights import kinds, mapped
+from keras_blitz.weights.held import weights_of
 from keras_blitz.weights.kinds import KINDS, Kind
 from keras_blitz.weights.layout import Layout
-from parity.pair import mapped
-from parity.pair.mapped import Mapped
+from keras_blitz.weights.mapped import Mapped
 
 FREE = "parameter"  # a tensor that belongs to no known layer: paired by name or shape alone
 PROJECTIONS = ("query", "key", "value", "attention_output")  # of a Keras attention
@@ -130,10 +129,9 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
     if kind.name.startswith("separable"):
         return _separable(name, kind, layer)
     if kind.name == "bidirectional" and (inner := kinds.of_keras(layer.forward_layer)):
-        both = mapped.recurrent(inner.gates, layer.forward_layer)
-        both += mapped.recurrent(inner.gates, layer.backward_layer, "_reverse")
+        both = mapped.bidirectional(inner.gates, layer.forward_layer, layer.backward_layer)
         return [_unit(name, inner.paired, layer, both)]
-    return [_unit(name, kind.paired, layer, _weights(kind, layer, sizes))]
+    return [_unit(name, kind.paired, layer, weights_of(kind, layer, sizes))]
 
 
 def _einsum(name: str, layer: Any) -> Unit | None:
@@ -156,25 +154,6 @@ def _declares(kind: Kind, layer: Any) -> bool:
     return not kind.weights or all(variable.name in kind.weights for variable in layer.weights)
 
 
-def _weights(kind: Kind, layer: Any, sizes: tuple[int, ...] | None) -> list[Mapped]:
-    if kind.gates:
-        return mapped.recurrent(kind.gates, layer)
-    if kind.name == "attention":
-        return mapped.attention(layer)
-    if kind.name == "prelu":
-        return [mapped.prelu(variable) for variable in layer.weights]
-    if kind.name.startswith("depthwise"):
-        return [mapped.depthwise(v) if v.name == "kernel" else mapped.plain("bias", v) for v in layer.weights]
-    return [_declared(kind, layer, variable, sizes) for variable in layer.weights]
-
-
-def _declared(kind: Kind, layer: Any, variable: Any, sizes: tuple[int, ...] | None) -> Mapped:
-    name, layout = parameters(layer)[variable.name]
-    if sizes and kind.flatten != "starts":
-        layout = after_flatten(layer, variable.name, sizes)
-    return mapped.plain(name, variable, layout)
-
-
 def _reversible(name: str, layer: Any) -> list[Unit]:
     """Return an embedding and its untied way back, a Linear."""
     table, back = sorted(layer.weights, key=lambda variable: variable.name)
@@ -186,12 +165,8 @@ def _reversible(name: str, layer: Any) -> list[Unit]:
 
 def _separable(name: str, kind: Kind, layer: Any) -> list[Unit]:
     """Return the two convolutions of a separable one, as PyTorch has them."""
-    by_name = {variable.name: variable for variable in layer.weights}
-    declared = next(row for row in KINDS if row.name == kind.paired).weights
-    point = [mapped.plain("weight", by_name["pointwise_kernel"], declared["kernel"][1])]
-    point += [mapped.plain("bias", by_name["bias"])] if "bias" in by_name else []
-    depth = [mapped.depthwise(by_name["depthwise_kernel"])]
-    return [_unit(f"{name}/depthwise", kind.paired, layer, depth), _unit(name, kind.paired, layer, point)]
+    depth, *point = [replace(w, name=w.name.rpartition(".")[2]) for w in weights_of(kind, layer)]
+    return [_unit(f"{name}/depthwise", kind.paired, layer, [depth]), _unit(name, kind.paired, layer, point)]
 
 
 def _unit(name: str, kind: str, layer: Any, weights: Iterable[Mapped]) -> Unit:

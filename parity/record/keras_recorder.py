@@ -169,15 +169,15 @@ class KerasRecorder:
             if kind_of(name) != "fed" or path not in layers:
                 continue
             given = array_of(truth, name)
-            x = tf.constant(self._fed_layout(path, given.ndim).to_keras(given))
+            x = tf.constant(self._fed_layout(layers[path], given.ndim).to_keras(given))
             takes_mode = takes_training(layers[path])
             value = layers[path](x, **({"training": self.train} if takes_mode else {}))
             way = self.flow.outputs.get((path, int(number or 1) - 1)) or by_rank(len(value.shape))
             trace.add(name.replace("fed:", "activation:", 1), way.to_torch(value.numpy()))
         return trace
 
-    def _fed_layout(self, path: str, rank: int) -> Layout:
-        sizes = self.flow.flattened_inputs.get(path)
+    def _fed_layout(self, layer: Any, rank: int) -> Layout:
+        sizes = self.flow.flattened_inputs.get(layer)
         return flattened(sizes) if sizes else by_rank(rank)
 
     def _load(self, state: Mapping[str, np.ndarray]) -> None:

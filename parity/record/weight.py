@@ -9,7 +9,7 @@ import numpy as np
 class Weight(Protocol):
     """One of PyTorch's tensors, and the Keras variables that hold it.
 
-    `keras_blitz.weights.Weight` is one where a variable holds a tensor, `parity.pair.mapped.Mapped` in general.
+    `keras_blitz.weights.mapped.Mapped` is one.
     """
 
     @property

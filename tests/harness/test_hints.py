@@ -10,10 +10,10 @@ from stand_ins import keras_call, layer, module
 
 from keras_blitz.weights import kinds
 from keras_blitz.weights.layout import by_rank
+from keras_blitz.weights.mapped import Mapped
 from parity.core.compare import Row
 from parity.gaps import catalogue
 from parity.pair import hints
-from parity.pair.mapped import Mapped
 from parity.pair.pairing import Pairing
 from parity.pair.units import Unit
 

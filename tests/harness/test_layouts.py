@@ -55,8 +55,12 @@ FLATTENED = {
         [CONV, feature_wise("Own", FLAT, OTHER, "own/activation"), dense(OTHER)],
         {("own/activation", 0): SIZES, ("own/activation", -1): SIZES, ("fc", 0): SIZES},
     ),
-    "layernorm-does-not-keep-it": (
+    "layernorm-between": (
         [CONV, FLATTEN, feature_wise("LayerNormalization", FLAT, OTHER), dense(OTHER)],
+        {("flat", -1): SIZES, ("each", 0): SIZES, ("each", -1): SIZES, ("fc", 0): SIZES},
+    ),
+    "groupnorm-does-not-keep-it": (
+        [CONV, FLATTEN, feature_wise("GroupNormalization", FLAT, OTHER), dense(OTHER)],
         {("flat", -1): SIZES, ("each", 0): SIZES},
     ),
     "the-next-dense-is-another": (
@@ -265,3 +269,28 @@ def test_tensors_are_in_keras_layout_and_type():
 def test_a_keras_shape_and_pytorchs_are_each_others_inverse(layout):
     shape = (2, 3, 5, 7, 11)[: len(layout.permutation or (0, 1))]
     assert layout.torch_shape(feed.keras_shape(layout, shape)) == shape
+
+
+@pytest.mark.torch
+def test_a_norm_and_slopes_after_a_flatten_have_pytorchs_order():
+    """A LayerNorm and a PReLU have a weight for each feature that the Flatten ordered."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+    import keras
+
+    import parity
+
+    nn, inner = torch.nn, keras.layers
+    module = nn.Sequential(nn.Flatten(), nn.LayerNorm(24), nn.PReLU(24), nn.Linear(24, 2))
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.uniform_(0.2, 0.9)
+    norm = inner.LayerNormalization(epsilon=1e-5, name="1")
+    port = keras.Sequential(
+        [keras.Input((3, 4, 2)), inner.Flatten(), norm, inner.PReLU(name="2"), inner.Dense(2, name="3")]
+    )
+    images = np.random.RandomState(0).standard_normal((3, 2, 3, 4))
+    assert parity.check(module, port, images, modes=("eager",)).passed
+    tensors = [tensor.detach().numpy() for tensor in module.parameters()]
+    port.set_weights([tensor.T for tensor in tensors])  # copied as they are
+    report = parity.check(module, port, images, weights="keep", modes=("eager",))
+    assert report.verdict == "not equivalent"

@@ -5,7 +5,7 @@ import pytest
 from stand_ins import Variable, layer, module, network, tensor
 
 from keras_blitz.errors import BlitzError
-from parity.pair import mapped
+from keras_blitz.weights import mapped
 from parity.pair.pairing import UnpairedError, pair
 from parity.pair.units import FREE, keras_units, loose_units, torch_units
 

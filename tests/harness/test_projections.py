@@ -8,8 +8,8 @@ from stand_ins import layer
 
 import parity
 from keras_blitz.errors import BlitzError
-from parity.pair import mapped
-from parity.pair.mapped import plain, stack
+from keras_blitz.weights import mapped
+from keras_blitz.weights.mapped import plain, stack
 from parity.pair.units import keras_units
 
 pytestmark = pytest.mark.covers("H12")

@@ -213,6 +213,54 @@ def test_a_subclassed_mlp_is_not_run():
     assert np.array_equal(model.first.kernel, module.first.weight.detach().T)
 
 
+def reader(*between):
+    """Read an image column by column: its columns are the steps of an LSTM."""
+    given = keras.Input((H, W, C))
+    x = given
+    for step in (conv(), layers.ReLU(), *between):
+        x = step(x)
+    return keras.Model(given, layers.LSTM(2, name="lstm")(x))
+
+
+class Reader(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.lstm = nn.Conv2d(C, 3, 2), nn.LSTM(12, 2, batch_first=True)
+
+    def forward(self, x):
+        columns = self.conv(x).relu().permute(0, 3, 1, 2).flatten(2)  # (N, W, C·H)
+        return self.lstm(columns)[0][:, -1]
+
+
+MERGING = {
+    "reshape": [layers.Permute((2, 1, 3)), layers.Reshape((3, 12), name="merge")],
+    "flatten of each step": [layers.Permute((2, 1, 3)), layers.TimeDistributed(layers.Flatten(), name="merge")],
+    "a model inside": [
+        keras.Sequential([keras.Input((4, 3, 3)), layers.Permute((2, 1, 3)), layers.Reshape((3, 12), name="merge")])
+    ],
+}
+
+
+@pytest.mark.parametrize("between", MERGING.values(), ids=MERGING)
+def test_channels_merged_with_another_axis_are_refused(between):
+    with pytest.raises(BlitzError, match="merge merges channels with another axis"):
+        state_dict(reader(*between))
+
+
+@pytest.mark.parametrize("merge", [layers.Reshape((3, 12)), layers.TimeDistributed(layers.Flatten())])
+def test_channels_moved_before_the_other_axis_have_pytorchs_order(merge):
+    model, module = reader(layers.Permute((2, 3, 1)), merge), Reader()
+    load_state_dict(model, module.state_dict())
+    assert agree(model, module)
+
+
+def test_heads_of_an_attention_and_patches_are_no_merged_channels():
+    given = keras.Input((H, W, C))
+    x = layers.Reshape((12, 3))(conv()(given))  # patches
+    x = layers.Reshape((12, 6))(layers.Reshape((12, 2, 3))(layers.Dense(6, name="qkv")(x)))  # heads
+    assert "out.weight" in state_dict(keras.Model(given, layers.Dense(3, name="out")(x)))
+
+
 def test_looking_leaves_a_model_as_it_is():
     model = Sub(lambda self, x: self.drop(self.flat(x)), norm=True)
     model(IMAGES.transpose(0, 2, 3, 1))

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from keras_blitz import layers as own_layers
 from keras_blitz.models import LeNet
-from keras_blitz.weights import kinds
+from keras_blitz.weights import kinds, mapped
 from keras_blitz.weights import weights as weights_of
 from keras_blitz.weights.kinds import BUFFERS, KINDS
-from parity.pair import mapped
 from parity.record.weight import Weight
 
 pytestmark = pytest.mark.covers("H12")

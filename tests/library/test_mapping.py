@@ -180,6 +180,14 @@ def test_submodules_can_be_walked(name):
     assert [layer.name for layer in getattr(NeuralNetwork(), name)] == [f"{name}.{n}" for n in range(5)]
 
 
+def test_a_tensor_that_is_tied_to_another_is_said_to_be(lenet, state):
+    again = {**state, "head.weight": state["fc2.weight"].copy(), "other.weight": state["fc2.weight"] + 1}
+    with pytest.raises(CheckpointError, match=r"head\.weight \(the same values as fc2\.weight; .*\), other\.weight$"):
+        load_state_dict(lenet, again)
+    load_state_dict(lenet, again, skip=["head", "other"])
+    assert_equal_bits(state_dict(lenet), state)
+
+
 @pytest.mark.covers("W1")
 def test_a_count_of_batches_that_keras_does_not_have_is_left_out():
     layers = keras.layers

@@ -88,7 +88,7 @@ def a8_frozen_resnet(
         optimizer.apply([gradients.grad(variable) for variable in head], head)
     lies = {weight.variable.path: weight for weight in everything}
     buffers = {
-        f"momentum.{lies[slot.parameter.path].name}": lies[slot.parameter.path].layout.to_torch(slot.variable.numpy())
+        f"momentum.{lies[slot.parameter.path].name}": lies[slot.parameter.path].joined([slot.variable.numpy()])
         for slot in optimizer.slots()
         if slot.key == "momentum_buffer"
     }
@@ -161,7 +161,7 @@ def _built(name: str, state: Mapping | None, dtype: str, **options):
 def _grads(network, gradients: Gradients, names: tuple[str, ...] | None = None, prefix: str = "grad") -> dict:
     """Return the gradients of the parameters, all or those named, as PyTorch names and lays them out."""
     return {
-        f"{prefix}.{weight.name}": weight.layout.to_torch(gradients.grad(weight.variable).numpy())
+        f"{prefix}.{weight.name}": weight.joined([gradients.grad(weight.variable).numpy()])
         for weight in weights(network)
         if weight.trainable and (names is None or weight.name in names)
     }

@@ -1,7 +1,11 @@
-"""One of PyTorch's tensors as the Keras variables that hold it, also where that is not one variable for one tensor."""
+"""One of PyTorch's tensors as the Keras variables that hold it, also where that is not one variable for one tensor.
+
+PyTorch's recurrent layers add two biases, Keras's LSTM and SimpleRNN have one. Going to Keras it is the sum of the two;
+coming back, PyTorch's bias_ih is all of it and bias_hh is zero.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,7 @@ class Mapped:
         join: arrays in the variables' layouts -> PyTorch's array.
         part: PyTorch's array -> one array for each variable.
         twin: the second of two biases that Keras has as one, their sum: zero, with the same gradient.
+        layout: of the variable, where there is one whose axes are only permuted.
     """
 
     name: str
@@ -31,6 +36,16 @@ class Mapped:
     join: Callable[[list[np.ndarray]], np.ndarray]
     part: Callable[[np.ndarray], list[np.ndarray]]
     twin: bool = False
+    layout: Layout | None = None
+
+    @property
+    def variable(self) -> Any:
+        """The variable that holds it, the first where there are several."""
+        return self.variables[0]
+
+    def below(self, path: str) -> "Mapped":
+        """Return the weight with its name below a module's path."""
+        return replace(self, name=f"{path}.{self.name}" if path else self.name)
 
     def joined(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Return arrays in the layouts of `variables`, such as their gradients or slots, as PyTorch's tensor."""
@@ -53,6 +68,7 @@ def plain(name: str, variable: Any, layout: Layout = SAME) -> Mapped:
     return Mapped(
         name, layout.torch_shape(tuple(variable.shape)), (variable,), name not in BUFFERS,
         lambda arrays: layout.to_torch(arrays[0]), lambda array: [layout.to_keras(array)],
+        layout=layout,
     )  # fmt: skip
 
 
@@ -84,6 +100,20 @@ def depthwise(variable: Any) -> Mapped:
         return [array.reshape(channels, multiplier, *sizes).transpose(np.argsort(order))]
 
     return Mapped("weight", (channels * multiplier, 1, *sizes), (variable,), True, join, part)
+
+
+def separable(layer: Any, point: Layout) -> list[Mapped]:
+    """Return a separable convolution as PyTorch's two, under the names `depthwise` and `pointwise`.
+
+    Args:
+        layer: Keras's.
+        point: the layout of the pointwise kernel.
+    """
+    by_name = {variable.name: variable for variable in layer.weights}
+    depth = depthwise(by_name["depthwise_kernel"])
+    weights = [plain("weight", by_name["pointwise_kernel"], point)]
+    weights += [plain("bias", by_name["bias"])] if "bias" in by_name else []
+    return [depth.below("depthwise"), *(weight.below("pointwise") for weight in weights)]
 
 
 def recurrent(order: Sequence[int], layer: Any, suffix: str = "") -> list[Mapped]:
@@ -123,6 +153,11 @@ def recurrent(order: Sequence[int], layer: Any, suffix: str = "") -> list[Mapped
     return [*weights, *(vector(name, bias, twin=name != names[0]) for name in names)]
 
 
+def bidirectional(order: Sequence[int], forward: Any, backward: Any) -> list[Mapped]:
+    """Return the weights of two recurrent layers, one in each direction."""
+    return [*recurrent(order, forward), *recurrent(order, backward, "_reverse")]
+
+
 def _rows(variable: Any, names: Sequence[str], change: Callable[[np.ndarray], np.ndarray]) -> list[Mapped]:
     """Return the rows of one variable as weights of their own."""
 
@@ -146,16 +181,17 @@ def attention(layer: Any) -> list[Mapped]:
     kernels = [by_path[f"{which}/kernel"] for which in ("query", "key", "value")]
     biases = [by_path[f"{which}/bias"] for which in ("query", "key", "value") if f"{which}/bias" in by_path]
     output = by_path["attention_output/kernel"]  # (heads, dim, E)
-    width, size = int(np.prod(kernels[0].shape[1:])), int(kernels[0].shape[0])
+    widths, size = [int(np.prod(kernel.shape[1:])) for kernel in kernels], int(kernels[0].shape[0])
     if all(kernel.shape[0] == size for kernel in kernels):
-        weights = [_stacked("in_proj_weight", (3 * width, size), kernels)]
+        weights = [_stacked("in_proj_weight", (sum(widths), size), kernels, widths)]
     else:
         weights = [
             _projection(f"{letter}_proj_weight", kernel, width)
-            for letter, kernel in zip("qkv", kernels, strict=True)
-        ]  # fmt: skip
+            for letter, kernel, width in zip("qkv", kernels, widths, strict=True)
+        ]
     if biases:
-        weights.append(_stacked("in_proj_bias", (3 * width,), biases))
+        weights.append(_stacked("in_proj_bias", (sum(widths),), biases, widths))
+    width = widths[-1]
     weights.append(
         Mapped(
             "out_proj.weight", (int(output.shape[-1]), width), (output,), True,
@@ -217,14 +253,15 @@ def _flat(array: np.ndarray, rank: int) -> np.ndarray:
     return array.reshape(array.shape[0], -1).T if rank == 2 else array.reshape(-1)
 
 
-def _stacked(name: str, shape: tuple[int, ...], variables: list[Any]) -> Mapped:
-    """Return the three projections that PyTorch keeps in one tensor."""
+def _stacked(name: str, shape: tuple[int, ...], variables: list[Any], widths: list[int]) -> Mapped:
+    """Return the three projections that PyTorch keeps in one tensor, each as high as its width."""
+    ends = np.cumsum(widths)
 
     def join(arrays: list[np.ndarray]) -> np.ndarray:
         return np.concatenate([_flat(array, len(shape)) for array in arrays])
 
     def part(array: np.ndarray) -> list[np.ndarray]:
-        pieces = np.split(array, len(variables))
+        pieces = np.split(array, ends[:-1])
         return [piece.T.reshape(tuple(v.shape)) for piece, v in zip(pieces, variables, strict=True)]
 
     return Mapped(name, shape, tuple(variables), True, join, part)

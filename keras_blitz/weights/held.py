@@ -1,0 +1,174 @@
+"""What a Keras layer holds, as PyTorch's tensors: one for one by the table of kinds, or taken apart by `mapped.py`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.weights import kinds, mapped
+from keras_blitz.weights.flow import after_flatten, parameters
+from keras_blitz.weights.kinds import KINDS, Kind
+from keras_blitz.weights.layout import Layout, by_rank, feature_vector
+from keras_blitz.weights.mapped import Mapped
+from keras_blitz.weights.paths import Place
+
+Sizes = tuple[int, ...]
+
+# A cell of a recurrent layer -> the kind whose gates it has.
+CELLS = {"LSTMCell": "lstm", "GRUCell": "gru", "SimpleRNNCell": "rnn"}
+
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def weights_of(kind: Kind, layer: Any, sizes: Sizes | None = None) -> list[Mapped]:
+    """Return the weights of a layer of this kind, named as in PyTorch's module.
+
+    A recurrent layer's are named as a cell's, `weight_ih`; `of_layer` has the number in a stack.
+
+    Args:
+        kind: one that has weights.
+        layer: Keras's.
+        sizes: (H, W, C) where a Flatten made its input of channels last.
+    """
+    if kind.gates:
+        return mapped.recurrent(kind.gates, layer)
+    if kind.name == "attention":
+        return mapped.attention(layer)
+    if kind.name == "prelu":
+        return [_slopes(variable, sizes) for variable in layer.weights]
+    if kind.name.startswith("depthwise"):
+        return [mapped.depthwise(v) if v.name == "kernel" else mapped.plain("bias", v) for v in layer.weights]
+    if kind.name.startswith("separable"):
+        return mapped.separable(layer, _BY_NAME[kind.paired].weights["kernel"][1])
+    return [_declared(kind, layer, variable, sizes) for variable in layer.weights]
+
+
+def of_place(place: Place, sizes: Sizes | None = None) -> list[Mapped]:
+    """Return the weights of any layer under PyTorch's names.
+
+    A class may declare its own in `torch_weights`: the variable's name -> (PyTorch's name, the permutation that makes
+    PyTorch's tensor or None), or None for a variable that PyTorch does not have. Layer 1 of a stack of recurrent ones,
+    `lstm.weight_ih_l1`, is the layer `lstm.l1`.
+
+    Args:
+        place: the layer, and PyTorch's path of it.
+        sizes: (H, W, C) where a Flatten made its input of channels last.
+
+    Raises:
+        BlitzError: nothing is declared for a layer of its class, or PyTorch has none that computes the same.
+    """
+    layer, path = place.layer, place.path
+    declares = getattr(layer, "torch_weights", None) is not None
+    if declares or len(place.variables) < len(layer.weights):  # the others are of layers inside
+        return [weight.below(path) for weight in _own(layer, place.variables)]
+    if cells := _cells(layer):
+        stack = re.fullmatch(r"(.+)\.l(\d+)", path)
+        path, first = (stack[1], int(stack[2])) if stack else (path, 0)
+        return [_numbered(w, first + k).below(path) for k, pair in enumerate(cells) for w in _of_cell(*pair)]
+    return [weight.below(path) for weight in _of_layer(layer, sizes)]
+
+
+def _of_layer(layer: Any, sizes: Sizes | None) -> list[Mapped]:
+    kind = kinds.of_keras(layer)
+    if type(layer).__name__ in CELLS:
+        return _of_cell(layer)
+    if _is_einsum(layer):
+        return _einsum(layer, sizes)
+    if kind is None or not kind.has_weights:
+        return _own(layer, layer.weights)
+    if sizes and kind.flatten == "starts":
+        after_flatten(layer, "", sizes)
+    if kind.name == "layernorm" and any(len(variable.shape) > 1 for variable in layer.weights):
+        return [_over_axes(layer, variable) for variable in layer.weights]
+    return weights_of(kind, layer, sizes)
+
+
+def _own(layer: Any, variables: Sequence[Any]) -> list[Mapped]:
+    """Return variables that a class adds by itself: as it declares them; a vector has the same name and order."""
+    declared: Mapping[str, Any] = getattr(layer, "torch_weights", None) or {}
+    held = []
+    for variable in variables:
+        if variable.name not in declared and sum(size > 1 for size in variable.shape) > 1:
+            raise BlitzError(
+                f"layer {layer.name!r}: no weight layout is declared for {type(layer).__name__} ({variable.name}); say "
+                f'in its class what it is in PyTorch, torch_weights = {{"{variable.name}": ("name", None)}}, with a '
+                "permutation of its axes for None where they differ"
+            )
+        name, permutation = declared.get(variable.name, (variable.name, None)) or (None, None)
+        if name is not None:
+            held.append(mapped.plain(name, variable, Layout(permutation)))
+    return held
+
+
+def _declared(kind: Kind, layer: Any, variable: Any, sizes: Sizes | None) -> Mapped:
+    declared = parameters(layer)
+    if variable.name not in declared:
+        raise BlitzError(f"layer {layer.name!r}: no weight layout is declared for its variable {variable.name}")
+    name, layout = declared[variable.name]
+    if sizes and kind.flatten != "starts":
+        layout = after_flatten(layer, variable.name, sizes)
+    return mapped.plain(name, variable, layout)
+
+
+def _slopes(variable: Any, sizes: Sizes | None) -> Mapped:
+    whole = sizes is not None and len(variable.shape) == 1 and variable.shape[0] > 1
+    return mapped.plain("weight", variable, feature_vector(sizes)) if whole and sizes else mapped.prelu(variable)
+
+
+def _over_axes(layer: Any, variable: Any) -> Mapped:
+    """Return a LayerNormalization's weight over (H, W, C) as LayerNorm's over (C, H, W)."""
+    permutation = by_rank(len(variable.shape) + 1).permutation
+    if permutation is None or len(variable.shape) == 2:  # (T, C), where PyTorch may have either order
+        raise BlitzError(
+            f"layer {layer.name!r}: no weight layout is declared for LayerNormalization over the axes {layer.axis}"
+        )
+    name, _ = parameters(layer)[variable.name]
+    return mapped.plain(name, variable, Layout(tuple(axis - 1 for axis in permutation[1:])))
+
+
+def _is_einsum(layer: Any) -> bool:
+    return any(cls.__name__ == "EinsumDense" for cls in type(layer).__mro__)
+
+
+def _einsum(layer: Any, sizes: Sizes | None) -> list[Mapped]:
+    weights = mapped.einsum(layer)
+    if not weights or sizes:
+        after = " after a Flatten" if sizes else f" with the equation {layer.equation}"
+        raise BlitzError(f"layer {layer.name!r}: no weight layout is declared for EinsumDense{after}")
+    return weights
+
+
+def _cells(layer: Any) -> list[tuple[Any, ...]]:
+    """Return the layers of a recurrent one, bottom up: each itself, or forward and backward; none for another layer."""
+    kind = kinds.of_keras(layer)
+    if kind is not None and kind.name == "bidirectional":
+        forward, backward = ([one for (one,) in _cells(half)] for half in (layer.forward_layer, layer.backward_layer))
+        return list(zip(forward, backward, strict=True))
+    if kind is not None and kind.gates:
+        return [(layer,)]
+    if kind is None or kind.name != "recurrent":
+        return []
+    cell = layer.cell
+    cells = cell.cells if type(cell).__name__ == "StackedRNNCells" else [cell]
+    return [(one,) for one in cells] if all(type(one).__name__ in CELLS for one in cells) else []
+
+
+def _of_cell(forward: Any, backward: Any = None) -> list[Mapped]:
+    name = type(forward).__name__
+    kind = _BY_NAME[CELLS[name]] if name in CELLS else kinds.of_keras(forward)
+    if kind is None:
+        raise BlitzError(f"layer {forward.name!r}: no weight layout is declared for {name}")
+    if not getattr(forward, "reset_after", True):
+        raise BlitzError(
+            f"layer {forward.name!r}: PyTorch's GRU applies the reset gate after the product; "
+            "this one does it before, reset_after=False, and has no counterpart"
+        )
+    if backward is None:
+        return mapped.recurrent(kind.gates, forward)
+    return mapped.bidirectional(kind.gates, forward, backward)
+
+
+def _numbered(weight: Mapped, number: int) -> Mapped:
+    head, reverse, _ = weight.name.partition("_reverse")
+    return replace(weight, name=f"{head}_l{number}{reverse}")
