@@ -5,15 +5,21 @@ Everything after the recording needs NumPy alone; TensorFlow and PyTorch are loa
 
 from typing import Any
 
-__all__ = ["assert_equivalent", "check"]
+# The public names, and the modules that they are imported from when they are first used.
+_HOMES = {
+    "assert_equivalent": "parity.pair.equivalence",
+    "check": "parity.pair.equivalence",
+    "transfer": "parity.pair.transfer",
+}
+__all__ = ["assert_equivalent", "check", "transfer"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the public door when it is first used."""
-    if name in __all__:
+    if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module("parity.pair.equivalence"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -17,6 +17,7 @@ from keras_blitz.versions import versions
 from parity.core.evidence import undecided
 from parity.core.interruption import Interruption
 from parity.core.modes import DTYPES, MODES
+from parity.porting import transfer_command
 from parity.record.frameworks import torch_installed
 from parity.session import choose_source, exit_status, load, make_saver, report_results, run_cases, versions_of
 from parity.suite.run import isolated, processes, run
@@ -294,6 +295,9 @@ def _hand_over(mistakes: list, document: dict[str, Any], *, everything: bool) ->
     whole = report.door_passed(outcomes, pairs) and not interruption
     document["summary"]["passed"] = document["summary"]["passed"] and whole
     return interruption
+
+
+app.command("transfer")(transfer_command)
 
 
 @app.command("gaps")

@@ -121,6 +121,17 @@ def assert_equivalent(*args, **kwargs) -> None:
         raise AssertionError(str(report))
 
 
+def require_torch(what: str) -> None:
+    """Load both frameworks, or say that this needs PyTorch.
+
+    Raises:
+        BlitzError: it is not installed.
+    """
+    if not torch_installed():
+        raise BlitzError(f"{what} runs PyTorch: pip install 'keras-blitz[torch]'")
+    load_frameworks(live=True)
+
+
 def check(
     torch_module,
     keras_model,
@@ -171,9 +182,7 @@ def check(
     Raises:
         BlitzError: PyTorch is missing, a model raises, weights cannot be paired, or an argument is wrong.
     """
-    if not torch_installed():
-        raise BlitzError("parity.check runs PyTorch: pip install 'keras-blitz[torch]'")
-    load_frameworks(live=True)
+    require_torch("parity.check")
     start = time.perf_counter()
     from parity.pair import step
     from parity.pair.decay import with_steps_enough

@@ -111,6 +111,14 @@ def state_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: array(value.cpu()).copy() for name, value in module.state_dict().items()}
 
 
+def fill(module: torch.nn.Module, values: Mapping[str, np.ndarray]) -> None:
+    """Give the module these values of its state_dict, rounded to its types; the others stay as they are."""
+    tensors = module.state_dict()
+    with torch.no_grad():
+        for name, value in values.items():
+            tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(value)).reshape(tensors[name].shape))
+
+
 def reduced_types(module: torch.nn.Module) -> set[str]:
     """Return the half-precision types that a module holds parameters in."""
     return {type_name(parameter) for parameter in module.parameters() if parameter.dtype in REDUCED}

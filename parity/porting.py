@@ -1,0 +1,130 @@
+"""The commands on a user's own models: `parity transfer`."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keras_blitz.errors import BlitzError, one_line
+from keras_blitz.files import check_target
+
+Module = Annotated[
+    str,
+    typer.Argument(metavar="MODULE:NAME", help="A torch.nn.Module, or what makes one, such as mypackage.nets:Net."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input", metavar="SHAPE", help="An input in PyTorch's layout, such as 2,3,32,32; once for each. Default: the "
+        "Keras model's, two examples.",
+    ),
+]  # fmt: skip
+
+
+def transfer_command(
+    module: Module,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The Keras model, a .keras file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".keras or .weights.h5; with --reverse .pth or so.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="The module's weights: .pth, .pt or .safetensors.")] = None,
+    shapes: Inputs = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Keras's weights into the PyTorch module.")] = False,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Write the file even where the two are not equivalent.")
+    ] = False,
+) -> None:
+    """Fill a Keras model with a PyTorch module's weights, and prove that both compute the same.
+
+    MODULE is imported, so its code runs, and so is what it registers with Keras. Exit status 1: the models are not
+    equivalent with these weights, and no file is written.
+    """
+    from keras_blitz.weights.checkpoint import write_model, write_state
+    from parity.pair.equivalence import require_torch
+
+    check_target(output)
+    require_torch("parity transfer")
+    from parity.pair.transfer import transfer
+    from parity.record import torch_recorder
+
+    net = load_torch(module, checkpoint)
+    port = load_keras(model)
+    done = transfer(net, port, draw_inputs(shapes, port), reverse=reverse, unproven=unproven)
+    print(done)
+    if not done.filled:
+        raise typer.Exit(1)
+    if reverse:
+        write_state(torch_recorder.state_of(net), output)
+    else:
+        write_model(port, output)
+    print(f"{output}: written")
+    raise typer.Exit(0 if done.passed else 1)
+
+
+def load_torch(address: str, checkpoint: Path | None) -> Any:
+    """Return the module that an address like `mypackage.nets:Net` names, with the weights of a checkpoint.
+
+    Raises:
+        BlitzError: it cannot be imported or made, is no module, or the checkpoint does not fit it.
+    """
+    from keras_blitz.weights.checkpoint import read_state
+    from parity.record import torch_recorder
+
+    home, _, name = address.partition(":")
+    if not name:
+        raise BlitzError(f"{address!r} must be MODULE:NAME, such as mypackage.nets:Net")
+    sys.path.insert(0, "")  # as `python -m` does
+    try:
+        net: Any = import_module(home)
+        for part in name.split("."):
+            net = getattr(net, part)
+        net = net if torch_recorder.is_module(net) else net()
+    except Exception as error:  # a user's own code may raise anything
+        raise BlitzError(f"{address}: {type(error).__name__}: {one_line(error)}") from None
+    if not torch_recorder.is_module(net):
+        raise BlitzError(f"{address} must be a torch.nn.Module or make one, not a {type(net).__name__}")
+    if checkpoint is not None:
+        state, shapes = read_state(checkpoint), torch_recorder.shapes(net)
+        wrong = [name for name, shape in shapes.items() if name not in state or state[name].shape != shape]
+        surplus = [name for name in state if name not in shapes]
+        if wrong or surplus:
+            raise BlitzError(
+                f"{checkpoint} does not fit {address}: {len(wrong)} tensors are missing or have another shape, "
+                f"{len(surplus)} are surplus, such as {(wrong + surplus)[0]}"
+            )
+        torch_recorder.fill(net, state)
+    return net
+
+
+def load_keras(path: Path) -> Any:
+    """Return the model of a `.keras` file; the classes that it needs are those that have been registered."""
+    from keras_blitz.models.saved import load_model
+
+    return load_model(path)
+
+
+def draw_inputs(shapes: list[str] | None, model: Any) -> Any:
+    """Return fixed random inputs of these shapes; without any, of the Keras model's inputs, in PyTorch's layout.
+
+    Raises:
+        BlitzError: a shape that is not one, or none is given and the Keras model does not tell.
+    """
+    from keras_blitz.weights.layout import by_rank
+    from parity.core.inputs import uniform
+
+    if shapes:
+        sizes = [_sizes(text) for text in shapes]
+    else:
+        declared = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
+        if not declared or any(size is None for shape in declared for size in shape[1:]):
+            raise BlitzError("the Keras model does not say the shape of its inputs: give --input, such as 2,3,32,32")
+        sizes = [by_rank(len(shape)).torch_shape((2, *shape[1:])) for shape in declared]
+    arrays = tuple(uniform(size, 1.0, "transfer", str(number)) for number, size in enumerate(sizes))
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if not all(part.strip().isdigit() and int(part) for part in parts):
+        raise BlitzError(f"--input {text!r} must be sizes with commas, such as 2,3,32,32")
+    return tuple(int(part) for part in parts)
