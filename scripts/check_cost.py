@@ -40,18 +40,18 @@ def dense(depth: int, width: int, sequential: bool = False):
 
 def resnet(name: str):
     """torchvision's ResNet beside ours: images (2, 3, 64, 64)."""
-    import torchvision
-
     from keras_blitz.models import NETWORKS
+    from parity.twins.torch.families import build
 
-    return getattr(torchvision.models, name)(), NETWORKS[name](input_shape=(64, 64, 3)), draw(2, 3, 64, 64)
+    return build(name), NETWORKS[name](input_shape=(64, 64, 3)), draw(2, 3, 64, 64)
 
 
 def densenet121():
     """torchvision's DenseNet121 beside Keras layers: images (2, 3, 64, 64)."""
     import keras
-    import torchvision
     from keras import layers
+
+    from parity.twins.torch.families import build
 
     def norm_relu(x, name):
         return layers.ReLU()(layers.BatchNormalization(epsilon=1e-5, name=name)(x))
@@ -73,7 +73,7 @@ def densenet121():
             x = conv(norm_relu(x, f"transition{block}_norm"), x.shape[-1] // 2, 1, f"transition{block}_conv")
             x = layers.AveragePooling2D(2)(x)
     x = layers.GlobalAveragePooling2D()(norm_relu(x, "norm5"))
-    return torchvision.models.densenet121(), keras.Model(inputs, layers.Dense(1000)(x)), draw(2, 3, 64, 64)
+    return build("densenet121"), keras.Model(inputs, layers.Dense(1000)(x)), draw(2, 3, 64, 64)
 
 
 def encoder(depth: int = 12, width: int = 768, heads: int = 12, vocabulary: int = 30522):
