@@ -3,6 +3,7 @@
 from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.convolution import Conv2d
 from keras_blitz.layers.dropout import Dropout, Dropout2d
+from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 
 __all__ = [
@@ -13,5 +14,9 @@ __all__ = [
     "Conv2d",
     "Dropout",
     "Dropout2d",
+    "GroupNorm",
+    "InstanceNorm",
+    "LayerNorm",
     "MaxPool2d",
+    "RMSNorm",
 ]

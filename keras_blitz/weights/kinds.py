@@ -23,9 +23,10 @@ class Kind:
     Args:
         name: the kind, "conv2d". In a layer without weights, what it does ("pool"): such layers are matched by it.
         torch: PyTorch's classes.
-        keras: Keras's classes and operations; keras_blitz's too.
+        keras: Keras's classes and operations; keras_blitz's too, as "keras_blitz.LSTM" where Keras has one of that name.
         weights: Keras's variable -> (PyTorch's name in the module, layout).
         special: its weights are not one variable for one of PyTorch's tensors; `parity.pair.mapped` takes them apart.
+        verbatim: its variables have PyTorch's own names and layouts, `weight_ih_l0`.
         channels: PyTorch's axis of channels or features in what the layer returns, 1 or -1; None where it is as in
             what the layer was given.
         flatten: what the layer does with features that a Flatten ordered: "keeps" the order, feature by feature;
@@ -42,6 +43,7 @@ class Kind:
     keras: tuple[str, ...] = ()
     weights: Weights = field(default_factory=dict)
     special: bool = False
+    verbatim: bool = False
     channels: Literal[1, -1, None] = None
     flatten: Literal["keeps", "mixes", "starts"] = "starts"
     linear: bool = False
@@ -95,10 +97,10 @@ KINDS = (
     Kind("embedding", ("Embedding",), ("Embedding",), {"embeddings": ("weight", SAME)}, channels=-1),
     Kind("embeddingbag", ("EmbeddingBag",), channels=-1),
     Kind("batchnorm", ("_BatchNorm",), ("BatchNorm", "BatchNormalization"), _BATCH_NORM, channels=1, flatten="keeps"),
-    Kind("layernorm", ("LayerNorm",), ("LayerNormalization",), _NORM, channels=-1, eps_gap="layernorm-eps"),
-    Kind("groupnorm", ("GroupNorm",), ("GroupNormalization",), _NORM, channels=1, eps_gap="groupnorm"),
-    Kind("instancenorm", ("_InstanceNorm",), (), _NORM, channels=1, pairs_as="groupnorm", eps_gap="groupnorm"),
-    Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization",), {"scale": ("weight", SAME)}),
+    Kind("layernorm", ("LayerNorm",), ("LayerNormalization", "LayerNorm"), _NORM, channels=-1, eps_gap="layernorm-eps"),
+    Kind("groupnorm", ("GroupNorm",), ("GroupNormalization", "GroupNorm"), _NORM, channels=1, eps_gap="groupnorm"),
+    Kind("instancenorm", ("_InstanceNorm",), ("InstanceNorm",), _BATCH_NORM, channels=1, pairs_as="groupnorm", eps_gap="groupnorm"),
+    Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization", "RMSNorm"), {"scale": ("weight", SAME)}),
     Kind("prelu", ("PReLU",), ("PReLU",), special=True),
     Kind("lstm", ("LSTM",), ("LSTM",), special=True, channels=-1, gates=(0, 1, 2, 3), whole=True),
     Kind("gru", ("GRU",), ("GRU",), special=True, channels=-1, gates=(1, 0, 2), whole=True),
@@ -139,7 +141,7 @@ FRAMEWORKS = frozenset({"torch", "keras", "keras_blitz"})  # packages; a class f
 _TORCH = {name: kind for kind in KINDS for name in kind.torch}
 _KERAS = {name: kind for kind in KINDS for name in kind.keras}
 _NAMES = {variable: name for kind in KINDS for variable, (name, _) in kind.weights.items()}
-_WITH_WEIGHTS = frozenset(kind.paired for kind in KINDS if kind.weights or kind.special)
+_WITH_WEIGHTS = frozenset(kind.paired for kind in KINDS if kind.weights or kind.special or kind.verbatim)
 
 
 def of_torch(module: Any) -> Kind | None:
@@ -153,13 +155,21 @@ def of_keras(layer: Any) -> Kind | None:
 
 
 def _nearest(layer: Any, rows: Mapping[str, Kind]) -> Kind | None:
-    found = ((rows[c.__name__], c) for c in type(layer).__mro__ if c.__name__ in rows)
-    return next((kind for kind, cls in found if not kind.whole or is_of_framework(cls)), None)
+    found = ((_row(c, rows), c) for c in type(layer).__mro__)
+    return next((kind for kind, cls in found if kind and (not kind.whole or is_of_framework(cls))), None)
+
+
+def _row(cls: type, rows: Mapping[str, Kind]) -> Kind | None:
+    return rows.get(f"{_package(cls)}.{cls.__name__}", rows.get(cls.__name__))
+
+
+def _package(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
 
 
 def is_of_framework(cls: type) -> bool:
     """Return whether a class is PyTorch's, Keras's or this package's, and not a user's own."""
-    return cls.__module__.partition(".")[0] in FRAMEWORKS
+    return _package(cls) in FRAMEWORKS
 
 
 def torch_name(variable: str) -> str:

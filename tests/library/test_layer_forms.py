@@ -1,0 +1,105 @@
+"""Every layer: compiled it gives the same, from a .keras file it comes back, and its weights have PyTorch's names."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from torch_twin import in_train_mode
+
+from keras_blitz import layers
+from keras_blitz.weights import state_dict
+from keras_blitz.weights.kinds import of_keras
+
+pytestmark = pytest.mark.covers("L5")
+
+# A layer with options that its configuration must keep, the shape it takes, and the names of its weights
+LAYERS = {
+    "LayerNorm": (lambda: layers.LayerNorm((9, 3), 1e-3, bias=False), (2, 8, 9, 3), "weight"),
+    "RMSNorm": (lambda: layers.RMSNorm(3, 1e-3), (2, 8, 3), "weight"),
+    "GroupNorm": (lambda: layers.GroupNorm(2, 1e-3), (2, 8, 9, 4), "weight bias"),
+    "InstanceNorm": (
+        lambda: layers.InstanceNorm(1e-3, 0.3, True, True),
+        (2, 8, 9, 3),
+        "weight bias running_mean running_var num_batches_tracked",
+    ),
+}
+
+# Those of tests/library/test_layers.py
+OTHERS = {
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Dropout2d", "MaxPool2d",
+}  # fmt: skip
+
+BOUND = {"float32": 1e-4, "float64": 1e-12}
+
+
+def test_every_layer_is_here():
+    named = {name.split()[0] for name in LAYERS}
+    assert named | OTHERS == {name for name in layers.__all__ if isinstance(getattr(layers, name), type)}
+    assert named & OTHERS == set()
+
+
+def filled(make, shape, dtype):
+    """Return a layer of this type with weights of noise, and an input."""
+    rng = np.random.RandomState(0)
+    layer = make()
+    layer.dtype_policy = dtype
+    layer.build(shape)
+    for variable in layer.weights:
+        if variable.dtype != "int64":
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return layer, given(rng, layer, shape, dtype)
+
+
+def given(rng, layer, shape, dtype):
+    if of_keras(layer) is not None and of_keras(layer).name.startswith("embedding"):
+        return tf.constant(rng.randint(0, 5, shape))
+    return tf.constant(rng.randn(*shape).astype(dtype))
+
+
+def flat(result):
+    return [np.asarray(each) for each in keras.tree.flatten(result)]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_runs_compiled_and_gives_the_same(name, dtype):
+    """Graph and XLA, gradients too: nothing depends on the eager mode."""
+    layer, x = filled(*LAYERS[name][:2], dtype)
+
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            results = keras.tree.flatten(layer(x, **in_train_mode(layer)))
+            energy = tf.add_n([tf.reduce_sum(tf.square(each)) for each in results])
+        of = [*([x] if x.dtype.is_floating else []), *(weight.value for weight in layer.trainable_weights)]
+        return results, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(energy, of)]
+
+    expected, state = flat(run(x)), [np.asarray(weight) for weight in layer.weights]
+    for jit in (False, True):
+        layer.set_weights(state)
+        for found, wanted in zip(flat(tf.function(run, jit_compile=jit)(x)), expected, strict=True):
+            scale = max(1.0, np.abs(wanted).max())
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=BOUND[dtype] * scale)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_comes_back_from_a_file(name, tmp_path):
+    layer, x = filled(*LAYERS[name][:2], "float32")
+    inputs = keras.Input(x.shape[1:], dtype=x.dtype.name)
+    model = keras.Model(inputs, layer(inputs))
+    model.save(tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras")
+    assert again.layers[-1].get_config() == layer.get_config()
+    for found, wanted in zip(flat(again(x)), flat(model(x)), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    for symbolic, wanted in zip(keras.tree.flatten(model.outputs), flat(model(x)), strict=True):
+        assert all(size in (None, known) for size, known in zip(symbolic.shape, wanted.shape, strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name, row in LAYERS.items() if row[2]])
+def test_a_layers_weights_have_pytorchs_names(name):
+    layer, x = filled(*LAYERS[name][:2], "float32")
+    layer.name = "net"
+    inputs = keras.Input(x.shape[1:], dtype=x.dtype.name)
+    found = state_dict(keras.Model(inputs, layer(inputs)))
+    assert list(found) == [f"net.{each}" for each in LAYERS[name][2].split()]
