@@ -48,7 +48,8 @@ class _Norm(keras.layers.Layer):
 
     def __init__(self, eps: float | None, affine: bool, bias: bool, **options):
         super().__init__(**options)
-        self.eps, self.affine, self.use_bias = eps, affine, affine and bias
+        self.eps: Any = eps
+        self.affine, self.use_bias = affine, affine and bias
 
     def _make_affine(self, shape: tuple[int, ...], gamma: str = "gamma") -> None:
         self.gamma = self.add_weight(name=gamma, shape=shape, initializer="ones") if self.affine else None
@@ -101,7 +102,7 @@ class LayerNorm(_TrailingNorm):
 
     `keras.layers.LayerNormalization` has an epsilon of 1e-3 and takes axes, not sizes (gap layernorm-eps: 1.9 on unit
     noise). With epsilon=1e-5 it is exact in float64; where |mean| ≫ std its float32 error is PyTorch's own, 1.1 × at a
-    mean of 50, and ours 0.03 × (docs/layers.md).
+    mean of 50, and ours 0.03 ×.
 
     Args:
         normalized_shape: the sizes of the last axes, here in Keras's order: (H, W, C) for PyTorch's (C, H, W).
@@ -193,7 +194,7 @@ class GroupNorm(_Norm):
 
     `keras.layers.GroupNormalization` has an epsilon of 1e-3 (gap groupnorm), and in float32 computes E[x²] − mean² and
     x·s − mean·s: for one image, its RMS error is 10 × PyTorch's own at a mean of 0 and 24 × at 50, where ours is 1.2 ×
-    and 0.03 × (docs/layers.md).
+    and 0.03 ×.
 
     Args:
         num_groups: ≥ 1, a divisor of the channels.
@@ -241,7 +242,7 @@ class InstanceNorm(_Norm):
     """`torch.nn.InstanceNorm1d`, `InstanceNorm2d` and `InstanceNorm3d`: each channel of each example by itself.
 
     y = (x − mean(x)) / √(var(x) + eps) · γ + β        var biased, over the positions
-    train, with running statistics:  running ← (1 − momentum) · running + momentum · mean over the examples, var unbiased
+    train, with running statistics:  running ← (1 − momentum) · running + momentum · the examples' mean, var unbiased
     eval, with running statistics:   they take the place of mean and var
 
     Keras has no such layer: `GroupNormalization(groups=-1)` keeps no statistics, has other defaults (epsilon 1e-3, γ

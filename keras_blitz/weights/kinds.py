@@ -23,7 +23,7 @@ class Kind:
     Args:
         name: the kind, "conv2d". In a layer without weights, what it does ("pool"): such layers are matched by it.
         torch: PyTorch's classes.
-        keras: Keras's classes and operations; keras_blitz's too, as "keras_blitz.LSTM" where Keras has one of that name.
+        keras: Keras's classes and operations; keras_blitz's too, "keras_blitz.LSTM" where Keras has that name.
         weights: Keras's variable -> (PyTorch's name in the module, layout).
         special: its weights are not one variable for one of PyTorch's tensors; `parity.pair.mapped` takes them apart.
         verbatim: its variables have PyTorch's own names and layouts, `weight_ih_l0`.
@@ -99,7 +99,8 @@ KINDS = (
     Kind("batchnorm", ("_BatchNorm",), ("BatchNorm", "BatchNormalization"), _BATCH_NORM, channels=1, flatten="keeps"),
     Kind("layernorm", ("LayerNorm",), ("LayerNormalization", "LayerNorm"), _NORM, channels=-1, eps_gap="layernorm-eps"),
     Kind("groupnorm", ("GroupNorm",), ("GroupNormalization", "GroupNorm"), _NORM, channels=1, eps_gap="groupnorm"),
-    Kind("instancenorm", ("_InstanceNorm",), ("InstanceNorm",), _BATCH_NORM, channels=1, pairs_as="groupnorm", eps_gap="groupnorm"),
+    Kind("instancenorm", ("_InstanceNorm",), ("InstanceNorm",), _BATCH_NORM, channels=1,
+         pairs_as="groupnorm", eps_gap="groupnorm"),
     Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization", "RMSNorm"), {"scale": ("weight", SAME)}),
     Kind("prelu", ("PReLU",), ("PReLU",), special=True),
     Kind("lstm", ("LSTM",), ("LSTM",), special=True, channels=-1, gates=(0, 1, 2, 3), whole=True),

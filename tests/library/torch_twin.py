@@ -1,4 +1,4 @@
-"""What the tests of single layers share: a layer beside PyTorch's module, the same weights, outputs and all gradients."""
+"""What the tests of single layers share: a layer beside PyTorch's module, outputs and all gradients."""
 
 import inspect
 
