@@ -112,6 +112,16 @@ KINDS = (
     Kind("transformer",
          ("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer",
           "TransformerDecoderLayer"), channels=-1),
+    # Of keras_blitz, with PyTorch's own weights.
+    *(
+        Kind(f"{name.lower()}-verbatim", (), (f"keras_blitz.{name}",), verbatim=True, channels=-1, whole=True,
+             pairs_as=name.lower())
+        for name in ("LSTM", "GRU", "RNN")
+    ),
+    *(
+        Kind(name.lower(), (name,), (f"keras_blitz.{name}",), verbatim=True, channels=-1)
+        for name in ("LSTMCell", "GRUCell", "RNNCell")
+    ),
     # Without weights; of Keras's, operations too.
     Kind("activation",
          ("ReLU", "RReLU", "LeakyReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid",

@@ -22,7 +22,16 @@ LAYERS = {
         (2, 8, 9, 3),
         "weight bias running_mean running_var num_batches_tracked",
     ),
-}
+    "LSTM": (lambda: layers.LSTM(4, bidirectional=True, proj_size=3), (2, 5, 3), " ".join(
+        f"{weight}_l0{side}" for side in ("", "_reverse")
+        for weight in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    )),
+    "GRU": (lambda: layers.GRU(4, batch_first=False), (2, 5, 3), "weight_ih_l0 weight_hh_l0 bias_ih_l0 bias_hh_l0"),
+    "RNN": (lambda: layers.RNN(4, nonlinearity="relu", bias=False), (2, 5, 3), "weight_ih_l0 weight_hh_l0"),
+    "LSTMCell": (lambda: layers.LSTMCell(4), (2, 3), "weight_ih weight_hh bias_ih bias_hh"),
+    "GRUCell": (lambda: layers.GRUCell(4), (2, 3), "weight_ih weight_hh bias_ih bias_hh"),
+    "RNNCell": (lambda: layers.RNNCell(4, False, "relu"), (2, 3), "weight_ih weight_hh"),
+}  # fmt: skip
 
 # Those of tests/library/test_layers.py
 OTHERS = {
@@ -60,7 +69,7 @@ def flat(result):
     return [np.asarray(each) for each in keras.tree.flatten(result)]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_runs_compiled_and_gives_the_same(name, dtype):
     """Graph and XLA, gradients too: nothing depends on the eager mode."""
