@@ -7,7 +7,7 @@ import pytest
 import parity
 from keras_blitz import layers
 
-pytestmark = [pytest.mark.torch, pytest.mark.covers("H12", "L5")]
+pytestmark = [pytest.mark.torch, pytest.mark.covers("L5")]
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn, kl = torch.nn, keras.layers
