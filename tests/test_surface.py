@@ -36,8 +36,9 @@ SURFACE = {
     "keras_blitz.export": "export_onnx run_onnx save_saved_model",
     "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
     "keras_blitz.layers": """
-        AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv2d Dropout Dropout2d GRU GRUCell GroupNorm
-        InstanceNorm LSTM LSTMCell LayerNorm MaxPool2d RMSNorm RNN RNNCell
+        AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
+        ConvTranspose3d Dropout Dropout2d GRU GRUCell GroupNorm InstanceNorm LSTM LSTMCell LayerNorm MaxPool2d RMSNorm
+        RNN RNNCell
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss

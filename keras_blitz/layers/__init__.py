@@ -2,11 +2,12 @@
 
 from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
-from keras_blitz.layers.convolution import Conv2d
+from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
 from keras_blitz.layers.dropout import Dropout, Dropout2d
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from keras_blitz.layers.recurrent import GRU, LSTM, RNN
+from keras_blitz.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
 __all__ = [
     "GRU",
@@ -16,7 +17,12 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AvgPool2d",
     "BatchNorm",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "Dropout",
     "Dropout2d",
     "GRUCell",

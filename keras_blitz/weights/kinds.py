@@ -82,11 +82,11 @@ _BATCH_NORM: Weights = {
 KINDS = (
     *(
         Kind(f"conv{n}d", (f"Conv{n}d",), (f"Conv{n}D", *own), _convolution(n), channels=1, linear=True)
-        for n, *own in ((1,), (2, "Conv2d"), (3,))
+        for n, *own in ((1, "Conv1d"), (2, "Conv2d"), (3, "Conv3d"))
     ),
     *(
-        Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose",), _convolution(n), channels=1,
-             linear=True)
+        Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose", f"ConvTranspose{n}d"),
+             _convolution(n), channels=1, linear=True)
         for n in (1, 2, 3)
     ),
     *(Kind(f"depthwise{n}d", (), (f"DepthwiseConv{n}D",), special=True, pairs_as=f"conv{n}d") for n in (1, 2)),

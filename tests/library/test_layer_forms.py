@@ -31,11 +31,17 @@ LAYERS = {
     "LSTMCell": (lambda: layers.LSTMCell(4), (2, 3), "weight_ih weight_hh bias_ih bias_hh"),
     "GRUCell": (lambda: layers.GRUCell(4), (2, 3), "weight_ih weight_hh bias_ih bias_hh"),
     "RNNCell": (lambda: layers.RNNCell(4, False, "relu"), (2, 3), "weight_ih weight_hh"),
+    "Conv1d": (lambda: layers.Conv1d(4, 3, 2, 1, 2, 2, padding_mode="circular"), (2, 9, 4), "weight bias"),
+    "Conv2d same": (lambda: layers.Conv2d(4, 2, 1, "same", padding_mode="reflect"), (2, 8, 9, 3), "weight bias"),
+    "Conv3d": (lambda: layers.Conv3d(4, 2, 2, 1, (1, 2, 1)), (2, 5, 6, 4, 3), "weight bias"),
+    "ConvTranspose1d": (lambda: layers.ConvTranspose1d(4, 3, 2, 1, 1, 2, dilation=2), (2, 5, 4), "weight bias"),
+    "ConvTranspose2d": (lambda: layers.ConvTranspose2d(4, 3, 2, 1, 1, bias=False), (2, 5, 4, 3), "weight"),
+    "ConvTranspose3d": (lambda: layers.ConvTranspose3d(4, 2, 2), (2, 3, 4, 2, 3), "weight bias"),
 }  # fmt: skip
 
 # Those of tests/library/test_layers.py
 OTHERS = {
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Dropout2d", "MaxPool2d",
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d", "MaxPool2d",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}
