@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from keras_blitz import layers
 
-pytestmark = pytest.mark.covers("L5")
+pytestmark = [
+    pytest.mark.covers("L5"),
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),  # PyTorch's, of its own speed
+]
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 from torch_twin import assert_same, images, over  # noqa: E402

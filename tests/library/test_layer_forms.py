@@ -37,6 +37,19 @@ LAYERS = {
     "ConvTranspose1d": (lambda: layers.ConvTranspose1d(4, 3, 2, 1, 1, 2, dilation=2), (2, 5, 4), "weight bias"),
     "ConvTranspose2d": (lambda: layers.ConvTranspose2d(4, 3, 2, 1, 1, bias=False), (2, 5, 4, 3), "weight"),
     "ConvTranspose3d": (lambda: layers.ConvTranspose3d(4, 2, 2), (2, 3, 4, 2, 3), "weight bias"),
+    "Upsample": (lambda: layers.Upsample((7, 3), mode="bicubic", align_corners=True), (2, 5, 4, 3), ""),
+    "Upsample nearest": (lambda: layers.Upsample(scale_factor=2.6), (2, 5, 3), ""),
+    "MaxPool1d": (lambda: layers.MaxPool1d(3, 2, 1, 2, ceil_mode=True), (2, 9, 3), ""),
+    "MaxPool3d": (lambda: layers.MaxPool3d(2, (2, 1, 2), 1), (2, 4, 5, 6, 3), ""),
+    "AvgPool1d": (lambda: layers.AvgPool1d(3, 2, 1, True, False), (2, 9, 3), ""),
+    "AvgPool3d": (lambda: layers.AvgPool3d(2, divisor_override=3), (2, 4, 5, 6, 3), ""),
+    "LPPool1d": (lambda: layers.LPPool1d(2, 3, 2, ceil_mode=True), (2, 9, 3), ""),
+    "LPPool2d": (lambda: layers.LPPool2d(2, 2), (2, 4, 5, 3), ""),
+    "LPPool3d": (lambda: layers.LPPool3d(2, 2), (2, 4, 5, 6, 3), ""),
+    "AdaptiveAvgPool1d": (lambda: layers.AdaptiveAvgPool1d(4), (2, 9, 3), ""),
+    "AdaptiveAvgPool3d": (lambda: layers.AdaptiveAvgPool3d((2, None, 3)), (2, 4, 5, 6, 3), ""),
+    "AdaptiveMaxPool1d": (lambda: layers.AdaptiveMaxPool1d(4), (2, 9, 3), ""),
+    "AdaptiveMaxPool3d": (lambda: layers.AdaptiveMaxPool3d(2), (2, 4, 5, 6, 3), ""),
 }  # fmt: skip
 
 # Those of tests/library/test_layers.py
