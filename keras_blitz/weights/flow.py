@@ -17,6 +17,8 @@ def parameters(layer: Any) -> Weights:
         BlitzError: the layer has weights and its kind is not in the table.
     """
     kind = kinds.of_keras(layer)
+    if kind and kind.verbatim:
+        return {variable.name: (variable.name, SAME) for variable in layer.weights}
     if kind and kind.weights:
         return kind.weights
     if layer.weights:

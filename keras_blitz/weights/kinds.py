@@ -23,9 +23,10 @@ class Kind:
     Args:
         name: the kind, "conv2d". In a layer without weights, what it does ("pool"): such layers are matched by it.
         torch: PyTorch's classes.
-        keras: Keras's classes and operations; keras_blitz's too.
+        keras: Keras's classes and operations; keras_blitz's too, "keras_blitz.LSTM" where Keras has that name.
         weights: Keras's variable -> (PyTorch's name in the module, layout).
         special: its weights are not one variable for one of PyTorch's tensors; `mapped.py` takes them apart.
+        verbatim: its variables have PyTorch's own names and layouts, `weight_ih_l0`.
         channels: PyTorch's axis of channels or features in what the layer returns, 1 or -1; None where it is as in
             what the layer was given.
         flatten: what the layer does with features that a Flatten ordered: "keeps" the order, feature by feature;
@@ -42,6 +43,7 @@ class Kind:
     keras: tuple[str, ...] = ()
     weights: Weights = field(default_factory=dict)
     special: bool = False
+    verbatim: bool = False
     channels: Literal[1, -1, None] = None
     flatten: Literal["keeps", "mixes", "starts"] = "starts"
     linear: bool = False
@@ -80,11 +82,11 @@ _BATCH_NORM: Weights = {
 KINDS = (
     *(
         Kind(f"conv{n}d", (f"Conv{n}d",), (f"Conv{n}D", *own), _convolution(n), channels=1, linear=True)
-        for n, *own in ((1,), (2, "Conv2d"), (3,))
+        for n, *own in ((1, "Conv1d"), (2, "Conv2d"), (3, "Conv3d"))
     ),
     *(
-        Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose",), _convolution(n), channels=1,
-             linear=True)
+        Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose", f"ConvTranspose{n}d"),
+             _convolution(n), channels=1, linear=True)
         for n in (1, 2, 3)
     ),
     *(Kind(f"depthwise{n}d", (), (f"DepthwiseConv{n}D",), special=True, pairs_as=f"conv{n}d") for n in (1, 2)),
@@ -95,11 +97,12 @@ KINDS = (
     Kind("embedding", ("Embedding",), ("Embedding",), {"embeddings": ("weight", SAME)}, channels=-1),
     Kind("embeddingbag", ("EmbeddingBag",), channels=-1),
     Kind("batchnorm", ("_BatchNorm",), ("BatchNorm", "BatchNormalization"), _BATCH_NORM, channels=1, flatten="keeps"),
-    Kind("layernorm", ("LayerNorm",), ("LayerNormalization",), _NORM, channels=-1, flatten="keeps",
+    Kind("layernorm", ("LayerNorm",), ("LayerNormalization", "LayerNorm"), _NORM, channels=-1, flatten="keeps",
          eps_gap="layernorm-eps"),
-    Kind("groupnorm", ("GroupNorm",), ("GroupNormalization",), _NORM, channels=1, eps_gap="groupnorm"),
-    Kind("instancenorm", ("_InstanceNorm",), (), _NORM, channels=1, pairs_as="groupnorm", eps_gap="groupnorm"),
-    Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization",), {"scale": ("weight", SAME)}, flatten="keeps"),
+    Kind("groupnorm", ("GroupNorm",), ("GroupNormalization", "GroupNorm"), _NORM, channels=1, eps_gap="groupnorm"),
+    Kind("instancenorm", ("_InstanceNorm",), ("InstanceNorm",), _BATCH_NORM, channels=1,
+         pairs_as="groupnorm", eps_gap="groupnorm"),
+    Kind("rmsnorm", ("RMSNorm",), ("RMSNormalization", "RMSNorm"), {"scale": ("weight", SAME)}, flatten="keeps"),
     Kind("prelu", ("PReLU",), ("PReLU",), special=True, flatten="keeps"),
     Kind("lstm", ("LSTM",), ("LSTM",), special=True, channels=-1, gates=(0, 1, 2, 3), whole=True),
     Kind("gru", ("GRU",), ("GRU",), special=True, channels=-1, gates=(1, 0, 2), whole=True),
@@ -110,6 +113,18 @@ KINDS = (
     Kind("transformer",
          ("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer",
           "TransformerDecoderLayer"), channels=-1),
+    # Of keras_blitz, with PyTorch's own weights.
+    *(
+        Kind(f"{name.lower()}-verbatim", (), (f"keras_blitz.{name}",), verbatim=True, channels=-1, whole=True,
+             pairs_as=name.lower())
+        for name in ("LSTM", "GRU", "RNN")
+    ),
+    Kind("attention-verbatim", (), ("MultiheadAttention",), verbatim=True, channels=-1, whole=True,
+         pairs_as="attention"),
+    *(
+        Kind(name.lower(), (name,), (f"keras_blitz.{name}",), verbatim=True, channels=-1)
+        for name in ("LSTMCell", "GRUCell", "RNNCell")
+    ),
     # Without weights; of Keras's, operations too.
     Kind("activation",
          ("ReLU", "RReLU", "LeakyReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid",
@@ -123,9 +138,11 @@ KINDS = (
          ("_MaxPoolNd", "_AvgPoolNd", "_AdaptiveMaxPoolNd", "_AdaptiveAvgPoolNd", "_LPPoolNd", "_MaxUnpoolNd",
           "FractionalMaxPool2d", "FractionalMaxPool3d"),
          ("BasePooling", "BaseGlobalPooling", "BaseAdaptivePooling",
-          "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"), channels=1),
+          *(f"{what}Pool{n}d" for what in ("Max", "Avg", "LP", "AdaptiveAvg", "AdaptiveMax") for n in (1, 2, 3))),
+         channels=1),
     Kind("flatten", ("Flatten", "Unflatten"), ("Flatten",)),
-    Kind("upsample", ("Upsample",), ("UpSampling1D", "UpSampling2D", "UpSampling3D"), channels=1),
+    Kind("upsample", ("Upsample",), ("UpSampling1D", "UpSampling2D", "UpSampling3D", "Upsample"),
+         channels=1),
     Kind("pad",
          ("_ConstantPadNd", "_ReflectionPadNd", "_ReplicationPadNd", "_CircularPadNd"),
          ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"), channels=1),
@@ -140,7 +157,7 @@ FRAMEWORKS = frozenset({"torch", "keras", "keras_blitz"})  # packages; a class f
 _TORCH = {name: kind for kind in KINDS for name in kind.torch}
 _KERAS = {name: kind for kind in KINDS for name in kind.keras}
 _NAMES = {variable: name for kind in KINDS for variable, (name, _) in kind.weights.items()}
-_WITH_WEIGHTS = frozenset(kind.paired for kind in KINDS if kind.weights or kind.special)
+_WITH_WEIGHTS = frozenset(kind.paired for kind in KINDS if kind.weights or kind.special or kind.verbatim)
 
 
 def of_torch(module: Any) -> Kind | None:
@@ -154,13 +171,21 @@ def of_keras(layer: Any) -> Kind | None:
 
 
 def _nearest(layer: Any, rows: Mapping[str, Kind]) -> Kind | None:
-    found = ((rows[c.__name__], c) for c in type(layer).__mro__ if c.__name__ in rows)
-    return next((kind for kind, cls in found if not kind.whole or is_of_framework(cls)), None)
+    found = ((_row(c, rows), c) for c in type(layer).__mro__)
+    return next((kind for kind, cls in found if kind and (not kind.whole or is_of_framework(cls))), None)
+
+
+def _row(cls: type, rows: Mapping[str, Kind]) -> Kind | None:
+    return rows.get(f"{_package(cls)}.{cls.__name__}", rows.get(cls.__name__))
+
+
+def _package(cls: type) -> str:
+    return cls.__module__.partition(".")[0]
 
 
 def is_of_framework(cls: type) -> bool:
     """Return whether a class is PyTorch's, Keras's or this package's, and not a user's own."""
-    return cls.__module__.partition(".")[0] in FRAMEWORKS
+    return _package(cls) in FRAMEWORKS
 
 
 def torch_name(variable: str) -> str:
