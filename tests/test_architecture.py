@@ -51,7 +51,9 @@ RULES = {
     "report": rule("core suite faults gaps"),
 }
 # Torch is imported before TensorFlow, wherever both are; no other file of these folders may name it.
-TORCH_IN_RECORD = {f"parity/record/{name}.py" for name in ("torch_recorder", "torch_calls", "torch_flow", "frameworks")}
+TORCH_IN_RECORD = {
+    f"parity/record/{name}.py" for name in ("torch_recorder", "torch_calls", "torch_flow", "torch_uses", "frameworks")
+}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import Kind
 from parity.pair.pairing import Match
-from parity.pair.units import FREE, RECURRENT
+from parity.pair.units import FREE, RECURRENT, Unit, cell_kind
 
 # What a class does that the table of kinds does not know, by a word in its name or in that of its file.
 FAMILIES = {
@@ -83,8 +83,7 @@ def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -
     """
     of = {}
     for one, other, _ in units:
-        stacked = one.kind in RECURRENT and one.owner.num_layers > 1
-        if one.kind != FREE and not (stacked and not one.name.endswith(f"[{one.owner.num_layers - 1}]")):
+        if one.kind != FREE and one.rows is None and not _is_inside(one):
             of[other.name.removesuffix("/attention_output")] = one.path  # what an attention returns
     weighted = set(of.values())
     left = [("=", c.path) if c.path in weighted else family(c.module, kinds.of_torch(c.module)) for c in theirs]
@@ -97,9 +96,17 @@ def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -
     calls = {(c.path, c.number): c.name for c in theirs}
     for call in ours:  # two branches may be called in either order
         name = calls.get((of.get(call.name), call.number))
-        if name and name not in found.values():
+        if name is not None and name not in found.values():
             found[call.name, call.number] = name
     return found
+
+
+def _is_inside(unit: Unit) -> bool:
+    """Return whether what a recurrent unit returns is inside a layer on one side: a stack's, or a cell's in a loop."""
+    if unit.kind not in RECURRENT:
+        return False
+    last = getattr(unit.owner, "num_layers", 1) - 1
+    return (last > 0 and not unit.name.endswith(f"[{last}]")) or bool(cell_kind(unit.owner))
 
 
 def _aligned(left: list, right: list) -> list[tuple[int, int]]:

@@ -66,11 +66,11 @@ def run(
 
         return on_forward
 
-    for path, inner in leaves(module):
+    for path, inner in leaves(module, root=True):
         inner.register_forward_hook(hook(path))
     args, kwargs = _arguments(_tensors(inputs))
     before = _generators()
-    with torch.no_grad(), recorded_calls(module, fed=True) as values:
+    with torch.no_grad(), recorded_calls(module, fed=True, root=True) as values:
         output = module(*args, **kwargs)
     outputs = {name: array(value) for name, value in named_outputs(output)}
     return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before)
@@ -142,6 +142,7 @@ def record(
     masks: Callable | None = None,
     keep: int | None = None,
     fed: bool = False,
+    root: bool = False,
 ) -> Trace:
     """Load weights, run, and return the trace.
 
@@ -163,6 +164,7 @@ def record(
         masks: (path, shape, p) -> what each dropout module multiplies by in train mode.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
+        root: a module that is itself a layer is recorded as one, by the path "".
     """
     precision = PRECISIONS[dtype]
     module = in_mode(module.to(getattr(torch, precision.variable)), train)
@@ -192,7 +194,7 @@ def record(
         calling: AbstractContextManager[dict[str, Value]] = nullcontext({})
         summing: AbstractContextManager[dict[str, float]] = nullcontext({})
         if first:
-            calling, summing = recorded_calls(module, keep, fed, types), summed_terms(module)
+            calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         with autocast(precision):
             with calling as activations, summing as terms:
                 output = module(*args, **kwargs)
