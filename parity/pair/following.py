@@ -7,6 +7,7 @@ later layer, or the output, shows it, and the others are tried. Where no assignm
 where both models have them, so that the difference is located where a reader looks for it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,6 +174,26 @@ def _fed(theirs: Theirs, unit: Unit) -> list[list[Value]]:
     own = [Value(array) for array in given]
     met = theirs.flow.met.get(unit.name)
     return [[Value(array) for array in met], own] if met else [own]
+
+
+def notes(theirs: Theirs, units: Sequence[pairing.Match]) -> list[str]:
+    """Say how weights were paired where it was not all by what flows, and how many assignments were tried.
+
+    Args:
+        theirs: PyTorch's side, after `paired`.
+        units: the pairs.
+    """
+    counts = Counter(how for _, _, how in units)
+    found = []
+    if counts["name"] + counts["structure"]:
+        how = ", ".join(f"{count} by {how}" for how, count in counts.items() if how != "given")
+        found.append(f"weights paired: {how}; by flow: both were given the same value")
+    runs, cut = max((each.runs for each in theirs.followed), default=1), any(each.cut for each in theirs.followed)
+    if runs > 1:
+        agreed = "one of which agrees" if any(each.agrees for each in theirs.followed) else "none of which agrees"
+        more = "; there are more: weights= names the pairs" if cut else ""
+        found.append(f"{runs} assignments of weights given the same value were tried, {agreed}{more}")
+    return found
 
 
 def paired(

@@ -161,7 +161,7 @@ class Port:
 
     def notes(self) -> list[str]:
         """Return what was inferred, a line each."""
-        found = list(self.pairing.notes)
+        found = [*self.pairing.notes, *following.notes(self.theirs, self.pairing.units)]
         for name, each in self.input_layouts.items():
             if each is not layout.SAME:
                 shape = self.theirs.named[name].shape
