@@ -28,7 +28,10 @@ from parity.pair.walking import Choice, Run, Walk, Witness, is_stacked, owner_of
 from parity.record import torch_recorder
 from parity.record.watch import watched
 
-RUNS = 24  # of the Keras model, at most: an attention without names takes 6 for the orders of query, key and value
+# Runs of the Keras model, at most: an attention without names takes 6 for the orders of query, key and value, six layers
+# that are given one value take 720. A run takes the time of the model, so a large one has fewer beyond the first 24.
+RUNS = 24
+MORE_RUNS = 6000  # divided by the number of units
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Follower:
         self.known = Witness(units, {unit.name: _fed(theirs, unit) for unit in units[0]}, state, dtype)
         outputs = theirs.flow.outputs
         self.outputs = {name: Value(array) for name, array in outputs.items() if array.dtype.kind == "f"}
-        self.runs = 0
+        self.runs, self.most = 0, RUNS + MORE_RUNS // max(1, len(units[1]))
         self.cut = False
         self.learned: dict[tuple, int] = {}  # (signature, units given the same) -> which of them was right
         self.owners: dict[int, Any] = {}
@@ -84,7 +87,7 @@ class Follower:
         """Run the Keras model, again with other choices where a layer or the output shows that one was wrong."""
         best = self._walk({})
         open_ones, tried = self._others(best, {}), set[tuple]()
-        while open_ones and best.apart > self.known.rounding and self.runs < RUNS:
+        while open_ones and best.apart > self.known.rounding and self.runs < self.most:
             forced = open_ones.pop()
             key = tuple(sorted(forced.items()))
             if key not in tried:
@@ -94,7 +97,7 @@ class Follower:
                     self._learn(forced, best)
                     best = walk
                 open_ones += self._others(walk, forced)
-        self.cut = bool(open_ones) and self.runs >= RUNS
+        self.cut = bool(open_ones) and self.runs >= self.most
         return best if best.agrees else self._by_names(best)
 
     def _is_better(self, walk: Walk, best: Walk) -> bool:

@@ -169,7 +169,7 @@ def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str,
 
 def have_one_name(one: Unit, other: Unit) -> bool:
     """Return whether two units have the same name, each as its framework spells it."""
-    return _spelled(one.name) == _spelled(other.name)
+    return spelled(one.name) == spelled(other.name)
 
 
 def pairs_by_hand(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> list[tuple[Unit, Unit]]:
@@ -199,7 +199,7 @@ def _named(units: Sequence[Unit], name: str, separator: str) -> Unit | None:
     return next((unit for unit in units if unit.name == name), inside[0] if len(inside) == 1 else None)
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
     """Return a name as both frameworks can spell it: Keras allows no dots in some places."""
     return name.replace(".", "_").replace("/", "_").lower()
 

@@ -11,7 +11,7 @@ from parity.core import tolerance
 from parity.core.modes import PRECISIONS
 from parity.pair.alike import Value, distance
 from parity.pair.fits import forms, leaf_of
-from parity.pair.pairing import Seen, have_one_name, values
+from parity.pair.pairing import Seen, have_one_name, spelled, values
 from parity.pair.units import FREE, RECURRENT, Unit
 
 
@@ -81,12 +81,9 @@ class Witness:
         self.bound = tolerance.GIVEN[PRECISIONS[dtype].compute]
         self.rounding = tolerance.GIVEN_ROUNDING[PRECISIONS[dtype].compute]
         self._forms: dict[tuple[str, str], list[Unit]] = {}
-        self.namesakes = {
-            name: path
-            for name, unit in self.ours.items()
-            for path, one in self.theirs.items()
-            if have_one_name(one, unit) and self.forms(path, name)
-        }
+        paths = {spelled(path): path for path in self.theirs}
+        names = {name: paths.get(spelled(name)) for name in self.ours}
+        self.namesakes = {name: path for name, path in names.items() if path is not None and self.forms(path, name)}
 
     def forms(self, path: str, name: str) -> list[Unit]:
         """Return Keras's unit in each form in which it can hold the weights of PyTorch's."""

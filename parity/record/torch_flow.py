@@ -1,5 +1,6 @@
 """What a PyTorch module's own modules are given in a forward pass, which tensors it uses, which of them it computes."""
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +65,9 @@ def seen(module: torch.nn.Module, inputs) -> Flow:
     for path, inner in module.named_modules():
         if any(inner.named_parameters(recurse=False)) or any(inner.named_buffers(recurse=False)):
             inner.register_forward_pre_hook(hook(path), with_kwargs=True)
-    uses = ParameterUses(_own_tensors(module))
-    with torch.no_grad(), uses:
+    own = _own_tensors(module)
+    uses = ParameterUses(own)
+    with torch.no_grad(), uses if own else nullcontext():
         outputs = forward(module, inputs)
     return Flow(given, arguments, uses.met, uses.columns, {name: value.numpy() for name, value in outputs})
 
