@@ -52,7 +52,8 @@ RULES = {
 }
 # Torch is imported before TensorFlow, wherever both are; no other file of these folders may name it.
 TORCH_IN_RECORD = {
-    f"parity/record/{name}.py" for name in ("torch_recorder", "torch_calls", "torch_draws", "torch_flow", "frameworks")
+    f"parity/record/{name}.py"
+    for name in ("torch_recorder", "torch_calls", "torch_draws", "torch_flow", "torch_uses", "frameworks")
 }
 
 

@@ -248,6 +248,37 @@ def stack(name: str, weights: Sequence[Mapped]) -> Mapped:
     return Mapped(name, (int(ends[-1]), *weights[0].shape[1:]), variables, True, join, part)
 
 
+def rows_of(weight: Mapped, rows: np.ndarray) -> Mapped:
+    """Return some rows of a weight, by their numbers in PyTorch's layout, as a weight of their own."""
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        whole = weight.join([np.array(variable.numpy()) for variable in weight.variables]).copy()
+        whole[rows] = array
+        return weight.part(whole)
+
+    shape = (len(rows), *weight.shape[1:])
+    return replace(weight, shape=shape, join=lambda arrays: weight.join(arrays)[rows], part=part)
+
+
+def scattered(pieces: Sequence[tuple[Mapped, np.ndarray]]) -> Mapped:
+    """Return the tensor of which several weights have some rows each."""
+    first = pieces[0][0]
+    shape = (sum(len(rows) for _, rows in pieces), *first.shape[1:])
+    ends = np.cumsum([len(weight.variables) for weight, _ in pieces])
+
+    def join(arrays: list[np.ndarray]) -> np.ndarray:
+        whole = np.empty(shape, arrays[0].dtype)
+        for (weight, rows), end in zip(pieces, ends, strict=True):
+            whole[rows] = weight.join(arrays[end - len(weight.variables) : end])
+        return whole
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        return [each for weight, rows in pieces for each in weight.part(array[rows])]
+
+    variables = tuple(variable for weight, _ in pieces for variable in weight.variables)
+    return Mapped(first.name, shape, variables, first.trainable, join, part)
+
+
 def _flat(array: np.ndarray, rank: int) -> np.ndarray:
     """Return a projection (in, heads, dim) as PyTorch's matrix (out, in), a bias (heads, dim) as its vector (out,)."""
     return array.reshape(array.shape[0], -1).T if rank == 2 else array.reshape(-1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_blitz.weights.kinds import torch_name
 from keras_blitz.weights.mapped import Mapped, stack
+from parity.pair import pieces
 from parity.pair.units import FREE, RECURRENT, Unit, join_path, projections
 
 # What a tensor does nothing with, which the other framework may do without; a norm's weight, any bias.
@@ -22,22 +23,48 @@ NORMS = frozenset({"batchnorm", "layernorm", "groupnorm", "rmsnorm"})
 def fitted(one: Unit, other: Unit) -> Unit | None:
     """Return Keras's unit with the names and shapes of PyTorch's weights, None where it cannot hold them.
 
-    A weight that PyTorch lacks is left as it is where it does nothing, see `idle`.
+    The arguments are those of `forms`, of which this is the first.
+    """
+    return next(iter(forms(one, other)), None)
+
+
+def forms(one: Unit, other: Unit) -> list[Unit]:
+    """Return Keras's unit with the names and shapes of PyTorch's weights, in each form that fits, the likeliest first.
+
+    A weight that PyTorch lacks is left as it is where it does nothing, see `idle`. A single matrix may be transposed,
+    where one side multiplies as in `x @ w` and the other as in `F.linear(x, w)`.
 
     Args:
         one: PyTorch's.
         other: Keras's.
     """
+    if one.kind == FREE == other.kind:
+        weights = [_in_order(other.weights[""], one.shapes[""], order) for order in _orders(one, other)]
+        return [replace(other, shapes=one.shapes, weights={"": weight}) for weight in weights]
     if one.signature == other.signature:
-        return other
+        return [other]
     idle = [leaf for leaf in other.shapes if leaf not in one.shapes]
-    if one.kind != other.kind or len(one.shapes) + len(idle) != len(other.shapes):
-        return None
-    weights = {leaf: _in_shape(other.weights[leaf], shape) for leaf, shape in one.shapes.items()}
-    kept = {leaf: weight for leaf, weight in weights.items() if weight is not None}
-    if len(kept) < len(weights) or not all(_is_neutral(other.kind, leaf, other.weights[leaf]) for leaf in idle):
-        return None
-    return replace(other, shapes=one.shapes, weights=kept, idle=tuple(other.weights[leaf] for leaf in idle))
+    if not _are_alike(one, other) or len(one.shapes) + len(idle) != len(other.shapes):
+        return []
+    in_shape = {leaf: _in_shape(other.weights[leaf], shape) for leaf, shape in one.shapes.items()}
+    kept = {leaf: weight for leaf, weight in in_shape.items() if weight is not None}
+    if len(kept) < len(in_shape) or not all(_is_neutral(other.kind, leaf, other.weights[leaf]) for leaf in idle):
+        return []
+    return [replace(other, shapes=one.shapes, weights=kept, idle=tuple(other.weights[leaf] for leaf in idle))]
+
+
+def _are_alike(one: Unit, other: Unit) -> bool:
+    """Return whether two units may compute the same: a convolution of size 1 is a linear map.
+
+    Norms of two kinds may, too: over (N, C) a GroupNorm of one group is a LayerNorm. What they compute is compared.
+    """
+    kinds = {one.kind, other.kind}
+    return len(kinds) == 1 or kinds <= NORMS or all(_is_linear(unit) for unit in (one, other))
+
+
+def _is_linear(unit: Unit) -> bool:
+    sizes = unit.shapes.get("weight", ())[2:]
+    return unit.kind == "linear" or (unit.kind.startswith("conv") and unit.kind[4].isdigit() and set(sizes) == {1})
 
 
 def prepared(
@@ -53,11 +80,17 @@ def prepared(
     given = given or {}
     theirs = [_unnumbered(unit) for unit in theirs]
     ours = [part for other in ours for part in _projected(other, theirs)]
+    theirs = [part for one in theirs for part in pieces.opened(one, ours, _fits)]
+    theirs, ours = pieces.cut(theirs, ours, _fits), pieces.cut(ours, theirs, lambda other, one: _fits(one, other))
     free = [[unit for unit in side if unit.kind == FREE] for side in (theirs, ours)]
     apart = _given_by_tensor(theirs, ours, given)
     left = [part for one in theirs for part in _loosened(one, ours, free[1], apart)]
     right = [part for other in ours for part in _loosened(other, theirs, free[0], apart)]
     return left, right
+
+
+def _fits(one: Unit, other: Unit) -> bool:
+    return fitted(one, other) is not None
 
 
 def leaf_of(unit: Unit) -> str:
@@ -121,7 +154,7 @@ def _loosened(unit: Unit, others: Sequence[Unit], free: Sequence[Unit], apart: C
         return parts
     if unit.kind in RECURRENT:
         return [unit]
-    pairs = [(unit, each) if not unit.weights else (each, unit) for each in others if each.kind == unit.kind]
+    pairs = [(unit, each) if not unit.weights else (each, unit) for each in others if _are_alike(unit, each)]
     if any(fitted(*pair) for pair in pairs):
         return [unit]
     alone = not unit.weights and unit.kind == "groupnorm" and "InstanceNorm" in type(unit.owner).__name__
@@ -130,17 +163,19 @@ def _loosened(unit: Unit, others: Sequence[Unit], free: Sequence[Unit], apart: C
 
 
 def _can_be(one: Unit, other: Unit) -> bool:
-    return _permutation(one.shapes[""], other.shapes[""]) is not None
+    return bool(_orders(one, other)) or bool(_orders(other, one))
 
 
 def _tensors(unit: Unit) -> Iterable[Unit]:
     for leaf, shape in unit.shapes.items():
         weight = unit.weights.get(leaf)
+        columns = False if unit.kind == "linear" and leaf == "weight" else unit.columns
         if weight is None:  # PyTorch's
-            yield replace(unit, name=join_path(unit.name, leaf), kind=FREE, shapes={"": shape})
+            yield replace(unit, name=join_path(unit.name, leaf), kind=FREE, shapes={"": shape}, columns=columns)
         elif len(weight.variables) == 1:
             name = f"{unit.name}/{weight.variables[0].name}"
-            yield replace(unit, name=name, kind=FREE, shapes={"": shape}, weights={"": replace(weight, name="")})
+            part = replace(weight, name="")
+            yield replace(unit, name=name, kind=FREE, shapes={"": shape}, weights={"": part}, columns=columns)
 
 
 def _in_shape(weight: Mapped, shape: tuple[int, ...]) -> Mapped | None:
@@ -148,8 +183,13 @@ def _in_shape(weight: Mapped, shape: tuple[int, ...]) -> Mapped | None:
     if weight.shape == tuple(shape):
         return weight
     order = _permutation(tuple(shape), weight.shape)
-    if order is None:
-        return None
+    return None if order is None else _in_order(weight, tuple(shape), order)
+
+
+def _in_order(weight: Mapped, shape: tuple[int, ...], order: tuple[int, ...]) -> Mapped:
+    """Return a weight with its axes in another order, as a tensor of this shape of PyTorch's."""
+    if order == tuple(range(len(order))) and weight.shape == tuple(shape):
+        return weight
     moved = tuple(weight.shape[axis] for axis in order)
     back = np.argsort(order)
     return replace(
@@ -157,6 +197,19 @@ def _in_shape(weight: Mapped, shape: tuple[int, ...]) -> Mapped | None:
         join=lambda arrays: weight.join(arrays).transpose(order).reshape(shape),
         part=lambda array: weight.part(array.reshape(moved).transpose(back)),
     )  # fmt: skip
+
+
+def _orders(one: Unit, other: Unit) -> list[tuple[int, ...]]:
+    """Return the orders of the axes in which Keras's single tensor may be PyTorch's, the likeliest first."""
+    expected, actual = one.shapes[""], other.shapes[""]
+    same = _permutation(expected, actual)
+    plain: list[tuple[int, ...]] = [same] if same is not None else []
+    turned: list[tuple[int, ...]] = [(1, 0)] if len(actual) == 2 and tuple(expected) == tuple(reversed(actual)) else []
+    if one.columns is None:  # not known as a matrix that something is multiplied by, such as a table of positions
+        return plain
+    if other.columns is None:  # a variable of a layer of one's own: most write x @ w in Keras
+        return [*plain, *turned] if one.columns else [*turned, *plain]
+    return plain if one.columns == other.columns else turned
 
 
 def _permutation(expected: tuple[int, ...], actual: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -190,4 +243,6 @@ def _unnumbered(unit: Unit) -> Unit:
 def _base(name: str) -> str:
     """Return weight_ih_reverse of weight_ih_l1_reverse."""
     reverse = name.endswith("_reverse")
+    if "_l" not in name:  # of a cell, which is in no stack
+        return name
     return name.removesuffix("_reverse").rpartition("_l")[0] + ("_reverse" if reverse else "")

@@ -3,65 +3,52 @@
 PyTorch's side is run once, in float64. Then the Keras model is run, and each layer that is called takes the weights of
 the unit that was given the same value, so that what follows it gets the right values, too. Among several that were
 given the same, such as an attention's query, key and value, names decide, then order; if the wrong one was taken, a
-later layer, or the output, shows it, and the others are tried.
+later layer, or the output, shows it, and the others are tried. Where no assignment makes the models agree, names decide
+where both models have them, so that the difference is located where a reader looks for it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_blitz import keras_internals
-from parity.core import tolerance
-from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
 from parity.pair import feed, pairing
 from parity.pair.alike import Value, distance
-from parity.pair.fits import fitted, leaf_of, prepared
+from parity.pair.fits import prepared
 from parity.pair.guard import guarded
 from parity.pair.options import typed
-from parity.pair.pairing import have_one_name, values
+from parity.pair.pairing import Seen
 from parity.pair.theirs import Theirs
-from parity.pair.units import FREE, Unit
-from parity.record import torch_flow, torch_recorder
+from parity.pair.units import Unit, cell_kind
+from parity.pair.walking import Choice, Run, Walk, Witness, is_stacked, owner_of
+from parity.record import torch_recorder
 from parity.record.watch import watched
 
-RUNS = 24  # of the Keras model, at most: an attention without names takes 6 for the orders of query, key and value
+# Runs of the Keras model, at most: an attention without names takes 6, the orders of query, key and value; six layers
+# that are given one value take 720. A run takes the time of the model, so a large one has fewer beyond the first 24.
+RUNS = 24
+MORE_RUNS = 6000  # divided by the number of units
 
-Found = tuple[str, str, str]  # PyTorch's unit, Keras's unit, how
 
-
-@dataclass
-class Walk:
-    """What one run of the Keras model has told.
+@dataclass(frozen=True)
+class Followed:
+    """What the runs of both models have told.
 
     Args:
-        found: the pairs, in the order of Keras's calls; `how` is "flow", "name" or "structure".
-        choices: Keras's unit -> the units of PyTorch that it could have had as well, the one it took first.
-        taken_back: Keras's unit -> the unit of PyTorch that it needs and that one before it has taken on a guess.
-        agree: the outputs are PyTorch's.
+        found: the numbers of PyTorch's unit and of Keras's, how, and in which form.
+        agrees: the outputs are PyTorch's.
+        runs: how many assignments were tried.
+        cut: there were more to try.
     """
 
-    found: list[Found] = field(default_factory=list)
-    choices: dict[str, list[str]] = field(default_factory=dict)
-    taken_back: dict[str, str] = field(default_factory=dict)
-    agree: bool = False
-
-    @property
-    def score(self) -> tuple[bool, int]:
-        """Of two runs, the one with the greater score has the better pairs."""
-        return self.agree, sum(how == "flow" for _, _, how in self.found)
-
-    @property
-    def open_choices(self) -> list[str]:
-        """The units of Keras whose choice may be why the next one did not find its twin; the latest first."""
-        hows = [how for _, _, how in self.found]
-        last = len(hows) - 1 - hows[::-1].index("flow") if "flow" in hows else -1
-        lost = next((k for k in range(last + 1, len(hows)) if hows[k] != "flow"), len(hows))
-        return [name for _, name, _ in self.found[lost::-1] if len(self.choices.get(name, ())) > 1]
+    found: list[tuple[int, int, str, int]]
+    agrees: bool
+    runs: int
+    cut: bool
 
 
 class Follower:
@@ -81,76 +68,75 @@ class Follower:
         given: Mapping[str, str], fixed: bool = False,
     ):  # fmt: skip
         self.theirs, self.model, self.dtype, self.fixed = theirs, model, dtype, fixed
-        self.bound = tolerance.GIVEN[PRECISIONS[dtype].compute]
-        self.rounding = tolerance.GIVEN_ROUNDING[PRECISIONS[dtype].compute]
-        self.units = {unit.name: unit for unit in units[0]}
-        self.ours = {unit.name: unit for unit in units[1]}
         self.by_hand = {name: path for path, name in given.items()}
-        run = partial(torch_flow.given, theirs.module, typed(theirs.inputs, "float64"))
-        fed, outputs = guarded("the PyTorch module", run)
-        paths = {id(module): path for path, module in theirs.module.named_modules()}
-        values = {path: [Value(array) for array in arrays] for path, arrays in fed.items()}
-        self.fed = {
-            name: [] if _is_stacked(unit) else values.get(paths.get(id(unit.owner), ""), [])
-            for name, unit in self.units.items()
-        }  # fmt: skip
+        state = typed(torch_recorder.state_of(theirs.module), "float32")
+        self.known = Witness(units, {unit.name: _fed(theirs, unit) for unit in units[0]}, state, dtype)
+        outputs = theirs.flow.outputs
         self.outputs = {name: Value(array) for name, array in outputs.items() if array.dtype.kind == "f"}
-        self.state = typed(torch_recorder.state_of(theirs.module), "float32")
-        self.fit: dict[tuple[str, str], bool] = {}
-        self.runs = 0
+        self.runs, self.most = 0, RUNS + MORE_RUNS // max(1, len(units[1]))
+        self.cut = False
         self.learned: dict[tuple, int] = {}  # (signature, units given the same) -> which of them was right
         self.owners: dict[int, Any] = {}
-        self.owned: dict[int, list[Unit]] = {}
-        for unit in self.ours.values():
-            owner = _owner(unit, model)
+        self.owned: dict[int, list[str]] = {}
+        for unit in units[1]:
+            owner = owner_of(unit, model)
             self.owners[id(owner)] = owner
-            self.owned.setdefault(id(owner), []).append(unit)
+            self.owned.setdefault(id(owner), []).append(unit.name)
 
     def follow(self) -> Walk:
         """Run the Keras model, again with other choices where a layer or the output shows that one was wrong."""
         best = self._walk({})
         open_ones, tried = self._others(best, {}), set[tuple]()
-        while open_ones and not best.agree and self.runs < RUNS:
+        while open_ones and best.apart > self.known.rounding and self.runs < self.most:
             forced = open_ones.pop()
             key = tuple(sorted(forced.items()))
             if key not in tried:
                 tried.add(key)
                 walk = self._walk(forced)
-                if walk.score > best.score:
+                if self._is_better(walk, best):
                     self._learn(forced, best)
-                best = max(best, walk, key=lambda each: each.score)  # the first of equals
+                    best = walk
                 open_ones += self._others(walk, forced)
-        return best
+        self.cut = bool(open_ones) and self.runs >= self.most
+        return best if best.agrees else self._by_names(best)
 
-    def _learn(self, forced: Mapping[str, str], walk: Walk) -> None:
+    def _is_better(self, walk: Walk, best: Walk) -> bool:
+        """Whether a run has better pairs: outputs that agree, or are nearer by far, else more units by flow."""
+        if walk.agrees and best.agrees:
+            return not self.known.is_near(best.apart, walk.apart)
+        return (walk.agrees, walk.flows) > (best.agrees, best.flows)
+
+    def _by_names(self, best: Walk) -> Walk:
+        """Return the run in which units of one name are twins, where that of the best pairs is another."""
+        names = {name: Choice(path) for name, path in self.known.namesakes.items()}
+        named = {name: choice for name, choice in names.items() if choice.path not in self.by_hand.values()}
+        crossed = [pair for pair in best.found if pair.name in named and named[pair.name].path != pair.path]
+        return self._walk(named) if crossed else best
+
+    def _learn(self, forced: Mapping[str, Choice], walk: Walk) -> None:
         """Keep which of several was right: in the next block of the same layers it will be again."""
-        for name, path in forced.items():
-            options = self._in_order(walk.choices.get(name, ()))
-            if len(options) > 1 and path in options:
-                self.learned[self.ours[name].signature, len(options)] = options.index(path)
+        for name, choice in forced.items():
+            options = Run(self.known, {}, {}, True, {}).in_order(walk.choices.get(name, ()))
+            if len(options) > 1 and choice in options:
+                self.learned[self.known.ours[name].signature, len(options)] = options.index(choice)
 
-    def _in_order(self, names: Collection[str]) -> list[str]:
-        return [name for name in self.units if name in names]
-
-    def _others(self, walk: Walk, forced: Mapping[str, str]) -> list[dict[str, str]]:
+    def _others(self, walk: Walk, forced: Mapping[str, Choice]) -> list[dict[str, Choice]]:
         """Return the choices to try after a run: last the one to try first, what a guess gives back or the latest."""
-        names = [name for _, name, _ in walk.found]
+        names = [pair.name for pair in walk.found]
         others = []
         for name in reversed(walk.open_choices):
-            before = {other: path for path, other, _ in walk.found[: names.index(name)]}
-            others += [{**before, name: path} for path in reversed(walk.choices[name][1:])]
+            before = {pair.name: Choice(pair.path, pair.form) for pair in walk.found[: names.index(name)]}
+            others += [{**before, name: choice} for choice in reversed(walk.choices[name][1:])]
         return [*others, {**forced, **walk.taken_back}] if walk.taken_back else others
 
-    def _walk(self, forced: Mapping[str, str]) -> Walk:
+    def _walk(self, forced: Mapping[str, Choice]) -> Walk:
         """Run the Keras model once.
 
         Args:
-            forced: Keras's unit -> PyTorch's, for the choices that are not open.
+            forced: Keras's unit -> the choice, for those that are not open.
         """
         self.runs += 1
-        walk = Walk()
-        free = {name: unit for name, unit in self.units.items() if name not in self.by_hand.values()}
-        reserved = set(forced.values())
+        run = Run(self.known, self.by_hand, forced, self.fixed, self.learned)
         seen: set[int] = set()
 
         def before(layer: Any, given: Any) -> None:
@@ -158,120 +144,81 @@ class Follower:
                 return
             seen.add(id(layer))
             value = Value(np.asarray(given))
-            for unit in self.owned[id(layer)]:
-                self._arrive(walk, unit, value, free, reserved, forced)
+            for name in self.owned[id(layer)]:
+                run.arrive(name, value)
 
         with watched(self.owners.values(), before):
             output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype)
-        walk.agree = self._agree(output)
-        return walk
+        run.walk.apart = self._apart(output)
+        return run.walk
 
-    def _arrive(
-        self, walk: Walk, unit: Unit, value: Value, free: dict[str, Unit], reserved: set[str], forced: Mapping[str, str]
-    ) -> None:
-        """Find the twin of a Keras unit whose layer is called with this value, and copy its weights."""
-        if unit.name in self.by_hand:
-            self._copy(self.units[self.by_hand[unit.name]], unit)
-            return
-        fitting = [
-            one
-            for one in free.values()
-            if self._fits(one, unit) and (one.name not in reserved or forced.get(unit.name) == one.name)
-        ]
-        if self.fixed:  # the weights themselves are the first witness
-            fitting = [one for one in fitting if self._holds(unit, one)] or fitting
-        apart = {one.name: self._apart(one, value) for one in fitting}
-        if unit.name in forced:
-            fitting = [one for one in fitting if one.name == forced[unit.name]]
-        if not fitting:
-            return
-        nearest = min(apart[one.name] for one in fitting)
-        same = [one for one in fitting if np.isfinite(nearest) and self._is_near(apart[one.name], nearest)]
-        if not same:
-            held = [p for p, n, how in walk.found if how != "flow" and self._fits(self.units[p], unit)]
-            needed = [path for path in held if np.isfinite(self._apart(self.units[path], value))]
-            if needed:
-                walk.taken_back[unit.name] = needed[0]
-        one, how, others = self._choose(unit, same, fitting)
-        walk.choices[unit.name] = [one.name, *(o.name for o in others if o is not one)]
-        walk.found.append((one.name, unit.name, how))
-        del free[one.name]
-        self._copy(one, unit)
-
-    def _choose(self, unit: Unit, same: list[Unit], fitting: list[Unit]) -> tuple[Unit, str, list[Unit]]:
-        """Return a unit's twin, how it was found, and what it could have been as well."""
-        named = [one for one in same or fitting if have_one_name(one, unit)]
-        if unit.kind == FREE and not named:  # the scale and the shift of a norm are given the same
-            named = [one for one in same if leaf_of(one) == leaf_of(unit)]
-        if same:
-            likely = same[self.learned.get((unit.signature, len(same)), 0)]
-            return (named or [likely])[0], "flow", same
-        if named:
-            return named[0], "name", named
-        # Nothing was given this value: not what another one's name asks for, if there is more.
-        names = [one for one in fitting if not any(have_one_name(one, o) for o in self.ours.values())]
-        left = names or fitting
-        unknown = [one for one in left if one.kind == FREE or not self.fed[one.name]]
-        return left[0], "structure", unknown
-
-    def _fits(self, one: Unit, other: Unit) -> bool:
-        key = one.name, other.name
-        if key not in self.fit:
-            self.fit[key] = fitted(one, other) is not None
-        return self.fit[key]
-
-    def _apart(self, one: Unit, value: Value) -> float:
-        return min((distance(fed, value, self.bound) for fed in self.fed[one.name]), default=np.inf)
-
-    def _is_near(self, apart: float, nearest: float) -> bool:
-        return apart <= max(nearest * tolerance.GIVEN_FACTOR, self.rounding)
-
-    def _copy(self, one: Unit, other: Unit) -> None:
-        if not self.fixed:
-            for weight, value in values(one, fitted(one, other) or other, self.state):
-                weight.assign(value)
-
-    def _holds(self, other: Unit, one: Unit) -> bool:
-        """Return whether a Keras unit has the weights of PyTorch's, as a model has that was converted."""
-        return all(
-            np.array_equal(weight.value(), value)
-            for weight, value in values(one, fitted(one, other) or other, self.state)
-        )
-
-    def _agree(self, output: Any) -> bool:
-        """Return whether each of PyTorch's outputs is one of Keras's."""
+    def _apart(self, output: Any) -> float:
+        """Return how far the output that is furthest from PyTorch's is; infinite where one is none of Keras's."""
         actual = [Value(np.asarray(value)) for _, value in named_outputs(output)]
-        return all(any(np.isfinite(distance(one, a, self.bound)) for a in actual) for one in self.outputs.values())
+
+        def nearest(expected: Value) -> float:
+            return min((distance(expected, each, self.known.bound) for each in actual), default=np.inf)
+
+        return max(map(nearest, self.outputs.values()), default=0.0)
 
 
-def _is_stacked(unit: Unit) -> bool:
-    """Return whether it is not the first of a stack of recurrent layers: what it is given is inside the module."""
-    return unit.name != unit.path and not unit.name.endswith("[0]")
+def _fed(theirs: Theirs, unit: Unit) -> list[list[Value]]:
+    """Return what a unit of PyTorch's was given: what its tensor was used with, then what its module was given."""
+    if is_stacked(unit):
+        return []
+    path = next((path for path, module in theirs.module.named_modules() if module is unit.owner), "")
+    given = theirs.flow.given.get(path, [])
+    if unit.name.startswith(f"{path}[out_proj]"):
+        given = []
+    if unit.number and path in theirs.flow.arguments:  # an attention's key and value
+        given = [each[unit.number] for each in theirs.flow.arguments[path] if unit.number < len(each)]
+    if cell_kind(unit.owner) and len({array.shape for array in given}) == 1:
+        given = [*given, np.stack(given, 1)]  # (N, T, C), what the whole layer is given
+    own = [Value(array) for array in given]
+    met = theirs.flow.met.get(unit.name)
+    return [[Value(array) for array in met], own] if met else [own]
 
 
-def _owner(unit: Unit, model: Any) -> Any:
-    """Return the layer that has a unit: of a weight that the model holds outside its innermost layers, the nearest."""
-    if unit.owner is not model:
-        return unit.owner
-    held = {id(variable) for weight in unit.weights.values() for variable in weight.variables}
-    inner = keras_internals.inner_layers(model, itself=True)  # each after the one that holds it
-    return [layer for layer in inner if held <= {id(variable) for variable in layer.weights}][-1]
+def notes(theirs: Theirs, units: Sequence[pairing.Match]) -> list[str]:
+    """Say how weights were paired where it was not all by what flows, and how many assignments were tried.
+
+    Args:
+        theirs: PyTorch's side, after `paired`.
+        units: the pairs.
+    """
+    counts = Counter(how for _, _, how in units)
+    found = []
+    if counts["name"] + counts["structure"]:
+        how = ", ".join(f"{count} by {how}" for how, count in counts.items() if how != "given")
+        found.append(f"weights paired: {how}; by flow: both were given the same value")
+    runs, cut = max((each.runs for each in theirs.followed), default=1), any(each.cut for each in theirs.followed)
+    if runs > 1:
+        agreed = "one of which agrees" if any(each.agrees for each in theirs.followed) else "none of which agrees"
+        more = "; there are more: weights= names the pairs" if cut else ""
+        found.append(f"{runs} assignments of weights given the same value were tried, {agreed}{more}")
+    return found
 
 
 def paired(
     theirs: Theirs, model: Any, dtype: str, units: tuple[Sequence[Unit], Sequence[Unit]], given: Mapping[str, str],
     fixed: bool,
-) -> list[Found]:  # fmt: skip
+) -> list[Seen]:  # fmt: skip
     """Return the pairs of units that a run of both models tells.
 
-    The arguments are those of `Follower`. What one precision has told holds for the other, whose layers may have other
-    names.
+    The arguments are those of `Follower`. What one precision has told holds for the others, whose layers may have other
+    names, if the models agreed in it; else this precision is asked, too.
     """
     torch_side, keras_side = prepared(*units, given)
-    if not theirs.paired:
+    if not (theirs.followed and theirs.followed[-1].agrees):
         by_hand = pairing.pairs_by_hand(torch_side, keras_side, given)
         hand = {one.name: other.name for one, other in by_hand}
-        walk = Follower(theirs, model, dtype, (torch_side, keras_side), hand, fixed).follow()
+        follower = Follower(theirs, model, dtype, (torch_side, keras_side), hand, fixed)
+        walk = follower.follow()
         names = [[unit.name for unit in side] for side in (torch_side, keras_side)]
-        theirs.paired[:] = [(names[0].index(p), names[1].index(n), how) for p, n, how in walk.found]
-    return [(torch_side[i].name, keras_side[j].name, how) for i, j, how in theirs.paired]
+        found = [(names[0].index(p.path), names[1].index(p.name), p.how, p.form) for p in walk.found]
+        if walk.agrees or not theirs.followed:
+            theirs.followed.append(Followed(found, walk.agrees, follower.runs, follower.cut))
+        if walk.agrees:
+            theirs.flow.forget()
+    found = theirs.followed[-1].found
+    return [Seen(torch_side[i].name, keras_side[j].name, how, form) for i, j, how, form in found]

@@ -63,7 +63,7 @@ class Clue:
 
 def of_layer(clue: Clue) -> list[str]:
     """Return the explanations that hold when they are tried."""
-    return [said for test in (_epsilon, _activation, _padding, _ceil_mode) for said in test(clue)]
+    return [said for test in (_epsilon, _activation, _padding, _ceil_mode, _normalized_axes) for said in test(clue)]
 
 
 def _see(gap: str) -> str:
@@ -160,6 +160,22 @@ def _ceil_mode(clue: Clue) -> Iterator[str]:
     if getattr(clue.module, "ceil_mode", False) and clue.actual.shape != clue.expected.shape:
         kind = "maxpool-ceil-mode" if "Max" in type(clue.module).__name__ else "avgpool-ceil"
         yield f"{_see(kind)}; Keras drops the last window that PyTorch keeps"
+
+
+def _normalized_axes(clue: Clue) -> Iterator[str]:
+    """A GroupNorm normalizes over height and width, too, a LayerNormalization over channels alone: try the former."""
+    layer, groups = clue.call.layer, getattr(clue.module, "num_groups", None)
+    if groups is None or type(layer).__name__ != "LayerNormalization" or clue.given.shape[-1] % groups:
+        return
+    x = clue.given.reshape(len(clue.given), -1, groups, clue.given.shape[-1] // groups)
+    mean, variance = (each(x, axis=(1, 3), keepdims=True) for each in (np.mean, np.var))
+    value = ((x - mean) / np.sqrt(variance + clue.module.eps)).reshape(clue.given.shape)
+    value = value * (1 if layer.gamma is None else np.asarray(layer.gamma))
+    if clue.agrees(value + (0 if layer.beta is None else np.asarray(layer.beta))):
+        yield (
+            f"{_see('groupnorm')}; PyTorch's normalizes over height and width, too: keras.layers.GroupNormalization("
+            f"{groups}, epsilon={clue.module.eps:g}) agrees"
+        )
 
 
 def of_row(pairing: Pairing, row: Row) -> Iterator[str]:

@@ -16,7 +16,7 @@ from parity.core.locate import first_divergence
 from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
-from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, rounding, step
+from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
 from parity.pair.locating import Location, locate
@@ -129,7 +129,8 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
     compiled = _in_other_modes(ports, reference, tuple(finer.comparisons), options.modes, finer.left_out)
-    doubts = [*_step_doubts(pair, finer, reference, notes)]
+    doubts = [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
+    notes += filter(None, [surplus.note(first)])
     halves = _halves(pair, finer, reference, notes)
     verdicts = {key: each for key, each in (finer.comparisons | halves).items() if mode_of(key) in options.modes}
     verdicts |= compiled

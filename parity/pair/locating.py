@@ -35,7 +35,8 @@ class Location:
 
     def lines(self) -> list[str]:
         """Return it in words."""
-        found = [f"first divergence at {self.row.name}: {self.row.problem}"]
+        name = "the output of the module itself" if self.row.name == "activation:" else self.row.name
+        found = [f"first divergence at {name}: {self.row.problem}"]
         if self.layer and self.fed is not None:
             equal = self.fed < SAME_VALUE
             how = "is equal on both sides" if equal else "differs already"
@@ -66,7 +67,7 @@ def locate(
     """
     before = _last_before(row, comparison)
     _, _, path = row.name.rpartition("activation:")
-    call = port.by_path.get(path if row.kind == "activation" else "")
+    call = port.by_path.get(path) if row.kind == "activation" else None
     module = next((c.module for c in port.theirs.calls if c.name == path), None)
     if call is None or module is None:
         return Location(row, explained=tuple(hints.of_row(port.pairing, row)), before=before)

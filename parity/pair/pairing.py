@@ -8,12 +8,15 @@ the layers by their classes' names and imports neither framework.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.mapped import Mapped
-from parity.pair.fits import fitted, prepared
+from parity.pair import pieces
+from parity.pair.advice import advise
+from parity.pair.fits import fitted, forms, prepared
 from parity.pair.units import FREE, Unit, join_path
 
 LISTED = 6  # units of either side that a refusal names
@@ -21,12 +24,21 @@ LISTED = 6  # units of either side that a refusal names
 Match = tuple[Unit, Unit, str]
 
 
-class UnpairedError(BlitzError):
-    """Weights that cannot be mapped; `units` are those that can."""
+class Seen(NamedTuple):
+    """A pair that a run of both models has told, by names: PyTorch's unit, Keras's, how, and in which form."""
 
-    def __init__(self, message: str, units: list[Match]):
+    path: str
+    name: str
+    how: str
+    form: int = 0
+
+
+class UnpairedError(BlitzError):
+    """Weights that cannot be mapped; `units` are those that can, `rest` is the pairing where Keras alone has more."""
+
+    def __init__(self, message: str, units: list[Match], rest: "Pairing | None" = None):
         super().__init__(message)
-        self.units = units
+        self.units, self.rest = units, rest
 
 
 @dataclass(frozen=True)
@@ -39,12 +51,14 @@ class Pairing:
             "structure".
         notes: what is worth saying, a line each.
         unused: PyTorch's buffers without a counterpart, and tensors that its forward does not use.
+        surplus: Keras's units that PyTorch lacks.
     """
 
     weights: list[Mapped]
     units: list[Match]
     notes: list[str]
     unused: list[str]
+    surplus: Sequence[Unit] = ()
 
     @property
     def twins(self) -> list[str]:
@@ -56,7 +70,7 @@ def pair(
     theirs: Sequence[Unit],
     ours: Sequence[Unit],
     given: Mapping[str, str] | None = None,
-    seen: Sequence[tuple[str, str, str]] = (),
+    seen: Sequence[Seen] = (),
     uncalled: Callable[[], Collection[str]] = frozenset,
 ) -> Pairing:
     """Pair PyTorch's units with Keras's.
@@ -65,7 +79,7 @@ def pair(
         theirs: PyTorch's units, in the order they are called.
         ours: Keras's, likewise.
         given: module path -> layer name, for those that are not to be found.
-        seen: (PyTorch's unit, Keras's unit, how) by names: those that a run of both models has told.
+        seen: those that a run of both models has told.
         uncalled: () -> names of PyTorch's tensors that its forward does not use.
 
     Raises:
@@ -75,16 +89,16 @@ def pair(
     theirs, ours = prepared(theirs, ours, given)
     units: list[Match] = []
 
-    def take(one: Unit, other: Unit, how: str) -> None:
-        units.append((one, fitted(one, other) or other, how))
+    def take(one: Unit, other: Unit, how: str, form: int = 0) -> None:
+        units.append((one, forms(one, other)[form], how))
         theirs.remove(one)
         ours.remove(other)
 
     for one, other in pairs_by_hand(theirs, ours, given or {}):
         take(one, other, "given")
     by_name = [{unit.name: unit for unit in side} for side in (theirs, ours)]
-    for path, name, how in seen:
-        take(by_name[0][path], by_name[1][name], how)
+    for path, name, how, form in seen:
+        take(by_name[0][path], by_name[1][name], how, form)
     for one in list(theirs):
         named = [other for other in ours if have_one_name(one, other) and fitted(one, other)]
         if len(named) == 1:
@@ -109,7 +123,7 @@ def pair(
         unused += [name for one in never_used for name in _full_names(one)]
         left_over = [one for one in left_over if one not in never_used]
     fixed = [other for other in ours if _is_fixed(other)]
-    if left_over or len(fixed) < len(ours):
+    if left_over:
         raise UnpairedError(_unpaired(left_over, ours), units)
     if fixed:
         names = ", ".join(other.name for other in fixed)
@@ -117,7 +131,11 @@ def pair(
     idle = [f"{other.name}/{v.name}" for _, other, _ in units for weight in other.idle for v in weight.variables]
     if idle:
         notes.append(f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}")
-    return Pairing([w for one, other, _ in units for w in _renamed(one, other)], units, notes, unused)
+    surplus = [other for other in ours if other not in fixed]
+    found = Pairing(_merged(units), units, notes, unused, surplus)
+    if surplus:
+        raise UnpairedError(_unpaired(left_over, ours), units, found)
+    return found
 
 
 def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
@@ -131,7 +149,7 @@ def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[
     weights = _renamed(one, other)
     own = summed({weight.name: state[weight.name] for weight in weights}, [w.name for w in weights if w.twin])
     for weight in weights:
-        yield weight, own[weight.name]
+        yield weight, own[weight.name] if one.rows is None else own[weight.name][one.rows]
 
 
 def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str, np.ndarray]:
@@ -151,7 +169,7 @@ def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str,
 
 def have_one_name(one: Unit, other: Unit) -> bool:
     """Return whether two units have the same name, each as its framework spells it."""
-    return _spelled(one.name) == _spelled(other.name)
+    return spelled(one.name) == spelled(other.name)
 
 
 def pairs_by_hand(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> list[tuple[Unit, Unit]]:
@@ -181,7 +199,7 @@ def _named(units: Sequence[Unit], name: str, separator: str) -> Unit | None:
     return next((unit for unit in units if unit.name == name), inside[0] if len(inside) == 1 else None)
 
 
-def _spelled(name: str) -> str:
+def spelled(name: str) -> str:
     """Return a name as both frameworks can spell it: Keras allows no dots in some places."""
     return name.replace(".", "_").replace("/", "_").lower()
 
@@ -208,6 +226,12 @@ def _renamed(one: Unit, other: Unit) -> list[Mapped]:
     return found
 
 
+def _merged(units: Sequence[Match]) -> list[Mapped]:
+    """Return Keras's weights by PyTorch's names, the pieces of a tensor as one."""
+    weights = [(weight, one.rows) for one, other, _ in units for weight in _renamed(one, other)]
+    return pieces.merged([weight for weight, _ in weights], [rows for _, rows in weights])
+
+
 def _full_names(one: Unit) -> list[str]:
     """Return the names of a PyTorch unit's tensors in the module's state."""
     if one.kind == FREE:
@@ -225,7 +249,7 @@ def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
             fitting[one.name] = nearest[0]
     pairs = [f'"{path}": "{name}"' for path, name in list(fitting.items())[:3]] or ['"module path": "layer name"']
     hint = f"name the layers alike, or give weights={{{', '.join(pairs)}}}"
-    return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{hint}"
+    return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{advise(theirs, ours)}{hint}"
 
 
 def _listed(units: Sequence[Unit]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -80,6 +81,19 @@ class Port:
         self.by_path = {names.get((call.name, call.number)): call for call in self.calls}
         self.unmatched = [call.name for call in self.theirs.calls if call.name not in set(names.values())]
 
+    @property
+    def squeezed(self) -> list[str]:
+        """PyTorch's names of the outputs that have an axis of layers, (1, N, H), where Keras's state is (N, H)."""
+        if not self.theirs.recurrent or len(self.outputs) != len(self.theirs.outputs):
+            return []
+        pairs = zip(self.theirs.outputs.items(), self.outputs.values(), strict=True)
+        return [name for (name, value), own in pairs if value.shape == (1, *own.shape)]
+
+    def _their_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an output, by PyTorch's name, as it is compared."""
+        shape = self.theirs.outputs[name].shape
+        return shape[1:] if name in self.squeezed else shape
+
     def _rounded(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Return an input as layers of reduced precision are given it."""
         reduced = PRECISIONS[self.dtype].is_reduced and x.dtype.is_floating
@@ -106,12 +120,16 @@ class Port:
         by_hand = self.options.weights if isinstance(self.options.weights, Mapping) else {}
         given = addresses.unit_names(self.model, by_hand)
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
+        columns = self.theirs.flow.columns
+        theirs = [replace(unit, columns=columns.get(unit.name)) for unit in theirs]
         fixed = self.options.weights == "keep"
         seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
         try:
             found = pairing.pair(theirs, ours, given, seen, self._uncalled)
         except pairing.UnpairedError as error:
-            raise BlitzError(f"{error}{self._parted(error.units)}") from None
+            if error.rest is None:
+                raise BlitzError(f"{error}{self._parted(error.units)}") from None
+            found = error.rest
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:
             raise BlitzError(
@@ -150,7 +168,7 @@ class Port:
 
     def notes(self) -> list[str]:
         """Return what was inferred, a line each."""
-        found = [*self.pairing.notes, *self.drawn]
+        found = [*self.pairing.notes, *following.notes(self.theirs, self.pairing.units), *self.drawn]
         for name, each in self.input_layouts.items():
             if each is not layout.SAME:
                 shape = self.theirs.named[name].shape
@@ -165,8 +183,11 @@ class Port:
         if self.theirs.folded:
             names = ", ".join(self.theirs.folded)
             found.append(f"computed in PyTorch (weight_norm and the like), compared as plain weights: {names}")
-        if self.unmatched:
-            found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(self.unmatched)}")
+        if self.squeezed:
+            names = ", ".join(self.squeezed)
+            found.append(f"{names}: without PyTorch's first axis, of layers, which Keras's states do not have")
+        if unmatched := [name for name in self.unmatched if name]:
+            found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(unmatched)}")
         if self.options.loss is None:
             if self.adds_losses():
                 found.append(
@@ -258,7 +279,7 @@ class Port:
         if name in self.input_layouts:
             return self.input_layouts[name]
         if name == "target":
-            same = [n for n, value in self.theirs.outputs.items() if value.shape == tuple(shape)]
+            same = [n for n in self.theirs.outputs if self._their_shape(n) == tuple(shape)]
             return self._output_layout(same[0]) if same else layout.SAME
         if name.startswith("output"):
             return self._output_layout(self._their_output(name))
@@ -287,7 +308,7 @@ class Port:
         if own not in self.outputs or theirs is None:
             return layout.SAME
         last = self.theirs.calls[-1].name if self.theirs.calls else ""
-        return layouts.fit(tuple(self.outputs[own].shape), theirs.shape, self.channels_first(last))
+        return layouts.fit(tuple(self.outputs[own].shape), self._their_shape(name), self.channels_first(last))
 
     def _own_loss(self) -> OwnLoss | None:
         if not own_loss.is_own(self.model, self.options):
@@ -316,7 +337,7 @@ class Port:
             theirs = self._their_output(name)
             if theirs not in weights:
                 continue
-            weight = self._output_layout(theirs).to_keras(weights[theirs])
+            weight = self._output_layout(theirs).to_keras(weights[theirs].reshape(self._their_shape(theirs)))
             if weight.shape != tuple(value.shape):
                 weight = np.ones(value.shape)  # another shape is a difference, which the comparison shows
             if value.dtype in (tf.float16, tf.bfloat16):

@@ -52,6 +52,7 @@ def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool)
     state = theirs.state_of(torch_side, port.pairing.twins)
     record = partial(
         theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
+        squeezed=port.squeezed,
         slots=step.lists_slots(options.optimizer),
     )  # fmt: skip
     whole = record("float64", state, fed=True)

@@ -96,13 +96,17 @@ def _with_copies(
     def copied(dtype: str) -> Port:
         return ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights), dtype)
 
-    sides = Sides({own: ported(stack.enter_context(copies.borrowed(model)), own)}, own, copied)
-    for dtype in asked:
-        if dtype != own:
-            try:
-                sides.ports[dtype] = copied(dtype)
-            except BlitzError as error:
-                sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
+    sides = Sides({}, own, copied)
+    stack.enter_context(copies.borrowed(model))
+    order = [dtype for dtype in DTYPES if dtype in asked or dtype == own]  # float64 first: it tells weights apart best
+    for dtype in order:
+        if dtype == own:
+            sides.ports[own] = ported(model, own)
+            continue
+        try:
+            sides.ports[dtype] = copied(dtype)
+        except BlitzError as error:
+            sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
     return sides
 
 

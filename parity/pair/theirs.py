@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class Theirs:
         channels_first: call's name -> whether axis 1 holds channels in what it returns.
         recurrent: path -> module, of those called that have gates.
         random: says that two runs differ, and where; "" where they agree.
-        paired: what a run of both has told of their weights, see `following.py`; kept for the other precisions.
+        followed: what runs of both have told of their weights, see `following.py`; kept for the other precisions.
         folded: names of the weights that PyTorch computes, as in weight_norm; `module` is a copy with them as they are.
         draws: the random numbers that it drew in train mode, which Keras is given, in order.
         trained: the outputs in train mode, by their names in a trace.
@@ -49,10 +49,15 @@ class Theirs:
     channels_first: Mapping[str, bool]
     recurrent: Mapping[str, Any]
     random: str = ""
-    paired: list = field(default_factory=list)
+    followed: list = field(default_factory=list)
     folded: Sequence[str] = ()
     draws: tuple[Draw, ...] = ()
     trained: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def flow(self) -> torch_flow.Flow:
+        """What the modules and parameters were given in one run in float64."""
+        return guarded("the PyTorch module", torch_flow.seen, self.module, typed(self.inputs, "float64"))
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -114,6 +119,7 @@ def record(
     *,
     left_out: Collection[str],
     last_only: Collection[str],
+    squeezed: Collection[str] = (),
     slots: bool = False,
     fed: bool = False,
 ) -> Trace:
@@ -126,6 +132,7 @@ def record(
         state: the whole state_dict.
         left_out: patterns of the names that have no counterpart.
         last_only: paths of recurrent modules of which Keras returns the last step alone.
+        squeezed: names of the outputs without the axis of layers, (1, N, H), which Keras's states lack.
         slots: record the optimizer's state, too.
         fed: record what each innermost module is given, too.
     """
@@ -133,12 +140,16 @@ def record(
         torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
         typed(options.target, dtype), loss=_loss(theirs, options, dtype),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
-        slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed,
+        slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed, root=True,
     )  # fmt: skip
     trace = guarded("the PyTorch module", run)
     if options.loss is None:
         trace.terms = {**(trace.terms or {}), "loss": _sum_of_terms(trace, theirs.weighting())}
-    return _as_in_keras(trace, theirs.recurrent, last_only).without([*COUNTS, *left_out])
+    trace = _as_in_keras(trace, theirs.recurrent, last_only)
+    trace = trace.with_entries(
+        (name, array_of(trace, name)[0] if name in squeezed else value) for name, value in trace.items()
+    )
+    return trace.without([*COUNTS, *left_out])
 
 
 def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:

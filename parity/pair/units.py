@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from keras_blitz import keras_internals
 from keras_blitz.weights import kinds, mapped
 from keras_blitz.weights.held import weights_of
@@ -14,9 +16,12 @@ from keras_blitz.weights.mapped import Mapped
 FREE = "parameter"  # a tensor that belongs to no known layer: paired by name or shape alone
 PROJECTIONS = ("query", "key", "value", "attention_output")  # of a Keras attention
 RECURRENT = frozenset(kind.name for kind in KINDS if kind.gates)
+BY_NAME = {kind.name: kind for kind in KINDS}
+# One step of a recurrent layer, which has the weights of the whole layer, by class: in PyTorch and in Keras.
+CELLS = {"LSTMCell": "lstm", "GRUCell": "gru", "RNNCell": "rnn", "SimpleRNNCell": "rnn"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unit:
     """A layer's weights, or a part of them, that belong together.
 
@@ -28,6 +33,9 @@ class Unit:
         owner: the layer.
         numbered: of a recurrent PyTorch module: the same names -> its own, with the number in its stack.
         idle: of a Keras layer: weights that do nothing and that PyTorch lacks, such as a bias of zeros.
+        columns: of a single matrix: whether it is used as in `x @ w`, and not as in `F.linear(x, w)`; None: unknown.
+        rows: of a piece of PyTorch's tensors: which rows; None for all.
+        number: of a piece, from 0.
     """
 
     name: str
@@ -37,6 +45,9 @@ class Unit:
     owner: Any = None
     numbered: Mapping[str, str] = field(default_factory=dict)
     idle: tuple[Mapped, ...] = ()
+    columns: bool | None = None
+    rows: np.ndarray | None = None
+    number: int = 0
 
     @property
     def signature(self) -> tuple:
@@ -50,7 +61,7 @@ class Unit:
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in self.shapes.items())
-        return f"{self.name} ({self.kind}: {shapes})"
+        return f"{self.name or 'the module itself'} ({self.kind}: {shapes})"
 
 
 def join_path(path: str, leaf: str) -> str:
@@ -79,11 +90,19 @@ def torch_units(module: Any, order: Sequence[str]) -> list[Unit]:
 
 def _torch_units(path: str, module: Any, kind: Kind | None, own: Mapping, buffers: Mapping) -> list[Unit]:
     tensors = {**own, **buffers}
+    if cell := cell_kind(module):
+        return [Unit(path, cell, tensors, owner=module)]
     if kind is None:
         return [Unit(join_path(path, n), FREE, {"": shape}, owner=module) for n, shape in tensors.items()]
     if kind.gates:
         return [_in_stack(path, kind.paired, k, tensors, module) for k in range(module.num_layers)]
     return [Unit(path, kind.paired, tensors, owner=module)] if tensors else []
+
+
+def cell_kind(layer: Any) -> str:
+    """Return the recurrent kind of which a PyTorch module or a Keras layer is one step, "" where it is none."""
+    known = (CELLS.get(cls.__name__, "") for cls in type(layer).__mro__ if kinds.is_of_framework(cls))
+    return next(filter(None, known), "")
 
 
 def _in_stack(path: str, kind: str, number: int, shapes: Mapping, owner: Any) -> Unit:
@@ -121,6 +140,8 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:
     if linear := _einsum(name, layer):
         return [linear]
+    if cell := cell_kind(layer) or cell_kind(getattr(layer, "cell", None)):
+        return [_unit(name, cell, layer, mapped.recurrent(BY_NAME[cell].gates, getattr(layer, "cell", layer)))]
     kind = kinds.of_keras(layer)
     if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
         return _reversible(name, layer)

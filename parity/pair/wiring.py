@@ -1,5 +1,7 @@
 """Two models written apart, side by side: which call is which."""
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +11,15 @@ import numpy as np
 from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import Kind
 from parity.pair.pairing import Match
-from parity.pair.units import FREE, RECURRENT
+from parity.pair.units import FREE, RECURRENT, Unit, cell_kind
 
 # What a class does that the table of kinds does not know, by a word in its name or in that of its file.
 FAMILIES = {
     "activation": "activation", "softmax": "activation", "dropout": "dropout", "pool": "pool", "flatten": "flatten",
     "upsampl": "upsample",
 }  # fmt: skip
+
+ALIGNED_AT_ONCE = 10**6  # pairs of calls, a second
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,7 @@ def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -
     """
     of = {}
     for one, other, _ in units:
-        stacked = one.kind in RECURRENT and one.owner.num_layers > 1
-        if one.kind != FREE and not (stacked and not one.name.endswith(f"[{one.owner.num_layers - 1}]")):
+        if one.kind != FREE and one.rows is None and not _is_inside(one):
             of[other.path.removesuffix("/attention_output")] = one.path  # what an attention returns
     weighted = set(of.values())
     left = [("=", c.path) if c.path in weighted else family(c.module, kinds.of_torch(c.module)) for c in theirs]
@@ -97,7 +100,7 @@ def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -
     calls = {(c.path, c.number): c.name for c in theirs}
     for call in ours:  # two branches may be called in either order
         name = calls.get((of.get(call.name), call.number))
-        if name and name not in found.values():
+        if name is not None and name not in found.values():
             found[call.name, call.number] = name
     return found
 
@@ -117,19 +120,79 @@ def renamed(
     return {key: name for key, name in names.items() if name not in found.values()} | found
 
 
+def _is_inside(unit: Unit) -> bool:
+    """Return whether what a recurrent unit returns is inside a layer on one side: a stack's, or a cell's in a loop."""
+    if unit.kind not in RECURRENT:
+        return False
+    last = getattr(unit.owner, "num_layers", 1) - 1
+    return (last > 0 and not unit.name.endswith(f"[{last}]")) or bool(cell_kind(unit.owner))
+
+
 def _aligned(left: list, right: list) -> list[tuple[int, int]]:
+    """Return the longest common subsequence as pairs of indices; a layer with weights counts for many without.
+
+    The time of `_longest` is the product of both lengths. So layers with weights that both sides call once are matched
+    first, and what is between two of those is aligned by itself. Where that leaves out a layer with weights, as where
+    two branches are called in another order, everything is aligned at once, if it is not too long.
+    """
+    pairs = _between_anchors(left, right)
+    counts = [Counter(token for token in side if isinstance(token, tuple)) for side in (left, right)]
+    most = (counts[0] & counts[1]).total()
+    if sum(isinstance(left[i], tuple) for i, _ in pairs) < most and len(left) * len(right) <= ALIGNED_AT_ONCE:
+        return _longest(left, right)
+    return pairs
+
+
+def _between_anchors(left: list, right: list) -> list[tuple[int, int]]:
+    ends = [*_anchors(left, right), (len(left), len(right))]
+    pairs: list[tuple[int, int]] = []
+    i = j = 0
+    for end_i, end_j in ends:
+        pairs += [(i + a, j + b) for a, b in _longest(left[i:end_i], right[j:end_j])]
+        pairs += [(end_i, end_j)] if end_i < len(left) else []
+        i, j = end_i + 1, end_j + 1
+    return pairs
+
+
+def _anchors(left: list, right: list) -> list[tuple[int, int]]:
+    """Return the layers with weights that are called once on both sides: the most of them that are in one order."""
+    counts = [Counter(side) for side in (left, right)]
+    place = {token: k for k, token in enumerate(right)}
+    once = [
+        (k, place[token])
+        for k, token in enumerate(left)
+        if isinstance(token, tuple) and counts[0][token] == counts[1][token] == 1
+    ]
+    tails: list[int] = []  # the number in `once` that ends the best run of each length
+    before: list[int] = []
+    for number, (_, at) in enumerate(once):
+        length = bisect_left([once[tail][1] for tail in tails], at) if tails and at < once[tails[-1]][1] else len(tails)
+        before.append(tails[length - 1] if length else -1)
+        tails[length : length + 1] = [number]
+    found = []
+    number = tails[-1] if tails else -1
+    while number >= 0:
+        found.append(once[number])
+        number = before[number]
+    return found[::-1]
+
+
+def _longest(left: list, right: list) -> list[tuple[int, int]]:
     """Return the longest common subsequence as pairs of indices; a layer with weights counts for many without."""
 
     def worth(token):
         return 1000 if isinstance(token, tuple) else 1
 
+    start = 0
+    while start < min(len(left), len(right)) and left[start] == right[start]:
+        start += 1
     best = np.zeros((len(left) + 1, len(right) + 1), np.int64)
-    for i in range(len(left) - 1, -1, -1):
-        for j in range(len(right) - 1, -1, -1):
+    for i in range(len(left) - 1, start - 1, -1):
+        for j in range(len(right) - 1, start - 1, -1):
             taken = best[i + 1, j + 1] + worth(left[i]) if left[i] == right[j] else -1
             best[i, j] = max(taken, best[i + 1, j], best[i, j + 1])
-    i = j = 0
-    pairs = []
+    pairs = [(k, k) for k in range(start)]
+    i = j = start
     while i < len(left) and j < len(right):
         if left[i] == right[j] and best[i, j] == best[i + 1, j + 1] + worth(left[i]):
             pairs.append((i, j))

@@ -261,7 +261,8 @@ class KerasRecorder:
     def _path(self, name: str, call: int) -> str:
         """Return PyTorch's name of a call."""
         if self.wiring:
-            return self.wiring.names.get((name, call)) or f"keras/{name}" + (f"#{call + 1}" if call else "")
+            own = f"keras/{name}" + (f"#{call + 1}" if call else "")
+            return self.wiring.names.get((name, call), own)  # "" is a module that is itself a layer
         return name + (f"#{call + 1}" if call else "")
 
 

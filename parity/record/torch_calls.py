@@ -31,8 +31,15 @@ def snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
     return value.copy() if value is now else value
 
 
-def leaves(module: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
-    """Return the innermost modules by their paths; attention, which uses its own projection unseen, is one."""
+def leaves(module: torch.nn.Module, root: bool = False) -> list[tuple[str, torch.nn.Module]]:
+    """Return the innermost modules by their paths; attention, which uses its own projection unseen, is one.
+
+    Args:
+        module: any.
+        root: a module that is itself a layer is one, by the path "".
+    """
+    if root and (not any(module.children()) or ((kind := kinds.of_torch(module)) and kind.whole)):
+        return [("", module)]
     whole = [path for path, inner in module.named_modules() if (kind := kinds.of_torch(inner)) and kind.whole]
     return [
         (path, inner)
@@ -52,7 +59,11 @@ def first(value):
 
 @contextmanager
 def recorded_calls(
-    module: torch.nn.Module, keep: int | None = None, fed: bool = False, types: set[str] | None = None
+    module: torch.nn.Module,
+    keep: int | None = None,
+    fed: bool = False,
+    types: set[str] | None = None,
+    root: bool = False,
 ) -> Iterator[dict[str, Value]]:
     """Collect `activation:path`, what each innermost module returns, `path#2` in its second call, in the block.
 
@@ -63,6 +74,7 @@ def recorded_calls(
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: collect what each module is given, too.
         types: gets the names of the types that modules return.
+        root: a module that is itself a layer counts as one, see `leaves`.
     """
     recorded: dict[str, Value] = {}
     calls: dict[str, int] = {}
@@ -84,7 +96,7 @@ def recorded_calls(
         return record_input, record_output
 
     handles = []
-    for path, inner in leaves(module):
+    for path, inner in leaves(module, root):
         before, after = hooks(path)
         handles += [inner.register_forward_pre_hook(before)] if fed else []
         handles.append(inner.register_forward_hook(after))

@@ -1,40 +1,86 @@
 """What a PyTorch module's own modules are given in a forward pass, which tensors it uses, which of them it computes."""
 
+from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 
+from keras_blitz.weights import kinds
 from parity.core.trace import named_inputs
 from parity.record.torch_recorder import forward
+from parity.record.torch_uses import ParameterUses
 
 REMOVING = {"WeightNorm": remove_weight_norm, "SpectralNorm": remove_spectral_norm}  # hooks of torch.nn.utils
 
 
-def given(module: torch.nn.Module, inputs) -> tuple[dict[str, list[np.ndarray]], dict[str, np.ndarray]]:
-    """Run a module forward once, in eval mode and float64, on weights rounded to float32; it is not changed.
+@dataclass(frozen=True)
+class Flow:
+    """What was seen in a forward pass.
 
-    Returns what each module with tensors of its own was given, by path, a value for each call, and the outputs by name.
+    Args:
+        given: path -> what each module with tensors of its own was given, a value for each call.
+        arguments: path -> all tensors that each attention was given, for each call.
+        met: name -> what each parameter that belongs to no known layer was used with, a value for each use: x in
+            `F.linear(x, w, b)`, `x @ w`, `x * w`.
+        columns: name of such a matrix -> whether it was used as in `x @ w`, and not as in `F.linear(x, w)`.
+        outputs: by their names in a trace.
     """
+
+    given: dict[str, list[np.ndarray]]
+    arguments: dict[str, list[list[np.ndarray]]]
+    met: dict[str, list[np.ndarray]]
+    columns: dict[str, bool]
+    outputs: dict[str, np.ndarray]
+
+    def forget(self) -> None:
+        """Free the memory of what was given, which is no longer needed when the pairs are known."""
+        for values in (self.given, self.arguments, self.met):
+            values.clear()
+
+
+def seen(module: torch.nn.Module, inputs) -> Flow:
+    """Run a module forward once, in eval mode and float64, on weights rounded to float32; it is not changed."""
     module = deepcopy(module).float().double().eval()
-    found: dict[str, list[np.ndarray]] = {}
+    given: dict[str, list[np.ndarray]] = {}
+
+    arguments: dict[str, list[list[np.ndarray]]] = {}
 
     def hook(path: str):
-        def before(_module, args, kwargs):
-            tensors = (value for _, value in named_inputs((args, kwargs)) if isinstance(value, torch.Tensor))
-            if (first := next(tensors, None)) is not None:
-                found.setdefault(path, []).append(first.detach().numpy().copy())  # it may be overwritten afterwards
+        def before(inner, args, kwargs):
+            tensors = [value for _, value in named_inputs((args, kwargs)) if isinstance(value, torch.Tensor)]
+            kind = kinds.of_torch(inner)
+            taken = tensors if kind and kind.name == "attention" else tensors[:1]
+            values = [tensor.detach().numpy().copy() for tensor in taken]  # they may be overwritten afterwards
+            if values:
+                given.setdefault(path, []).append(values[0])
+            if len(values) > 1:
+                arguments.setdefault(path, []).append(values)
 
         return before
 
     for path, inner in module.named_modules():
         if any(inner.named_parameters(recurse=False)) or any(inner.named_buffers(recurse=False)):
             inner.register_forward_pre_hook(hook(path), with_kwargs=True)
-    with torch.no_grad():
+    own = _own_tensors(module)
+    uses = ParameterUses(own)
+    with torch.no_grad(), uses if own else nullcontext():
         outputs = forward(module, inputs)
-    return found, {name: value.numpy() for name, value in outputs}
+    return Flow(given, arguments, uses.met, uses.columns, {name: value.numpy() for name, value in outputs})
+
+
+def _own_tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return the parameters and buffers of the modules whose kind is not known, by name."""
+    found: dict[str, torch.Tensor] = {}
+    for path, inner in module.named_modules():
+        kind = kinds.of_torch(inner)
+        if kind is None or not kind.has_weights:
+            own = [*inner.named_parameters(recurse=False), *inner.named_buffers(recurse=False)]
+            found |= {f"{path}.{name}" if path else name: tensor for name, tensor in own}
+    return found
 
 
 def unused(module: torch.nn.Module, inputs, train: bool = False) -> set[str]:

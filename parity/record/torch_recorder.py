@@ -66,13 +66,13 @@ def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = F
 
         return on_forward
 
-    for path, inner in leaves(module):
+    for path, inner in leaves(module, root=True):
         inner.register_forward_hook(hook(path))
     args, kwargs = _arguments(_tensors(inputs))
     before = _generators()
     nothing: AbstractContextManager[list[Draw]] = nullcontext([])
     sharing = shared_draws(module, follow=True) if share else nothing
-    with torch.no_grad(), recorded_calls(module, fed=True) as values, sharing as draws:
+    with torch.no_grad(), recorded_calls(module, fed=True, root=True) as values, sharing as draws:
         output = module(*args, **kwargs)
     outputs = {name: array(value) for name, value in named_outputs(output)}
     return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before, tuple(draws))
@@ -153,6 +153,7 @@ def record(
     share: bool = False,
     keep: int | None = None,
     fed: bool = False,
+    root: bool = False,
 ) -> Trace:
     """Load weights, run, and return the trace.
 
@@ -175,6 +176,7 @@ def record(
         share: replace all random numbers that the module draws by those of `core.draws`.
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
+        root: a module that is itself a layer is recorded as one, by the path "".
     """
     precision = PRECISIONS[dtype]
     module = in_mode(module.to(getattr(torch, precision.variable)), train)
@@ -204,7 +206,7 @@ def record(
         calling: AbstractContextManager[dict[str, Value]] = nullcontext({})
         summing: AbstractContextManager[dict[str, float]] = nullcontext({})
         if first:
-            calling, summing = recorded_calls(module, keep, fed, types), summed_terms(module)
+            calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
         with autocast(precision):
             with calling as activations, summing as terms, sharing:

@@ -265,7 +265,7 @@ def check_worst(comparison: Comparison) -> str:
 
 
 def _mapped(path: str, name: str, how: str) -> str:
-    return path if path == name else f"{path} = {name} ({how})"
+    return path if path == name else f"{path or 'the module itself'} = {name} ({how})"
 
 
 def console(*, stderr: bool = False) -> Console:

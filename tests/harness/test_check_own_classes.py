@@ -173,5 +173,12 @@ class Dense(layers.Layer):
 
 def test_weights_of_an_own_layer_that_fit_nothing_are_listed():
     port = keras.Sequential([keras.Input((6,)), Dense(name="own")])
-    with pytest.raises(BlitzError, match=r"cannot be mapped: PyTorch has  \(linear: .*; Keras has own/w \(parameter: "):
-        parity.check(nn.Linear(6, 3, bias=False), lambda dtype: port, np.ones((2, 6)))
+    said = r"cannot be mapped: PyTorch has the module itself \(linear: .*; Keras has own/w \(parameter: "
+    with pytest.raises(BlitzError, match=said):
+        parity.check(nn.Linear(6, 4, bias=False), lambda dtype: port, np.ones((2, 6)))
+
+
+def test_the_matrix_of_an_own_layer_may_be_the_transposed_of_pytorchs():
+    port = keras.Sequential([keras.Input((6,)), Dense(name="own")])
+    x = np.random.RandomState(0).randn(4, 6)
+    assert parity.check(nn.Linear(6, 3, bias=False), port, x).passed

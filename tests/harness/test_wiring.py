@@ -200,3 +200,9 @@ def test_the_alignment_is_a_common_subsequence_of_the_greatest_worth(left, right
     assert all(left[i] == right[j] for i, j in pairs)
     assert all(a < c and b < d for (a, b), (c, d) in pairwise(pairs))
     assert worth(left[i] for i, _ in pairs) == greatest(left, right)
+
+
+def test_the_time_of_aligning_does_not_grow_with_the_product_of_the_lengths():
+    tokens = [token for k in range(20_000) for token in (("=", f"layer{k}"), "relu")]
+    crossed = [*tokens[2:], *tokens[:2]]
+    assert len(_aligned(tokens, crossed)) == len(tokens) - 2  # a table of both has 12 GB

@@ -1,0 +1,88 @@
+"""What a module's parameters are used with, also in functions that belong to no module: `F.linear(x, self.w)`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+# Functions that multiply by a matrix, by their names, which methods and operators share.
+BY_COLUMNS = frozenset({"matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm"})  # x @ w
+BY_ROWS = frozenset({"linear"})  # x @ w.T
+SUMS = frozenset({"add", "__add__", "__radd__", "__iadd__", "add_"})
+TRANSPOSING = frozenset({"t", "transpose", "permute", "swapaxes", "swapdims", "moveaxis", "movedim", "T", "mT"})
+
+
+class ParameterUses(TorchFunctionMode):
+    """Notes what parameters and buffers are used with in a block: what stands beside them among arguments.
+
+    A view or a copy of one, `w.T` or `1 + w`, stands for it. What is added to a product, `x @ w + b`, is used with what
+    the product was made of, too.
+
+    Args:
+        tensors: name -> parameter or buffer.
+
+    Attributes:
+        met: the name -> the values.
+        columns: name of a matrix -> whether it is used as in `x @ w`, and not as in `F.linear(x, w)`.
+    """
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]):
+        super().__init__()
+        self.met: dict[str, list[np.ndarray]] = {}
+        self.columns: dict[str, bool] = {}
+        self._known = {id(parameter): (name, False) for name, parameter in tensors.items()}
+        self._products: dict[int, np.ndarray] = {}
+        self._kept: list[Any] = list(tensors.values())  # so that no other tensor gets the same id
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        tensors = list(_tensors((args, kwargs)))
+        held = [tensor for tensor in tensors if id(tensor) in self._known]
+        other = next((tensor for tensor in tensors if id(tensor) not in self._known), None)
+        value = other.detach().numpy().copy() if held and other is not None else None  # it may be overwritten
+        result = func(*args, **kwargs)
+        name = _name_of(func)
+        if value is not None:
+            self._note(name, tensors, held, value, result)
+        elif len(held) == 1 and isinstance(result, torch.Tensor) and result is not held[0]:
+            self._follow(name, held[0], result)
+        return result
+
+    def _note(self, name: str, tensors: Sequence, held: Sequence, value: np.ndarray, result: Any) -> None:
+        origin = next((self._products[id(t)] for t in tensors if name in SUMS and id(t) in self._products), None)
+        for tensor in held:
+            parameter, turned = self._known[id(tensor)]
+            self.met.setdefault(parameter, []).append(value)
+            if origin is not None:
+                self.met[parameter].append(origin)
+            if tensor.ndim == 2 and (name in BY_ROWS or (name in BY_COLUMNS and tensors[-1] is tensor)):
+                self.columns[parameter] = (name in BY_COLUMNS) is not turned
+                self._keep(result)
+                self._products[id(result)] = value
+
+    def _follow(self, name: str, tensor: torch.Tensor, result: torch.Tensor) -> None:
+        """Let a view or a copy of a parameter stand for it."""
+        parameter, turned = self._known[id(tensor)]
+        if result.dtype.is_floating_point and id(result) not in self._known:
+            self._keep(result)
+            self._known[id(result)] = parameter, turned is not (name in TRANSPOSING and result.ndim == 2)
+
+    def _keep(self, tensor: Any) -> None:
+        self._kept.append(tensor)
+
+
+def _name_of(func: Any) -> str:
+    """Return the name of a function, or of the property whose getter it is, `T`."""
+    name = getattr(func, "__name__", "")
+    return getattr(getattr(func, "__self__", None), "__name__", name) if name == "__get__" else name
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (tensor for each in value.values() for tensor in _tensors(each))
+    elif isinstance(value, tuple | list):
+        yield from (tensor for each in value for tensor in _tensors(each))
