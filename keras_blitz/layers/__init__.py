@@ -1,6 +1,6 @@
 """Layers with PyTorch's semantics, where Keras's own are not exact, or slower on a CPU; channels last."""
 
-from keras_blitz.layers.batchnorm import BatchNorm
+from keras_blitz.layers.batchnorm import BatchNorm, convert_sync_batchnorm
 from keras_blitz.layers.convolution import Conv2d
 from keras_blitz.layers.dropout import Dropout, Dropout2d
 from keras_blitz.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
@@ -14,4 +14,5 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "MaxPool2d",
+    "convert_sync_batchnorm",
 ]
