@@ -71,7 +71,7 @@ def launch(count: int, command: Sequence[str], name: str) -> int:
     workers: list[Worker] = []
     try:
         with _signals_passed_on(workers):
-            for cluster in _local_clusters(count):
+            for cluster in local_clusters(count):
                 workers.append(_start(cluster, command, alive))
             _wait_for_all(workers)
     finally:
@@ -82,7 +82,7 @@ def launch(count: int, command: Sequence[str], name: str) -> int:
     return _report(workers, name)
 
 
-def _local_clusters(count: int) -> list[Cluster]:
+def local_clusters(count: int) -> list[Cluster]:
     """Return the same free ports of the loopback interface as each worker's cluster."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:  # all bound at a time, so that no port comes twice
@@ -151,5 +151,5 @@ def _report(workers: Sequence[Worker], name: str) -> int:
     how = "no longer answered" if worker in silent else "lost the others"
     if worker in killed:
         how = f"was ended by {signal.Signals(-(worker.status or 0)).name}"
-    print(f"{name}: worker {worker.rank} of {len(workers)} {how}; go on with --resume", file=sys.stderr)
+    print(f"{name}: worker {worker.rank} of {len(workers)} {how}; --resume goes on from the last checkpoint", file=sys.stderr)
     return LOST

@@ -224,8 +224,7 @@ def trainer_of(
     settings = {
         name: getattr(recipe, name) for name in ("batch_size", "shuffle", "normalize", "counts_correct", "shards")
     }
-    loss = CrossEntropyLoss()
-    loss.over_replicas = "each" if workers.is_ddp else "whole"
+    loss = choose_mean(CrossEntropyLoss(), workers)
     with workers.scope():
         network = models.build(recipe.network, dtype=dtype)
         if sync_batchnorm:
@@ -234,6 +233,12 @@ def trainer_of(
             take_chiefs_values(workers, network)
         sgd = optim.SGD(recipe.lr, momentum=recipe.momentum)
         return Trainer(network, sgd, loss, data, loop=loop, workers=workers, **(settings | options))
+
+
+def choose_mean(loss: BlitzLoss, workers: Workers) -> BlitzLoss:
+    """Set which mean over the replicas a loss is, and return it: the whole batch's, or, as DDP, of the parts' means."""
+    loss.over_replicas = "each" if workers.is_ddp else "whole"
+    return loss
 
 
 def take_chiefs_values(workers: Workers, model: keras.Model) -> None:
