@@ -50,8 +50,9 @@ class Worker:
         self.status = self.process.poll()
         self.process.kill()
         self.process.wait()
-        if self.reader:
+        if self.reader and self.process.stdout:
             self.reader.join(2)
+            self.process.stdout.close()
 
 
 def launch(count: int, command: Sequence[str], name: str) -> int:

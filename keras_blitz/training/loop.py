@@ -171,9 +171,10 @@ class Trainer:
         """
         if self.workers.is_ddp:  # each rank has a random stream of its own
             history[STREAMS] = [list(state) for state in self.workers.gather(random.get_state().tobytes())]
-        values = [variable.numpy() for variable in self.variables]  # a read may ask the other processes
         if self.workers.chief:
-            write_checkpoint(path, self._state, values, self._setting(), history)
+            write_checkpoint(path, self._state, self.variables, self._setting(), history)
+        else:
+            _ = [variable.numpy() for variable in self.variables]  # a read may ask the other processes
 
     def restore(self, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         """Go on from a file of `save`; return its history.
@@ -184,7 +185,7 @@ class Trainer:
             BlitzError: the file is missing, truncated, or of another run.
         """
         contents = self.workers.share(read_contents(path) if self.workers.chief else b"")
-        self._state, history = read_checkpoint(path, contents, self.variables, self._setting())
+        self._state, history = read_checkpoint(path, self.variables, self._setting(), contents)
         if STREAMS in history:
             random.set_state(history.pop(STREAMS)[self.workers.rank].astype(np.uint8))
             self._state.take_stream()
@@ -244,7 +245,7 @@ def choose_mean(loss: BlitzLoss, workers: Workers) -> BlitzLoss:
 def take_chiefs_values(workers: Workers, model: keras.Model) -> None:
     """Set a model to what it is in the chief, as DistributedDataParallel does with rank 0's."""
     for variable in model.variables:
-        value = np.ascontiguousarray(variable.numpy())
+        value = np.asarray(variable.numpy())
         variable.assign(np.frombuffer(workers.share(value.tobytes()), value.dtype).reshape(value.shape))
 
 

@@ -60,6 +60,8 @@ class ReplicaTapeLoop(TapeLoop):
         losses = tf.TensorArray(self.dtype, count, element_shape=(len(local(order)),))
         right = tf.TensorArray(tf.int64, count, element_shape=(len(local(order)),))
         for step in tf.range(count):
+            # Or a step would draw its masks before the last one has.
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             loss, answers = strategy.run(self._replica_step, args=(order, step))
             losses = losses.write(step, tf.stack(local(loss)))
             right = right.write(step, tf.stack(local(answers)))

@@ -80,14 +80,14 @@ class State:
 
 
 def write_checkpoint(
-    path: str | os.PathLike[str], state: State, values: Sequence[np.ndarray], setting: str, history: Mapping[str, Any]
+    path: str | os.PathLike[str], state: State, variables: Sequence[Any], setting: str, history: Mapping[str, Any]
 ) -> None:
     """Write a run to one file (.npz), whole or not at all.
 
     Args:
         path: of the file.
         state: the place in the run.
-        values: of the variables of the model and the optimizer, in an order that stays.
+        variables: of the model and the optimizer, in an order that stays.
         setting: which run this is, in words; `read_checkpoint` refuses the file of another.
         history: further arrays, by name.
 
@@ -95,7 +95,7 @@ def write_checkpoint(
         BlitzError: the file cannot be written.
     """
     arrays: dict[str, Any] = {
-        **{f"variable:{number}": value for number, value in enumerate(values)},
+        **{f"variable:{number}": variable.numpy() for number, variable in enumerate(variables)},
         "place": np.array([state.epoch, state.step]),
         "generator": state.generator if state.step else random.get_state(),
         "within": random.get_state() if state.within is None else state.within,
@@ -123,19 +123,20 @@ def read_contents(path: str | os.PathLike[str]) -> bytes:
 
 
 def read_checkpoint(
-    path: str | os.PathLike[str], contents: bytes, variables: Sequence[Any], setting: str
+    path: str | os.PathLike[str], variables: Sequence[Any], setting: str, contents: bytes | None = None
 ) -> tuple[State, dict[str, np.ndarray]]:
     """Set the variables and the random stream from a file of `write_checkpoint`; return the state and the history.
 
     Args:
-        path: of the file, for what is said of it.
-        contents: of the file.
+        path: of the file.
         variables: of the model and the optimizer, in the order they were written in.
         setting: which run this is.
+        contents: of the file, where another process has read it.
 
     Raises:
-        BlitzError: the file is truncated, or of another run.
+        BlitzError: the file is missing, truncated, or of another run.
     """
+    contents = read_contents(path) if contents is None else contents
     try:
         with np.load(BytesIO(contents), allow_pickle=False) as archive:
             saved = dict(archive)

@@ -8,7 +8,7 @@ from parity.cases.rows import DistributedRow
 
 SGD = ("SGD", (("lr", 0.01), ("momentum", 0.9)))
 ADAM = ("Adam", (("lr", 0.001),))
-# BatchNorm over 4×2×2 values is badly conditioned: a larger rate makes a run of its own of the rounding.
+# 160 images in batches of 8: BatchNorm over one image of a last batch is not the same on two workers. BatchNorm over 4×2×2 values is badly conditioned: a larger rate makes a run of its own of the rounding.
 SMALL_SGD = ("SGD", (("lr", 0.001), ("momentum", 0.9)))
 SMALL_ADAM = ("Adam", (("lr", 0.0001),))
 
@@ -23,7 +23,7 @@ ROWS = (
     DistributedRow("cifar-dropout", "sgd", SGD, "ddp", not_golden=_WEIGHTS),
     DistributedRow("cifar-dropout", "adam", ADAM, "ddp", not_golden=_WEIGHTS, slow=False),
     DistributedRow("cifar-dropout", "adam", ADAM, "one", not_golden=_WEIGHTS, slow=False),
-    DistributedRow("resnet18", "sgd", SMALL_SGD, "ddp", batch_size=8, not_golden=_DEEP),
-    DistributedRow("resnet18", "adam", SMALL_ADAM, "ddp", batch_size=8, not_golden=_DEEP),
-    DistributedRow("resnet18", "sgd", SMALL_SGD, "one", batch_size=8, not_golden=_DEEP),
+    DistributedRow("resnet18", "sgd", SMALL_SGD, "ddp", batch_size=8, images=160, not_golden=_DEEP),
+    DistributedRow("resnet18", "adam", SMALL_ADAM, "ddp", batch_size=8, images=160, not_golden=_DEEP),
+    DistributedRow("resnet18", "sgd", SMALL_SGD, "one", batch_size=8, images=160, not_golden=_DEEP),
 )
