@@ -31,7 +31,10 @@ def progress_bar(
     console = Console(stderr=True, highlight=False)
     # What is printed meanwhile goes above the bar, unless standard output is a file.
     with rich.Progress(
-        *columns, console=console, transient=True, disable=hidden or not console.is_terminal,
+        *columns,
+        console=console,
+        transient=True,
+        disable=hidden or not console.is_terminal,
         redirect_stdout=sys.stdout.isatty(),
     ) as bar:
         yield partial(bar.update, bar.add_task("", total=total, **fields))

@@ -93,7 +93,7 @@ class BatchNorm(keras.layers.Layer):
 
     @staticmethod
     def _whole_statistics(inputs):
-        """Return mean and variance over the replicas: the sum first, then the squares around it, which lose no digits."""
+        """Return mean and variance over the replicas: the sum, then the squares around the mean."""
         axes = list(range(len(inputs.shape) - 1))
         count = sum_over_replicas(_values_per_channel(inputs))
         mean = sum_over_replicas(tf.reduce_sum(inputs, axes)) / count

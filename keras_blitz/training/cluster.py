@@ -1,4 +1,4 @@
-"""Which processes train together: read from TF_CONFIG or SLURM's variables, and checked before TensorFlow waits for them.
+"""Which processes train together: read from TF_CONFIG or SLURM's variables, and met before TensorFlow starts.
 
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from keras_blitz.errors import BlitzError
 TF_CONFIG = "TF_CONFIG"
 # SLURM has no port of its own; a step's tasks take one each from here on, shifted by the job's number.
 _FIRST_PORT, _PORTS = 20_000, 10_000
+_BETWEEN = 0.1  # seconds between two calls
 _EXAMPLE = '{"cluster": {"worker": ["host:port", "host:port"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -50,7 +52,7 @@ class Cluster:
 
 
 def find_cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Return the cluster that the environment names, TF_CONFIG's before SLURM's; None where there is at most one process.
+    """Return the cluster that the environment names, TF_CONFIG's before SLURM's; None where there is one process.
 
     Raises:
         BlitzError: TF_CONFIG or SLURM's variables do not describe one.
@@ -132,23 +134,36 @@ def _numbers(text: str) -> Iterator[str]:
         yield from (str(number).zfill(len(first)) for number in range(int(first), int(last or first) + 1))
 
 
-def check_port(address: str) -> None:
-    """Raise where this process could not listen at its own address; TensorFlow would only say so in its log.
+def meet(cluster: Cluster, patience: float) -> None:
+    """Wait until all processes of a cluster are there: each listens at its own address and calls at the others'.
+
+    TensorFlow itself would wait for ever, and hold Python's lock meanwhile. One that is there listens, or TensorFlow
+    does for it already.
 
     Raises:
-        BlitzError: another program has the port.
+        BlitzError: this process's port is in use, or the others have not come after so many seconds.
     """
+    end = time.monotonic() + patience
+    waiting = [address for rank, address in enumerate(cluster.addresses) if rank != cluster.rank]
+    with _listening(cluster.addresses[cluster.rank]):
+        while waiting := unreachable(waiting):
+            if time.monotonic() > end:
+                raise BlitzError(
+                    f"worker {cluster.rank} of {cluster.size} waited {patience:.0f} s for {', '.join(waiting)};"
+                    f" start what is missing, or unset {TF_CONFIG} to train alone"
+                )
+            time.sleep(_BETWEEN)
+
+
+def _listening(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("127.0.0.1" if host == "localhost" else host, int(port)))
-        except socket.gaierror:
-            return  # TensorFlow listens on all addresses of this machine, whatever its name is here
-        except OSError as error:
-            if error.errno == 99:  # an address of another interface, such as a container's outer one
-                return
-            raise BlitzError(f"{address}: this worker's port is in use; end what listens there, or choose another") from None
+    local = host if host == "localhost" or host.startswith("127.") else ""  # a name may be the outer one's
+    try:
+        return socket.create_server((local, int(port)))
+    except OSError as error:
+        raise BlitzError(
+            f"{address}: this worker's port cannot be used ({error.strerror}); free it, or choose another"
+        ) from None
 
 
 def unreachable(addresses: Iterable[str], seconds: float = 1.0) -> list[str]:

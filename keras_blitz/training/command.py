@@ -11,13 +11,13 @@ import typer
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.training.cluster import Cluster, find_cluster
-from keras_blitz.training.distributed import LIKE, PATIENCE
+from keras_blitz.training.distributed import PATIENCE
 from keras_blitz.training.launcher import launch
 from keras_blitz.training.recipes import RECIPES
 
 Loop = StrEnum("Loop", ["fit", "tape"])
 Dtype = StrEnum("Dtype", ["float32", "float64"])
-Like = StrEnum("Like", list(LIKE))
+Like = StrEnum("Like", ["one", "ddp"])
 
 
 def train(name: str, lesson: type, doc: str) -> None:
@@ -88,6 +88,6 @@ def check_flags(workers: int, devices: int, cluster: Cluster | None) -> None:
         BlitzError: workers and devices, or another number of workers than TF_CONFIG or SLURM has.
     """
     if devices > 1 and (workers > 1 or cluster):
-        raise BlitzError("--devices shares a batch inside one process: leave out --workers, TF_CONFIG and SLURM's tasks")
+        raise BlitzError("--devices shares a batch inside one process: leave out --workers, TF_CONFIG, SLURM's tasks")
     if cluster and workers not in (1, cluster.size):
         raise BlitzError(f"--workers {workers}, but TF_CONFIG or SLURM names {cluster.size}; leave it out")

@@ -73,7 +73,7 @@ def tune_cpu(inside: int, beside: int, *, keep_kernels: bool = True) -> None:
 
 
 def share_cores(threads: tuple[int, int], processes: int) -> tuple[int, int]:
-    """Return the threads of one of several processes on a machine: where all cores were asked for, its share of them."""
+    """Return the threads of one of several processes on a machine: where all cores were asked for, its share."""
     share = max(1, (os.cpu_count() or 1) // processes)
     inside, beside = (share if processes > 1 and count == 0 else count for count in threads)
     return inside, beside

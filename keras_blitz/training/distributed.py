@@ -8,21 +8,22 @@ of one process. `launcher.py` starts processes on this machine; `cluster.py` rea
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.quiet import import_tensorflow, silence_native_code
-from keras_blitz.training.cluster import TF_CONFIG, Cluster, check_port, unreachable
+from keras_blitz.training.cluster import TF_CONFIG, Cluster, meet
 from keras_blitz.training.launcher import LAUNCHER, LOST
 
-LIKE = ("one", "ddp")
+Like = Literal["one", "ddp"]
 PATIENCE = 120.0  # seconds to wait for the others to come
 
 
@@ -41,7 +42,7 @@ class Workers:
     strategy: Any = None
     rank: int = 0
     processes: int = 1
-    like: str = "one"
+    like: Like = "one"
 
     @property
     def chief(self) -> bool:
@@ -108,10 +109,11 @@ class Workers:
 ALONE = Workers()
 
 
-def join(cluster: Cluster, like: str = "one", patience: float = PATIENCE) -> Workers:
+def join(cluster: Cluster, like: Like = "one", patience: float = PATIENCE) -> Workers:
     """Join the other processes of a cluster; call it before TensorFlow's first operation, after `cpu.tune_cpu`.
 
-    Where the others do not come, this process prints one line and ends with status 2: TensorFlow would wait for ever.
+    A process that goes away while the cluster forms leaves the others inside TensorFlow, which no exception reaches:
+    they are ended by SIGALRM after `patience` seconds.
 
     Args:
         cluster: see `find_cluster`.
@@ -119,26 +121,31 @@ def join(cluster: Cluster, like: str = "one", patience: float = PATIENCE) -> Wor
         patience: seconds to wait for the others.
 
     Raises:
-        BlitzError: this process's port is in use.
+        BlitzError: this process's port is in use, the others have not come, or the cluster did not form.
     """
     _end_with_launcher()
-    check_port(cluster.addresses[cluster.rank])
     os.environ[TF_CONFIG] = cluster.tf_config()  # what SLURM said, too, and a chief as the first worker
     # The processes talk to each other, never through a proxy.
-    os.environ["no_grpc_proxy"] = ",".join(address.rpartition(":")[0] for address in cluster.addresses)
+    hosts = ",".join(address.rpartition(":")[0] for address in cluster.addresses)
+    os.environ["no_grpc_proxy"] = hosts  # noqa: SIM112, the name that gRPC reads
     import_tensorflow()
     import tensorflow as tf
 
+    meet(cluster, patience)
     silence_native_code()
-    with _impatient(cluster, patience):
-        try:
-            strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        except tf.errors.OpError as error:
-            raise BlitzError(f"the {cluster.size} workers did not come together: {error.message[:200]}") from error
+    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, patience)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise BlitzError(f"the {cluster.size} workers did not come together: {one_line(error)}") from error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
     return Workers(strategy, cluster.rank, cluster.size, like)
 
 
-def use_devices(count: int, like: str = "one") -> Workers:
+def use_devices(count: int, like: Like = "one") -> Workers:
     """Return the workers that are `count` devices of this process: GPUs, or parts of the CPU where they are too few.
 
     Parts of a CPU are for trying out: they share its cores. Call it before TensorFlow's first operation.
@@ -193,29 +200,6 @@ def silent_unless_chief(workers: Workers) -> Iterator[None]:
             yield
         finally:
             sys.stdout = before
-
-
-@contextmanager
-def _impatient(cluster: Cluster, patience: float) -> Iterator[None]:
-    """End the process where the block takes longer: it is inside TensorFlow, which no exception reaches."""
-
-    def give_up() -> None:
-        others = [address for rank, address in enumerate(cluster.addresses) if rank != cluster.rank]
-        silent = ", ".join(unreachable(others)) or "none is unreachable, but the cluster did not form"
-        print(
-            f"error: worker {cluster.rank} of {cluster.size} waited {patience:.0f} s for the others ({silent});"
-            f" start them, or unset {TF_CONFIG} to train alone",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
-        os._exit(2)
-
-    timer = threading.Timer(patience, give_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _end_with_launcher() -> None:

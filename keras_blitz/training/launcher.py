@@ -152,5 +152,8 @@ def _report(workers: Sequence[Worker], name: str) -> int:
     how = "no longer answered" if worker in silent else "lost the others"
     if worker in killed:
         how = f"was ended by {signal.Signals(-(worker.status or 0)).name}"
-    print(f"{name}: worker {worker.rank} of {len(workers)} {how}; --resume goes on from the last checkpoint", file=sys.stderr)
+    print(
+        f"{name}: worker {worker.rank} of {len(workers)} {how}; --resume goes on from the last checkpoint",
+        file=sys.stderr,
+    )
     return LOST

@@ -21,6 +21,7 @@ from keras_blitz.training.cluster import Cluster
 from keras_blitz.training.distributed import (
     ALONE,
     PATIENCE,
+    Like,
     Workers,
     ends_with_the_others,
     join,
@@ -70,7 +71,7 @@ class Settings:
     jit: bool | None = None
     cluster: Cluster | None = None
     devices: int = 1
-    like: str = "one"
+    like: Like = "one"
     sync_batchnorm: bool = False
     patience: float = PATIENCE
 
@@ -177,7 +178,7 @@ class Lesson:
         if self.settings.seed is None:
             self.settings = replace(self.settings, seed=int(chosen))
         told = {name: str(getattr(self.settings, name)) for name in ("seed", "loop", "dtype", "resume", "like")}
-        images = hashlib.sha256(self.data.train.images).hexdigest()[:12]
+        images = hashlib.sha256(self.data.train.images.tobytes()).hexdigest()[:12]
         self.workers.check_same({**versions(), **told, "recipe": str(self.recipe), "training images": images})
 
     def _read(self) -> ImageData:

@@ -5,7 +5,6 @@ a step at a time would spend as long in between as in the steps of these small n
 """
 
 import os
-from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import chain
 from typing import Any
@@ -140,7 +139,7 @@ class Trainer:
         state = self._state
         if self._sampler:
             self._sampler.set_epoch(state.epoch)
-        whole = self._sampler and self._sampler.whole()
+        whole = self._sampler.whole() if self._sampler else None
         order = state.draw_order(self._images, self._batch_size, self._shuffle, whole)
 
         def advance(losses: np.ndarray, right: np.ndarray) -> bool:
@@ -208,8 +207,14 @@ class Trainer:
 
 
 def trainer_of(
-    recipe: Recipe, data: Split, loop: str, *, dtype: str | None = None, workers: Workers = ALONE,
-    sync_batchnorm: bool = False, **options: Any,
+    recipe: Recipe,
+    data: Split,
+    loop: str,
+    *,
+    dtype: str | None = None,
+    workers: Workers = ALONE,
+    sync_batchnorm: bool = False,
+    **options: Any,
 ) -> Trainer:
     """Return the trainer of a tutorial's run, with the network's initial values drawn; the chief's, as DDP.
 

@@ -1,4 +1,4 @@
-"""The two ways to take the steps of an epoch: `model.fit` and a GradientTape, many steps inside one call of the graph."""
+"""The two ways to take an epoch's steps, `model.fit` and a GradientTape: many steps inside one call of the graph."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -14,7 +14,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.keras_internals import inner_layers
 from keras_blitz.layers import BatchNorm, Dropout, Dropout2d
 from keras_blitz.training import cpu
-from keras_blitz.training.callbacks import AfterSteps, EveryStep
+from keras_blitz.training.callbacks import AfterSteps
 from keras_blitz.training.distributed import Workers
 from keras_blitz.training.fitting import for_fit
 from keras_blitz.training.loops import After, FitLoop, TapeLoop
@@ -36,7 +36,9 @@ class ReplicaTapeLoop(TapeLoop):
         if self._streams:
             self._streams.align()
         parts = self.workers.strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(call[:, rows_of(call.shape[1], context.replica_id_in_sync_group, self.workers.replicas)])
+            lambda context: tf.constant(
+                call[:, rows_of(call.shape[1], context.replica_id_in_sync_group, self.workers.replicas)]
+            )
         )
         losses, right = self._steps_of(call.shape[1])(parts)
         return losses, right // times_counted(call.shape[1], self.workers.replicas)

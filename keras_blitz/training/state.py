@@ -41,9 +41,7 @@ class State:
         """Return the state of a run that has not begun, with losses of this type."""
         return cls(np.zeros(0, dtype), np.zeros(0, np.int64))
 
-    def draw_order(
-        self, count: int, batch_size: int, shuffle: bool, sampler: np.ndarray | None = None
-    ) -> np.ndarray:
+    def draw_order(self, count: int, batch_size: int, shuffle: bool, sampler: np.ndarray | None = None) -> np.ndarray:
         """Return the epoch's order of `count` images (count,); of an interrupted epoch, the one it had.
 
         A sampler's order is taken as it is; the DataLoader draws its base seed all the same.

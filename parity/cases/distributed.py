@@ -8,7 +8,8 @@ from parity.cases.rows import DistributedRow
 
 SGD = ("SGD", (("lr", 0.01), ("momentum", 0.9)))
 ADAM = ("Adam", (("lr", 0.001),))
-# 160 images in batches of 8: BatchNorm over one image of a last batch is not the same on two workers. BatchNorm over 4×2×2 values is badly conditioned: a larger rate makes a run of its own of the rounding.
+# ResNet18: 160 images in batches of 8, because BatchNorm over one image of a last batch is not the same on two workers.
+# Its last BatchNorms see 4×2×2 values; with a larger rate the rounding becomes a run of its own.
 SMALL_SGD = ("SGD", (("lr", 0.001), ("momentum", 0.9)))
 SMALL_ADAM = ("Adam", (("lr", 0.0001),))
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from keras_blitz.errors import BlitzError
 
@@ -119,13 +119,13 @@ def serve() -> None:
         _send(answers, answer)
 
 
-def _send(pipe: BinaryIO, value: Any) -> None:
+def _send(pipe: IO[bytes], value: Any) -> None:
     content = pickle.dumps(value)
     pipe.write(_SIZE.pack(len(content)) + content)
     pipe.flush()
 
 
-def _receive(pipe: BinaryIO) -> Any:
+def _receive(pipe: IO[bytes]) -> Any:
     header = pipe.read(_SIZE.size)
     if len(header) < _SIZE.size:
         raise EOFError

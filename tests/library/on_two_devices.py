@@ -72,8 +72,7 @@ def compare_mean_of_means() -> float:
 
 def compare_clipping() -> float:
     """The replicas' shares of the clipped sum of gradients, and the norm before."""
-    clipped, norm = optim.clip_grad_norm_([tf.constant(LOGITS[0::2][:3] + LOGITS[1::2])], 0.5)
-    (shares, norms) = on_replicas(lambda x: (lambda c, n: (c[0], n))(*optim.clip_grad_norm_([x], 0.5)), LOGITS[:6])
+    (shares,), norms = on_replicas(lambda x: optim.clip_grad_norm_([x], 0.5), LOGITS[:6])
     clipped, norm = optim.clip_grad_norm_([tf.constant(LOGITS[0:6:2] + LOGITS[1:6:2])], 0.5)
     return apart([sum(shares), *norms], [clipped[0], norm, norm])
 
@@ -126,7 +125,9 @@ def network(normalized: bool, dropout: bool) -> keras.Model:
 def trainer(workers: Workers, count: int, loop: str, **parts) -> Trainer:
     keras_blitz.manual_seed(1)
     images, labels = load_sample()
-    loss = choose_mean(losses.CrossEntropyLoss(weight=[1, 2, 0.5, 1, 3, 1, 1, 0.2, 1, 1.5], label_smoothing=0.1), workers)
+    loss = choose_mean(
+        losses.CrossEntropyLoss(weight=[1, 2, 0.5, 1, 3, 1, 1, 0.2, 1, 1.5], label_smoothing=0.1), workers
+    )
     with workers.scope():
         model = network(**parts)
         if parts["normalized"]:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,14 +11,14 @@ from keras_blitz.data import DistributedSampler
 from keras_blitz.errors import BlitzError
 from keras_blitz.training.cluster import (
     Cluster,
-    check_port,
     expand_counts,
     expand_hosts,
     find_cluster,
+    meet,
     parse_tf_config,
-    unreachable,
 )
 from keras_blitz.training.command import check_flags
+from keras_blitz.training.launcher import local_clusters
 
 pytestmark = pytest.mark.covers("S7")
 
@@ -88,14 +90,36 @@ def test_variables_of_slurm_that_do_not_fit_are_one_line(change):
         find_cluster(STEP | change)
 
 
+def local(count: int, rank: int = 0) -> Cluster:
+    return local_clusters(count)[rank]
+
+
 def test_a_port_in_use_is_one_line():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(BlitzError, match=f"{address}: this worker's port is in use"):
-            check_port(address)
-        assert unreachable([address]) == []
-    check_port(address)
-    assert unreachable([address]) == [address]
+    cluster = local(2)
+    host, _, port = cluster.addresses[0].rpartition(":")
+    with socket.create_server((host, int(port))), pytest.raises(BlitzError, match=f"{port}: this worker's port cannot"):
+        meet(cluster, 5)
+
+
+def test_workers_meet():
+    """The one that came first may have gone on: then TensorFlow listens in its place."""
+    first, second = local_clusters(2)
+    host, _, port = first.addresses[0].rpartition(":")
+    with socket.create_server((host, int(port))):
+        meet(second, 10)
+    with ThreadPoolExecutor(2) as pool:
+        early = pool.submit(meet, first, 20)
+        time.sleep(0.3)
+        assert not early.done()
+        host, _, port = second.addresses[1].rpartition(":")
+        with socket.create_server((host, int(port))):
+            assert early.result(20) is None
+
+
+def test_others_that_do_not_come_are_one_line():
+    cluster = local(2)
+    with pytest.raises(BlitzError, match=f"worker 0 of 2 waited 0 s for {cluster.addresses[1]}; start what is missing"):
+        meet(cluster, 0.2)
 
 
 def test_flags_that_contradict_each_other():

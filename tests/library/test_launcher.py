@@ -71,7 +71,8 @@ def test_ctrl_c_reaches_each_worker_once(tmp_path):
         f"open(f'{tmp_path}/came{{rank}}', 'w').write(str(len(came)))\n"
         "sys.exit(130)\n"
     )
-    code = f"from keras_blitz.training.launcher import launch; raise SystemExit(launch(2, {[sys.executable, str(worker)]}, 'run'))"
+    command = [sys.executable, str(worker)]
+    code = f"from keras_blitz.training.launcher import launch; raise SystemExit(launch(2, {command}, 'run'))"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: all((tmp_path / f"ready{rank}").exists() for rank in (0, 1)))
         process.send_signal(signal.SIGINT)
@@ -94,8 +95,13 @@ def test_workers_end_with_their_launcher(tmp_path):
 
 
 def test_nothing_is_left(capfd, monkeypatch):
-    started = []
-    monkeypatch.setattr(launcher, "_start", lambda *args, start=launcher._start: started.append(start(*args)) or started[-1])
+    started, start = [], launcher._start
+
+    def note(*arguments):
+        started.append(start(*arguments))
+        return started[-1]
+
+    monkeypatch.setattr(launcher, "_start", note)
     launch("time.sleep(60) if rank else sys.exit(1)", capfd)
     assert [worker.process.returncode for worker in started] == [1, -signal.SIGKILL]
     assert not started[1].reader.is_alive()

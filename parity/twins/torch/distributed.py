@@ -68,7 +68,7 @@ def train(row, images: np.ndarray, labels: np.ndarray) -> tuple[Recorded, list[f
     name, options = row.optimizer
     optimizer = getattr(torch.optim, name)(model.parameters(), **dict(options))
     data = Images(images, labels, (0.5, 0.5), torch.float64)
-    sampler = DistributedSampler(data, seed=row.seed) if ddp else None
+    sampler: DistributedSampler | None = DistributedSampler(data, seed=row.seed) if ddp else None
     loader = DataLoader(data, row.batch_size // world, shuffle=sampler is None, sampler=sampler)
     recorded = {f"param:{name}": value.detach().numpy().copy() for name, value in net.named_parameters()}
     losses = [_step(model, optimizer, *batch) for batch, _ in zip(_batches(loader, sampler), range(row.steps))]  # noqa: B905
