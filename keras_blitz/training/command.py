@@ -73,7 +73,8 @@ def train(name: str, lesson: type, doc: str) -> None:
         settings = Settings(
             loop=loop.value, seed=seed, dtype=dtype.value, output=output, resume=resume, dry_run=dry_run,
             data_dir=data_dir, download=download, logdir=logdir, threads=threads, jit=jit,
-            cluster=cluster, devices=devices, like=like.value, sync_batchnorm=sync_batchnorm, patience=patience,
+            cluster=cluster, devices=devices, like="ddp" if like is Like.ddp else "one",
+            sync_batchnorm=sync_batchnorm, patience=patience,
         )  # fmt: skip
         raise SystemExit(lesson(chosen, settings).run())
 

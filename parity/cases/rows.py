@@ -159,7 +159,7 @@ class DistributedRow:
     """One run of two workers.
 
     Args:
-        network: "lenet", "cifar-dropout", "resnet18"; the last at 64×64.
+        network: "lenet", "cifar-dropout", "batchnorm" (two convolutions), "resnet18" (images of 64×64).
         rule: what the optimizer is called in the subject.
         optimizer: its name in torch.optim and keras_blitz.optim, and its options.
         like: "ddp": the reference is DistributedDataParallel on two processes; "one": one process, and BatchNorm is

@@ -74,8 +74,10 @@ def _data(row: DistributedRow) -> tuple[np.ndarray, np.ndarray]:
     images, labels = load_sample("train")
     chosen = slice(0, None, len(labels) // row.images)
     images, labels = images[chosen][: row.images], labels[chosen][: row.images]
-    shape = {"lenet": (32, 32, 1), "cifar-dropout": (32, 32, 3)}.get(row.network)
-    images = fit_to(images, shape) if shape else np.repeat(resize(images, 64), 3, -1)
+    if row.network == "resnet18":
+        images = np.repeat(resize(images, 64), 3, -1)
+    else:
+        images = fit_to(images, (32, 32, 1 if row.network == "lenet" else 3))
     return images, labels.astype(np.int64)
 
 

@@ -12,7 +12,7 @@ from keras import layers
 import keras_blitz
 from keras_blitz import models, optim
 from keras_blitz.data import Split
-from keras_blitz.layers import Dropout, convert_sync_batchnorm
+from keras_blitz.layers import BatchNorm, Dropout, convert_sync_batchnorm
 from keras_blitz.losses import CrossEntropyLoss
 from keras_blitz.models.network import Network
 from keras_blitz.training.cluster import find_cluster
@@ -40,9 +40,23 @@ class CifarDropout(Network):
         super().__init__(inputs, layers.Dense(10, dtype=dtype, name="fc3")(x), name="cifar-dropout", dtype=dtype)
 
 
+class Normalized(Network):
+    """Two convolutions, each with BatchNorm after it."""
+
+    def __init__(self, dtype: str | None = None):
+        inputs = keras.Input((32, 32, 3), dtype=dtype)
+        x = layers.Conv2D(8, 5, 2, use_bias=False, dtype=dtype, name="conv1")(inputs)  # (N, 14, 14, 8)
+        x = layers.ReLU(dtype=dtype)(BatchNorm(dtype=dtype, name="bn1")(x))
+        x = layers.Conv2D(6, 3, 2, use_bias=False, dtype=dtype, name="conv2")(x)  # (N, 6, 6, 6)
+        x = layers.ReLU(dtype=dtype)(BatchNorm(dtype=dtype, name="bn2")(x))
+        x = layers.Flatten(dtype=dtype, name="flatten")(x)
+        super().__init__(inputs, layers.Dense(10, dtype=dtype, name="fc")(x), name="batchnorm", dtype=dtype)
+
+
 NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "lenet": lambda: models.build("lenet", dtype="float64"),
     "cifar-dropout": lambda: CifarDropout(dtype="float64"),
+    "batchnorm": lambda: Normalized(dtype="float64"),
     "resnet18": lambda: models.build("resnet18", num_classes=10, input_shape=(64, 64, 3), dtype="float64"),
 }
 

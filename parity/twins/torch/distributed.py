@@ -35,6 +35,24 @@ class CifarDropout(cifar.Net):
         return self.fc3(x)
 
 
+class Normalized(nn.Module):
+    """Two convolutions, each with BatchNorm after it; input (N, 3, 32, 32)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 5, stride=2, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 6, 3, stride=2, bias=False)
+        self.bn2 = nn.BatchNorm2d(6)
+        self.fc = nn.Linear(6 * 6 * 6, 10)
+
+    def forward(self, x):
+        """Return logits (N, 10)."""
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return self.fc(torch.flatten(x, 1))
+
+
 def _resnet18() -> nn.Module:
     define_missing_operators()
     from torchvision import models
@@ -45,6 +63,7 @@ def _resnet18() -> nn.Module:
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "lenet": lenet.Net,
     "cifar-dropout": CifarDropout,
+    "batchnorm": Normalized,
     "resnet18": _resnet18,
 }
 
