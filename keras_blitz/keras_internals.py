@@ -24,6 +24,9 @@ OPTIMIZER = (
     "_trainable_variables",
 )
 
+# What `training.fitting.FitOnWorkers`, a subclass of Keras's model, overrides.
+MODEL = ("_maybe_symbolic_build",)
+
 
 def calls(model: Any) -> Iterator[tuple[Any, list[Any], list[Any]]]:
     """Yield (operation, input tensors, output tensors) of each call in a functional model, in the order it runs them.

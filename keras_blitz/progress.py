@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 @contextmanager
 def progress_bar(
-    total: int, title: str, note: str = "", *, remaining: bool = False, **fields: Any
+    total: int, title: str, note: str = "", *, remaining: bool = False, hidden: bool = False, **fields: Any
 ) -> Iterator[Callable[..., None]]:
     """Show a progress bar; yield what moves it: `move(advance=1)`, `move(completed=5, field=value)`.
 
@@ -20,6 +20,7 @@ def progress_bar(
         title: before the bar; a field is written {task.fields[name]}.
         note: after the bar, likewise.
         remaining: show the time that is left, not the time that has passed.
+        hidden: show nothing.
         fields: first values of what the texts name.
     """
     from rich import progress as rich
@@ -30,7 +31,11 @@ def progress_bar(
     console = Console(stderr=True, highlight=False)
     # What is printed meanwhile goes above the bar, unless standard output is a file.
     with rich.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
+        *columns,
+        console=console,
+        transient=True,
+        disable=hidden or not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),
     ) as bar:
         yield partial(bar.update, bar.add_task("", total=total, **fields))
 

@@ -28,6 +28,20 @@ def import_tensorflow() -> None:
     check_keras()
 
 
+def silence_native_code() -> None:
+    """Keep standard error for Python alone, for good: gRPC's threads write there whenever another process ends.
+
+    Where the user has set TF_CPP_MIN_LOG_LEVEL to 0, 1 or 2, all of it is shown.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") < "3":
+        return
+    sys.stderr.flush()
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
 def check_keras() -> None:
     """Raise where Keras is set up for something that this package cannot run on.
 

@@ -62,6 +62,61 @@ class RandomSampler:
         return self.num_samples
 
 
+class DistributedSampler:
+    """The indices of one rank, a part of the data set's, as `torch.utils.data.DistributedSampler` deals them out.
+
+    rank r of W takes every W-th index of the whole order, from the r-th on
+
+    So a batch of b on each rank is a batch of W · b of the whole order, of which rank r has `batch[r::W]`.
+
+    Args:
+        count: size of the data set, ≥ 1.
+        num_replicas: W, ≥ 1.
+        rank: 0 … W − 1.
+        shuffle: another order each epoch: randperm of a generator of its own, seeded with seed + epoch.
+        seed: the same on all ranks.
+        drop_last: leave out what W does not divide; otherwise the first indices come once more at the end.
+
+    Raises:
+        BlitzError: a number that is out of range.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        num_replicas: int,
+        rank: int = 0,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ):
+        for name, number in (("count", count), ("num_replicas", num_replicas)):
+            _check_positive(name, number)
+        if not 0 <= rank < num_replicas:
+            raise BlitzError(f"rank must be 0 … {num_replicas - 1}, not {rank!r}")
+        self.count, self.num_replicas, self.rank = count, num_replicas, rank
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, which the order is made of; without it every epoch has the same, as in PyTorch."""
+        self.epoch = epoch
+
+    def whole(self) -> np.ndarray:
+        """Return the order of all ranks together, int64."""
+        order = np.arange(self.count)
+        if self.shuffle:
+            order = Generator().manual_seed(self.seed + self.epoch).randperm(self.count)
+        size = len(self) * self.num_replicas
+        return order[:size] if self.drop_last else np.resize(order, size)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.whole()[self.rank :: self.num_replicas].tolist())
+
+    def __len__(self) -> int:
+        return self.count // self.num_replicas if self.drop_last else -(-self.count // self.num_replicas)
+
+
 def batches(
     count: int,
     batch_size: int = 1,

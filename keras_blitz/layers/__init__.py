@@ -9,7 +9,7 @@ from keras_blitz.layers.adaptive import (
     AdaptiveMaxPool3d,
 )
 from keras_blitz.layers.attention import MultiheadAttention, scaled_dot_product_attention
-from keras_blitz.layers.batchnorm import BatchNorm
+from keras_blitz.layers.batchnorm import BatchNorm, convert_sync_batchnorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
 from keras_blitz.layers.dropout import Dropout, Dropout2d
@@ -66,6 +66,7 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "Upsample",
+    "convert_sync_batchnorm",
     "interpolate",
     "scaled_dot_product_attention",
 ]

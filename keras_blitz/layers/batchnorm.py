@@ -3,7 +3,9 @@
 import keras
 import tensorflow as tf
 
+from keras_blitz.keras_internals import inner_layers
 from keras_blitz.layers import cpu
+from keras_blitz.replicas import count_replicas, sum_over_replicas
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -23,6 +25,8 @@ class BatchNorm(keras.layers.Layer):
         momentum: weight of the new statistic, 0–1; Keras's `momentum` is 1 − this. None: the mean over all batches.
         affine: learn γ and β.
         track_running_stats: keep running statistics; otherwise the batch's own are used in eval mode too.
+        synchronized: under a `tf.distribute` strategy, statistics of the whole batch, PyTorch's `SyncBatchNorm`;
+            otherwise each replica normalizes its part by itself, as in DistributedDataParallel.
 
     Shapes:
         input and output (N, …, C).
@@ -39,11 +43,12 @@ class BatchNorm(keras.layers.Layer):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        synchronized: bool = False,
         **options,
     ):
         super().__init__(**options)
         self.eps, self.momentum = eps, momentum
-        self.affine, self.track_running_stats = affine, track_running_stats
+        self.affine, self.track_running_stats, self.synchronized = affine, track_running_stats, synchronized
 
     def build(self, input_shape):
         """Make γ, β and the running statistics."""
@@ -62,7 +67,7 @@ class BatchNorm(keras.layers.Layer):
     def call(self, inputs, training=False):
         """Normalise, and in train mode update the running statistics."""
         if training or not self.track_running_stats:
-            mean, variance = self._statistics(inputs)
+            mean, variance = self._whole_statistics(inputs) if self._is_shared() else self._statistics(inputs)
         else:
             mean, variance = self.moving_mean.value, self.moving_variance.value
         if training and self.track_running_stats:
@@ -82,10 +87,25 @@ class BatchNorm(keras.layers.Layer):
         # The mean's own gradient through the variance is Σ(x − mean) = 0.
         return mean, tf.reduce_mean(tf.math.squared_difference(inputs, tf.stop_gradient(mean)), axes)
 
+    def _is_shared(self) -> bool:
+        """Whether the batch is on several replicas that have their statistics in common."""
+        return self.synchronized and count_replicas() > 1
+
+    @staticmethod
+    def _whole_statistics(inputs):
+        """Return mean and variance over the replicas: the sum, then the squares around the mean."""
+        axes = list(range(len(inputs.shape) - 1))
+        count = sum_over_replicas(_values_per_channel(inputs))
+        mean = sum_over_replicas(tf.reduce_sum(inputs, axes)) / count
+        # Here the mean's own gradient through the variance is not 0: Σ(x − mean) is over the part alone.
+        return mean, sum_over_replicas(tf.reduce_sum(tf.math.squared_difference(inputs, mean), axes)) / count
+
     def _track(self, inputs, mean, variance):
         if None not in inputs.shape and inputs.shape.num_elements() == inputs.shape[-1]:
             raise ValueError(f"{self.name}: train mode needs more than one value per channel, got {inputs.shape}")
-        count = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], inputs.dtype)
+        count = _values_per_channel(inputs)
+        if self._is_shared():
+            count = sum_over_replicas(count)
         self.num_batches_tracked.assign_add(1)
         if self.momentum is None:
             weight = 1 / tf.cast(self.num_batches_tracked.value, inputs.dtype)
@@ -106,4 +126,20 @@ class BatchNorm(keras.layers.Layer):
             "momentum": self.momentum,
             "affine": self.affine,
             "track_running_stats": self.track_running_stats,
+            "synchronized": self.synchronized,
         }
+
+
+def convert_sync_batchnorm(model: keras.Model) -> keras.Model:
+    """Let every BatchNorm of a model share its statistics with the other replicas; return the model, which is changed.
+
+    PyTorch: `nn.SyncBatchNorm.convert_sync_batchnorm(module)`, which runs on GPUs alone; this runs on a CPU too.
+    """
+    for layer in inner_layers(model):
+        if isinstance(layer, BatchNorm):
+            layer.synchronized = True
+    return model
+
+
+def _values_per_channel(inputs: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], inputs.dtype)

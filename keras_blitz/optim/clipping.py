@@ -3,6 +3,10 @@
 PyTorch's names, underscore and all, so that a port is found by them; but a tensor of TensorFlow cannot be changed in
 place, so both return the clipped gradients. A gradient of None (a parameter that took no part) stays None and counts
 for nothing, as in PyTorch.
+
+Under a `tf.distribute` strategy a replica's gradients are a part of the sum that `optimizer.apply` makes; PyTorch's
+DistributedDataParallel has the sum already when it clips. So both sum over the replicas first, and each replica returns
+its share of the clipped sum. Keras's own `clipnorm` clips the parts.
 """
 
 from collections.abc import Iterable
@@ -10,6 +14,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.replicas import count_replicas, sum_over_replicas
 
 
 def clip_grad_norm_(
@@ -41,14 +46,14 @@ def clip_grad_norm_(
 
     Source: torch/nn/utils/clip_grad.py.
     """
-    gradients = _listed(gradients)
+    gradients = _summed(_listed(gradients))
     _check_bound("max_norm", max_norm)
     total = _total_norm([gradient for gradient in gradients if gradient is not None], norm_type)
     if error_if_nonfinite:
         total = _finite(total)
     scale = tf.minimum(max_norm / (total + 1e-6), 1.0)
     clipped = [None if gradient is None else gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
-    return clipped, total
+    return _shared(clipped), total
 
 
 def clip_grad_value_(gradients: Iterable[tf.Tensor | None], clip_value: float) -> list[tf.Tensor | None]:
@@ -67,16 +72,30 @@ def clip_grad_value_(gradients: Iterable[tf.Tensor | None], clip_value: float) -
     Source: torch/nn/utils/clip_grad.py.
     """
     _check_bound("clip_value", clip_value)
-    return [
+    return _shared([
         None if gradient is None else tf.clip_by_value(gradient, -clip_value, clip_value)
-        for gradient in _listed(gradients)
-    ]
+        for gradient in _summed(_listed(gradients))
+    ])  # fmt: skip
 
 
 def _listed(gradients: Iterable[tf.Tensor | None]) -> list[tf.Tensor | None]:
     if tf.is_tensor(gradients):
         raise BlitzError("gradients must be a list of tensors, not one tensor")
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def _summed(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+    """Return the gradients that `apply` would use: summed over the replicas, where there are several."""
+    present = iter(sum_over_replicas([gradient for gradient in gradients if gradient is not None]))
+    return [None if gradient is None else next(present) for gradient in gradients]
+
+
+def _shared(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+    """Return each replica's share of gradients that all replicas have: `apply` adds the shares up again."""
+    replicas = count_replicas()
+    if replicas == 1:
+        return gradients
+    return [None if gradient is None else gradient / replicas for gradient in gradients]
 
 
 def _check_bound(argument: str, value: float) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_blitz.training.steps import count_correct
 
@@ -23,17 +24,26 @@ class EveryStep(keras.metrics.Metric):
         self._loss, self._counts_correct = loss, counts_correct
         self._losses = self.add_variable((steps,), "zeros", name="losses")
         self._correct = self.add_variable((steps,), "zeros", dtype="int64", name="correct")
-        self._step = self.add_variable((), "zeros", dtype="int64", name="step")
+        # Of several replicas all count the same steps; what they keep of a step is a part of it, and is summed.
+        self._step = self.add_variable((), "zeros", dtype="int64", aggregation="only_first_replica", name="step")
         self._last = self.add_variable((), "zeros", name="last")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Keep the loss of one step."""
-        value, place = self._loss(y_true, y_pred), [[self._step.value]]
+        value = self._loss(y_true, y_pred)
         self._last.assign(value)
-        self._losses.value.scatter_nd_update(place, [value])
+        self._keep(self._losses, value)
         if self._counts_correct:
-            self._correct.value.scatter_nd_update(place, [count_correct(y_true, y_pred)])
+            self._keep(self._correct, count_correct(y_true, y_pred))
         self._step.assign_add(1)
+
+    def _keep(self, variable: Any, value: Any) -> None:
+        """Put a value in the step's place; what several replicas keep is summed when it is read."""
+        place = [[self._step.value]]
+        if tf.distribute.has_strategy():  # whose variables have no scatter
+            variable.assign(tf.tensor_scatter_nd_update(variable.value, place, [value]))
+        else:
+            variable.value.scatter_nd_update(place, [value])
 
     def result(self) -> Any:
         """Return the last step's loss."""

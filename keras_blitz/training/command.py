@@ -1,5 +1,6 @@
 """The command line the training scripts share."""
 
+import sys
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -8,10 +9,15 @@ from typing import Annotated
 import typer
 
 from keras_blitz import command
+from keras_blitz.errors import BlitzError
+from keras_blitz.training.cluster import Cluster, find_cluster
+from keras_blitz.training.distributed import PATIENCE
+from keras_blitz.training.launcher import launch
 from keras_blitz.training.recipes import RECIPES
 
 Loop = StrEnum("Loop", ["fit", "tape"])
 Dtype = StrEnum("Dtype", ["float32", "float64"])
+Like = StrEnum("Like", ["one", "ddp"])
 
 
 def train(name: str, lesson: type, doc: str) -> None:
@@ -44,8 +50,21 @@ def train(name: str, lesson: type, doc: str) -> None:
             bool | None,
             typer.Option(help="Compile with XLA, or not; by itself a network of dense layers.", show_default=False),
         ] = None,
+        workers: Annotated[int, typer.Option(min=1, help="Processes on this machine that share each batch.")] = 1,
+        devices: Annotated[int, typer.Option(min=1, help="GPUs, or parts of the CPU, that share each batch.")] = 1,
+        like: Annotated[
+            Like, typer.Option(help="Several workers equal one process, or PyTorch's DistributedDataParallel.")
+        ] = Like.one,
+        sync_batchnorm: Annotated[
+            bool, typer.Option("--sync-batchnorm", help="BatchNorm over the whole batch, not each worker's part.")
+        ] = False,
+        patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for the other workers.")] = PATIENCE,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches.")] = False,
     ) -> None:
+        cluster = find_cluster()
+        check_flags(workers, devices, cluster)
+        if cluster is None and workers > 1:
+            raise SystemExit(launch(workers, [sys.executable, *sys.orig_argv[1:]], f"train_{name}"))
         from keras_blitz.training.lesson import Settings
 
         chosen = replace(
@@ -54,8 +73,22 @@ def train(name: str, lesson: type, doc: str) -> None:
         settings = Settings(
             loop=loop.value, seed=seed, dtype=dtype.value, output=output, resume=resume, dry_run=dry_run,
             data_dir=data_dir, download=download, logdir=logdir, threads=threads, jit=jit,
+            cluster=cluster, devices=devices, like="ddp" if like is Like.ddp else "one",
+            sync_batchnorm=sync_batchnorm, patience=patience,
         )  # fmt: skip
         raise SystemExit(lesson(chosen, settings).run())
 
     main.__doc__ = doc
     command.run_script(main, f"train_{name}")
+
+
+def check_flags(workers: int, devices: int, cluster: Cluster | None) -> None:
+    """Raise where the flags contradict each other or the cluster that the environment names.
+
+    Raises:
+        BlitzError: workers and devices, or another number of workers than TF_CONFIG or SLURM has.
+    """
+    if devices > 1 and (workers > 1 or cluster):
+        raise BlitzError("--devices shares a batch inside one process: leave out --workers, TF_CONFIG, SLURM's tasks")
+    if cluster and workers not in (1, cluster.size):
+        raise BlitzError(f"--workers {workers}, but TF_CONFIG or SLURM names {cluster.size}; leave it out")

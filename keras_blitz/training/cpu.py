@@ -39,8 +39,15 @@ class Execution:
     pair_steps: bool = True
     autotune: bool = False
 
-    def fit_to(self, model: keras.Model) -> "Execution":
-        """Return what a model can take: `jit` decided, and no shards where the model has a state."""
+    def fit_to(self, model: keras.Model, alone: bool = True) -> "Execution":
+        """Return what a model can take: `jit` decided, and no shards where the model has a state.
+
+        Args:
+            model: the network.
+            alone: no `tf.distribute` strategy, under which XLA does not compile and a step has no shards.
+        """
+        if not alone:
+            return replace(self, jit=False, shards=1)
         jit = is_dense(model) if self.jit is None else self.jit
         return replace(self, jit=jit, shards=1 if has_state(model) else self.shards)
 
@@ -63,6 +70,13 @@ def tune_cpu(inside: int, beside: int, *, keep_kernels: bool = True) -> None:
         speed.choose(halved_products=inside == 1)
     if keep_kernels:
         os.environ.setdefault("TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE", "false")
+
+
+def share_cores(threads: tuple[int, int], processes: int) -> tuple[int, int]:
+    """Return the threads of one of several processes on a machine: where all cores were asked for, its share."""
+    share = max(1, (os.cpu_count() or 1) // processes)
+    inside, beside = (share if processes > 1 and count == 0 else count for count in threads)
+    return inside, beside
 
 
 def has_state(model: keras.Model) -> bool:

@@ -1,5 +1,7 @@
 """A tutorial's training script from top to bottom; each script gives what it prints."""
 
+import hashlib
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +17,20 @@ from keras_blitz.data.datasets import ImageData, load_or_sample
 from keras_blitz.files import atomic_path
 from keras_blitz.progress import progress_bar
 from keras_blitz.training import plots
+from keras_blitz.training.cluster import Cluster
+from keras_blitz.training.distributed import (
+    ALONE,
+    PATIENCE,
+    Like,
+    Workers,
+    ends_with_the_others,
+    join,
+    silent_unless_chief,
+    use_devices,
+)
 from keras_blitz.training.metrics import Test
 from keras_blitz.training.recipes import Recipe
+from keras_blitz.versions import versions
 
 SAVE_EVERY = 30.0  # seconds
 
@@ -37,6 +51,11 @@ class Settings:
         logdir: of TensorBoard; None: no logs.
         threads: of TensorFlow; None: the recipe's.
         jit: compile with XLA; None: as `Trainer` does by itself.
+        cluster: the processes that train together; None: this one alone.
+        devices: of this process that share a batch.
+        like: "one" or "ddp", see `Workers`.
+        sync_batchnorm: let BatchNorm see the whole batch.
+        patience: seconds to wait for the other processes.
     """
 
     loop: str = "fit"
@@ -50,6 +69,11 @@ class Settings:
     logdir: Path | None = None
     threads: int | None = None
     jit: bool | None = None
+    cluster: Cluster | None = None
+    devices: int = 1
+    like: Like = "one"
+    sync_batchnorm: bool = False
+    patience: float = PATIENCE
 
 
 class Lesson:
@@ -64,6 +88,7 @@ class Lesson:
         self.recipe = replace(recipe, epochs=1) if settings.dry_run else recipe
         self.settings = settings
         self.data: ImageData
+        self.workers = ALONE
         self.losses: list[np.ndarray] = []  # of each finished epoch's steps
         self.accuracies: list[float] = []  # on the test set, behind each epoch
 
@@ -89,19 +114,25 @@ class Lesson:
     def run(self) -> int:
         """Train, test, save, reload; returns the exit status, 130 where it was interrupted."""
         plots.check_matplotlib()
-        self._start_tensorflow()
+        self.workers = self._start_tensorflow()
+        with ends_with_the_others(self.workers, f"train_{self.recipe.data}"), silent_unless_chief(self.workers):
+            return self._train()
+
+    def _train(self) -> int:
         self.settings.output.mkdir(parents=True, exist_ok=True)
         self.data = self._read()
+        self._agree()
         self._seed()
         self._show_images(self.recipe.draw_shown_batch(len(self.data.train)))
-        self.trainer = self._trainer()
-        self.before()
+        self.trainer = self._trainer(self.workers)
+        if self.workers.chief:
+            self.before()
         if self.settings.resume:
             self._restore()
         steps = 2 if self.settings.dry_run else self.trainer.steps_per_epoch
         bar = progress_bar(
             steps * self.recipe.epochs, "epoch {task.fields[epoch]}", "loss {task.fields[loss]:.3f}", remaining=True,
-            epoch=1, loss=float("nan"),
+            hidden=not self.workers.chief, epoch=1, loss=float("nan"),
         )  # fmt: skip
         with defer_interrupts() as interrupted, bar as move, self._logs() as logs:
             while self.trainer.epoch < self.recipe.epochs:
@@ -110,22 +141,45 @@ class Lesson:
                 if not self.trainer.run_epoch(self._after_steps(move, steps, interrupted)):
                     return self._stopped()
                 self.losses.append(self.trainer.losses)
-                test = Test.of(self.trainer, self.data.test)
-                self.accuracies.append(test.accuracy)
-                self.epoch_ends(test)
-                logs(test)
+                if self.workers.chief:
+                    self._test_epoch(logs)
                 self._save_checkpoint()
-        self._finish()
+        if self.workers.chief:
+            self._finish()
+        self.workers.any(False)  # nobody leaves before the chief is done
         return 0
 
-    def _start_tensorflow(self) -> None:
+    def _test_epoch(self, logs: Callable[[Test], None]) -> None:
+        test = Test.of(self.trainer, self.data.test)
+        self.accuracies.append(test.accuracy)
+        self.epoch_ends(test)
+        logs(test)
+
+    def _start_tensorflow(self) -> Workers:
+        """Set TensorFlow up, then find the others."""
         from keras_blitz.quiet import import_tensorflow
 
         import_tensorflow()
-        from keras_blitz.training.cpu import tune_cpu
+        from keras_blitz.training.cpu import share_cores, tune_cpu
 
-        threads = self.settings.threads
-        tune_cpu(*(self.recipe.threads_of(self.settings.loop) if threads is None else (threads, threads)))
+        settings, threads = self.settings, self.settings.threads
+        chosen = self.recipe.threads_of(settings.loop) if threads is None else (threads, threads)
+        if settings.cluster:
+            tune_cpu(*share_cores(chosen, settings.cluster.local))
+            return join(settings.cluster, settings.like, settings.patience)
+        tune_cpu(*chosen)
+        return use_devices(settings.devices, settings.like) if settings.devices > 1 else ALONE
+
+    def _agree(self) -> None:
+        """Let all processes have the chief's seed where none is given, and end all of them where they are not alike."""
+        if self.workers.strategy is None:
+            return
+        chosen = self.workers.share(str(secrets.randbits(31)).encode())
+        if self.settings.seed is None:
+            self.settings = replace(self.settings, seed=int(chosen))
+        told = {name: str(getattr(self.settings, name)) for name in ("seed", "loop", "dtype", "resume", "like")}
+        images = hashlib.sha256(self.data.train.images.tobytes()).hexdigest()[:12]
+        self.workers.check_same({**versions(), **told, "recipe": str(self.recipe), "training images": images})
 
     def _read(self) -> ImageData:
         from keras_blitz.models import build
@@ -143,7 +197,7 @@ class Lesson:
         import keras_blitz
 
         if self.settings.seed is not None:
-            keras_blitz.manual_seed(self.settings.seed)
+            keras_blitz.manual_seed(self.settings.seed + (self.workers.rank if self.workers.is_ddp else 0))
 
     def _show_images(self, batch: list[int]) -> None:
         """Draw the batch that the tutorial shows, and print its classes; without one, the first images."""
@@ -153,12 +207,14 @@ class Lesson:
             print(" ".join(f"{title:5s}" for title in titles))
         self._picture("images", plots.image_grid(self.data.train.images[indices], titles))
 
-    def _trainer(self) -> Any:
+    def _trainer(self, workers: Workers = ALONE) -> Any:
         from keras_blitz.training.loop import trainer_of
 
+        settings = self.settings
         return trainer_of(
-            self.recipe, self.data.train, self.settings.loop, dtype=self.settings.dtype,
-            jit=self.settings.jit, max_steps=2 if self.settings.dry_run else None,
+            self.recipe, self.data.train, settings.loop, dtype=settings.dtype, jit=settings.jit, workers=workers,
+            sync_batchnorm=settings.sync_batchnorm, sampler_seed=settings.seed or 0,
+            max_steps=2 if settings.dry_run else None,
         )  # fmt: skip
 
     def _after_steps(
@@ -172,10 +228,11 @@ class Lesson:
             self.steps_done(self.trainer.step - len(losses), losses)
             done = self.trainer.epoch * steps + self.trainer.step
             move(completed=done, epoch=self.trainer.epoch + 1, loss=losses[-1])
-            if time.monotonic() - saved > SAVE_EVERY:
+            stop, due = self.workers.any(interrupted(), time.monotonic() - saved > SAVE_EVERY)
+            if due:
                 self._save_checkpoint()
                 saved = time.monotonic()
-            return not interrupted()
+            return not stop
 
         return after
 
@@ -228,6 +285,8 @@ class Lesson:
         print(f"saved in {self.settings.output}: {path.name}, checkpoint.npz and pictures")
 
     def _picture(self, name: str, figure: Any) -> None:
+        if not self.workers.chief:
+            return
         plots.save_figure(figure, self.settings.output / f"{name}.png")
 
     # Progress and logs
@@ -235,7 +294,7 @@ class Lesson:
     @contextmanager
     def _logs(self) -> Iterator[Callable[[Test], None]]:
         """Yield what writes an epoch's scalars for TensorBoard, where that is asked for."""
-        if self.settings.logdir is None:
+        if self.settings.logdir is None or not self.workers.chief:
             yield lambda test: None
             return
         import tensorflow as tf

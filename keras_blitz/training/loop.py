@@ -5,129 +5,35 @@ a step at a time would spend as long in between as in the steps of these small n
 """
 
 import os
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_blitz import models, optim, random
 from keras_blitz.data.datasets import Split
+from keras_blitz.data.sampler import DistributedSampler
 from keras_blitz.errors import BlitzError
 from keras_blitz.floatx import precision
-from keras_blitz.layers import Dropout, Dropout2d
+from keras_blitz.layers import convert_sync_batchnorm
 from keras_blitz.losses import CrossEntropyLoss
+from keras_blitz.losses.base import Loss as BlitzLoss
 from keras_blitz.training import cpu
-from keras_blitz.training.callbacks import AfterSteps, EveryStep
+from keras_blitz.training.distributed import ALONE, Workers
+from keras_blitz.training.loops import After, FitLoop, Loop, TapeLoop
 from keras_blitz.training.recipes import Recipe
-from keras_blitz.training.state import State, read_checkpoint, write_checkpoint
-from keras_blitz.training.steps import Loss, count_correct, predict, run_steps, train_step
+from keras_blitz.training.replicas import ReplicaFitLoop, ReplicaTapeLoop, dropout_layers
+from keras_blitz.training.state import State, read_checkpoint, read_contents, write_checkpoint
+from keras_blitz.training.steps import Loss, predict
 from keras_blitz.training.transform import Batches, Transform
 
-# Takes the losses and right answers of the steps that one call of the graph did; False stops.
-After = Callable[[np.ndarray, np.ndarray], bool]
-
-
-@dataclass
-class Loop:
-    """One of the two ways to train on a sequence of images.
-
-    Args:
-        model, optimizer, loss: see `Trainer`.
-        read: indices (N,) -> images and labels, as the network takes them.
-        batch_size: images per step; the last step has what is left.
-        steps: of an epoch at most.
-        dtype: of the losses.
-        counts_correct: count the right answers of each step.
-        execution: what `Execution.fit_to` returned.
-    """
-
-    model: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    loss: Loss
-    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-    batch_size: int
-    steps: int
-    dtype: str
-    counts_correct: bool
-    execution: cpu.Execution
-
-    def run(self, order: np.ndarray, after: After) -> None:
-        """Train on the images at these indices (N,), in this order, until `after` returns False."""
-        raise NotImplementedError
-
-
-@dataclass
-class FitLoop(Loop):
-    """`model.fit`; the model is compiled when the first epoch begins."""
-
-    _metric: EveryStep | None = field(init=False, default=None)
-
-    def run(self, order: np.ndarray, after: After) -> None:
-        """Train on the images at these indices (N,), in this order, until `after` returns False."""
-        if self._metric is None:
-            self._metric = self._compile()
-        data = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size).map(self.read).prefetch(2)
-        if not self.execution.autotune:
-            data = cpu.without_autotune(data)
-        self.model.fit(data, shuffle=False, verbose=0, callbacks=[AfterSteps(self._metric, after)])
-
-    def _compile(self) -> EveryStep:
-        metric = EveryStep(self.loss, self.steps, self.counts_correct)
-        self.model.compile(
-            self.optimizer, self.loss, metrics=[metric],
-            steps_per_execution=self.execution.steps_per_call, jit_compile=self.execution.jit,
-        )  # fmt: skip
-        return metric
-
-
-@dataclass
-class TapeLoop(Loop):
-    """A GradientTape, with a graph for each size of a batch."""
-
-    _compiled: dict[int, Callable[..., Any]] = field(init=False, default_factory=dict)
-
-    def run(self, order: np.ndarray, after: After) -> None:
-        """Train on the images at these indices (N,), in this order, until `after` returns False."""
-        whole = len(order) // self.batch_size * self.batch_size
-        orders, per_call = order[:whole].reshape(-1, self.batch_size), self.execution.steps_per_call
-        calls = [orders[start : start + per_call] for start in range(0, len(orders), per_call)]
-        if whole < len(order):
-            calls.append(order[whole:].reshape(1, -1))
-        for call in calls:
-            losses, right = self._steps_of(call.shape[1])(tf.constant(call))
-            if not after(losses.numpy(), right.numpy()):
-                return
-
-    def _steps_of(self, batch_size: int) -> Callable[..., Any]:
-        if batch_size not in self._compiled:
-            spec = tf.TensorSpec((None, batch_size), tf.int64)
-            self._compiled[batch_size] = tf.function(
-                self._many_steps, input_signature=[spec], jit_compile=self.execution.jit or None
-            )
-        return self._compiled[batch_size]
-
-    def _many_steps(self, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        in_pairs = self.execution.jit and self.execution.pair_steps
-        return run_steps(self._one_step, order, self.dtype, self.model.trainable_variables if in_pairs else None)
-
-    def _one_step(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parts, shards = (self.model, self.optimizer, self.loss), min(self.execution.shards, indices.shape[0])
-        if shards > 1:
-            images, labels = cpu.read_in_shards(self.read, indices, shards)
-            logits, loss = train_step(*parts, images, labels, cpu.forward_in_shards)
-            labels = tf.concat(labels, 0)
-        else:
-            images, labels = self.read(indices)
-            logits, loss = train_step(*parts, images, labels)
-        return loss, count_correct(labels, logits) if self.counts_correct else tf.constant(0, tf.int64)
-
-
 LOOPS: dict[str, type[Loop]] = {"fit": FitLoop, "tape": TapeLoop}
+REPLICA_LOOPS: dict[str, type[Loop]] = {"fit": ReplicaFitLoop, "tape": ReplicaTapeLoop}
+
+
+STREAMS = "streams"  # in a checkpoint's history: each rank's random stream
 
 
 class Trainer:
@@ -146,10 +52,13 @@ class Trainer:
         loop: "fit" or "tape".
         counts_correct: count the right answers of each step.
         max_steps: of an epoch; None: all.
+        workers: who trains; with several the model and the optimizer must be made in `workers.scope()`, and the loss be
+            one of keras_blitz.losses. `batch_size` is the whole batch's.
+        sampler_seed: as DDP, of the `DistributedSampler`.
         execution: the fields of `cpu.Execution` by name: steps_per_call, jit, shards, pair_steps, autotune.
 
     Raises:
-        BlitzError: another loop.
+        BlitzError: another loop, or what several workers cannot do.
     """
 
     def __init__(
@@ -165,24 +74,34 @@ class Trainer:
         loop: str = "fit",
         counts_correct: bool = False,
         max_steps: int | None = None,
+        workers: Workers = ALONE,
+        sampler_seed: int = 0,
         **execution: Any,
     ):
         if loop not in LOOPS:
             raise BlitzError(f"loop must be one of {', '.join(LOOPS)}, not {loop!r}")
-        self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.steps_per_epoch = -(-len(data) // batch_size)
+        _check_workers(workers, model, loss, batch_size)
+        self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
+        self._sampler = None
+        if workers.is_ddp:
+            self._sampler = DistributedSampler(len(data), workers.replicas, shuffle=shuffle, seed=sampler_seed)
+        images = len(self._sampler.whole()) if self._sampler else len(data)
+        self.steps_per_epoch = -(-images // batch_size)
         dtype = keras.backend.standardize_dtype(model.trainable_variables[0].dtype)
         self._dtype, self._images, self._batch_size, self._shuffle = dtype, len(data), batch_size, shuffle
         self._end = min(self.steps_per_epoch, max_steps or self.steps_per_epoch)
-        self.execution = cpu.Execution(**execution).fit_to(model)
+        self.execution = cpu.Execution(**execution).fit_to(model, alone=workers.strategy is None)
         self._state = State.start(dtype)
         self._transform = Transform(normalize, dtype)
-        self._loop = LOOPS[loop](
-            model, optimizer, loss, Batches(data, self._transform), batch_size, self.steps_per_epoch, dtype,
-            counts_correct, self.execution,
-        )  # fmt: skip
         optimizer.build(model.trainable_variables)
-        _draw_masks(model)
+        if random.default_generator.seeded:  # PyTorch's masks
+            for layer in dropout_layers(model):
+                if layer.mask is None:
+                    layer.draw_masks()
+        self._loop = (REPLICA_LOOPS if workers.strategy else LOOPS)[loop](
+            model, optimizer, loss, Batches(data, self._transform), batch_size, self.steps_per_epoch, dtype,
+            counts_correct, self.execution, workers,
+        )  # fmt: skip
 
     # The place in the run
 
@@ -218,7 +137,10 @@ class Trainer:
             Whether the epoch is complete; then `losses` and `correct` are its steps', and the next call begins another.
         """
         state = self._state
-        order = state.draw_order(self._images, self._batch_size, self._shuffle)
+        if self._sampler:
+            self._sampler.set_epoch(state.epoch)
+        whole = self._sampler.whole() if self._sampler else None
+        order = state.draw_order(self._images, self._batch_size, self._shuffle, whole)
 
         def advance(losses: np.ndarray, right: np.ndarray) -> bool:
             state.advance(losses, right)
@@ -241,18 +163,31 @@ class Trainer:
     def save(self, path: str | os.PathLike[str], **history: Any) -> None:
         """Write weights, optimizer, random stream and place in the run to one file (.npz), whole or not at all.
 
+        Of several processes all must call it: the chief writes.
+
         Raises:
             BlitzError: the file cannot be written.
         """
-        write_checkpoint(path, self._state, self.variables, self._setting(), history)
+        if self.workers.is_ddp:  # each rank has a random stream of its own
+            history[STREAMS] = [list(state) for state in self.workers.gather(random.get_state().tobytes())]
+        if self.workers.chief:
+            write_checkpoint(path, self._state, self.variables, self._setting(), history)
+        else:
+            _ = [variable.numpy() for variable in self.variables]  # a read may ask the other processes
 
     def restore(self, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         """Go on from a file of `save`; return its history.
 
+        Of several processes all must call it: the chief reads, and hands the file on.
+
         Raises:
             BlitzError: the file is missing, truncated, or of another run.
         """
-        self._state, history = read_checkpoint(path, self.variables, self._setting())
+        contents = self.workers.share(read_contents(path) if self.workers.chief else b"")
+        self._state, history = read_checkpoint(path, self.variables, self._setting(), contents)
+        if STREAMS in history:
+            random.set_state(history.pop(STREAMS)[self.workers.rank].astype(np.uint8))
+            self._state.take_stream()
         return history
 
     @property
@@ -264,33 +199,69 @@ class Trainer:
         """Return in words which run this is."""
         values = sum(int(np.prod(variable.shape)) for variable in self.variables)
         order = "shuffled" if self._shuffle else "in order"
+        as_ddp = f", as DDP on {self.workers.replicas}" if self.workers.is_ddp else ""
         return (
             f"{self.model.name} {self._dtype}, {values:,} values, {self._images} images {order}, "
-            f"batch {self._batch_size}"
+            f"batch {self._batch_size}{as_ddp}"
         )
 
 
-def trainer_of(recipe: Recipe, data: Split, loop: str, *, dtype: str | None = None, **options: Any) -> Trainer:
-    """Return the trainer of a tutorial's run, with the network's initial values drawn.
+def trainer_of(
+    recipe: Recipe,
+    data: Split,
+    loop: str,
+    *,
+    dtype: str | None = None,
+    workers: Workers = ALONE,
+    sync_batchnorm: bool = False,
+    **options: Any,
+) -> Trainer:
+    """Return the trainer of a tutorial's run, with the network's initial values drawn; the chief's, as DDP.
 
     Args:
         recipe: the tutorial's hyper-parameters.
         data: the training images.
         loop: "fit" or "tape".
         dtype: of the network.
+        workers: who trains.
+        sync_batchnorm: let BatchNorm see the whole batch, see `convert_sync_batchnorm`.
         options: further ones of `Trainer`, or others than the recipe's.
-    """
-    network = models.build(recipe.network, dtype=dtype)
+    """  # fmt: skip
     settings = {
         name: getattr(recipe, name) for name in ("batch_size", "shuffle", "normalize", "counts_correct", "shards")
     }
-    sgd = optim.SGD(recipe.lr, momentum=recipe.momentum)
-    return Trainer(network, sgd, CrossEntropyLoss(), data, loop=loop, **(settings | options))
+    loss = choose_mean(CrossEntropyLoss(), workers)
+    with workers.scope():
+        network = models.build(recipe.network, dtype=dtype)
+        if sync_batchnorm:
+            convert_sync_batchnorm(network)
+        if workers.is_ddp:
+            take_chiefs_values(workers, network)
+        sgd = optim.SGD(recipe.lr, momentum=recipe.momentum)
+        return Trainer(network, sgd, loss, data, loop=loop, workers=workers, **(settings | options))
 
 
-def _draw_masks(model: keras.Model) -> None:
-    """Let dropout draw PyTorch's masks, if a seed was set."""
-    if random.default_generator.seeded:
-        for layer in model.layers:
-            if isinstance(layer, Dropout | Dropout2d) and layer.mask is None:
-                layer.draw_masks()
+def choose_mean(loss: BlitzLoss, workers: Workers) -> BlitzLoss:
+    """Set which mean over the replicas a loss is, and return it: the whole batch's, or, as DDP, of the parts' means."""
+    loss.over_replicas = "each" if workers.is_ddp else "whole"
+    return loss
+
+
+def take_chiefs_values(workers: Workers, model: keras.Model) -> None:
+    """Set a model to what it is in the chief, as DistributedDataParallel does with rank 0's."""
+    for variable in model.variables:
+        value = np.asarray(variable.numpy())
+        variable.assign(np.frombuffer(workers.share(value.tobytes()), value.dtype).reshape(value.shape))
+
+
+def _check_workers(workers: Workers, model: keras.Model, loss: Loss, batch_size: int) -> None:
+    replicas = workers.replicas
+    if replicas == 1:
+        return
+    if not isinstance(loss, BlitzLoss):
+        raise BlitzError(f"several workers need a loss of keras_blitz.losses, not {type(loss).__name__}")
+    if batch_size < replicas or (workers.is_ddp and batch_size % replicas):
+        rule = f"a multiple of {replicas}" if workers.is_ddp else f"at least {replicas}"
+        raise BlitzError(f"batch size {batch_size}: {replicas} workers need {rule}, a part for each")
+    if workers.is_ddp and replicas > workers.processes and dropout_layers(model):
+        raise BlitzError("dropout as in DDP needs a process for each replica, which has its random stream: --workers")

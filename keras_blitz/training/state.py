@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,18 @@ class State:
         """Return the state of a run that has not begun, with losses of this type."""
         return cls(np.zeros(0, dtype), np.zeros(0, np.int64))
 
-    def draw_order(self, count: int, batch_size: int, shuffle: bool) -> np.ndarray:
-        """Return the epoch's order of `count` images (count,); of an interrupted epoch, the one it had."""
+    def draw_order(self, count: int, batch_size: int, shuffle: bool, sampler: np.ndarray | None = None) -> np.ndarray:
+        """Return the epoch's order of `count` images (count,); of an interrupted epoch, the one it had.
+
+        A sampler's order is taken as it is; the DataLoader draws its base seed all the same.
+        """
         if self.step == 0:
             self.generator = random.get_state()
             self.losses, self.correct = self.losses[:0], self.correct[:0]
         if self.within is not None:
             random.set_state(self.generator)
-        order = np.fromiter(chain.from_iterable(batches(count, batch_size, shuffle)), np.int64)
+        drawn = batches(count, batch_size, shuffle and sampler is None, sampler=sampler)
+        order = np.fromiter(chain.from_iterable(drawn), np.int64)
         if self.within is not None:  # past the dropout masks of the steps that are done
             random.set_state(self.within)
             self.within = None
@@ -61,6 +66,11 @@ class State:
     def interrupt(self) -> None:
         """Keep the random stream where the epoch was interrupted."""
         self.within = random.get_state()
+
+    def take_stream(self) -> None:
+        """Go on with the random stream as it is now, in place of the one that was read."""
+        self.generator = random.get_state()
+        self.within = self.generator if self.step else None
 
     def end_epoch(self) -> None:
         """Go to the beginning of the next epoch."""
@@ -96,19 +106,37 @@ def write_checkpoint(
         np.savez(file, **arrays)
 
 
+def read_contents(path: str | os.PathLike[str]) -> bytes:
+    """Return what is in a file of `write_checkpoint`.
+
+    Raises:
+        BlitzError: the file is missing or cannot be read.
+    """
+    if not Path(path).is_file():
+        raise BlitzError(f"{path}: no checkpoint to go on from")
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BlitzError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def read_checkpoint(
-    path: str | os.PathLike[str], variables: Sequence[Any], setting: str
+    path: str | os.PathLike[str], variables: Sequence[Any], setting: str, contents: bytes | None = None
 ) -> tuple[State, dict[str, np.ndarray]]:
     """Set the variables and the random stream from a file of `write_checkpoint`; return the state and the history.
+
+    Args:
+        path: of the file.
+        variables: of the model and the optimizer, in the order they were written in.
+        setting: which run this is.
+        contents: of the file, where another process has read it.
 
     Raises:
         BlitzError: the file is missing, truncated, or of another run.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise BlitzError(f"{path}: no checkpoint to go on from")
+    contents = read_contents(path) if contents is None else contents
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with np.load(BytesIO(contents), allow_pickle=False) as archive:
             saved = dict(archive)
         of = str(saved["setting"])
         (epoch, step), generator, within = saved["place"].tolist(), saved["generator"], saved["within"]

@@ -152,3 +152,38 @@ class TrainingRow:
         """The subject of its cases."""
         length = "epoch" if self.steps is None else str(self.steps)
         return f"train-{self.recipe.replace('_', '-')}-{self.data}-{self.loop}-{length}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class DistributedRow:
+    """One run of two workers.
+
+    Args:
+        network: "lenet", "cifar-dropout", "batchnorm" (two convolutions), "resnet18" (images of 64×64).
+        rule: what the optimizer is called in the subject.
+        optimizer: its name in torch.optim and keras_blitz.optim, and its options.
+        like: "ddp": the reference is DistributedDataParallel on two processes; "one": one process, and BatchNorm is
+            synchronized in the port.
+        batch_size: of both workers together.
+        steps: whose losses are compared; then the parameters, slots and each rank's buffers.
+        images: of the sample.
+        seed: of both sides; as DDP, rank r has seed + r.
+        not_golden: patterns of the names a golden file leaves out.
+        slow: left out of a plain run.
+    """
+
+    network: str
+    rule: str
+    optimizer: tuple[str, Options]
+    like: str
+    batch_size: int = 16
+    steps: int = 100
+    images: int = 231
+    seed: int = 3
+    not_golden: tuple[str, ...] = ()
+    slow: bool = True
+
+    @property
+    def subject(self) -> str:
+        """The subject of its cases."""
+        return f"train-distributed-{self.like}-{self.network}-{self.rule}"

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
 from parity.faults import (
+    distributed,
     gradients,
     layers,
     losses,
@@ -27,6 +28,7 @@ FAULTS: tuple[Fault, ...] = (
     *optimizers.FAULTS,
     *schedules.FAULTS,
     *training.FAULTS,
+    *distributed.FAULTS,
     *precision.FAULTS,
     *randomness.FAULTS,
 )

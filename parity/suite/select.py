@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from keras_blitz.errors import BlitzError
 from parity.cases import (
     autograd,
+    distributed,
     families,
     losses,
     more_losses,
@@ -18,6 +19,7 @@ from parity.cases import (
 )
 from parity.core.modes import DTYPES, MODES
 from parity.suite import calls as call_cases
+from parity.suite import distributed as distributed_cases
 from parity.suite import networks as network_cases
 from parity.suite import training as training_cases
 from parity.suite.case import Case
@@ -31,6 +33,7 @@ def all_cases() -> list[Case]:
         *(case for rows in nets for case in network_cases.cases(rows)),
         *(case for rows in functions for case in call_cases.cases(rows)),
         *training_cases.cases(training.ROWS),
+        *distributed_cases.cases(distributed.ROWS),
     ]
 
 

@@ -14,8 +14,9 @@ from keras_blitz.errors import BlitzError
 PACKAGE = Path(__file__).parents[2] / "keras_blitz"
 HOME = "keras_internals.py"
 
-# A subclass of Keras's optimizer has to override and set private members by their names, `keras_internals.OPTIMIZER`.
-SUBCLASSES = {"optim/base.py"}
+# A subclass of Keras's optimizer or model has to override and set private members by their names, which are in
+# `keras_internals.OPTIMIZER` and `MODEL`.
+SUBCLASSES = {"optim/base.py", "training/fitting.py"}
 
 # Private names of Python's and NumPy's, not of Keras.
 OTHERS = {"_asdict", "_exit", "_replace"}

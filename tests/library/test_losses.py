@@ -410,9 +410,12 @@ def test_a_keras_mask_is_refused():
         losses.CrossEntropyLoss()(np.zeros((1, 3), int), output)
 
 
-def test_the_mean_is_shared_among_replicas(monkeypatch):
-    """Keras sums the gradients of the replicas."""
-    alone = losses.MSELoss()(np.ones(3), np.zeros(3))
-    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: SimpleNamespace(num_replicas_in_sync=4))
-    assert losses.MSELoss()(np.ones(3), np.zeros(3)) == alone / 4
-    assert losses.MSELoss("sum")(np.ones(3), np.zeros(3)) == 3
+@pytest.mark.parametrize(("over_replicas", "mean", "total"), [("whole", 1 / 2, 3), ("each", 1 / 4, 3 / 4)])
+def test_means_over_replicas(monkeypatch, over_replicas, mean, total):
+    """Of four replicas, whose gradients Keras sums: this one has 3 of 6 losses."""
+    context = SimpleNamespace(num_replicas_in_sync=4, all_reduce=lambda _, count: count + 3)
+    monkeypatch.setattr(tf.distribute, "get_replica_context", lambda: context)
+    for reduction, expected in (("mean", mean), ("sum", total)):
+        loss = losses.MSELoss(reduction)
+        loss.over_replicas = over_replicas
+        assert loss(np.ones(3), np.zeros(3)) == expected
