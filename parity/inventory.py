@@ -217,7 +217,8 @@ ITEMS = (
           f"{_CLI}::test_table_has_a_line_a_subject_and_dtype", "tests/harness/test_html_report.py")),
     Item("H12", "a user's own pair of models in one call, weights paired, unpaired ones listed",
          (_CHECK, *(f"tests/harness/test_{of}.py"
-                    for of in ("pairing", "wiring", "layouts", "copies", "proof", "hints", "verdicts",
+                    for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
+                               "proof", "hints", "verdicts",
                                "random_models", "check_training", "reduced_precision")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
@@ -228,6 +229,8 @@ ITEMS = (
          (f"{_MAPPING}::test_round_trip_is_bit_exact",
           f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied",
           "tests/library/test_flattened_inputs.py")),
+    Item("H16", "a user's own Keras model filled with a PyTorch module's weights, or the reverse, and proven",
+         ("tests/harness/test_transfer.py",)),
 )  # fmt: skip
 
 _HEAD = """\

@@ -14,6 +14,8 @@ import parity
 from keras_blitz.errors import BlitzError
 from parity.cli import app
 
+pytestmark = [pytest.mark.covers("H16"), pytest.mark.torch]
+
 IMAGES = np.random.RandomState(0).standard_normal((2, 3, 8, 6)).astype(np.float32)
 SEQUENCES = np.random.RandomState(1).standard_normal((2, 5, 6)).astype(np.float32)
 
