@@ -93,7 +93,7 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     again = partial(torch_recorder.run, module, train=train, share=train)
     compared = guarded(side, again, inputs) if train else run
     random = guarded(side, random_torch.describe, again, inputs, compared, train)
-    calls = run.calls
+    calls = compared.calls  # in train mode those of heads that eval mode leaves out, too
     recurrent = {call.path: call.module for call in calls if (kind := kinds.of_torch(call.module)) and kind.gates}
     return Theirs(
         module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, folded=folded,

@@ -420,3 +420,37 @@ def test_content_is_of_the_ports_tensor():
     trace = Trace([("input", X.astype("float64")), ("output", np.ones((4, 2))), ("grad:fc.weight", np.zeros(3))])
     found = compare(trace, trace, case="check", dtype="float64")
     assert [row.content for row in found.rows] == [Content.VARIED, Content.REPEATED, Content.ZERO]
+
+
+class TwoHeads(nn.Module):
+    """A head for train mode alone, called in the middle, as in Inception v3."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.aux, self.b, self.fc = nn.Linear(5, 6), nn.Linear(6, 3), nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x):
+        h = torch.relu(self.a(x))
+        aux = self.aux(h) if self.training else None
+        y = self.fc(torch.relu(self.b(h)))
+        return (y, aux) if self.training else y
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("weight", "right"), [(0.4, True), (0.3, False)])
+def test_a_head_that_train_mode_alone_has_is_compared_in_train_mode(weight, right):
+    inputs = keras.Input((5,))
+    h = keras.layers.Dense(6, "relu", name="a")(inputs)
+    y = keras.layers.Dense(3, name="fc")(keras.layers.Dense(6, "relu", name="b")(h))
+    model = keras.Model(inputs, [y, keras.layers.Dense(3, name="aux")(h)])
+    numbers = np.random.RandomState(0)
+    report = parity.check(
+        TwoHeads(), model, numbers.randn(4, 5), train=True, target=numbers.randn(4, 3),
+        loss=(
+            lambda output, target: ((output[0] - target) ** 2).mean() + 0.4 * ((output[1] - target) ** 2).mean(),
+            lambda target, output: keras.ops.mean((output[0] - target) ** 2)
+            + weight * keras.ops.mean((output[1] - target) ** 2),
+        ),
+    )  # fmt: skip
+    assert report.passed is right, str(report)
+    assert any(row.name == "activation:aux" for row in report.comparisons["float64"].rows)
