@@ -28,8 +28,8 @@ from parity.pair.walking import Choice, Run, Walk, Witness, is_stacked, owner_of
 from parity.record import torch_recorder
 from parity.record.watch import watched
 
-# Runs of the Keras model, at most: an attention without names takes 6, the orders of query, key and value; six layers
-# that are given one value take 720. A run takes the time of the model, so a large one has fewer beyond the first 24.
+# Runs of the Keras model, at most. An attention without names takes 6 for the orders of query, key and value, and six
+# layers given one value 720. A run takes the time of the model, so a large one has fewer beyond the first 24.
 RUNS = 24
 MORE_RUNS = 6000  # divided by the number of units
 

@@ -7,7 +7,7 @@ the layers by their classes' names and imports neither framework.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -86,56 +86,86 @@ def pair(
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
-    theirs, ours = prepared(theirs, ours, given)
-    units: list[Match] = []
-
-    def take(one: Unit, other: Unit, how: str, form: int = 0) -> None:
-        units.append((one, forms(one, other)[form], how))
-        theirs.remove(one)
-        ours.remove(other)
-
-    for one, other in pairs_by_hand(theirs, ours, given or {}):
-        take(one, other, "given")
-    by_name = [{unit.name: unit for unit in side} for side in (theirs, ours)]
+    left = _Left(*prepared(theirs, ours, given))
+    for one, other in pairs_by_hand(left.theirs, left.ours, given or {}):
+        left.take(one, other, "given")
+    by_name = [{unit.name: unit for unit in side} for side in (left.theirs, left.ours)]
     for path, name, how, form in seen:
-        take(by_name[0][path], by_name[1][name], how, form)
-    for one in list(theirs):
-        named = [other for other in ours if have_one_name(one, other) and fitted(one, other)]
-        if len(named) == 1:
-            take(one, named[0], "name")
-    for signature in dict.fromkeys(unit.signature for unit in theirs):
-        left, right = ([u for u in side if u.signature == signature] for side in (theirs, ours))
-        if len(left) == len(right):
-            for one, other in zip(left, right, strict=True):
-                take(one, other, "structure")
-    for one in list(theirs):  # what fits in another form, the first that does
-        fitting = [other for other in ours if other.signature != one.signature and fitted(one, other)]
-        if fitting and len(fitting) == sum(each.signature == one.signature for each in theirs):
-            take(one, fitting[0], "structure")
-    unused = [one.name for one in theirs if one.kind == FREE and not _is_parameter(one)]
-    left_over = [one for one in theirs if one.name not in unused]
+        left.take(by_name[0][path], by_name[1][name], how, form)
+    left.take_names()
+    left.take_structure()
+    return _finished(left, uncalled)
+
+
+@dataclass
+class _Left:
+    """The units that are not paired yet, and the pairs."""
+
+    theirs: list[Unit]
+    ours: list[Unit]
+    units: list[Match] = field(default_factory=list)
+
+    def take(self, one: Unit, other: Unit, how: str, form: int = 0) -> None:
+        """Pair two units."""
+        self.units.append((one, forms(one, other)[form], how))
+        self.theirs.remove(one)
+        self.ours.remove(other)
+
+    def take_names(self) -> None:
+        """Pair the units of one name."""
+        for one in list(self.theirs):
+            named = [other for other in self.ours if have_one_name(one, other) and fitted(one, other)]
+            if len(named) == 1:
+                self.take(one, named[0], "name")
+
+    def take_structure(self) -> None:
+        """Pair the units of which both sides have as many of one kind and shape, then what fits in another form."""
+        for signature in dict.fromkeys(unit.signature for unit in self.theirs):
+            left, right = ([u for u in side if u.signature == signature] for side in (self.theirs, self.ours))
+            if len(left) == len(right):
+                for one, other in zip(left, right, strict=True):
+                    self.take(one, other, "structure")
+        for one in list(self.theirs):
+            fitting = [other for other in self.ours if other.signature != one.signature and fitted(one, other)]
+            if fitting and len(fitting) == sum(each.signature == one.signature for each in self.theirs):
+                self.take(one, fitting[0], "structure")
+
+
+def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
+    """Return the pairs, with what may be left over.
+
+    Raises:
+        UnpairedError: what may not.
+    """
+    unused = [one.name for one in left.theirs if one.kind == FREE and not _is_parameter(one)]
+    over = [one for one in left.theirs if one.name not in unused]
     notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
-    not_used = set(uncalled()) if left_over else set()
-    never_used = [one for one in left_over if not_used.issuperset(_full_names(one))]
+    not_used = set(uncalled()) if over else set()
+    never_used = [one for one in over if not_used.issuperset(_full_names(one))]
     if never_used:
         names = ", ".join(one.name for one in never_used)
         notes.append(f"PyTorch's modules that its forward does not use, without a counterpart, left alone: {names}")
         unused += [name for one in never_used for name in _full_names(one)]
-        left_over = [one for one in left_over if one not in never_used]
-    fixed = [other for other in ours if _is_fixed(other)]
-    if left_over:
-        raise UnpairedError(_unpaired(left_over, ours), units)
+        over = [one for one in over if one not in never_used]
+    if over:
+        raise UnpairedError(_unpaired(over, left.ours), left.units)
+    fixed = [other for other in left.ours if _is_fixed(other)]
+    notes += _notes_on_keras(fixed, left.units)
+    surplus = [other for other in left.ours if other not in fixed]
+    found = Pairing(_merged(left.units), left.units, notes, unused, surplus)
+    if surplus:
+        raise UnpairedError(_unpaired([], left.ours), left.units, found)
+    return found
+
+
+def _notes_on_keras(fixed: Sequence[Unit], units: Sequence[Match]) -> Iterator[str]:
+    """Say which of Keras's weights have no counterpart and need none."""
     if fixed:
         names = ", ".join(other.name for other in fixed)
-        notes.append(f"Keras's weights that are not trained, without a counterpart, left alone: {names}")
+        yield f"Keras's weights that are not trained, without a counterpart, left alone: {names}"
     idle = [f"{other.name}/{v.name}" for _, other, _ in units for weight in other.idle for v in weight.variables]
     if idle:
-        notes.append(f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}")
-    surplus = [other for other in ours if other not in fixed]
-    found = Pairing(_merged(units), units, notes, unused, surplus)
-    if surplus:
-        raise UnpairedError(_unpaired(left_over, ours), units, found)
-    return found
+        yield f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}"
 
 
 def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 # Functions that multiply by a matrix, by their names, which methods and operators share.
 BY_COLUMNS = frozenset({"matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm"})  # x @ w
 BY_ROWS = frozenset({"linear"})  # x @ w.T
+ADDING = frozenset({"addmm", "baddbmm"})  # which take what they add to the product first
 SUMS = frozenset({"add", "__add__", "__radd__", "__iadd__", "add_"})
 TRANSPOSING = frozenset({"t", "transpose", "permute", "swapaxes", "swapdims", "moveaxis", "movedim", "T", "mT"})
 
@@ -40,10 +41,11 @@ class ParameterUses(TorchFunctionMode):
         kwargs = kwargs or {}
         tensors = list(_tensors((args, kwargs)))
         held = [tensor for tensor in tensors if id(tensor) in self._known]
-        other = next((tensor for tensor in tensors if id(tensor) not in self._known), None)
+        others = [tensor for tensor in tensors if id(tensor) not in self._known]
+        name = _name_of(func)
+        other = others[-1 if name in ADDING else 0] if others else None
         value = other.detach().numpy().copy() if held and other is not None else None  # it may be overwritten
         result = func(*args, **kwargs)
-        name = _name_of(func)
         if value is not None:
             self._note(name, tensors, held, value, result)
         elif len(held) == 1 and isinstance(result, torch.Tensor) and result is not held[0]:

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.covers("H12")
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn = torch.nn
 
+from parity.record.torch_uses import ParameterUses  # noqa: E402
+
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.RandomState(seed).randn(*shape)
@@ -282,3 +284,67 @@ def test_a_given_way_that_leads_nowhere_is_refused():
     port = keras.Sequential([keras.Input((6,)), Branches()])
     with pytest.raises(BlitzError, match=r"weights: 'layers.0.middle' names none of Keras's layers"):
         parity.check(Sum(), port, ROWS, weights={"a": "layers.0.middle"})
+
+
+# What a parameter is used with, also where no module has it
+
+
+USES = {
+    "a-product": (lambda x, w: x @ w, True),
+    "a-product-of-the-transposed": (lambda x, w: x @ w.T, False),
+    "linear": (torch.nn.functional.linear, False),
+    "linear-of-the-transposed": (lambda x, w: torch.nn.functional.linear(x, w.t()), True),
+    "addmm": (lambda x, w: torch.addmm(torch.zeros(4), x, w), True),
+    "a-copy": (lambda x, w: torch.matmul(x, w.clone()), True),
+    "a-sum": (lambda x, w: x + w, None),
+    "a-view-added": (lambda x, w: x[:, None] + w[None], None),
+}
+
+
+@pytest.mark.parametrize("case", USES)
+def test_what_a_matrix_is_used_with_and_by_which_axis(case):
+    use, columns = USES[case]
+    weight, x = nn.Parameter(torch.rand(4, 4)), torch.rand(4, 4)
+    uses = ParameterUses({"w": weight})
+    with torch.no_grad(), uses:
+        use(x, weight)
+    (met,) = uses.met["w"]
+    assert np.array_equal(np.squeeze(met), x.numpy())
+    assert uses.columns.get("w") is columns
+
+
+def test_a_bias_is_used_with_what_its_product_was_made_of():
+    weight, bias, x = nn.Parameter(torch.rand(4, 3)), nn.Parameter(torch.rand(3)), torch.rand(2, 4)
+    uses = ParameterUses({"w": weight, "b": bias})
+    with torch.no_grad(), uses:
+        (x @ weight + bias).tanh() + 1
+    assert [met.shape for met in uses.met["b"]] == [(2, 3), (2, 4)]
+
+
+# Where nothing agrees
+
+
+def test_names_decide_where_no_assignment_agrees():
+    port = difference(("left", "right"), factor=3.0)
+    x = port.inputs[0]
+    port = keras.Model(x, port.get_layer("right")(x) - 3.0 * port.get_layer("left")(x))
+    report = parity.check(Difference(), port, ROWS, dtypes=["float64"], loss=False)
+    assert not report.passed
+    assert {(path, name) for path, name, _ in report.weights} == {("left", "left"), ("right", "right")}
+    assert any("none of which agrees" in note for note in report.notes)
+
+
+def test_four_layers_that_are_given_one_value():
+    class Four(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.ModuleList(nn.Linear(6, 6) for _ in range(4))
+
+        def forward(self, x):
+            a, b, c, d = (layer(x) for layer in self.inner)
+            return (a * b.tanh() - c) * d.sin()
+
+    inputs = keras.Input((6,))
+    d, c, b, a = (layers.Dense(6)(inputs) for _ in range(4))
+    port = keras.Model(inputs, (a * ops.tanh(b) - c) * ops.sin(d))
+    assert parity.check(Four(), port, ROWS, dtypes=["float64"], loss=False).passed
