@@ -28,8 +28,9 @@ SURFACE = {
     """,
     "keras_blitz.convert": "Conversion convert",
     "keras_blitz.data": """
-        CLASSES Compose ImageData RandomCrop RandomHorizontalFlip RandomSampler Split batches center_crop find_prepared
-        fit_to load load_or_sample load_sample make_grid normalize prepare random_split resize save_image to_tensor
+        CLASSES Compose DistributedSampler ImageData RandomCrop RandomHorizontalFlip RandomSampler Split batches
+        center_crop find_prepared fit_to load load_or_sample load_sample make_grid normalize prepare random_split resize
+        save_image to_tensor
     """,
     "keras_blitz.data.sample": "CLASSES load_sample",
     "keras_blitz.errors": "BlitzError CheckpointError one_line",
@@ -37,6 +38,7 @@ SURFACE = {
     "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
     "keras_blitz.layers": """
         AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv2d Dropout Dropout2d MaxPool2d
+        convert_sync_batchnorm
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
