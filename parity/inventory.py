@@ -190,7 +190,10 @@ ITEMS = (
          ("scripts/tensorboard_tour.py",
           "tests/lessons/test_export_and_tensorboard.py::test_every_kind_of_summary_is_in_the_logs")),
     Item("S7", "training in several processes (`tf.distribute.MultiWorkerMirroredStrategy`), equal to one process with "
-         "the same global batch", built=False),
+         "the same global batch, and to PyTorch's DistributedDataParallel",
+         ("scripts/bench_distributed.py", "scripts/finetune_resnet18.py", "tests/library/test_cluster.py",
+          "tests/library/test_distributed.py", "tests/library/test_distributed_fit.py",
+          "tests/library/test_launcher.py")),
     Item("H1", "outputs, activations, loss, gradients of inputs and weights in one trace",
          ("tests/harness/test_parity.py::test_the_live_run_compares_over_a_thousand_tensors_of_every_kind",
           "tests/harness/test_recorders.py")),

@@ -1,6 +1,7 @@
 """Fine-tune ResNet18: every layer frozen but a new head of ten classes, trained three ways that end in the same head.
 
 python scripts/finetune_resnet18.py
+python scripts/finetune_resnet18.py --workers 2      two processes that share each batch, see docs/distributed.md
 
 plain     the whole network at every step; only the head has gradients
 outside   the backbone outside the tape, the head within
@@ -8,12 +9,14 @@ features  the backbone once for all epochs, then the head alone: only in eval mo
 Each with model.fit and with a GradientTape loop. The images are the package's sample of Fashion-MNIST.
 """
 
-# S4 of docs/inventory.md.
+# S4 of docs/inventory.md; S7 with --workers.
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,9 +27,14 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path, check_target
 from keras_blitz.progress import progress_bar
 from keras_blitz.quiet import import_tensorflow
+from keras_blitz.training.cluster import find_cluster
+from keras_blitz.training.command import check_flags
+from keras_blitz.training.distributed import ALONE, Workers, ends_with_the_others, join, silent_unless_chief
+from keras_blitz.training.launcher import launch
 
 WAYS = ("plain", "outside", "features")
 LOOPS = ("fit", "tape")
+NAME = "finetune_resnet18"
 
 # How far apart two heads may end, relative to the largest weight: float32's rounding over some hundred steps.
 ROUNDING = 1e-4
@@ -51,6 +59,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("resnet18-finetuned.keras"), help="the plot goes beside it")
+    parser.add_argument(
+        "--workers", type=at_least(1), default=1, help="processes on this machine that share each batch"
+    )
     parser.add_argument("--dry-run", action="store_true", help="100 images of 32×32, one epoch")
     options = parser.parse_args()
     if options.dry_run:
@@ -106,13 +117,16 @@ def loader(inputs, labels: np.ndarray, options, transform: Callable = lambda x: 
 # The network and its two parts
 
 
-def build(options):
+def build(options, workers: Workers):
     """Return ResNet18 with a new head of ten classes, and all but the head frozen."""
     from keras_blitz import manual_seed, models
+    from keras_blitz.layers import convert_sync_batchnorm
     from keras_blitz.weights import load_checkpoint, pretrained
 
     manual_seed(options.seed)
-    network = models.build("resnet18", num_classes=10, input_shape=(options.size, options.size, 3))
+    with workers.scope():
+        network = models.build("resnet18", num_classes=10, input_shape=(options.size, options.size, 3))
+    convert_sync_batchnorm(network)  # of one process that is any BatchNorm
     if options.weights:
         load_checkpoint(network, pretrained.find("resnet18", options.weights), skip=["fc"])
     for layer in network.layers:
@@ -122,18 +136,23 @@ def build(options):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a way does outside the tape, with each batch, and the Keras model it trains within."""
+    """What a way does outside the tape, with each batch, and the Keras model it trains within, given this shape."""
 
     outside: Callable
     within: object
+    shape: tuple
 
 
-def parts(network, way: str, training: bool) -> Parts:
+def parts(network, way: str, training: bool, workers: Workers) -> Parts:
     """Split the network as the way asks for; its layers stay shared."""
     import keras
     import tensorflow as tf
 
-    class InMode(keras.Model):
+    from keras_blitz.training.fitting import FitOnWorkers
+
+    model = FitOnWorkers if workers.strategy else keras.Model
+
+    class InMode(model):
         """The network in one mode of BatchNorm. In a functional model `fit` would put train mode in its place."""
 
         def __init__(self):
@@ -144,18 +163,36 @@ def parts(network, way: str, training: bool) -> Parts:
             return self.network(inputs, training=training)
 
     if way == "plain":
-        return Parts(lambda x: x, InMode())
+        with workers.scope():
+            whole = InMode()
+            whole(keras.ops.zeros((1, *network.input_shape[1:])))  # builds it
+        return Parts(lambda x: x, whole, network.input_shape)
     features = keras.Input(network.flatten.output.shape[1:])  # (N, 512)
-    head = keras.Model(features, network.fc(features))
+    with workers.scope():
+        head = model(features, network.fc(features))
     if way == "features":
-        return Parts(lambda x: x, head)
+        return Parts(lambda x: x, head, features.shape)
     backbone = keras.Model(network.inputs, network.flatten.output)
-    return Parts(tf.function(lambda x: backbone(x, training=training), reduce_retracing=True), head)
+
+    def outside(x):
+        return backbone(x, training=training)
+
+    run = partial(workers.strategy.run, outside) if workers.strategy else lambda args: outside(*args)
+    return Parts(tf.function(lambda x: run(args=(x,)), reduce_retracing=True), head, features.shape)
+
+
+def share_of(data: Iterator[tuple], workers: Workers) -> Iterator[tuple]:
+    """Yield this process's part of each batch."""
+    from keras_blitz.training.replicas import rows_of
+
+    for inputs, labels in data:
+        rows = rows_of(len(labels), workers.rank, workers.replicas)
+        yield inputs[rows], labels[rows]
 
 
 def features_of(network, images: np.ndarray, advance: Callable) -> np.ndarray:
     """Return the features (N, 512) of all images, in eval mode."""
-    outside = parts(network, "outside", training=False).outside
+    outside = parts(network, "outside", False, ALONE).outside
     found = []
     for start in range(0, len(images), 100):
         found.append(outside(prepared(images[start : start + 100])).numpy())
@@ -166,9 +203,10 @@ def features_of(network, images: np.ndarray, advance: Callable) -> np.ndarray:
 # The two loops
 
 
-def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callable) -> list[float]:
+def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callable, workers: Workers) -> list[float]:
     """Train with `model.fit`; return the loss of every step."""
     import keras
+    import tensorflow as tf
 
     from keras_blitz.losses import CrossEntropyLoss
     from keras_blitz.optim import SGD
@@ -192,32 +230,45 @@ def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callabl
             advance()
 
     each_step = EachStep()
-    split.within.compile(SGD(options.lr, options.momentum), CrossEntropyLoss())
     outside = ((split.outside(inputs), labels) for inputs, labels in data)
-    split.within.fit(
-        outside, epochs=options.epochs, steps_per_epoch=steps // options.epochs, shuffle=False, verbose=0,
-        callbacks=[each_step],
-    )  # fmt: skip
+    with workers.scope():
+        optimizer = SGD(options.lr, options.momentum)
+        optimizer.build(split.within.trainable_variables)
+        split.within.compile(optimizer, CrossEntropyLoss())
+        if workers.strategy:
+            signature = (tf.TensorSpec(split.shape), tf.TensorSpec((None,), tf.int32))
+            own = tf.data.Dataset.from_generator(lambda: outside, output_signature=signature)
+            outside = workers.strategy.distribute_datasets_from_function(lambda _: own)
+        split.within.fit(
+            outside, epochs=options.epochs, steps_per_epoch=steps // options.epochs, shuffle=False, verbose=0,
+            callbacks=[each_step],
+        )  # fmt: skip
     return each_step.losses
 
 
-def with_tape(split: Parts, data: Iterator, steps: int, options, advance: Callable) -> list[float]:
+def with_tape(split: Parts, data: Iterator, steps: int, options, advance: Callable, workers: Workers) -> list[float]:
     """Train with a loop of one's own; return the loss of every step."""
     import tensorflow as tf
 
     from keras_blitz.losses import CrossEntropyLoss
     from keras_blitz.optim import SGD
 
-    criterion, optimizer = CrossEntropyLoss(), SGD(options.lr, options.momentum)
     head = split.within.trainable_variables
-    optimizer.build(head)
+    with workers.scope():
+        criterion, optimizer = CrossEntropyLoss(), SGD(options.lr, options.momentum)
+        optimizer.build(head)
 
-    @tf.function(reduce_retracing=True)
-    def step(inputs, labels):
+    def own_step(inputs, labels):
         with tf.GradientTape() as tape:
             loss = criterion(labels, split.within(inputs))
         optimizer.apply(tape.gradient(loss, head), head)
         return loss
+
+    @tf.function(reduce_retracing=True)
+    def step(inputs, labels):
+        if not workers.strategy:
+            return own_step(inputs, labels)
+        return workers.strategy.reduce("SUM", workers.strategy.run(own_step, args=(inputs, labels)), axis=None)
 
     losses = []
     for inputs, labels in data:
@@ -254,19 +305,22 @@ def accuracy(network, images: np.ndarray, labels: np.ndarray) -> float:
     return right / len(labels)
 
 
-def train(network, way: str, loop: str, train_set: tuple, test_set: tuple, options, advance: Callable) -> Run:
+def train(
+    network, way: str, loop: str, train_set: tuple, test_set: tuple, options, advance: Callable, workers: Workers
+) -> Run:
     """Train the head one way from where the network is."""
     images, labels = train_set
     running = [weight for weight in network.weights if "moving" in weight.name]
     before = [weight.numpy() for weight in running]
     steps = options.epochs * -(-len(labels) // options.batch_size)
     start = time.perf_counter()
-    split = parts(network, way, training=options.mode == "train")
+    split = parts(network, way, options.mode == "train", workers)
     if way == "features":
         data = loader(features_of(network, images, advance), labels, options)
     else:
         data = loader(images, labels, options, transform=prepared)
-    losses = {"fit": with_fit, "tape": with_tape}[loop](split, data, steps, options, advance)
+    data = share_of(data, workers)
+    losses = {"fit": with_fit, "tape": with_tape}[loop](split, data, steps, options, advance, workers)
     return Run(
         way,
         loop,
@@ -302,18 +356,31 @@ def plot(runs: list[Run], path: Path) -> None:
 
 def main() -> None:
     """Run the lesson; what a user can fix is one line and exit status 2."""
-    command.run(finetune, "finetune_resnet18")
+    command.run(finetune, NAME)
 
 
 def finetune() -> None:
     """Give the lesson the command line asks for, until Ctrl-C."""
-    with command.announce_stop("finetune_resnet18", "stopped; nothing is saved", at_once=True):
-        lesson(arguments())
+    options, cluster = arguments(), find_cluster()
+    check_flags(options.workers, 1, cluster)
+    if cluster is None and options.workers > 1:
+        raise SystemExit(launch(options.workers, [sys.executable, *sys.orig_argv[1:]], NAME))
+    with command.announce_stop(NAME, "stopped; nothing is saved", at_once=True):
+        check_options(options)
+        import_tensorflow()
+        workers = ALONE
+        if cluster:
+            from keras_blitz.training.cpu import share_cores, tune_cpu
+
+            tune_cpu(*share_cores((0, 0), cluster.local))
+            workers = join(cluster)
+        with ends_with_the_others(workers, NAME), silent_unless_chief(workers):
+            lesson(options, workers)
+            workers.any(False)  # nobody leaves before the chief is done
 
 
-def lesson(options) -> None:
-    """Print the lesson, and write the network and the plot."""
-    # What cannot end well is said now, not behind minutes of training.
+def check_options(options) -> None:
+    """Raise where it cannot end well: said now, not after minutes of training."""
     if options.output.suffix != ".keras":
         raise BlitzError(f"--output {options.output}: the network is saved as .keras")
     check_target(options.output)
@@ -321,7 +388,11 @@ def lesson(options) -> None:
     for way in options.way or ():
         if reasons[way]:
             raise BlitzError(f"--way {way}: {reasons[way]}")
-    import_tensorflow()
+
+
+def lesson(options, workers: Workers) -> None:
+    """Print the lesson, and write the network and the plot."""
+    reasons = {way: refusal(way, options.mode, options.augment) for way in WAYS}
     from keras_blitz.data import load_sample, resize
     from keras_blitz.optim import SGD
     from keras_blitz.random import Generator
@@ -337,7 +408,7 @@ def lesson(options) -> None:
     few = slice(0, None, 10 if options.dry_run else 1)
 
     print("ResNet18, fc replaced by a new layer 512 → 10, everything else frozen")
-    network = build(options)
+    network = build(options, workers)
     total = sum(weight.numpy().size for weight in network.trainable_weights)
     print(f"parameters to train: {total:,} of {network.count_params():,}")
     print("weights:", options.weights or f"random initial values of seed {options.seed}; --weights imagenet for better")
@@ -361,8 +432,9 @@ def lesson(options) -> None:
     for way in ways:
         for loop in options.loop or LOOPS:
             network.set_weights(start)
-            with progress_bar(steps, f"{way}, {loop}") as move:
-                run = train(network, way, loop, train_set, test_set, options, lambda n=1, move=move: move(advance=n))
+            with progress_bar(steps, f"{way}, {loop}", hidden=not workers.chief) as move:
+                advance = partial(lambda move, count=1: move(advance=count), move)
+                run = train(network, way, loop, train_set, test_set, options, advance, workers)
             runs.append(run)
             print(
                 f"{way:<10}{loop:<6}{run.seconds:>6.1f} s{run.losses[0]:>12.4f}{run.losses[-1]:>11.4f}"
@@ -378,6 +450,8 @@ def lesson(options) -> None:
     if max(apart(run, runs[0]) for run in runs) > ROUNDING:
         raise SystemExit("the heads differ by more than rounding")
 
+    if not workers.chief:
+        return
     with atomic_path(options.output) as temporary:
         network.save(temporary)
     print(f"\n{options.output}: the network of the last run")

@@ -28,8 +28,9 @@ SURFACE = {
     """,
     "keras_blitz.convert": "Conversion convert",
     "keras_blitz.data": """
-        CLASSES Compose ImageData RandomCrop RandomHorizontalFlip RandomSampler Split batches center_crop find_prepared
-        fit_to load load_or_sample load_sample make_grid normalize prepare random_split resize save_image to_tensor
+        CLASSES Compose DistributedSampler ImageData RandomCrop RandomHorizontalFlip RandomSampler Split batches
+        center_crop find_prepared fit_to load load_or_sample load_sample make_grid normalize prepare random_split resize
+        save_image to_tensor
     """,
     "keras_blitz.data.sample": "CLASSES load_sample",
     "keras_blitz.errors": "BlitzError CheckpointError one_line",
@@ -39,8 +40,8 @@ SURFACE = {
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
         AvgPool1d AvgPool2d AvgPool3d BatchNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
         Dropout Dropout2d GRU GRUCell GroupNorm InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm
-        MaxPool1d MaxPool2d MaxPool3d MultiheadAttention RMSNorm RNN RNNCell Upsample interpolate
-        scaled_dot_product_attention
+        MaxPool1d MaxPool2d MaxPool3d MultiheadAttention RMSNorm RNN RNNCell Upsample convert_sync_batchnorm
+        interpolate scaled_dot_product_attention
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss

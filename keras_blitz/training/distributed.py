@@ -133,7 +133,7 @@ def join(cluster: Cluster, like: Like = "one", patience: float = PATIENCE) -> Wo
 
     meet(cluster, patience)
     silence_native_code()
-    before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    ended, before = signal.getsignal(signal.SIGTERM), signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, patience)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
@@ -142,6 +142,7 @@ def join(cluster: Cluster, like: Like = "one", patience: float = PATIENCE) -> Wo
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGTERM, ended)  # TensorFlow takes it to mean that the machine will be taken away
     return Workers(strategy, cluster.rank, cluster.size, like)
 
 

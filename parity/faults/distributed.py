@@ -60,7 +60,9 @@ def epoch_not_set(plant: Plant) -> None:
 
 def order_not_padded(plant: Plant) -> None:
     """The last images left out, where PyTorch takes the first ones once more."""
-    plant.arguments(DistributedSampler, drop_last=True)
+    plant.around(
+        DistributedSampler, "__init__", lambda init, self, *given, **named: init(self, *given, **named, drop_last=True)
+    )
 
 
 def on_workers(subject: str, seen: str, mistake: Callable[[Plant], None]) -> Place:
