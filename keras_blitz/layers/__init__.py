@@ -25,7 +25,7 @@ from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_blitz.layers.comparing import Bilinear, CosineSimilarity, LocalResponseNorm, PairwiseDistance
 from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
-from keras_blitz.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d
+from keras_blitz.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pads import (
@@ -101,6 +101,7 @@ __all__ = [
     "Dropout3d",
     "Embedding",
     "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Fold",
     "GRUCell",
     "GroupNorm",

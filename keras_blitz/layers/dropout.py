@@ -153,3 +153,21 @@ class AlphaDropout(_MaskedDropout, keras.layers.AlphaDropout):
         lowest = -1.7580993408473766
         a = ((1 - self.rate) * (1 + self.rate * lowest**2)) ** -0.5
         return tf.where(mask > 0, inputs * a, tf.constant(lowest * a, inputs.dtype)) - a * lowest * self.rate
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class FeatureAlphaDropout(AlphaDropout):
+    """Set whole channels to SELU's lower limit, see `AlphaDropout`; a mask is (N, 1, …, C).
+
+    Source: torch/nn/modules/dropout.py.
+    """
+
+    whole_channels = True
+
+    def call(self, inputs, training=False):
+        """Drop channels in train mode."""
+        if not training or self.mask is not None:
+            return super().call(inputs, training=training)
+        shape = (tf.shape(inputs)[0], *[1] * (len(inputs.shape) - 2), inputs.shape[-1])
+        kept = keras.random.uniform(shape, dtype=inputs.dtype, seed=self.seed_generator) >= self.rate
+        return self._drop(inputs, tf.cast(kept, inputs.dtype))

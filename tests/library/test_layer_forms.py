@@ -83,8 +83,9 @@ def pad(name):
 
 # Those of tests/library/test_layers.py; what is random when compiled; what takes two inputs
 OTHERS = {
-    "Dropout1d", "Dropout3d", "AlphaDropout", "RReLU", "Bilinear", "CosineSimilarity", "PairwiseDistance",
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d", "MaxPool2d",
+    "Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "Bilinear", "CosineSimilarity",
+    "PairwiseDistance", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d",
+    "MaxPool2d",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}

@@ -141,15 +141,20 @@ def test_pairwise_distance(options):
     assert_same(nn.PairwiseDistance(**options), layer, *arrays, there=same, back=same)
 
 
-@pytest.mark.parametrize(("name", "size"), [("Dropout1d", (5,)), ("Dropout3d", (2, 3, 4)), ("AlphaDropout", (5, 6))])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("Dropout1d", (5,)), ("Dropout3d", (2, 3, 4)), ("AlphaDropout", (5, 6)), ("FeatureAlphaDropout", (5, 6))],
+)
 def test_dropout_through_pytorchs_mask(name, size):
     array = images(0, 3, 4, *size)
     layer, module = getattr(layers, name)(0.3, dtype="float64"), getattr(nn, name)(0.3).double()
     torch.manual_seed(5)
     ones = torch.ones(3, 4, *size, dtype=torch.float64)
-    of_values = name == "AlphaDropout"  # its noise is drawn as dropout's, for each value
-    mask = nn.functional.dropout(ones, 0.3).numpy() if of_values else module(ones).numpy()
-    mask = mask if of_values else mask[(..., *[slice(1)] * len(size))]
+    drawn = {"AlphaDropout": ones, "FeatureAlphaDropout": ones[:, :, :1, :1]}  # as dropout's: each value, each channel
+    if name in drawn:
+        mask = nn.functional.dropout(drawn[name], 0.3).numpy()
+    else:
+        mask = module(ones).numpy()[(..., *[slice(1)] * len(size))]
     layer.mask = lambda _: last(mask)
     torch.manual_seed(5)
     assert_same(module, layer, array, training=True)
