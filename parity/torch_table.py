@@ -136,7 +136,8 @@ LOSSES = Part(
     "torch.nn", "Losses", _LOSSES,
     "BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss "
     "HuberLoss KLDivLoss L1Loss MSELoss MarginRankingLoss MultiLabelMarginLoss MultiLabelSoftMarginLoss "
-    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss TripletMarginWithDistanceLoss",
+    "MultiMarginLoss NLLLoss PoissonNLLLoss SmoothL1Loss SoftMarginLoss TripletMarginLoss "
+    "TripletMarginWithDistanceLoss",
     {
         "NLLLoss2d": (f"{_LOSSES}.NLLLoss", "a deprecated name of it"),
         "LinearCrossEntropyLoss": ("", "owns the last layer's weights: use Dense and CrossEntropyLoss"),

@@ -150,11 +150,9 @@ def test_dropout_through_pytorchs_mask(name, size):
     layer, module = getattr(layers, name)(0.3, dtype="float64"), getattr(nn, name)(0.3).double()
     torch.manual_seed(5)
     ones = torch.ones(3, 4, *size, dtype=torch.float64)
-    drawn = {"AlphaDropout": ones, "FeatureAlphaDropout": ones[:, :, :1, :1]}  # as dropout's: each value, each channel
-    if name in drawn:
-        mask = nn.functional.dropout(drawn[name], 0.3).numpy()
-    else:
-        mask = module(ones).numpy()[(..., *[slice(1)] * len(size))]
+    single = (..., *[slice(1)] * len(size))  # one value for each channel
+    drawn = {"AlphaDropout": ones, "FeatureAlphaDropout": ones[single]}  # their noise is drawn as dropout's is
+    mask = nn.functional.dropout(drawn[name], 0.3).numpy() if name in drawn else module(ones).numpy()[single]
     layer.mask = lambda _: last(mask)
     torch.manual_seed(5)
     assert_same(module, layer, array, training=True)
