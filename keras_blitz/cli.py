@@ -24,14 +24,32 @@ def _commands() -> None:
 
 @app.command()
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="What to read: .pth, .pt, .safetensors, .keras or .weights.h5.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="What to read: .safetensors, .pth, .pth.tar, .pt, .ckpt, .bin, the .index.json of shards or its "
+            "folder, .keras or .weights.h5."
+        ),
+    ],
     model: Annotated[str, typer.Option("--model", "-m", help=f"The network: {', '.join(NETWORKS)}.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="What to write; the same endings.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="What to write: .keras, .weights.h5, .safetensors, .pth or .pt.")
+    ],
     prefix: Annotated[
         str | None, typer.Option(help="Take only the keys under this prefix, such as 'backbone.'.")
     ] = None,
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="Size of the head; read off the checkpoint unless given.")
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(help="A module to leave at its initial values, such as a head; may be repeated.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The part of a pickled dictionary with the weights, such as 'state_dict_ema'.")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="Round to float16, bfloat16, float32 or float64; as in the checkpoint unless given."),
     ] = None,
 ) -> None:
     """Convert a PyTorch checkpoint to a Keras file, or a Keras file to a PyTorch checkpoint, bit for bit."""
@@ -40,8 +58,10 @@ def convert(
     import_tensorflow()
     from keras_blitz.convert import convert as run
 
-    done = run(checkpoint, output, model, prefix=prefix, num_classes=num_classes)
+    done = run(checkpoint, output, model, prefix=prefix, num_classes=num_classes, skip=skip or (), key=key, dtype=dtype)
     print(f"{output}: {done.network}, {done.tensors} tensors, {done.values:,} values, {done.dtype}")
+    for note in done.notes:
+        print(f"  {note}")
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """A PyTorch checkpoint to a Keras file, and back."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -11,20 +12,41 @@ import numpy as np
 
 from keras_blitz import models
 from keras_blitz.errors import CheckpointError
+from keras_blitz.initializers import all_zero, skip_init
 from keras_blitz.weights import checkpoint
-from keras_blitz.weights.mapping import PREFIXES, load_state_dict, weights
+from keras_blitz.weights.checkpoint import State
+from keras_blitz.weights.mapping import weights
+from keras_blitz.weights.tensors import Tensor
 
 __all__ = ["Conversion", "convert"]
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion did: the network's class, how many tensors and values it holds, and their type."""
+    """What a conversion did: the network's class, how many tensors and values it holds, and their type.
+
+    `notes` are what is worth knowing: parts of the file that were not taken.
+    """
 
     network: str
     tensors: int
     values: int
     dtype: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be taken of a PyTorch checkpoint; the arguments of `convert`."""
+
+    model: str
+    num_classes: int | None
+    prefix: str | None
+    skip: tuple[str, ...]
+    key: str | None
+    dtype: str | None
 
 
 def convert(
@@ -34,44 +56,80 @@ def convert(
     *,
     prefix: str | None = None,
     num_classes: int | None = None,
+    skip: Collection[str] = (),
+    key: str | None = None,
+    dtype: str | None = None,
 ) -> Conversion:
     """Convert a checkpoint of a known network; the endings of the paths say from what and to what.
 
     Args:
-        source: `.safetensors`, `.pth`, `.pt`, `.keras` or `.weights.h5`.
-        target: the same endings. Written whole or not at all.
+        source: `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.ckpt`, `.bin`, the index of shards or the folder that has
+            it, `.keras` or `.weights.h5`.
+        target: `.keras`, `.weights.h5`, `.safetensors`, `.pth` or `.pt`. Written whole or not at all.
         model: a key of `keras_blitz.models.NETWORKS`.
         prefix: take only the entries of a PyTorch checkpoint under this prefix.
         num_classes: size of the head; None reads it off the checkpoint (the default size for `.weights.h5`).
+        skip: PyTorch's modules to leave at their initial values, such as a replaced head; or that only the file has.
+        key: the part of a pickled dictionary that has the weights, its keys joined by dots.
+        dtype: the type that the weights get, one of `DTYPES`, rounded where it is narrower. None keeps their bits.
 
     Raises:
         BlitzError: unknown model, a file that is broken, refused or does not fit, or a target that cannot be written.
     """
     head = models.head(model)
-    kind = checkpoint.ending(source)
-    checkpoint.ending(target)
-    if prefix and kind in checkpoint.KERAS_ENDINGS:
-        raise CheckpointError(f"{source}: a Keras file has no prefixes; leave --prefix out")
+    kind = "" if Path(source).is_dir() else checkpoint.ending(source)
+    checkpoint.ending(target, (*checkpoint.TORCH_ENDINGS, *checkpoint.KERAS_ENDINGS))
+    if kind in checkpoint.KERAS_ENDINGS:
+        _check_unused(source, {"prefix": prefix, "skip": skip, "key": key, "dtype": dtype})
     if num_classes and (kind == ".keras" or head is None):
         raise CheckpointError(f"{source}: the number of classes is not to be chosen here; leave --num-classes out")
+    if dtype is not None and dtype not in DTYPES:
+        raise CheckpointError(f"dtype={dtype!r} is none of {', '.join(DTYPES)}")
+    notes: list[str] = []
     if kind == ".keras":
         network = _same_kind(models.load_model(source), model, source)
     elif kind == ".weights.h5":
         network = models.build(model, dtype=checkpoint.weights_dtype(source), **_classes(head, num_classes))
         checkpoint.read_weights(network, source)
     else:
-        state = checkpoint.read_state(source)
-        found = num_classes or _head_size(state, head, prefix)
-        network = models.build(model, dtype=_dtype(state), **_classes(head, found))
-        try:
-            load_state_dict(network, state, prefix=prefix)
-        except CheckpointError as error:
-            raise CheckpointError(f"{source}: {error}") from None
+        network, notes = _from_torch(source, _Wanted(model, num_classes, prefix, tuple(skip), key, dtype))
     checkpoint.write_model(network, target)
     held = weights(network)
-    return Conversion(
-        type(network).__name__, len(held), sum(prod(weight.shape) for weight in held), network.dtype_policy.name
+    values = sum(prod(weight.shape) for weight in held)
+    return Conversion(type(network).__name__, len(held), values, network.dtype_policy.name, tuple(notes))
+
+
+def _from_torch(source: str | os.PathLike[str], wanted: _Wanted) -> tuple[Any, list[str]]:
+    """Build a network, fill it from a PyTorch checkpoint, and return it and what is worth knowing."""
+    state = checkpoint.open_state(source, wanted.key)
+    head = models.head(wanted.model)
+    found = wanted.num_classes or _head_size(state.tensors, head, wanted.prefix)
+    # What is skipped keeps PyTorch's initial values; all others are about to be overwritten.
+    with ExitStack() as stack:
+        for undrawn in () if wanted.skip else (skip_init, all_zero):
+            stack.enter_context(undrawn())
+        network = models.build(wanted.model, dtype=wanted.dtype or _dtype(state.tensors), **_classes(head, found))
+    left_out = checkpoint.fill_from(
+        network, state, source, prefix=wanted.prefix, skip=wanted.skip, rounds=wanted.dtype is not None
     )
+    return network, _notes(state, left_out, wanted.skip)
+
+
+def _notes(state: State, left_out: list[str], skip: tuple[str, ...]) -> list[str]:
+    notes = []
+    if state.others:
+        notes.append(f"also in the file: {', '.join(state.others)}; --key takes one of them")
+    if left_out:
+        notes.append(f"left out, as not below the model's prefix: {', '.join(left_out)}")
+    if skip:
+        notes.append(f"skipped: {', '.join(skip)}")
+    return notes
+
+
+def _check_unused(source: str | os.PathLike[str], options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise CheckpointError(f"{source}: a Keras file has no use for --{name}, no prefixes or parts; leave it out")
 
 
 def _same_kind(network, model: str, source: str | os.PathLike[str]):
@@ -86,27 +144,19 @@ def _classes(head: str | None, num_classes: int | None) -> dict[str, Any]:
     return {"num_classes": num_classes} if head and num_classes else {}
 
 
-def _head_size(state: Mapping[str, np.ndarray], head: str | None, prefix: str | None) -> int | None:
+def _head_size(tensors: Mapping[str, Tensor], head: str | None, prefix: str | None) -> int | None:
     """Read the number of classes off the head's weight; None where there is none, and loading will say so."""
     if head is None:
         return None
     wanted = f"{prefix or ''}{head}.weight"
-    sizes = [
-        array.shape[0]
-        for name, array in state.items()
-        if array.ndim == 2 and (name == wanted or (prefix is None and name.removeprefix(_wrap(name)) == wanted))
-    ]
-    return sizes[0] if sizes else None
+    sizes = {
+        tensor.shape[0]
+        for name, tensor in tensors.items()
+        if tensor.ndim == 2 and (name == wanted or (prefix is None and name.endswith("." + wanted)))
+    }
+    return sizes.pop() if len(sizes) == 1 else None
 
 
-def _wrap(name: str) -> str:
-    """Return the known prefixes at the start of a name."""
-    length = 0
-    while found := next((p for p in PREFIXES if name.startswith(p, length)), None):
-        length += len(found)
-    return name[:length]
-
-
-def _dtype(state: Mapping[str, np.ndarray]) -> str:
+def _dtype(tensors: Mapping[str, Tensor]) -> str:
     """Return the narrowest of float32 and float64 that holds every value as it is."""
-    return "float64" if any(array.dtype == np.float64 for array in state.values()) else "float32"
+    return "float64" if any(tensor.dtype == np.float64 for tensor in tensors.values()) else "float32"

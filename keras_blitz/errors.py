@@ -1,8 +1,9 @@
 """The errors a user can mend: each message says what, where and what to do."""
 
 import re
+import textwrap
 
-__all__ = ["BlitzError", "CheckpointError", "one_line"]
+__all__ = ["BlitzError", "CheckpointError", "first_sentence", "one_line"]
 
 
 class BlitzError(ValueError):
@@ -24,6 +25,14 @@ def one_line(error: Exception) -> str:
     lines = [line.strip() for line in _cause(str(error)).splitlines() if line.strip()] or [""]
     line = re.sub(r"^\{\{.*?\}\} ", "", lines[0])  # TensorFlow's address of the operation
     return line if isinstance(error, BlitzError) else f"{type(error).__name__}: {line[:300]}"
+
+
+def first_sentence(error: BaseException) -> str:
+    """Return the first sentence of an error's message, shortened; its class where it has none."""
+    lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    return textwrap.shorten(lines[0].split(". ")[0], 160, placeholder=" …").rstrip(" .")
 
 
 def _cause(message: str) -> str:

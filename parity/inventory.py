@@ -48,6 +48,7 @@ _CHECK = "tests/harness/test_check.py"
 _CLI = "tests/harness/test_cli.py"
 _COMPARE = "tests/harness/test_compare.py"
 _CONVERT = "tests/library/test_convert.py"
+_CHECKPOINTS = "tests/library/test_checkpoints.py"
 _DATA = "tests/library/test_data.py"
 _DATASETS = "tests/library/test_datasets.py"
 _INITIALIZERS = "tests/library/test_initializers.py"
@@ -81,15 +82,16 @@ ITEMS = (
           f"{_MAPPING}::test_a_count_of_batches_that_keras_does_not_have_is_left_out",
           "tests/library/test_stock_layers.py", "tests/library/test_paths.py")),
     Item("W2", "files: `.safetensors`; `.pth` and `.pt` read with `weights_only=True`, so that a pickle that would run "
-         "code is refused; `.keras` and `.weights.h5`",
+         "code is refused; shards; `.keras` and `.weights.h5`",
          (f"{_CONVERT}::test_there_and_back_gives_the_same_bytes",
           f"{_CONVERT}::test_pth_there_and_back_gives_the_same_bytes",
-          f"{_CONVERT}::test_malicious_pickle_is_refused_and_not_run", "tests/library/test_damaged_files.py")),
+          f"{_CONVERT}::test_malicious_pickle_is_refused_and_not_run", "tests/library/test_damaged_files.py",
+          _CHECKPOINTS)),
     Item("W3", "prefixes (`module.`, `backbone.`), a wrapped dictionary, a replaced head; all missing, surplus and "
          "wrongly shaped keys listed by name in one error",
          (f"{_MAPPING}::test_known_prefixes_are_dropped", f"{_MAPPING}::test_wrapped_dictionary_is_unwrapped",
           f"{_MAPPING}::test_replaced_head_is_left_as_it_is",
-          f"{_MAPPING}::test_everything_that_does_not_fit_is_in_one_error_and_nothing_is_changed")),
+          f"{_MAPPING}::test_everything_that_does_not_fit_is_in_one_error_and_nothing_is_changed", _CHECKPOINTS)),
     Item("W4", "the first dense kernel after a flatten, permuted between PyTorch's C,H,W order and the H,W,C order of "
          "a channels-last model",
          (f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied",

@@ -4,9 +4,9 @@ import os
 import zipfile
 from typing import Any
 
-from keras_blitz.errors import CheckpointError
+from keras_blitz.errors import CheckpointError, first_sentence
 from keras_blitz.models import register
-from keras_blitz.weights.checkpoint import existing, first_sentence
+from keras_blitz.weights.checkpoint import existing
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:

@@ -1,34 +1,50 @@
-"""Checkpoint files: PyTorch's (.safetensors, .pth, .pt) and Keras's (.keras, .weights.h5)."""
+"""Checkpoint files: PyTorch's (.safetensors, .pth and the like, shards) and Keras's (.keras, .weights.h5)."""
 
 import os
-import pickle
-import re
-import textwrap
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_blitz.errors import BlitzError, CheckpointError
+from keras_blitz import keras_internals
+from keras_blitz.errors import BlitzError, CheckpointError, first_sentence
 from keras_blitz.files import atomic_path
-from keras_blitz.weights.mapping import arrays_of, load_state_dict, state_dict
+from keras_blitz.weights import blocks, safetensors_file, shards
+from keras_blitz.weights.mapping import fill, weights
+from keras_blitz.weights.pickles import Pickles, import_torch
+from keras_blitz.weights.safetensors_file import Entry
+from keras_blitz.weights.state import choose
+from keras_blitz.weights.tensors import Tensor
 
-TORCH_ENDINGS = (".safetensors", ".pth", ".pt")
+TORCH_ENDINGS = (".safetensors", ".pth", ".pt")  # that are written, too
+READ_ENDINGS = (*TORCH_ENDINGS, ".pth.tar", ".ckpt", ".bin", shards.INDEX_ENDING)
 KERAS_ENDINGS = (".keras", ".weights.h5")
 
 
-def ending(path: str | os.PathLike[str]) -> str:
+@dataclass(frozen=True)
+class State:
+    """A checkpoint's weights.
+
+    Args:
+        tensors: by name, not read yet.
+        others: the paths of other parts of the file that hold tensors, such as averaged weights.
+    """
+
+    tensors: dict[str, Tensor]
+    others: list[str]
+
+
+def ending(path: str | os.PathLike[str], known: tuple[str, ...] = (*READ_ENDINGS, *KERAS_ENDINGS)) -> str:
     """Return which of the known endings the path has.
 
     Raises:
         CheckpointError: none of them.
     """
-    known = (*TORCH_ENDINGS, *KERAS_ENDINGS)
     for candidate in known:
         if str(path).endswith(candidate):
             return candidate
@@ -51,43 +67,103 @@ def existing(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read the tensors of a PyTorch checkpoint.
-
-    A `.pth` or `.pt` is read with `weights_only=True`: a pickle that would run code is refused.
+def open_state(path: str | os.PathLike[str], key: str | None = None) -> State:
+    """Look into a PyTorch checkpoint; its tensors are read when they are used, and of its shards one at a time.
 
     Args:
-        path: a `.safetensors`, `.pth` or `.pt` file.
+        path: a `.safetensors`, `.pth`, `.pth.tar`, `.pt`, `.ckpt` or `.bin` file, the index of shards, or a folder with
+            one of `model.safetensors`, `pytorch_model.bin` and their indexes.
+        key: the part of a pickled dictionary that is wanted, its keys joined by dots.
 
     Raises:
         CheckpointError: the file is missing, truncated, damaged, of another kind, refused, or holds no tensors.
     """
-    path = existing(path)
+    path = shards.in_folder(Path(path)) if Path(path).is_dir() else existing(path)
     kind = ending(path)
     if kind in KERAS_ENDINGS:
-        raise CheckpointError(f"{path}: a Keras file, not a PyTorch checkpoint ({', '.join(TORCH_ENDINGS)})")
-    loaded = _read_safetensors(path) if kind == ".safetensors" else _read_pickle(path)
+        raise CheckpointError(f"{path}: a Keras file, not a PyTorch checkpoint ({', '.join(READ_ENDINGS)})")
+    shards.check_whole(path)
+    if key is not None and kind in (".safetensors", shards.INDEX_ENDING):
+        raise CheckpointError(f"{path}: this kind of file has no keys to choose from; leave --key out")
+    if kind == shards.INDEX_ENDING:
+        return State(_sharded(path), [])
+    return _opened(path, key, Pickles())
+
+
+def _opened(path: Path, key: str | None, pickles: Pickles) -> State:
+    if ending(path) == ".safetensors":
+        return State(safetensors_file.read(path), [])
     try:
-        return arrays_of(loaded)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        keys, others = choose(pickles.open(path), key)
+        return State(pickles.tensors(path, keys), others)
     except RecursionError:
         raise CheckpointError(f"{path}: its dictionaries are too deep, or hold each other") from None
+    except CheckpointError as error:
+        raise CheckpointError(_once(path, error)) from None
+
+
+def _sharded(path: Path) -> dict[str, Tensor]:
+    pickles, tensors = Pickles(), dict[str, Tensor]()
+    for shard, names in shards.read_index(path).items():
+        held = _opened(existing(shard), None, pickles).tensors
+        shards.check_names(path, shard, names, list(held))
+        tensors |= held
+    return tensors
+
+
+def _once(path: Path, error: CheckpointError) -> str:
+    """Return an error's message with the file's name before it, unless it has it."""
+    return str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
+
+
+def read_state(path: str | os.PathLike[str], key: str | None = None) -> dict[str, np.ndarray]:
+    """Read the tensors of a PyTorch checkpoint; arguments as for `open_state`.
+
+    What is pickled is read with `weights_only=True`: a pickle that would run code is refused.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, damaged, of another kind, refused, or holds no tensors.
+    """
+    state = open_state(path, key)
+    if not state.tensors:
+        raise CheckpointError(f"{path}: holds no tensors")
+    return {name: tensor.array() for name, tensor in state.tensors.items()}
 
 
 def load_checkpoint(
-    model: Any, path: str | os.PathLike[str], *, prefix: str | None = None, skip: Iterable[str] = ()
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    prefix: str | None = None,
+    skip: Iterable[str] = (),
+    key: str | None = None,
 ) -> None:
-    """Read a PyTorch checkpoint into a Keras model; arguments as for `load_state_dict`.
+    """Read a PyTorch checkpoint into a Keras model; arguments as for `load_state_dict` and `open_state`.
 
     Raises:
         CheckpointError: the file cannot be read, or does not fit; nothing is changed then.
     """
-    state = read_state(path)
+    fill_from(model, open_state(path, key), path, prefix=prefix, skip=skip)
+
+
+def fill_from(
+    model: Any,
+    state: State,
+    path: str | os.PathLike[str],
+    *,
+    prefix: str | None = None,
+    skip: Iterable[str] = (),
+    rounds: bool = False,
+) -> list[str]:
+    """Fill a model with what `open_state` found in a file, and return the names that were left out; see `fill`.
+
+    Raises:
+        CheckpointError: names the file and all that does not fit; nothing is changed then.
+    """
     try:
-        load_state_dict(model, state, prefix=prefix, skip=skip)
+        return fill(model, state.tensors, prefix=prefix, skip=skip, rounds=rounds)
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+        raise CheckpointError(_once(Path(path), error)) from None
 
 
 def write_state(state: dict[str, np.ndarray], path: str | os.PathLike[str]) -> None:
@@ -99,12 +175,11 @@ def write_state(state: dict[str, np.ndarray], path: str | os.PathLike[str]) -> N
     """
     kind = ending(path)
     if kind == ".safetensors":
-        from safetensors.numpy import save_file
-
+        entries = [Entry(name, array.shape, array.dtype, [array]) for name, array in state.items()]
         with _written(path) as temporary:
-            save_file(state, temporary, metadata={"format": "pt"})
+            safetensors_file.write(temporary, entries)
     elif kind in TORCH_ENDINGS:
-        torch = _torch(path)
+        torch = import_torch(Path(path))
         with _written(path) as temporary:
             # A copy: a tensor must not share memory with a read-only array.
             torch.save({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, temporary)
@@ -172,15 +247,20 @@ def write_model(model: Any, path: str | os.PathLike[str]) -> None:
     Raises:
         BlitzError: unknown ending, or the file cannot be written.
     """
-    kind = ending(path)
+    kind = ending(path, (*TORCH_ENDINGS, *KERAS_ENDINGS))
     if kind == ".keras":
-        with _written(path) as temporary:
+        with _written(path) as temporary, keras_internals.saved_in_little_memory(blocks.view):
             model.save(temporary)
     elif kind == ".weights.h5":
-        with _written(path) as temporary:
+        with _written(path) as temporary, keras_internals.saved_in_little_memory(blocks.view):
             model.save_weights(temporary, overwrite=True)
+    elif kind == ".safetensors":
+        held = weights(model)
+        entries = [Entry(weight.name, weight.shape, np.dtype(weight.dtype), blocks.rows(weight)) for weight in held]
+        with _written(path) as temporary:
+            safetensors_file.write(temporary, entries)
     else:
-        write_state(state_dict(model), path)
+        write_state({weight.name: weight.value() for weight in weights(model)}, path)
 
 
 @contextmanager
@@ -193,82 +273,3 @@ def _written(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     except Exception as error:
         raise CheckpointError(f"{path}: cannot be written ({first_sentence(error)})") from None
-
-
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    import ml_dtypes  # noqa: F401 (NumPy's bfloat16)
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except AttributeError as error:  # NumPy's, by the name of the type it lacks
-        raise CheckpointError(f"{path}: holds a type that NumPy has not ({first_sentence(error)})") from None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: truncated, or not a safetensors file ({first_sentence(error)})") from None
-
-
-def _check_sums(path: Path) -> None:
-    """Raise where an entry of a zip archive does not have the CRC-32 that it was written with.
-
-    `torch.load` does not look at it: flipped bytes would be other weights. A `.pth` from before PyTorch 1.6 is not an
-    archive and has no checksums, nor has one written after `torch.serialization.set_crc32_options(False)`: those are
-    left as they are. Keras and NumPy check their archives themselves; `.safetensors` and `.h5` have no checksums.
-
-    Raises:
-        CheckpointError: names the first damaged entry.
-    """
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
-    except Exception as error:  # a broken archive raises BadZipFile, EOFError, zlib.error, NotImplementedError …
-        raise CheckpointError(f"{path}: truncated, or not a PyTorch checkpoint ({first_sentence(error)})") from None
-    if damaged is not None:
-        raise CheckpointError(
-            f"{path}: damaged: the CRC-32 checksum of its entry {damaged} does not match; copy or download it again"
-        )
-
-
-def _read_pickle(path: Path) -> Any:
-    torch = _torch(path)
-    _check_sums(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols; what cannot be read raises
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken archive raises RuntimeError, EOFError, UnpicklingError, KeyError …
-        raise CheckpointError(f"{path}: {_pickle_problem(error)}") from None
-
-
-def _pickle_problem(error: Exception) -> str:
-    code = re.search(r"GLOBAL (\S+)", str(error))
-    if code:
-        return (
-            f"refused: loading it would run code or build objects ({code[1]}); "
-            "save it with torch.save(model.state_dict(), path)"
-        )
-    if isinstance(error, pickle.UnpicklingError):
-        found = re.search(r"Unsupported \w+ \w+|invalid load key.*", str(error))
-        return f"refused: not a file of plain tensors ({found[0] if found else first_sentence(error)})"
-    return f"truncated, or not a PyTorch checkpoint ({first_sentence(error)})"
-
-
-def _torch(path: str | os.PathLike[str]) -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise CheckpointError(
-            f"{path}: this kind of file needs PyTorch: pip install 'keras-blitz[torch]', or use .safetensors"
-        ) from None
-    return torch
-
-
-def first_sentence(error: BaseException) -> str:
-    """Return the first sentence of an error's message, shortened; its class where it has none."""
-    lines = str(error).strip().splitlines()
-    if not lines:
-        return type(error).__name__
-    return textwrap.shorten(lines[0].split(". ")[0], 160, placeholder=" …").rstrip(" .")

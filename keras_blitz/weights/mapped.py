@@ -43,6 +43,11 @@ class Mapped:
         """The variable that holds it, the first where there are several."""
         return self.variables[0]
 
+    @property
+    def dtype(self) -> str:
+        """The type of its values, "float32"."""
+        return str(self.variables[0].dtype)
+
     def below(self, path: str) -> "Mapped":
         """Return the weight with its name below a module's path."""
         return replace(self, name=f"{path}.{self.name}" if path else self.name)
