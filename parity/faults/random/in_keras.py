@@ -142,15 +142,16 @@ def _subclassed(network: Network, seed: int) -> Built:
 
         def __init__(self, **options):
             super().__init__(**options)
-            self._plan_of = lambda plan=Plan(network, seed): plan
-            plans.append(self._plan_of())
-            for name, steps in self._plan_of().steps.items():
+            plan = Plan(network, seed)
+            self._run = lambda x: plan.run([x])  # a function, so that the plan's own lists of layers are not tracked
+            plans.append(plan)
+            for name, steps in plan.steps.items():
                 for number, step in enumerate(steps):
                     if isinstance(step, keras.Layer):
                         setattr(self, f"{name.replace('.', '_')}_{number}" if number else name.replace(".", "_"), step)
 
         def call(self, x):
-            outputs = self._plan_of().run([x])
+            outputs = self._run(x)
             return outputs if len(outputs) > 1 else outputs[0]
 
     model = Net()

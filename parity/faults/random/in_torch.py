@@ -150,7 +150,11 @@ def _plain_module(node: Node, given: Shape) -> nn.Module | None:
     if kind == "softmax":
         return nn.Softmax(dim=1 if given.layout == "maps" else -1)
     if given.layout == "maps" and kind in ("globalavg", "globalmax"):
-        pools = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d) if kind == "globalavg" else (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
+        pools = (
+            (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
+            if kind == "globalavg"
+            else (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
+        )
         return nn.Sequential(pools[rank - 1](1), nn.Flatten())
     return None
 
