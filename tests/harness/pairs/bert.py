@@ -85,9 +85,7 @@ class PositionEmbedding(layers.Layer):
 
 
 def encoder_layer(x, mask, k, approximate):
-    attention = layers.MultiHeadAttention(HEADS, WIDTH // HEADS, name=f"layer_{k}_attention")(
-        x, x, attention_mask=mask
-    )
+    attention = layers.MultiHeadAttention(HEADS, WIDTH // HEADS, name=f"layer_{k}_attention")(x, x, attention_mask=mask)
     x = layers.LayerNormalization(epsilon=1e-12, name=f"layer_{k}_attention_norm")(layers.Add()([x, attention]))
     inner = layers.Dense(12, name=f"layer_{k}_intermediate")(x)
     inner = layers.Lambda(lambda z: keras.activations.gelu(z, approximate=approximate))(inner)
@@ -100,7 +98,10 @@ def bert(approximate=False):
         keras.Input((LENGTH,), dtype="int32", name=name) for name in ("token_ids", "segment_ids", "padding_mask")
     )
     x = layers.Add()(
-        [layers.Embedding(30, WIDTH, name="token_embedding")(ids), layers.Embedding(2, WIDTH, name="segments")(segments)]
+        [
+            layers.Embedding(30, WIDTH, name="token_embedding")(ids),
+            layers.Embedding(2, WIDTH, name="segments")(segments),
+        ]
     )
     x = PositionEmbedding(name="position_embedding")(x)
     x = layers.LayerNormalization(epsilon=1e-12, name="embeddings_norm")(x)

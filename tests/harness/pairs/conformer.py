@@ -60,8 +60,8 @@ def feed_forward(x, factor):
 
 
 def convolution(x):
-    y = layers.Conv1D(2 * WIDTH, 1)(norm(x))
-    y = layers.Activation("glu")(y)
+    value, gate = keras.ops.split(layers.Conv1D(2 * WIDTH, 1)(norm(x)), 2, axis=-1)
+    y = layers.Multiply()([value, layers.Activation("sigmoid")(gate)])
     y = layers.DepthwiseConv1D(5, padding="same")(y)
     y = layers.Activation("swish")(layers.BatchNormalization(epsilon=1e-5)(y))
     return layers.Add()([x, layers.Dropout(0.1)(layers.Conv1D(WIDTH, 1)(y))])

@@ -37,7 +37,9 @@ class RetinaNetHead(nn.Module):
 
 def build_head(filters, name):
     inner = [layers.Conv2D(6, 3, padding="same", activation="relu") for _ in range(2)]
-    return keras.Sequential([keras.Input((None, None, 6)), *inner, layers.Conv2D(filters, 3, padding="same")], name=name)
+    return keras.Sequential(
+        [keras.Input((None, None, 6)), *inner, layers.Conv2D(filters, 3, padding="same")], name=name
+    )
 
 
 def retinanet_head(transposed=False):

@@ -33,7 +33,10 @@ def rotate_half(x):
 class LlamaAttention(nn.Module):
     def __init__(self):
         super().__init__()
-        self.q_proj, self.o_proj = nn.Linear(WIDTH, HEADS * SIZE, bias=False), nn.Linear(HEADS * SIZE, WIDTH, bias=False)
+        self.q_proj, self.o_proj = (
+            nn.Linear(WIDTH, HEADS * SIZE, bias=False),
+            nn.Linear(HEADS * SIZE, WIDTH, bias=False),
+        )
         self.k_proj, self.v_proj = (nn.Linear(WIDTH, GROUPS * SIZE, bias=False) for _ in range(2))
 
     def forward(self, x):

@@ -44,7 +44,9 @@ class MobileNetV3(nn.Module):
             conv(3, 4, 3, 2), InvertedResidual(4, 6, nn.ReLU), InvertedResidual(4, 8, nn.Hardswish), conv(4, 10, 1)
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Linear(10, 12), nn.Hardswish(inplace=True), nn.Dropout(0.2), nn.Linear(12, 5))
+        self.classifier = nn.Sequential(
+            nn.Linear(10, 12), nn.Hardswish(inplace=True), nn.Dropout(0.2), nn.Linear(12, 5)
+        )
 
     def forward(self, x):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))

@@ -12,9 +12,7 @@ HEIGHT, BREADTH = 8, 6
 
 
 def conv(into, out, kernel):
-    return nn.Sequential(
-        nn.Conv2d(into, out, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(out), nn.SiLU()
-    )
+    return nn.Sequential(nn.Conv2d(into, out, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(out), nn.SiLU())
 
 
 class Transformer(nn.Module):

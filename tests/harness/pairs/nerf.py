@@ -60,6 +60,4 @@ def nerf(interleaved=True):
 
 
 POINTS = np.random.RandomState(0).uniform(-1, 1, (2, 6, 3))
-PAIR = Pair(
-    "nerf", NeRF, nerf, (POINTS, numbers(2, 6, 3)), {"interleaved": False}, begins="activation:pts_linears.0"
-)
+PAIR = Pair("nerf", NeRF, nerf, (POINTS, numbers(2, 6, 3)), {"interleaved": False}, begins="activation:pts_linears.0")

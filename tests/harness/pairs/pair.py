@@ -48,10 +48,10 @@ class Pair:
     def _made(self, **mistake: Any) -> tuple[torch.nn.Module, keras.Model, Any]:
         torch.manual_seed(0)
         keras.utils.set_random_seed(1)
-        return _trained(self.torch()), self.keras(**mistake), self.inputs
+        return trained(self.torch()), self.keras(**mistake), self.inputs
 
 
-def _trained(module: torch.nn.Module) -> torch.nn.Module:
+def trained(module: torch.nn.Module) -> torch.nn.Module:
     """Move weights and statistics off their initial ones and zeros, with which a lost or crossed one is not seen."""
     with torch.no_grad():
         for parameter in module.parameters():

@@ -12,7 +12,11 @@ class Block(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(into, width, 1, bias=False), nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, 1, groups=3, bias=False)
-        self.bn2, self.conv3, self.bn3 = nn.BatchNorm2d(width), nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out)
+        self.bn2, self.conv3, self.bn3 = (
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
         self.shortcut = nn.Sequential(nn.Conv2d(into, out, 1, stride, bias=False), nn.BatchNorm2d(out))
         self.relu1, self.relu2, self.relu3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
 

@@ -19,7 +19,10 @@ class ShuffleUnit(nn.Module):
         super().__init__()
         inner = 6
         self.g_conv_1, self.bn1 = nn.Conv2d(width, inner, 1, groups=GROUPS, bias=False), nn.BatchNorm2d(inner)
-        self.depthwise, self.bn2 = nn.Conv2d(inner, inner, 3, padding=1, groups=inner, bias=False), nn.BatchNorm2d(inner)
+        self.depthwise, self.bn2 = (
+            nn.Conv2d(inner, inner, 3, padding=1, groups=inner, bias=False),
+            nn.BatchNorm2d(inner),
+        )
         self.g_conv_2, self.bn3 = nn.Conv2d(inner, width, 1, groups=GROUPS, bias=False), nn.BatchNorm2d(width)
 
     def forward(self, x):

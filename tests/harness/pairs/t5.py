@@ -49,7 +49,11 @@ class T5Block(nn.Module):
     def __init__(self, has_bias):
         super().__init__()
         self.SelfAttention, self.layer_norm = T5Attention(has_bias), T5LayerNorm()
-        self.wi, self.wo, self.ff_norm = nn.Linear(WIDTH, 14, bias=False), nn.Linear(14, WIDTH, bias=False), T5LayerNorm()
+        self.wi, self.wo, self.ff_norm = (
+            nn.Linear(WIDTH, 14, bias=False),
+            nn.Linear(14, WIDTH, bias=False),
+            T5LayerNorm(),
+        )
 
     def forward(self, x, bias):
         y, bias = self.SelfAttention(self.layer_norm(x), bias)
@@ -116,6 +120,4 @@ class Encoder(keras.Model):
         return self.norms[4](x)
 
 
-PAIR = Pair(
-    "t5", T5Encoder, Encoder, tokens(2, 9), {"scale": SIZE**-0.5}, begins="activation:block.0.SelfAttention.o"
-)
+PAIR = Pair("t5", T5Encoder, Encoder, tokens(2, 9), {"scale": SIZE**-0.5}, begins="activation:block.0.SelfAttention.o")

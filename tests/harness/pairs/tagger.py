@@ -34,6 +34,4 @@ def tagger(recurrent_activation="sigmoid"):
     )
 
 
-PAIR = Pair(
-    "tagger", Tagger, tagger, tokens(3, 8), {"recurrent_activation": "hard_sigmoid"}, begins="activation:lstm"
-)
+PAIR = Pair("tagger", Tagger, tagger, tokens(3, 8), {"recurrent_activation": "hard_sigmoid"}, begins="activation:lstm")
