@@ -279,7 +279,7 @@ class Port:
         if call and (call.name, -1 - call.number) in self.flattened:
             return layout.flattened(self.flattened[call.name, -1 - call.number])
         expected = truth.get(name)
-        return layouts.fit(tuple(shape), getattr(expected, "shape", None), self.channels_first(path))
+        return layouts.fit(tuple(shape), getattr(expected, "shape", None), self.channels_first(path), inner=True)
 
     def channels_first(self, path: str) -> bool:
         """Whether PyTorch's axis 1 holds the channels that Keras has last."""

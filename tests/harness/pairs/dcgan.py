@@ -1,4 +1,4 @@
-"""DCGAN's generator in train mode; the mistake is Keras's momentum of 0.99 for PyTorch's 0.1."""
+"""DCGAN's generator; the mistake paints by a sigmoid, and not by a tanh."""
 
 import keras
 from keras import layers
@@ -20,23 +20,20 @@ class Generator(nn.Module):
         return self.main(z[:, :, None, None])
 
 
-def generator(momentum=0.9):
+def generator(paint="tanh"):
     return keras.Sequential(
         [
             keras.Input((7,)),
             layers.Reshape((1, 1, 7)),
             layers.Conv2DTranspose(6, 3, use_bias=False),
-            layers.BatchNormalization(momentum=momentum, epsilon=1e-5),
+            layers.BatchNormalization(momentum=0.9, epsilon=1e-5),
             layers.ReLU(),
             layers.Conv2DTranspose(4, 4, strides=2, padding="same", use_bias=False),
-            layers.BatchNormalization(momentum=momentum, epsilon=1e-5),
+            layers.BatchNormalization(momentum=0.9, epsilon=1e-5),
             layers.ReLU(),
-            layers.Conv2DTranspose(3, 4, strides=2, padding="same", use_bias=False, activation="tanh"),
+            layers.Conv2DTranspose(3, 4, strides=2, padding="same", use_bias=False, activation=paint),
         ]
     )
 
 
-PAIR = Pair(
-    "dcgan", Generator, generator, numbers(5, 7), {"momentum": 0.99}, begins="buffer:main.1.running_mean",
-    options={"train": True},
-)  # fmt: skip
+PAIR = Pair("dcgan", Generator, generator, numbers(5, 7), {"paint": "sigmoid"}, begins="activation:main.7")

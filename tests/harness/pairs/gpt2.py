@@ -117,4 +117,8 @@ class Generator(keras.Model):
         return ops.matmul(self.final_norm(x), ops.transpose(self.token_embedding.embeddings))
 
 
-PAIR = Pair("gpt2", GPT2, Generator, tokens(3, 7), {"approximate": False}, begins="activation:h.0.mlp.c_proj")
+REFUSED = "the packed q-k-v of transformers' Conv1D, (in, 3 · out), is not paired with a Dense layer's kernel"
+PAIR = Pair(
+    "gpt2", GPT2, Generator, tokens(3, 7), {"approximate": False}, begins="activation:h.0.mlp.c_proj",
+    open=REFUSED, hidden=REFUSED,
+)  # fmt: skip
