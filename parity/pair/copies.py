@@ -1,6 +1,7 @@
 """A user's Keras model for each precision: the model itself, borrowed, or a copy of it."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -73,7 +74,8 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
 def _filled(model, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
     """Return a copy in this precision, "" for the types that the model's layers have, with its weights and settings."""
     try:
-        copy = _from_configuration(model, dtype)
+        with warnings.catch_warnings(action="ignore"):  # Keras warns of layers without `build`; the proof judges copies
+            copy = _from_configuration(model, dtype)
         with running_in(dtype or _usual_precision(model)):
             run(copy)
         if not model.built:

@@ -19,7 +19,7 @@ from parity.core.trace import Trace
 from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
-from parity.pair.locating import Location, locate
+from parity.pair.locating import Location, is_cropped, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
 from parity.pair.port import Port
@@ -125,7 +125,7 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
     finer = _finer(pair, reference, stack)
-    location = _located(ports, finer.comparisons, reference, finer.left_out)
+    location = _located(ports, finer, reference)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
     compiled = _in_other_modes(ports, reference, tuple(finer.comparisons), options.modes, finer.left_out)
@@ -280,13 +280,12 @@ def _float32_inside(
         )
 
 
-def _located(
-    ports: Mapping[str, Port], comparisons: Mapping[str, Comparison], reference: Reference, left_out: list[str]
-) -> Location | None:
-    for dtype, comparison in comparisons.items():
-        row = first_divergence(comparison.rows)
+def _located(ports: Mapping[str, Port], finer: _Finer, reference: Reference) -> Location | None:
+    for dtype, comparison in finer.comparisons.items():
+        truth = reference.truth.without(finer.left_out)
+        rows = [row for row in comparison.rows if row.passed or not is_cropped(row, truth, finer.traces[dtype])]
+        row = first_divergence(rows) or first_divergence(comparison.rows)
         if row:
-            truth = reference.truth.without(left_out)
             return locate(ports[dtype], row, comparison, reference.state, reference.fed, truth)
     return None
 

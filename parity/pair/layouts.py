@@ -1,6 +1,7 @@
 """The layout of each tensor of a Keras model relative to PyTorch's, for two models that were written apart."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,15 +76,38 @@ def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and np.array_equal(one, other)
 
 
-def fit(shape: tuple[int, ...], expected: tuple[int, ...] | None, channels_first: bool) -> Layout:
+@dataclass(frozen=True)
+class Heads(Layout):
+    """(N, T, heads, size) in Keras, as EinsumDense returns it; (N, T, heads · size) in PyTorch, as Linear does."""
+
+    sizes: tuple[int, int] = (1, 1)
+
+    def to_torch(self, array: np.ndarray) -> np.ndarray:
+        """Return the array with its last two axes as one."""
+        return array.reshape(self.torch_shape(array.shape))
+
+    def to_keras(self, array: np.ndarray) -> np.ndarray:
+        """Return the array with its last axis as two."""
+        return array.reshape(*array.shape[:-1], *self.sizes)
+
+    def torch_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return PyTorch's shape."""
+        return (*shape[:-2], shape[-2] * shape[-1])
+
+
+def fit(
+    shape: tuple[int, ...], expected: tuple[int, ...] | None, channels_first: bool, *, inner: bool = False
+) -> Layout:
     """Return the layout in which a tensor of this shape has the expected one.
 
     Args:
         shape: Keras's.
         expected: PyTorch's.
         channels_first: whether axis 1 are PyTorch's channels; decides where both orders fit.
+        inner: the tensor is not an output, so that heads may have an axis of their own.
     """
     last = layout.by_rank(len(shape))
     candidates = [last, layout.SAME] if channels_first else [layout.SAME, last]
+    candidates += [Heads(sizes=shape[-2:])] if inner and len(shape) > 2 else []
     fitting = [each for each in candidates if expected is not None and each.torch_shape(shape) == tuple(expected)]
     return (fitting or candidates)[0]

@@ -87,6 +87,25 @@ def locate(
     return Location(row, f"{call.name} ({type(call.layer).__name__})", distance, tuple(reasons), before)
 
 
+def is_cropped(row: Row, truth: Trace, trace: Trace) -> bool:
+    """Return whether Keras returns the first part of what PyTorch does, which PyTorch then crops.
+
+    A convolution that is padded on both sides and cropped after it is a causal one in Keras.
+
+    Args:
+        row: one that differs.
+        truth: PyTorch's trace.
+        trace: Keras's.
+    """
+    if row.kind != "activation" or row.name not in truth or row.name not in trace:
+        return False
+    expected, actual = array_of(truth, row.name), array_of(trace, row.name)
+    if expected.ndim != actual.ndim or expected.shape == actual.shape:
+        return False
+    part = expected[tuple(map(slice, actual.shape))]
+    return part.shape == actual.shape and measure(part, actual).relative < SAME_VALUE
+
+
 def _distance(
     port: Port, path: str, call: tuple[str, int], given: np.ndarray, expected: np.ndarray | None
 ) -> float | None:
@@ -94,7 +113,8 @@ def _distance(
     if expected is None:
         return None
     sizes = port.flattened.get(call)
-    own = layout.flattened(sizes) if sizes else layouts.fit(given.shape, expected.shape, port.channels_first(path))
+    first = port.channels_first(path)
+    own = layout.flattened(sizes) if sizes else layouts.fit(given.shape, expected.shape, first, inner=True)
     actual = own.to_torch(given)
     return measure(expected, actual).relative if actual.shape == expected.shape else None
 

@@ -22,6 +22,7 @@ from parity.pair import (
     following,
     layouts,
     masks,
+    meeting,
     own_loss,
     pairing,
     penalty,
@@ -67,7 +68,7 @@ class Port:
         given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
         self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing = self._paired()
-        self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units))
+        self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units, self._met()))
         ranks = {call.name: len(call.shape) for call in theirs.calls}
         self.last_only = {
             path
@@ -110,6 +111,19 @@ class Port:
             for (name, k), result in results.items()
         ]
         return calls, dict(named_outputs(output))
+
+    def _met(self) -> wiring.Names:
+        """Return the calls that pair by what they are given, where their order may say the wrong thing."""
+        tokens = wiring.tokens(self.theirs.calls, self.calls, self.pairing.units)
+        if not meeting.is_needed(*tokens):
+            return {}
+        if self.options.weights != "keep":
+            state = state_of(self.theirs, self.pairing.twins)
+            for weight in self.pairing.weights:
+                weight.assign(state[weight.name])
+        calls, _ = self._run_once()
+        given, results = ({(c.name, c.number): getattr(c, what) for c in calls} for what in ("given", "result"))
+        return meeting.met(self.theirs, tokens, given, results, self.dtype)
 
     def _paired(self) -> pairing.Pairing:
         sizes = {name: shape for (name, number), shape in self.flattened.items() if not number}
@@ -268,9 +282,7 @@ class Port:
             )
             inputs, target = typed(self.theirs.inputs, self.dtype), typed(options.target, self.dtype)
             trace = guarded("the Keras model", recorder.record, state, inputs, target, options.steps)
-        renamed = {}
-        if len(self.outputs) == len(self.theirs.outputs):
-            renamed = dict(zip(self.outputs, self.theirs.outputs, strict=True))
+        renamed = {name: self._their_output(name) for name in self.outputs}
         trace = trace.with_entries((renamed.get(name, name), value) for name, value in trace.items())
         return penalty.settled(trace.without(["activation:keras/*"]), truth)
 
@@ -288,7 +300,7 @@ class Port:
         if call and (call.name, -1 - call.number) in self.flattened:
             return layout.flattened(self.flattened[call.name, -1 - call.number])
         expected = truth.get(name)
-        return layouts.fit(tuple(shape), getattr(expected, "shape", None), self.channels_first(path))
+        return layouts.fit(tuple(shape), getattr(expected, "shape", None), self.channels_first(path), inner=True)
 
     def channels_first(self, path: str) -> bool:
         """Whether PyTorch's axis 1 holds the channels that Keras has last."""

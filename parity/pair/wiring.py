@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,10 @@ from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import Kind
 from parity.pair.pairing import Match
 from parity.pair.units import FREE, RECURRENT, Unit, cell_kind
+
+Key = tuple[str, int]  # a Keras layer's name, and the number of the call from 0
+Names = dict[Key, str]  # PyTorch's name of the call
+Token = str | tuple[str, str]  # what a call does, or ("=", PyTorch's path) of a layer with weights
 
 # What a class does that the table of kinds does not know, by a word in its name or in that of its file.
 FAMILIES = {
@@ -77,37 +81,50 @@ def _does(call: KerasCall) -> str:
     return "activation" if does == "lambda" and call.given.shape == call.result.shape else does
 
 
-def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -> dict[tuple[str, int], str]:
+def tokens(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -> tuple[list[Token], list[Token]]:
+    """Return what each call of both sides does; the arguments are those of `match`."""
+    of = _paths(units)
+    weighted = set(of.values())
+    left = [("=", c.path) if c.path in weighted else family(c.module, kinds.of_torch(c.module)) for c in theirs]
+    return left, [("=", of[c.name]) if c.name in of else _does(c) for c in ours]
+
+
+def _paths(units: Sequence[Match]) -> dict[str, str]:
+    """Return Keras's layer -> PyTorch's path, of the layers whose weights are paired."""
+    found = {}
+    for one, other, _ in units:
+        if one.kind != FREE and one.rows is None and not _is_inside(one):
+            found[other.path.removesuffix("/attention_output")] = one.path  # what an attention returns
+    return found
+
+
+def match(
+    theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match], met: Mapping[Key, str] | None = None
+) -> Names:
     """Pair the calls: layers with weights as their weights are, the others by kind and order between those.
 
     Args:
         theirs: PyTorch's calls.
         ours: Keras's calls.
         units: the pairs of units, (PyTorch's, Keras's, how).
+        met: pairs that come before all others, see `meeting.py`.
     """
-    of = {}
-    for one, other, _ in units:
-        if one.kind != FREE and one.rows is None and not _is_inside(one):
-            of[other.path.removesuffix("/attention_output")] = one.path  # what an attention returns
-    weighted = set(of.values())
-    left = [("=", c.path) if c.path in weighted else family(c.module, kinds.of_torch(c.module)) for c in theirs]
-    right = [("=", of[c.name]) if c.name in of else _does(c) for c in ours]
-    found = {
-        (ours[j].name, ours[j].number): theirs[i].name
-        for i, j in _aligned(left, right)
-        if isinstance(left[i], tuple) or len(theirs[i].shape) == ours[j].result.ndim
-    }
-    calls = {(c.path, c.number): c.name for c in theirs}
+    found: Names = dict(met or {})
+    theirs = [call for call in theirs if call.name not in found.values()]
+    ours = [call for call in ours if (call.name, call.number) not in found]
+    left, right = tokens(theirs, ours, units)
+    for i, j in _aligned(left, right):
+        if isinstance(left[i], tuple) or len(theirs[i].shape) == ours[j].result.ndim:
+            found[ours[j].name, ours[j].number] = theirs[i].name
+    calls, paths = {(c.path, c.number): c.name for c in theirs}, _paths(units)
     for call in ours:  # two branches may be called in either order
-        name = calls.get((of.get(call.name), call.number))
-        if name is not None and name not in found.values():
+        name = calls.get((paths.get(call.name, ""), call.number))
+        if name and name not in found.values():
             found[call.name, call.number] = name
     return found
 
 
-def renamed(
-    names: dict[tuple[str, int], str], dropouts: dict[tuple[str, int], str], theirs: Sequence
-) -> dict[tuple[str, int], str]:
+def renamed(names: Names, dropouts: Names, theirs: Sequence) -> Names:
     """Pair the calls of dropout layers as their random numbers are, and the others as they were.
 
     Args:
