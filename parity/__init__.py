@@ -5,15 +5,22 @@ Everything after the recording needs NumPy alone; TensorFlow and PyTorch are loa
 
 from typing import Any
 
-__all__ = ["assert_equivalent", "check"]
+__all__ = ["assert_equivalent", "check", "translate", "translates"]
+
+_HOMES = {
+    "assert_equivalent": "parity.pair.equivalence",
+    "check": "parity.pair.equivalence",
+    "translate": "parity.translate.port",
+    "translates": "parity.translate.rules.registry",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public door when it is first used."""
+    """Import the public doors when they are first used."""
     if name in __all__:
         from importlib import import_module
 
-        return getattr(import_module("parity.pair.equivalence"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
