@@ -10,14 +10,17 @@ __all__ = ["assert_equivalent", "check", "translate", "translates"]
 _HOMES = {
     "assert_equivalent": "parity.pair.equivalence",
     "check": "parity.pair.equivalence",
-    "translate": "parity.translate.port",
     "translates": "parity.translate.rules.registry",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import the public doors when they are first used."""
-    if name in __all__:
+    if name == "translate":
+        from importlib import import_module
+
+        return import_module("parity.translate")  # a package that can be called
+    if name in _HOMES:
         from importlib import import_module
 
         return getattr(import_module(_HOMES[name]), name)
