@@ -36,8 +36,10 @@ SURFACE = {
     "keras_blitz.export": "export_onnx run_onnx save_saved_model",
     "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
     "keras_blitz.layers": """
-        AdaptiveAvgPool2d AdaptiveMaxPool2d AvgPool2d BatchNorm Conv2d Dropout Dropout2d GroupNorm InstanceNorm
-        LayerNorm MaxPool2d RMSNorm
+        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
+        AvgPool1d AvgPool2d AvgPool3d BatchNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
+        Dropout Dropout2d GRU GRUCell GroupNorm InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm
+        MaxPool1d MaxPool2d MaxPool3d RMSNorm RNN RNNCell Upsample interpolate
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss

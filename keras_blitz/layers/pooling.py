@@ -1,46 +1,45 @@
-"""`torch.nn`'s pooling on channels-last images, where Keras has no exact layer.
+"""`torch.nn`'s pooling with fixed windows on channels-last tensors: maxima, means and p-norms."""
 
-`AdaptiveAvgPool2d` has one: `keras.layers.AdaptiveAveragePooling2D` agreed with PyTorch for every pair of sizes from 1
-to 16 (gap adaptive-avgpool).
-"""
+from math import prod
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_blitz.layers import cpu
-from keras_blitz.layers.pairs import Pair, pair
+from keras_blitz.layers.pairs import Sizes, sizes
 
 
-class _Pool2d(keras.layers.Layer):
-    """What both pools share: the windows' places.
+class _Pool(keras.layers.Layer):
+    """What the pools share: the windows' places.
 
     out = ⌊(n + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1, with ⌈⌉ under `ceil_mode`, less one where the last
     window would start in the padding on the right.
     """
 
+    rank = 2
+
     def __init__(
-        self, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool, **options
+        self, kernel_size: Sizes, stride: Sizes | None, padding: Sizes, dilation: Sizes, ceil_mode: bool, **options
     ):
         super().__init__(**options)
-        self.kernel_size = pair(kernel_size, "kernel_size", 1)
-        self.stride = self.kernel_size if stride is None else pair(stride, "stride", 1)
-        self.padding = pair(padding, "padding", 0)
-        self.dilation = pair(dilation, "dilation", 1)
+        self.kernel_size = sizes(kernel_size, "kernel_size", 1, self.rank)
+        self.stride = self.kernel_size if stride is None else sizes(stride, "stride", 1, self.rank)
+        self.padding = sizes(padding, "padding", 0, self.rank)
+        self.dilation = sizes(dilation, "dilation", 1, self.rank)
         self.ceil_mode = ceil_mode
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(f"padding must be at most half of kernel_size, not {self.padding} of {self.kernel_size}")
 
     def _sizes(self, shape) -> list[tuple[int | None, int]]:
-        """Return (output size, pixels to add behind) for height and width."""
-        geometry = zip(shape[1:3], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        """Return (output size, places to add behind) for each axis."""
+        geometry = zip(shape[1:-1], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return [self._size(*axis) for axis in geometry]
 
     def _size(self, size, kernel, stride, padding, dilation) -> tuple[int | None, int]:
         reach = dilation * (kernel - 1) + 1
         if size is None:
             if self.ceil_mode:
-                raise ValueError(f"{self.name}: ceil_mode needs the images' height and width to be known")
+                raise ValueError(f"{self.name}: ceil_mode needs the sizes of the inputs to be known")
             return None, padding
         room = size + 2 * padding - reach
         if not self.ceil_mode:
@@ -51,11 +50,11 @@ class _Pool2d(keras.layers.Layer):
         return outputs, max(padding, (outputs - 1) * stride + reach - size - padding)
 
     def _pads(self, shape) -> list[list[int]]:
-        behind = [pixels for _, pixels in self._sizes(shape)]
+        behind = [places for _, places in self._sizes(shape)]
         return [[0, 0], *([before, after] for before, after in zip(self.padding, behind, strict=True)), [0, 0]]
 
     def compute_output_shape(self, input_shape):
-        """Return (N, H', W', C)."""
+        """Return (N, …, C)."""
         return (input_shape[0], *(outputs for outputs, _ in self._sizes(input_shape)), input_shape[-1])
 
     def get_config(self) -> dict:
@@ -69,8 +68,47 @@ class _Pool2d(keras.layers.Layer):
         }
 
 
+class _MaxPool(_Pool):
+    """What the maxima share; arguments in PyTorch's order."""
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        ceil_mode: bool = False,
+        **options,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode, **options)
+
+    def call(self, inputs):
+        """Return the maximum of each window."""
+        pads = self._pads(inputs.shape)
+        if np.any(pads):
+            inputs = tf.pad(inputs, pads, constant_values=-np.inf)
+        return _by_planes(_maxima, inputs, self.kernel_size, self.stride, self.dilation)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "dilation": self.dilation}
+
+
 @keras.saving.register_keras_serializable("keras_blitz")
-class MaxPool2d(_Pool2d):
+class MaxPool1d(_MaxPool):
+    """Max pooling of sequences that pads with −∞, see `MaxPool2d`.
+
+    Shapes:
+        input (N, L, C), output (N, L', C).
+
+    Source: torch/nn/modules/pooling.py.
+    """
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class MaxPool2d(_MaxPool):
     """Max pooling that pads with −∞, as PyTorch does.
 
     Keras pads with `padding="same"` only, whose windows lie elsewhere; zeros in front of `MaxPooling2D` win over
@@ -90,35 +128,107 @@ class MaxPool2d(_Pool2d):
     Source: torch/nn/modules/pooling.py.
     """
 
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class MaxPool3d(_MaxPool):
+    """Max pooling of volumes that pads with −∞, see `MaxPool2d`.
+
+    `keras.layers.MaxPooling3D` has no float64 kernel on a CPU (gap maxpool3d-f64).
+
+    Shapes:
+        input (N, D, H, W, C), output (N, D', H', W', C).
+
+    Source: torch/nn/modules/pooling.py.
+    """
+
+    rank = 3
+
+
+class _AvgPool(_Pool):
+    """What the means share; arguments in PyTorch's order."""
+
     def __init__(
         self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        dilation: Pair = 1,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
         ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
         **options,
     ):
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode, **options)
+        super().__init__(kernel_size, stride, padding, 1, ceil_mode, **options)
+        if divisor_override == 0:
+            raise ValueError("divisor_override must not be zero")
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def call(self, inputs):
-        """Return the maximum of each window."""
+        """Return the mean of each window."""
         pads = self._pads(inputs.shape)
-        if np.any(pads):
-            inputs = tf.pad(inputs, pads, constant_values=-np.inf)
-        if self.dilation == (1, 1):
-            return tf.nn.max_pool2d(inputs, self.kernel_size, self.stride, "VALID")
-        down, across = self.stride
-        outputs = tf.nn.pool(inputs, self.kernel_size, "MAX", padding="VALID", dilations=self.dilation)
-        return outputs[:, ::down, ::across]
+        means = self._pool(tf.pad(inputs, pads) if np.any(pads) else inputs)
+        if self.divisor_override:
+            return means * prod(self.kernel_size) / self.divisor_override
+        if not self._uncounted(pads):
+            return means
+        return means / self._counted_share(inputs, pads)
+
+    def _counted_share(self, inputs, pads):
+        """Return the share of each window that counts: the mean over ones where it does, zeros where it does not."""
+        counted = tf.ones_like(inputs[:1, ..., :1])
+        if self.count_include_pad:
+            own = [[0, 0], *([p, p] for p in self.padding), [0, 0]]
+            counted = tf.pad(counted, own, constant_values=1)
+            pads = [[p - q for p, q in zip(*axis, strict=True)] for axis in zip(pads, own, strict=True)]
+        return self._pool(tf.pad(counted, pads))
+
+    def _uncounted(self, pads) -> bool:
+        """Whether some window holds places that do not count."""
+        if not self.count_include_pad:
+            return bool(np.any(pads))
+        return any(after > padding for (_, after), padding in zip(pads[1:-1], self.padding, strict=True))
+
+    def _pool(self, images):
+        return _by_planes(_means, images, self.kernel_size, self.stride, self.dilation)
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "dilation": self.dilation}
+        return {
+            **super().get_config(),
+            "count_include_pad": self.count_include_pad,
+            "divisor_override": self.divisor_override,
+        }
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
-class AvgPool2d(_Pool2d):
+class AvgPool1d(_AvgPool):
+    """Average pooling of sequences that counts padding as PyTorch does, see `AvgPool2d`; it has no `divisor_override`.
+
+    Shapes:
+        input (N, L, C), output (N, L', C).
+
+    Source: torch/nn/modules/pooling.py.
+    """
+
+    rank = 1
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        **options,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad, **options)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {name: value for name, value in super().get_config().items() if name != "divisor_override"}
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class AvgPool2d(_AvgPool):
     """Average pooling that counts padding as PyTorch does.
 
     `count_include_pad` divides by the part of a window within image and padding, otherwise by the part within the
@@ -139,145 +249,124 @@ class AvgPool2d(_Pool2d):
     Source: torch/nn/modules/pooling.py.
     """
 
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class AvgPool3d(_AvgPool):
+    """Average pooling of volumes that counts padding as PyTorch does, see `AvgPool2d`.
+
+    `keras.layers.AveragePooling3D` has no float64 kernel on a CPU (gap avgpool3d-f64).
+
+    Shapes:
+        input (N, D, H, W, C), output (N, D', H', W', C).
+
+    Source: torch/nn/modules/pooling.py.
+    """
+
+    rank = 3
+
+
+class _LPPool(_Pool):
+    """What the p-norms share; arguments in PyTorch's order."""
+
     def __init__(
-        self,
-        kernel_size: Pair,
-        stride: Pair | None = None,
-        padding: Pair = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-        **options,
+        self, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False, **options
     ):
-        super().__init__(kernel_size, stride, padding, 1, ceil_mode, **options)
-        if divisor_override == 0:
-            raise ValueError("divisor_override must not be zero")
-        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+        super().__init__(kernel_size, stride, 0, 1, ceil_mode, **options)
+        self.norm_type = float(norm_type)
 
     def call(self, inputs):
-        """Return the mean of each window."""
+        """Return the norm of each window."""
+        count = prod(self.kernel_size)
+        power = tf.pow(inputs, tf.constant(self.norm_type, inputs.dtype))
         pads = self._pads(inputs.shape)
-        means = self._pool(tf.pad(inputs, pads) if np.any(pads) else inputs)
-        area = self.kernel_size[0] * self.kernel_size[1]
-        if self.divisor_override:
-            return means * area / self.divisor_override
-        if not self._uncounted(pads):
-            return means
-        return means / self._counted_share(inputs, pads)
-
-    def _counted_share(self, inputs, pads):
-        """Return the share of each window that counts: the mean over ones where it does, zeros where it does not."""
-        counted = tf.ones_like(inputs[:1, :, :, :1])
-        if self.count_include_pad:
-            own = [[0, 0], *([p, p] for p in self.padding), [0, 0]]
-            counted = tf.pad(counted, own, constant_values=1)
-            pads = [[p - q for p, q in zip(*axis, strict=True)] for axis in zip(pads, own, strict=True)]
-        return self._pool(tf.pad(counted, pads))
-
-    def _uncounted(self, pads) -> bool:
-        """Whether some window holds pixels that do not count."""
-        if not self.count_include_pad:
-            return bool(np.any(pads))
-        return any(after > padding for (_, after), padding in zip(pads[1:3], self.padding, strict=True))
-
-    def _pool(self, images):
-        return tf.nn.avg_pool2d(images, self.kernel_size, self.stride, "VALID")
+        means = _by_planes(_means, tf.pad(power, pads) if np.any(pads) else power, self.kernel_size, self.stride)
+        if np.any(pads):  # PyTorch takes the mean of what is there, times the whole window's size
+            ones = tf.pad(tf.ones_like(inputs[:1, ..., :1]), pads)
+            means /= _by_planes(_means, ones, self.kernel_size, self.stride)
+        # sign and relu are PyTorch's: no norm of a negative sum, and no gradient.
+        sums = tf.sign(means) * tf.nn.relu(tf.abs(means)) * count
+        return tf.pow(sums, tf.constant(1 / self.norm_type, inputs.dtype))
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "count_include_pad": self.count_include_pad,
-            "divisor_override": self.divisor_override,
-        }
-
-
-class _AdaptivePool2d(keras.layers.Layer):
-    """What both adaptive pools share: window i of o over n pixels is ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉."""
-
-    def __init__(self, output_size: Pair, **options):
-        super().__init__(**options)
-        self.output_size = pair(output_size, "output_size", 1)
-
-    def compute_output_shape(self, input_shape):
-        """Return (N, height, width, C)."""
-        return (input_shape[0], *self.output_size, input_shape[-1])
-
-    def get_config(self) -> dict:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "output_size": self.output_size}
+        config = {name: value for name, value in super().get_config().items() if name != "padding"}
+        return {**config, "norm_type": self.norm_type}
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
-class AdaptiveAvgPool2d(_AdaptivePool2d):
-    """Average pooling to a given size: window i of o over n pixels is ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉.
-
-    `keras.layers.AdaptiveAveragePooling2D` gives the same numbers in eager mode, but in Keras 3.15 raises a ValueError
-    inside `tf.function` and XLA.
-
-    Args:
-        output_size: ≥ 1, or (height, width).
-
-    Shapes:
-        input (N, H, W, C) with H and W known, or an output_size of 1; output (N, height, width, C).
+class LPPool1d(_LPPool):
+    """The p-norm of each window of sequences (N, L, C), see `LPPool2d`.
 
     Source: torch/nn/modules/pooling.py.
     """
 
-    def call(self, inputs):
-        """Return the mean of each window."""
-        if self.output_size == (1, 1):  # of a map whose size need not be known
-            return tf.reduce_mean(inputs, (1, 2), keepdims=True)
-        outputs = cpu.average_equal_windows(inputs, self.output_size)
-        if outputs is not None:
-            return outputs
-        rows, columns = (
-            tf.constant(_averaging(*axis), inputs.dtype)
-            for axis in zip(inputs.shape[1:3], self.output_size, strict=True)
-        )
-        return tf.einsum("oh,nhwc,pw->nopc", rows, inputs, columns)
+    rank = 1
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
-class AdaptiveMaxPool2d(_AdaptivePool2d):
-    """Max pooling to a given size: window i of o over n pixels is ⌊i·n/o⌋ … ⌈(i+1)·n/o⌉.
+class LPPool2d(_LPPool):
+    """The p-norm of each window: (Σ x^p)^(1/p).
 
-    `keras.layers.AdaptiveMaxPooling2D` gives the same output, but where values tie its gradient goes to another of them
-    than PyTorch's first in row-major order (gap adaptive-maxpool: differs by 2.4).
+    Keras has no such layer; average pooling of the powers, the usual port, is the norm over the window's size to the
+    power 1/p (gap lppool: differs by 0.4 of the largest value). A negative x with a p that is odd, or no whole number,
+    gives NaN or a negative sum, as in PyTorch.
 
     Args:
-        output_size: ≥ 1, or (height, width).
+        norm_type: p, ≠ 0.
+        kernel_size: ≥ 1, or one for each axis.
+        stride: ≥ 1, or one for each axis; None: `kernel_size`.
+        ceil_mode: keep the last window where it is not complete, as if it were filled up with its mean.
 
     Shapes:
-        input (N, H, W, C) with H and W known, output (N, height, width, C).
+        input (N, H, W, C), output (N, H', W', C).
 
     Source: torch/nn/modules/pooling.py.
     """
 
-    def call(self, inputs):
-        """Return the maximum of each window."""
-        rows, columns = map(_windows, inputs.shape[1:3], self.output_size)
-        maxima = [
-            [_first_maximum(inputs[:, top:bottom, left:right]) for left, right in columns] for top, bottom in rows
-        ]
-        return tf.stack([tf.stack(row, 1) for row in maxima], 1)
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class LPPool3d(_LPPool):
+    """The p-norm of each window of volumes (N, D, H, W, C), see `LPPool2d`.
+
+    Source: torch/nn/modules/pooling.py.
+    """
+
+    rank = 3
 
 
-def _averaging(size: int, outputs: int) -> np.ndarray:
-    """Return the matrix (outputs, size) that takes the mean of each window."""
-    matrix = np.zeros((outputs, size))
-    for row, (start, end) in zip(matrix, _windows(size, outputs), strict=True):
-        row[start:end] = 1 / (end - start)
-    return matrix
+def _by_planes(pool, inputs, kernel, stride, dilation=None):
+    """Pool over one to three axes by images: a sequence is an image of one row, a volume goes plane by plane first.
+
+    Of equal maxima in a volume the first in row-major order has the gradient, as in PyTorch: over depth the first plane
+    wins, and within it the first place.
+    """
+    dilation = dilation or (1,) * len(kernel)
+    if len(kernel) == 1:
+        return pool(inputs[:, tf.newaxis], (1, *kernel), (1, *stride), (1, *dilation))[:, 0]
+    if len(kernel) == 2:
+        return pool(inputs, kernel, stride, dilation)
+    shape, channels = tf.shape(inputs), inputs.shape[-1]
+    planes = tf.reshape(inputs, (-1, *_static(inputs, 2, 4), channels))
+    planes = pool(planes, kernel[1:], stride[1:], dilation[1:])
+    sides = tf.shape(planes)[1:3]
+    columns = tf.reshape(planes, (shape[0], shape[1], -1, channels))
+    pooled = pool(columns, (kernel[0], 1), (stride[0], 1), (dilation[0], 1))
+    volumes = tf.reshape(pooled, (shape[0], tf.shape(pooled)[1], sides[0], sides[1], channels))
+    volumes.set_shape((inputs.shape[0], pooled.shape[1], *planes.shape[1:3], channels))
+    return volumes
 
 
-def _windows(size: int, outputs: int) -> list[tuple[int, int]]:
-    return [(i * size // outputs, -(-(i + 1) * size // outputs)) for i in range(outputs)]
+def _static(tensor, first, last):
+    """Return sizes of a tensor, as numbers where they are known."""
+    return [tf.shape(tensor)[axis] if tensor.shape[axis] is None else tensor.shape[axis] for axis in range(first, last)]
 
 
-def _first_maximum(window):
-    """Return the maximum (N, C) of a window (N, h, w, C); its gradient goes to the first place that has it."""
-    _, height, width, channels = window.shape
-    flat = tf.reshape(window, (-1, height * width, channels))
-    chosen = tf.one_hot(tf.argmax(flat, 1), height * width, axis=1, dtype=flat.dtype)
-    return tf.reduce_sum(tf.where(chosen > 0, flat, tf.zeros_like(flat)), 1)
+def _maxima(images, kernel, stride, dilation):
+    if dilation == (1, 1):
+        return tf.nn.max_pool2d(images, kernel, stride, "VALID")
+    down, across = stride
+    return tf.nn.pool(images, kernel, "MAX", padding="VALID", dilations=dilation)[:, ::down, ::across]
+
+
+def _means(images, kernel, stride, _):
+    return tf.nn.avg_pool2d(images, kernel, stride, "VALID")

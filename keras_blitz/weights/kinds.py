@@ -82,11 +82,11 @@ _BATCH_NORM: Weights = {
 KINDS = (
     *(
         Kind(f"conv{n}d", (f"Conv{n}d",), (f"Conv{n}D", *own), _convolution(n), channels=1, linear=True)
-        for n, *own in ((1,), (2, "Conv2d"), (3,))
+        for n, *own in ((1, "Conv1d"), (2, "Conv2d"), (3, "Conv3d"))
     ),
     *(
-        Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose",), _convolution(n), channels=1,
-             linear=True)
+        Kind(f"convtranspose{n}d", (f"ConvTranspose{n}d",), (f"Conv{n}DTranspose", f"ConvTranspose{n}d"),
+             _convolution(n), channels=1, linear=True)
         for n in (1, 2, 3)
     ),
     *(Kind(f"depthwise{n}d", (), (f"DepthwiseConv{n}D",), special=True, pairs_as=f"conv{n}d") for n in (1, 2)),
@@ -112,6 +112,16 @@ KINDS = (
     Kind("transformer",
          ("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerEncoderLayer",
           "TransformerDecoderLayer"), channels=-1),
+    # Of keras_blitz, with PyTorch's own weights.
+    *(
+        Kind(f"{name.lower()}-verbatim", (), (f"keras_blitz.{name}",), verbatim=True, channels=-1, whole=True,
+             pairs_as=name.lower())
+        for name in ("LSTM", "GRU", "RNN")
+    ),
+    *(
+        Kind(name.lower(), (name,), (f"keras_blitz.{name}",), verbatim=True, channels=-1)
+        for name in ("LSTMCell", "GRUCell", "RNNCell")
+    ),
     # Without weights; of Keras's, operations too.
     Kind("activation",
          ("ReLU", "RReLU", "LeakyReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid",
@@ -125,9 +135,11 @@ KINDS = (
          ("_MaxPoolNd", "_AvgPoolNd", "_AdaptiveMaxPoolNd", "_AdaptiveAvgPoolNd", "_LPPoolNd", "_MaxUnpoolNd",
           "FractionalMaxPool2d", "FractionalMaxPool3d"),
          ("BasePooling", "BaseGlobalPooling", "BaseAdaptivePooling",
-          "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"), channels=1),
+          *(f"{what}Pool{n}d" for what in ("Max", "Avg", "LP", "AdaptiveAvg", "AdaptiveMax") for n in (1, 2, 3))),
+         channels=1),
     Kind("flatten", ("Flatten", "Unflatten"), ("Flatten",)),
-    Kind("upsample", ("Upsample",), ("UpSampling1D", "UpSampling2D", "UpSampling3D"), channels=1),
+    Kind("upsample", ("Upsample",), ("UpSampling1D", "UpSampling2D", "UpSampling3D", "Upsample"),
+         channels=1),
     Kind("pad",
          ("_ConstantPadNd", "_ReflectionPadNd", "_ReplicationPadNd", "_CircularPadNd"),
          ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"), channels=1),

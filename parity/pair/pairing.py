@@ -109,10 +109,11 @@ def _spelled(name: str) -> str:
 def _loosened(one: Unit, ours: Sequence[Unit]) -> list[Unit]:
     """Return the weights of a module, each as a unit, where Keras has no layer for it and none that could stand in.
 
-    An InstanceNorm is a GroupNormalization in Keras, or a layer of the user's own, whose weights are each a unit.
+    An InstanceNorm is a GroupNormalization in Keras, or a layer of the user's own, whose weights are each a unit; so is
+    an LSTMCell, where it is not keras_blitz's.
     """
     kind = kinds.of_torch(one.owner)
-    if not (kind and kind.pairs_as) or any(other.signature == one.signature for other in ours):
+    if not (kind and (kind.pairs_as or kind.verbatim)) or any(other.signature == one.signature for other in ours):
         return [one]
     return [Unit(join_path(one.name, name), FREE, {"": shape}, owner=one.owner) for name, shape in one.shapes.items()]
 

@@ -120,11 +120,24 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
     if kind.name.startswith("separable"):
         return _separable(name, kind, layer)
+    if kind.verbatim and kind.paired in RECURRENT:
+        return _stack(name, kind, layer)
     if kind.name == "bidirectional" and (inner := kinds.of_keras(layer.forward_layer)):
         both = mapped.recurrent(inner.gates, layer.forward_layer)
         both += mapped.recurrent(inner.gates, layer.backward_layer, "_reverse")
         return [_unit(name, inner.paired, layer, both)]
     return [_unit(name, kind.paired, layer, _weights(kind, layer, sizes))]
+
+
+def _stack(name: str, kind: Kind, layer: Any) -> list[Unit]:
+    """Return the layers of a stack that holds PyTorch's own weights, named as `pairing` names those of PyTorch."""
+    held: list[list[Mapped]] = [[] for _ in range(layer.num_layers)]
+    for variable in layer.weights:
+        leaf, _, number = variable.name.removesuffix("_reverse").rpartition("_l")
+        leaf += "_reverse" if variable.name.endswith("_reverse") else ""
+        held[int(number)].append(mapped.plain(leaf, variable))
+    single = layer.num_layers == 1
+    return [_unit(name if single else f"{name}[{k}]", kind.paired, layer, weights) for k, weights in enumerate(held)]
 
 
 def _declares(kind: Kind, layer: Any) -> bool:

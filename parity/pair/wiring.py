@@ -85,7 +85,7 @@ def match(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) -
     for one, other, _ in units:
         stacked = one.kind in RECURRENT and one.owner.num_layers > 1
         if one.kind != FREE and not (stacked and not one.name.endswith(f"[{one.owner.num_layers - 1}]")):
-            of[other.name] = one.path
+            of[other.path] = one.path
     weighted = set(of.values())
     left = [("=", c.path) if c.path in weighted else family(c.module, kinds.of_torch(c.module)) for c in theirs]
     right = [("=", of[c.name]) if c.name in of else _does(c) for c in ours]

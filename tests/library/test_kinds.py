@@ -121,7 +121,7 @@ def test_the_kind_of_a_layer_of_keras_blitz(name, kind):
     [
         ("Conv2d", "conv2d"), ("ConvTranspose1d", "convtranspose1d"), ("Linear", "linear"),
         ("BatchNorm1d", "batchnorm"),
-        ("SyncBatchNorm", "batchnorm"), ("LSTM", "lstm"), ("GRUCell", "recurrent"), ("Dropout2d", "dropout"),
+        ("SyncBatchNorm", "batchnorm"), ("LSTM", "lstm"), ("GRUCell", "grucell"), ("Dropout2d", "dropout"),
         ("AdaptiveAvgPool2d", "pool"), ("ReLU6", "activation"), ("ZeroPad2d", "pad"),
         ("UpsamplingNearest2d", "upsample"),
         ("MultiheadAttention", "attention"), ("TransformerEncoderLayer", "transformer"),

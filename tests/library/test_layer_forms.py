@@ -22,11 +22,39 @@ LAYERS = {
         (2, 8, 9, 3),
         "weight bias running_mean running_var num_batches_tracked",
     ),
-}
+    "LSTM": (lambda: layers.LSTM(4, bidirectional=True, proj_size=3), (2, 5, 3), " ".join(
+        f"{weight}_l0{side}" for side in ("", "_reverse")
+        for weight in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+    )),
+    "GRU": (lambda: layers.GRU(4, batch_first=False), (2, 5, 3), "weight_ih_l0 weight_hh_l0 bias_ih_l0 bias_hh_l0"),
+    "RNN": (lambda: layers.RNN(4, nonlinearity="relu", bias=False), (2, 5, 3), "weight_ih_l0 weight_hh_l0"),
+    "LSTMCell": (lambda: layers.LSTMCell(4), (2, 3), "weight_ih weight_hh bias_ih bias_hh"),
+    "GRUCell": (lambda: layers.GRUCell(4), (2, 3), "weight_ih weight_hh bias_ih bias_hh"),
+    "RNNCell": (lambda: layers.RNNCell(4, False, "relu"), (2, 3), "weight_ih weight_hh"),
+    "Conv1d": (lambda: layers.Conv1d(4, 3, 2, 1, 2, 2, padding_mode="circular"), (2, 9, 4), "weight bias"),
+    "Conv2d same": (lambda: layers.Conv2d(4, 2, 1, "same", padding_mode="reflect"), (2, 8, 9, 3), "weight bias"),
+    "Conv3d": (lambda: layers.Conv3d(4, 2, 2, 1, (1, 2, 1)), (2, 5, 6, 4, 3), "weight bias"),
+    "ConvTranspose1d": (lambda: layers.ConvTranspose1d(4, 3, 2, 1, 1, 2, dilation=2), (2, 5, 4), "weight bias"),
+    "ConvTranspose2d": (lambda: layers.ConvTranspose2d(4, 3, 2, 1, 1, bias=False), (2, 5, 4, 3), "weight"),
+    "ConvTranspose3d": (lambda: layers.ConvTranspose3d(4, 2, 2), (2, 3, 4, 2, 3), "weight bias"),
+    "Upsample": (lambda: layers.Upsample((7, 3), mode="bicubic", align_corners=True), (2, 5, 4, 3), ""),
+    "Upsample nearest": (lambda: layers.Upsample(scale_factor=2.6), (2, 5, 3), ""),
+    "MaxPool1d": (lambda: layers.MaxPool1d(3, 2, 1, 2, ceil_mode=True), (2, 9, 3), ""),
+    "MaxPool3d": (lambda: layers.MaxPool3d(2, (2, 1, 2), 1), (2, 4, 5, 6, 3), ""),
+    "AvgPool1d": (lambda: layers.AvgPool1d(3, 2, 1, True, False), (2, 9, 3), ""),
+    "AvgPool3d": (lambda: layers.AvgPool3d(2, divisor_override=3), (2, 4, 5, 6, 3), ""),
+    "LPPool1d": (lambda: layers.LPPool1d(2, 3, 2, ceil_mode=True), (2, 9, 3), ""),
+    "LPPool2d": (lambda: layers.LPPool2d(2, 2), (2, 4, 5, 3), ""),
+    "LPPool3d": (lambda: layers.LPPool3d(2, 2), (2, 4, 5, 6, 3), ""),
+    "AdaptiveAvgPool1d": (lambda: layers.AdaptiveAvgPool1d(4), (2, 9, 3), ""),
+    "AdaptiveAvgPool3d": (lambda: layers.AdaptiveAvgPool3d((2, None, 3)), (2, 4, 5, 6, 3), ""),
+    "AdaptiveMaxPool1d": (lambda: layers.AdaptiveMaxPool1d(4), (2, 9, 3), ""),
+    "AdaptiveMaxPool3d": (lambda: layers.AdaptiveMaxPool3d(2), (2, 4, 5, 6, 3), ""),
+}  # fmt: skip
 
 # Those of tests/library/test_layers.py
 OTHERS = {
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Conv2d", "Dropout", "Dropout2d", "MaxPool2d",
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d", "MaxPool2d",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}
@@ -60,7 +88,7 @@ def flat(result):
     return [np.asarray(each) for each in keras.tree.flatten(result)]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_runs_compiled_and_gives_the_same(name, dtype):
     """Graph and XLA, gradients too: nothing depends on the eager mode."""

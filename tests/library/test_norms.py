@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_blitz import layers
@@ -12,19 +11,17 @@ from keras_blitz import layers
 pytestmark = pytest.mark.covers("L5")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
-from torch_twin import assert_same, copy_weights, first, images, last, same  # noqa: E402
+from torch_twin import assert_same, copy_weights, first, images, last, over, same  # noqa: E402
 
 nn = torch.nn
 small = st.integers(1, 3)
 shapes = st.lists(st.integers(3, 5), min_size=1, max_size=3)
 seeds = st.integers(0, 2**16)
-examples = settings(deadline=None, max_examples=20)
 offsets = st.sampled_from([0.0, 3.0])  # at more, PyTorch's own float64 is not good to 1e-12
 places = st.lists(st.integers(2, 5), min_size=1, max_size=3)  # sizes of the axes of positions
 
 
-@examples
-@given(
+@over(
     seed=seeds, outer=st.lists(small, min_size=1, max_size=2), shape=shapes,
     eps=st.sampled_from([1e-5, 1e-3]), affine=st.booleans(), bias=st.booleans(), offset=offsets,
 )  # fmt: skip
@@ -34,8 +31,7 @@ def test_layer_norm(seed, outer, shape, eps, affine, bias, offset):
     assert_same(module, layer, images(seed, *outer, *shape) + offset, seed=seed, there=same, back=same)
 
 
-@examples
-@given(
+@over(
     seed=seeds, outer=st.lists(small, min_size=1, max_size=2), shape=shapes,
     eps=st.sampled_from([None, 1e-5]), affine=st.booleans(), scale=st.sampled_from([1.0, 1e-7]),
 )  # fmt: skip
@@ -45,8 +41,7 @@ def test_rms_norm(seed, outer, shape, eps, affine, scale):
     assert_same(module, layer, images(seed, *outer, *shape) * scale, seed=seed, there=same, back=same)
 
 
-@examples
-@given(
+@over(
     seed=seeds, batch=small, groups=small, width=st.integers(2, 3), sizes=places, affine=st.booleans(), offset=offsets,
 )  # fmt: skip
 def test_group_norm(seed, batch, groups, width, sizes, affine, offset):
@@ -55,8 +50,7 @@ def test_group_norm(seed, batch, groups, width, sizes, affine, offset):
     assert_same(module, layer, images(seed, batch, groups * width, *sizes) + offset, seed=seed)
 
 
-@examples
-@given(
+@over(
     seed=seeds, batch=small, channels=small, sizes=places, affine=st.booleans(), tracked=st.booleans(),
     momentum=st.none() | st.floats(0, 1), training=st.booleans(),
 )  # fmt: skip

@@ -3,11 +3,29 @@
 import inspect
 
 import numpy as np
+import pytest
 import tensorflow as tf
+from hypothesis import given, settings
 
 from keras_blitz.weights.flow import parameters
 
 BOUND = 1e-12  # of the largest magnitude, or of 1, the size of the terms that cancel in a small one
+
+
+def over(few=6, many=100, **strategies):
+    """Run a test over what hypothesis thinks up: over a few examples by default, over many among the slow tests."""
+
+    def decorate(test):
+        runs = [settings(deadline=None, max_examples=count)(given(**strategies)(test)) for count in (few, many)]
+        slow = pytest.param(runs[1], marks=pytest.mark.slow)
+
+        @pytest.mark.parametrize("check", [runs[0], slow], ids=["few", "many"])
+        def run(check):
+            check()
+
+        return run
+
+    return decorate
 
 
 def images(seed, *shape, integers=False):

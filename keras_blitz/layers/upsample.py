@@ -1,0 +1,220 @@
+"""`torch.nn.Upsample` and `torch.nn.functional.interpolate` on channels-last tensors."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Scale = float | tuple[float, ...] | None
+
+# The modes, by the number of axes that they are for; None: any.
+MODES = {
+    "nearest": None, "nearest-exact": None, "area": None, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Taps:
+    """The values that make up each output along an axis: output i is Σ_t weights[i, t] · x[indices[i, t]]."""
+
+    indices: np.ndarray
+    weights: np.ndarray
+
+
+def interpolate(
+    inputs: tf.Tensor,
+    size: int | tuple[int, ...] | None = None,
+    scale_factor: Scale = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> tf.Tensor:
+    """Resize the axes between examples and channels, as `torch.nn.functional.interpolate` does.
+
+    output i lies at (i + ½)·n/o − ½ of the n inputs; with `align_corners` at i·(n − 1)/(o − 1)
+
+    `keras.layers.UpSampling2D` has neither `align_corners` nor antialiasing nor another factor than whole numbers, and
+    its "bicubic" has a = −½ where PyTorch has −¾ (gap upsample-bicubic).
+
+    Args:
+        inputs: (N, …, C) with one to three axes, whose sizes are known.
+        size: of the outputs, a number or one for each axis.
+        scale_factor: in its place, outputs ÷ inputs. It is taken as it is, not as ⌊n·factor⌋/n, where they differ.
+        mode: "nearest", "nearest-exact", "area"; "linear" for one axis, "bilinear", "bicubic" for two, "trilinear".
+        align_corners: the first and last values of both grids are at the same place; not for the first three modes.
+        recompute_scale_factor: take ⌊n·factor⌋/n for the factor.
+        antialias: widen the filter where the result is smaller; "bilinear" and "bicubic".
+
+    Raises:
+        ValueError: an argument out of range, or the size of an axis is not known.
+
+    Source: torch/nn/functional.py, ATen's UpSampleKernel.cpp.
+    """
+    shape = inputs.shape[1:-1]
+    check(mode, align_corners, antialias, len(shape))
+    if None in tuple(shape):
+        raise ValueError(f"interpolate: the sizes of the inputs must be known, not {inputs.shape}")
+    outputs, factors = output_sizes(tuple(shape), size, scale_factor)
+    if recompute_scale_factor:
+        factors = (None,) * len(shape)
+    for axis, (before, after, factor) in enumerate(zip(shape, outputs, factors, strict=True), 1):
+        taps = _taps(before, after, factor, mode, bool(align_corners), antialias)
+        inputs = _resample(inputs, axis, taps)
+    return inputs
+
+
+def check(mode: str, align_corners: bool | None, antialias: bool, rank: int) -> None:
+    """Raise a ValueError where the arguments do not fit each other, or a tensor of this many axes."""
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
+    if MODES[mode] not in (None, rank):
+        raise ValueError(f"mode {mode!r} is for {MODES[mode]} axes between examples and channels, not {rank}")
+    if align_corners is not None and MODES[mode] is None:
+        raise ValueError(f"align_corners has no meaning for mode {mode!r}")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"antialias is for bilinear and bicubic, not {mode!r}")
+
+
+def output_sizes(
+    shape: tuple[int, ...], size: int | tuple[int, ...] | None, scale_factor: Scale
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """Return the outputs' sizes, and the factors where they were given.
+
+    Raises:
+        ValueError: not exactly one of `size` and `scale_factor`, or not one for each axis.
+    """
+    if (size is None) == (scale_factor is None):
+        raise ValueError(f"give either size or scale_factor, not {size} and {scale_factor}")
+    given = scale_factor if size is None else size
+    each: tuple = tuple(given) if isinstance(given, tuple | list) else (given,) * len(shape)
+    if len(each) != len(shape):
+        raise ValueError(f"size or scale_factor must be one number or {len(shape)}, not {given!r}")
+    if size is not None:
+        return each, (None,) * len(shape)
+    return tuple(int(np.floor(n * factor)) for n, factor in zip(shape, each, strict=True)), tuple(map(float, each))
+
+
+def _resample(inputs: tf.Tensor, axis: int, taps: Taps) -> tf.Tensor:
+    shape = [1] * len(inputs.shape)
+    shape[axis] = -1
+    total = None
+    for indices, weights in zip(taps.indices.T, taps.weights.T, strict=True):
+        part = tf.gather(inputs, indices, axis=axis)
+        if np.any(weights != 1):
+            part *= tf.constant(weights.reshape(shape), inputs.dtype)
+        total = part if total is None else total + part
+    return total
+
+
+def _taps(before: int, after: int, factor: float | None, mode: str, align_corners: bool, antialias: bool) -> Taps:
+    scale = before / after if factor is None else 1 / factor
+    if mode.startswith("nearest"):
+        return _nearest(before, after, scale, exact=mode == "nearest-exact")
+    if mode == "area":
+        return _area(before, after)
+    cubic = mode == "bicubic"
+    if align_corners:
+        scale = (before - 1) / (after - 1) if after > 1 else 0.0
+    if antialias:
+        return _antialiased(before, after, scale, align_corners, cubic)
+    places = np.arange(after) * scale if align_corners else (np.arange(after) + 0.5) * scale - 0.5
+    if not cubic:
+        places = np.maximum(places, 0)
+        low = np.minimum(np.floor(places).astype(int), before - 1)
+        share = np.minimum(places - low, 1) if before > 1 else np.zeros(after)
+        high = np.minimum(low + 1, before - 1)
+        return Taps(np.stack([low, high], 1), np.stack([1 - share, share], 1))
+    low = np.floor(places).astype(int)
+    distances = (places - low)[:, np.newaxis] - np.arange(-1, 3)
+    return Taps(np.clip(low[:, np.newaxis] + np.arange(-1, 3), 0, before - 1), _cubic(distances, -0.75))
+
+
+def _nearest(before: int, after: int, scale: float, exact: bool) -> Taps:
+    # PyTorch computes the place in float32, whatever the tensor's type.
+    places = (np.arange(after, dtype=np.float32) + np.float32(0.5 if exact else 0)) * np.float32(scale)
+    return Taps(np.minimum(np.floor(places).astype(int), before - 1)[:, np.newaxis], np.ones((after, 1)))
+
+
+def _area(before: int, after: int) -> Taps:
+    """Return the windows of adaptive average pooling."""
+    starts, ends = np.arange(after) * before // after, -(-(np.arange(after) + 1) * before // after)
+    offsets = np.arange((ends - starts).max())
+    inside = offsets < (ends - starts)[:, np.newaxis]
+    return Taps(np.minimum(starts[:, np.newaxis] + offsets, before - 1), inside / (ends - starts)[:, np.newaxis])
+
+
+def _antialiased(before: int, after: int, scale: float, align_corners: bool, cubic: bool) -> Taps:
+    """Return the taps of a filter that is as wide as a step of the outputs, as Pillow has it."""
+    wide = max(scale, 1.0)
+    support = (2.0 if cubic else 1.0) * wide
+    centers = (np.arange(after) + 0.5) * scale
+    starts = np.maximum((centers - support + 0.5).astype(int), 0)
+    ends = np.minimum((centers + support + 0.5).astype(int), before)
+    offsets = np.arange((ends - starts).max())
+    places = starts[:, np.newaxis] + offsets
+    distances = (places - centers[:, np.newaxis] + 0.5) / wide
+    weights = _cubic(distances, -0.5) if cubic else np.maximum(1 - np.abs(distances), 0)
+    weights = np.where(places < ends[:, np.newaxis], weights, 0)
+    return Taps(np.minimum(places, before - 1), weights / weights.sum(1, keepdims=True))
+
+
+def _cubic(distances: np.ndarray, a: float) -> np.ndarray:
+    """Return the cubic convolution kernel at these distances (Keys, 1981)."""
+    x = np.abs(distances)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0))
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class Upsample(keras.layers.Layer):
+    """`interpolate` as a layer, also for `torch.nn.UpsamplingNearest2d` and `UpsamplingBilinear2d`.
+
+    `UpsamplingBilinear2d` is `Upsample(…, mode="bilinear", align_corners=True)`.
+
+    Args:
+        size, scale_factor, mode, align_corners, recompute_scale_factor: as for `interpolate`.
+
+    Shapes:
+        input (N, …, C) with known sizes, output (N, …, C).
+
+    Source: torch/nn/modules/upsampling.py.
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, ...] | None = None,
+        scale_factor: Scale = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+        **options,
+    ):
+        super().__init__(**options)
+        self.size, self.scale_factor = (tuple(x) if isinstance(x, list) else x for x in (size, scale_factor))
+        self.mode = mode
+        self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
+
+    def call(self, inputs):
+        """Resize."""
+        return interpolate(
+            inputs, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
+        )
+
+    def compute_output_shape(self, input_shape):
+        """Return (N, …, C)."""
+        outputs, _ = output_sizes(tuple(input_shape[1:-1]), self.size, self.scale_factor)
+        return (input_shape[0], *outputs, input_shape[-1])
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "scale_factor": self.scale_factor,
+            "mode": self.mode,
+            "align_corners": self.align_corners,
+            "recompute_scale_factor": self.recompute_scale_factor,
+        }

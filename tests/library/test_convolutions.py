@@ -1,0 +1,85 @@
+"""L5: Conv1d, Conv2d, Conv3d and their transposed forms against torch.nn, over shapes and options."""
+
+from math import prod
+
+import pytest
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from keras_blitz import layers
+
+pytestmark = [
+    pytest.mark.covers("L5"),
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),  # PyTorch's, of its own speed
+]
+
+torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+from torch_twin import assert_same, images, over  # noqa: E402
+
+small = st.integers(1, 3)
+pads = st.tuples(*[st.integers(0, 2)] * 3)
+seeds = st.integers(0, 2**16)
+ranks = st.integers(1, 3)
+three = st.tuples(small, small, small)
+
+
+@over(
+    few=25, rank=ranks, seed=seeds, batch=small, groups=st.sampled_from([1, 1, 2, 3]), inputs=small, outputs=small,
+    size=st.tuples(*[st.integers(3, 7)] * 3), kernel=three, stride=three, padding=pads,
+    dilation=three, bias=st.booleans(), mode=st.sampled_from(["zeros", "zeros", "reflect", "replicate", "circular"]),
+    named=st.sampled_from([None, None, "same", "valid"]),
+)  # fmt: skip
+def test_convolution(
+    rank, seed, batch, groups, inputs, outputs, size, kernel, stride, padding, dilation, bias, mode, named
+):
+    size, kernel, stride, padding, dilation = (each[:rank] for each in (size, kernel, stride, padding, dilation))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    if named:
+        padding, stride = named, (1,) * rank
+        assume(mode == "zeros" or all(r - 1 < 2 * n for r, n in zip(reach, size, strict=True)))
+    assume(named == "same" or all(n >= r for n, r in zip(size, reach, strict=True)))
+    options = {"dilation": dilation, "groups": groups, "bias": bias, "padding_mode": mode}
+    module = getattr(torch.nn, f"Conv{rank}d")(inputs * groups, outputs * groups, kernel, stride, padding, **options)
+    layer = getattr(layers, f"Conv{rank}d")(outputs * groups, kernel, stride, padding, **options, dtype="float64")
+    assert_same(module, layer, images(seed, batch, inputs * groups, *size), seed=seed)
+
+
+@over(
+    few=25, rank=ranks, seed=seeds, batch=small, groups=st.sampled_from([1, 1, 2, 3]), inputs=small, outputs=small,
+    size=three, kernel=three, stride=three, padding=pads, added=pads,
+    dilation=three, bias=st.booleans(),
+)  # fmt: skip
+def test_transposed_convolution(
+    rank, seed, batch, groups, inputs, outputs, size, kernel, stride, padding, added, dilation, bias
+):
+    size, kernel, stride, padding, dilation = (each[:rank] for each in (size, kernel, stride, padding, dilation))
+    added = tuple(min(a, max(s, d) - 1) for a, s, d in zip(added, stride, dilation, strict=False))
+    options = {"output_padding": added, "groups": groups, "bias": bias, "dilation": dilation}
+    layer = getattr(layers, f"ConvTranspose{rank}d")(
+        outputs * groups, kernel, stride, padding, **options, dtype="float64"
+    )
+    assume(prod(max(n, 0) for n in layer.compute_output_shape((1, *size, 1))))
+    module = getattr(torch.nn, f"ConvTranspose{rank}d")(
+        inputs * groups, outputs * groups, kernel, stride, padding, **options
+    )
+    assert_same(module, layer, images(seed, batch, inputs * groups, *size), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Conv1d(4, (3, 3)), r"kernel_size must be a whole number ≥ 1 or one in a tuple, not \(3, 3\)"),
+        (lambda: layers.Conv3d(4, 3, padding=-1), "padding must be a whole number ≥ 0 or three of them, not -1"),
+        (lambda: layers.Conv2d(4, 3, 2, "same"), 'padding must be numbers, "valid", or "same" with stride 1'),
+        (lambda: layers.Conv2d(4, 3, padding_mode="edge"), "padding_mode must be one of zeros, reflect"),
+        (lambda: layers.ConvTranspose2d(4, 3, 2, 1, 2), r"output_padding must be less than stride or dilation"),
+        (lambda: layers.ConvTranspose1d(4, 3, groups=3), "out_channels must be a multiple of groups, not 4 of 3"),
+        (
+            lambda: layers.ConvTranspose2d(4, 3, groups=2, name="c").build((None, 8, 8, 3)),
+            "c: 3 input channels are not a multiple",
+        ),
+    ],
+)
+def test_arguments_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
