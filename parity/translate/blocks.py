@@ -86,5 +86,3 @@ def _connect(root: Block, outputs: list[Symbol]) -> None:
         for block in home:
             if block not in chain and symbol not in block.results:
                 block.results.append(symbol)
-
-

@@ -139,7 +139,13 @@ class Builder:
         text = "ops.reshape(ops.transpose(ops.reshape({0}, (-1, *{sizes})), {axes}), (-1, {size}))"
         last = len(sizes)
         return self.op(
-            text, [found], layout=found.layout, out=found, sizes=sizes, axes=(0, last, *range(1, last)), size=prod(sizes)
+            text,
+            [found],
+            layout=found.layout,
+            out=found,
+            sizes=sizes,
+            axes=(0, last, *range(1, last)),
+            size=prod(sizes),
         )
 
     def to(self, x: Operand, order: Layout) -> View:
@@ -152,7 +158,9 @@ class Builder:
         key = found.symbol, found.layout, found.shape, order, self.call.frame
         if key not in self._moved:
             if layout.same_order(found.layout, order, found.shape):
-                moved = self.op("ops.reshape({0}, {shape})", [found], layout=order, out=found, shape=sizes(found, order))
+                moved = self.op(
+                    "ops.reshape({0}, {shape})", [found], layout=order, out=found, shape=sizes(found, order)
+                )
             else:
                 axes = layout.moves(found.layout, order)
                 moved = self.op("ops.transpose({0}, {axes})", [found], layout=order, out=found, axes=axes)
@@ -225,15 +233,34 @@ class Builder:
         return View(symbol, tuple(out.shape), tuple(out.batched), order, flat)
 
     def layer_of_several(
-        self, name: str, inputs: Sequence[View], arguments: Mapping[str, Any], layouts: Sequence[Layout]
-    ) -> list[View]:
-        """Write a layer that returns as many tensors as the call did."""
-        outputs = [self._symbol(value, order) for value, order in zip(self.call.outputs, layouts, strict=True)]
-        self._write_layer(name, [v.symbol for v in inputs], outputs, literals_of(arguments), self.call.path)
+        self, name: str, inputs: Sequence[View], arguments: Mapping[str, Any], layouts: Sequence[Layout],
+        names: Sequence[str] = (),
+    ) -> list[View]:  # fmt: skip
+        """Write a layer that returns several tensors, at least as many as the call did.
+
+        Args:
+            name: the class.
+            inputs: what it is called with.
+            arguments: of the constructor.
+            layouts: of the results.
+            names: of the inputs in the call, "" where they are positional.
+        """
+        made = self.call.outputs
+        shapes = [made[n] if n < len(made) else Value((), "") for n in range(len(layouts))]
+        outputs = [
+            self._symbol(value, order if value.shape else ()) for value, order in zip(shapes, layouts, strict=True)
+        ]
+        self._write_layer(name, [v.symbol for v in inputs], outputs, literals_of(arguments), self.call.path, names)
         return [
             View(symbol, value.shape, value.batched, order)
-            for symbol, value, order in zip(outputs, self.call.outputs, layouts, strict=True)
+            for symbol, value, order in zip(outputs, made, layouts, strict=False)
         ]
+
+    def constant(self, text: str, shape: tuple[int, ...]) -> View:
+        """Write an expression without inputs, {shape} in its text."""
+        symbol = Symbol(shape, "bool", None, "mask")
+        self.add(Expression(text, [], [symbol], {"shape": Literal(shape)}, where=self.call.where))
+        return View(symbol, shape, (False,) * len(shape), layout.natural(len(shape)))
 
     def several(self, text: str, inputs: Sequence[View], order: Layout, **literals: Any) -> list[View]:
         """Write an expression that returns as many tensors as the call did, all in one layout."""
@@ -273,15 +300,16 @@ class Builder:
         return any(value in values for values in readers) or value in values_in(self.recording.outputs)
 
     def _write_layer(
-        self, name: str, inputs: list[Symbol], outputs: list[Symbol], literals: dict[str, Literal], path: str
-    ) -> None:
+        self, name: str, inputs: list[Symbol], outputs: list[Symbol], literals: dict[str, Literal], path: str,
+        names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         if path and self.recording.uses.get(path, 1) > 1 and path == self.call.path:
             if path not in self._shared:
                 self._shared[path] = layer = Symbol((), "", self.call.where, path.rpartition(".")[2], is_layer=True)
                 self._add_at_home(path, Layer(name, [], [layer], literals, path, self.call.where))
-            self.add(LayerCall("", [self._shared[path], *inputs], outputs, where=self.call.where))
+            self.add(LayerCall("", [self._shared[path], *inputs], outputs, where=self.call.where, names=names))
             return
-        self.add(Layer(name, inputs, outputs, literals, self._free(path), self.call.where))
+        self.add(Layer(name, inputs, outputs, literals, self._free(path), self.call.where, names))
 
     def _free(self, path: str) -> str | None:
         """Return a layer's name that no other has."""
@@ -292,7 +320,9 @@ class Builder:
         self._taken.add(name)
         return name or None if path else None
 
-    def leaf(self, value: Value, rank: int | None = None, order: Layout | None = None, beside: View | None = None) -> View:
+    def leaf(
+        self, value: Value, rank: int | None = None, order: Layout | None = None, beside: View | None = None
+    ) -> View:
         """Return a parameter or constant.
 
         Args:
@@ -337,7 +367,9 @@ class Builder:
             while shape and shape[0] == 1 and lead < rank - 1 and rank != value.rank:
                 shape, lead = shape[1:], lead + 1
             like = Value(shape, value.dtype, batched=(False,) * len(shape))
-            found = self.op("ops.reshape({0}, {shape})", [found], layout=layout.natural(len(shape)), out=like, shape=shape)
+            found = self.op(
+                "ops.reshape({0}, {shape})", [found], layout=layout.natural(len(shape)), out=like, shape=shape
+            )
         return View(found.symbol, full, (False,) * rank, order) if rank == value.rank else found
 
     def _parameter(self, value: Value, beside: View | None) -> Symbol:

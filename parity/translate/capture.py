@@ -1,4 +1,4 @@
-"""Record a PyTorch module by running it: module hooks keep the hierarchy, a TorchFunctionMode sees the functions between.
+"""Record a PyTorch module by running it: hooks keep the hierarchy, a TorchFunctionMode sees the functions between.
 
 Python's own control flow is followed as it is taken. The module runs twice, with batches of two sizes: an axis whose
 size differs between the runs follows the batch.
@@ -24,13 +24,25 @@ from parity.translate.graph import Call, Frame, Recording, Value, Where, values_
 
 # What tells about a tensor and returns none.
 QUERIES = frozenset(
-    "size dim numel stride is_contiguous is_floating_point is_complex _assert get_device __hash__ __len__ __bool__ __int__"
-    " __float__ __index__ item tolist __format__ is_nonzero __contains__ data_ptr element_size".split()
+    (
+        "size dim numel stride is_contiguous is_floating_point is_complex _assert get_device item tolist is_nonzero "
+        "data_ptr element_size __hash__ __len__ __bool__ __int__ __float__ __index__ __format__ __contains__"
+    ).split()  # noqa: SIM905  a list would take a line each
 )
 FACTORIES = frozenset(
-    "new_zeros new_ones new_full new_tensor new_empty zeros_like ones_like full_like empty_like".split()
+    (
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_tensor",
+        "new_empty",
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+    )
 )
-IN_PLACE = frozenset("__setitem__ __iadd__ __isub__ __imul__ __itruediv__ __iand__ __ior__".split())
+IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
 
 
@@ -225,7 +237,7 @@ class Recorder(TorchFunctionMode):
 
     def _new(self, tensor: torch.Tensor, **fields: Any) -> Value:
         value = Value(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), **fields)
-        if not value.kind == "constant" and (tensor.is_sparse or tensor.is_quantized or tensor.is_complex()):
+        if value.kind != "constant" and (tensor.is_sparse or tensor.is_quantized or tensor.is_complex()):
             kind = "sparse" if tensor.is_sparse else "quantized" if tensor.is_quantized else "complex"
             raise Untranslatable(f"{kind} tensors have no translation{at(_user_line())}")
         self.known[id(tensor)] = tensor, value

@@ -37,7 +37,9 @@ def write(builder: "Builder", value: Value, beside: View | None) -> Symbol:
     text = _pattern(array)
     if text:
         return _expression(builder, *text[:1], array, **text[1])
-    name = value.name or f"{builder.call.path or builder.call.frame.path or 'network'}.constant".removeprefix("network.")
+    name = value.name or f"{builder.call.path or builder.call.frame.path or 'network'}.constant".removeprefix(
+        "network."
+    )
     if value.name and array.shape == value.shape:
         builder.weights[value.name] = f"{value.name}/value"
     return builder.hold(name, array, beside)

@@ -55,7 +55,7 @@ class Text:
     def _last_uses(self) -> dict[Id, int]:
         last: dict[Id, int] = {}
         for number, slot in enumerate(self.skeleton.slots):
-            last.update({each: number for each in _flat(slot.inputs)})
+            last.update(dict.fromkeys(_flat(slot.inputs), number))
         last.update({each: len(self.skeleton.slots) for each in self.skeleton.results})
         return last
 
@@ -108,7 +108,7 @@ class Text:
 
     def _is_over(self, phi: Phi) -> bool:
         """Whether the value that a run replaces is not read any more where the run replaces it."""
-        return self.last.get(phi.base, -1) <= phi.made[1] and phi.base[0] != "phi" or (
+        return (self.last.get(phi.base, -1) <= phi.made[1] and phi.base[0] != "phi") or (
             phi.base[0] == "phi" and self.last.get(phi.base, -1) <= phi.made[1]
         )  # fmt: skip
 
@@ -119,6 +119,8 @@ class Text:
             return self._loop(number, slot, statement, inputs)
         outputs = self._outputs(number, slot, inputs)
         text = self._expression(number, statement, inputs)
+        if len(outputs) == 3 and statement.head == "LSTM":  # the states are a pair
+            outputs = [outputs[0], "_" if outputs[1:] == ["_", "_"] else f"({outputs[1]}, {outputs[2]})"]
         return [f"{', '.join(outputs)} = {text}" if outputs else text]
 
     def _input(self, each: Any) -> str:
@@ -180,6 +182,9 @@ class Text:
         values = {name: self._value(number, name, each) for name, each in statement.literals.items()}
         if isinstance(statement, BlockCall):
             return self._call(statement.function, inputs, self._path(statement.path), values)
+        named = [f"{name}={each}" for name, each in zip(statement.names, inputs, strict=False) if name]
+        if named and not isinstance(statement, LayerCall):
+            inputs = [each for name, each in zip(statement.names, inputs, strict=True) if not name] + named
         if isinstance(statement, LayerCall):
             keywords = [statement.head] if statement.head else []
             return f"{inputs[0]}({', '.join([*inputs[1:], *keywords])})"

@@ -1,4 +1,4 @@
-"""The functions of the program: one for the blocks of a class; numbers that differ between blocks are its parameters."""
+"""The functions of the program: one for the blocks of a class; numbers that differ between them are parameters."""
 
 import re
 from collections import defaultdict
@@ -73,6 +73,7 @@ def functions_of(root: Block) -> list[Function]:
 
 def snake(name: str) -> str:
     """Return basic_block for BasicBlock, se_layer for SELayer."""
+    name = re.sub(r"(?<=[a-z])(Net|NeXt)", lambda found: found[0].lower(), name)  # ResNet is resnet
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
     return re.sub(r"(?<=[a-z])_(?=\d)", "", name) or "block"
 
@@ -139,7 +140,9 @@ def _parametrize(function: Function) -> None:
         if same is None:
             slot = skeleton.slots[start]
             inner = relative(next(iter(slot.members)), slot.first.path) or ""
-            name = _free_name(names.condition(slot.first.where) or names.first_part(inner).rstrip("0123456789") or "extra", taken)
+            name = _free_name(
+                names.condition(slot.first.where) or names.first_part(inner).rstrip("0123456789") or "extra", taken
+            )
             taken.add(name)
             same = Argument(name, values, False)
             function.arguments.append(same)

@@ -99,7 +99,11 @@ def _structure(outputs: Any, views: Mapping[Value, View], results: Mapping[int, 
 def _imports(body: str) -> str:
     from keras_blitz import layers
 
-    own = [name for name in sorted(layers.__all__) if re.search(rf"(?<![\w.]){name}\(", body)]
+    own = [
+        name
+        for name in sorted(layers.__all__, key=lambda name: (not name.isupper(), name))
+        if re.search(rf"(?<![\w.]){name}\(", body)
+    ]
     keras = [name for name in ("layers", "ops") if re.search(rf"(?<![\w.]){name}\.", body)]
     found = ["import keras"]
     found += [f"from keras import {', '.join(keras)}"] if keras else []

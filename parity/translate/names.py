@@ -16,7 +16,7 @@ def assigned(where: Where | None) -> list[str]:
 
 
 def condition(where: Where | None) -> str:
-    """Return the attribute that the innermost `if` around a source line asks for: downsample of `if self.downsample:`."""
+    """Return what the innermost `if` around a source line asks for: downsample of `if self.downsample:`."""
     return _conditions(where[0]).get(where[1], "") if where else ""
 
 

@@ -177,5 +177,3 @@ def _as_tensors(inputs: Any) -> tuple[torch.Tensor, ...]:
         return tuple(torch.as_tensor(np.asarray(each)) for each in given)
     except (TypeError, ValueError, RuntimeError) as error:
         raise BlitzError(f"inputs must be arrays in PyTorch's layout: {str(error).splitlines()[0]}") from None
-
-

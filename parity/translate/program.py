@@ -89,6 +89,7 @@ class Statement:
         literals: by the argument's name.
         path: of a layer, its name: PyTorch's module path.
         where: the user's line.
+        names: of a layer's inputs in the call, "" where they are positional.
     """
 
     head: str
@@ -97,6 +98,7 @@ class Statement:
     literals: Mapping[str, Literal] = field(default_factory=dict)
     path: str | None = None
     where: Where | None = None
+    names: Sequence[str] = ()
 
     def symbols(self) -> Iterator[Symbol]:
         """Yield what the line reads."""

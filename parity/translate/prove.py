@@ -45,7 +45,9 @@ class Proof:
             begins = f", first divergence at {report.first_divergence}" if report.first_divergence else ""
             reason = f" ({report.reasons[0]})" if report.reasons else ""
             return f"not proven: {report.verdict.headline} in {failed[0]}{begins}{reason}"
-        count = sum(len(comparison.rows) for report in self.reports.values() for comparison in report.comparisons.values())
+        count = sum(
+            len(comparison.rows) for report in self.reports.values() for comparison in report.comparisons.values()
+        )
         return f"proven by parity.check, {' and '.join(self.reports)}, {count} tensors"
 
 
@@ -82,8 +84,6 @@ def has_train_mode(module: nn.Module) -> bool:
     """Return whether a module does something else in train mode."""
     kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     return any(
-        isinstance(inner, kinds) and getattr(inner, "p", 1) or type(inner).__name__ in ("StochasticDepth", "DropPath")
+        (isinstance(inner, kinds) and getattr(inner, "p", 1)) or type(inner).__name__ in ("StochasticDepth", "DropPath")
         for inner in module.modules()
     )
-
-

@@ -58,7 +58,15 @@ def key_of(block: Block, statement: Statement) -> Hashable:
     if isinstance(statement, (BlockCall, Loop)):
         head = id(statement.function)
     kind = type(statement).__name__
-    return kind, head, relative(block, statement.path), arity, len(statement.outputs), tuple(statement.literals)
+    return (
+        kind,
+        head,
+        tuple(statement.names),
+        relative(block, statement.path),
+        arity,
+        len(statement.outputs),
+        tuple(statement.literals),
+    )
 
 
 def relative(block: Block, path: str | None) -> str | None:
@@ -151,7 +159,9 @@ def _resolve(variants: Sequence[Sequence[Block]], rows: list[dict[int, int]]) ->
 
 def _find_phis(reads: list[dict[int, list]], start: int, stop: int, filled: set[int], phis: list[Phi]) -> None:
     """Replace what is read of a run of slots, where other variants skip it and read something else."""
-    made = {each for row in reads[stop:] for v in filled & set(row) for each in _flat(row[v]) if _within(each, start, stop)}
+    made = {
+        each for row in reads[stop:] for v in filled & set(row) for each in _flat(row[v]) if _within(each, start, stop)
+    }
     for value in sorted(made, key=str):
         bases = set()
         places = []
@@ -236,5 +246,3 @@ def _inputs(statement: Statement, ids: dict[int, Id]) -> list:
         return ids[id(symbol)]
 
     return [tuple(map(one, each)) if isinstance(each, tuple) else one(each) for each in statement.inputs]
-
-

@@ -10,6 +10,8 @@ from parity.translate.rules import (  # noqa: F401  each registers its rules
     matrix,
     normalization,
     pooling,
+    recurrent,
     reduction,
+    resize,
     shape,
 )

@@ -118,7 +118,7 @@ for _names, _text in TEXTS.items():
 
 
 @function("clamp", "clip", "clamp_min", "clamp_max", "hardtanh")
-def clamp(builder: "Builder", x: "Operand", min: Any = None, max: Any = None, **options: Any) -> View:  # noqa: A002
+def clamp(builder: "Builder", x: "Operand", min: Any = None, max: Any = None, **options: Any) -> View:
     """Write a clip between two numbers."""
     low, high = options.get("min_val", min), options.get("max_val", max)
     if builder.call.target == "clamp_max":

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 from parity.translate import layout
 from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
 from parity.translate.program import View
+from parity.translate.rules.arithmetic import combine
+from parity.translate.rules.indexing import repeat_heads
+from parity.translate.rules.matrix import product
 from parity.translate.rules.registry import function, module
 from parity.translate.rules.weights import frozen
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
 
-HEADS_LAST = (0, 2, 1, 3)  # (N, L, heads, dim), as a reshape of (N, L, heads·dim) gives it
+HEADS_INSIDE = (0, 2, 1, 3)  # (N, L, heads, dim), as a reshape of (N, L, heads·dim) gives it
 
 
 @function("scaled_dot_product_attention")
@@ -22,20 +26,24 @@ def attention(
     dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
 ) -> View:  # fmt: skip
     """Write softmax(q·kᵀ·scale + mask)·v by einsums, with the heads where they are."""
-    if query.rank != 4 or enable_gqa:
-        raise Untranslatable("scaled_dot_product_attention of other than four axes, or with grouped queries")
-    given = [builder.view(x) for x in (query, key, value)]
-    order = HEADS_LAST if any(view.layout == HEADS_LAST for view in given) else layout.natural(4)
-    views: list[View] = [builder.to(view, order) for view in given]
+    if enable_gqa:
+        key, value = (repeat_heads(builder, each, query.shape[-3]) for each in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    arguments: dict[str, Any] = {
-        "scale": scale,
-        "causal": optional(is_causal, False),
-        "heads_first": optional(order != HEADS_LAST, False),
-    }
-    if attn_mask is not None:
-        views.append(builder.natural(attn_mask))
-    return builder.layer("Attention", views, arguments, layout=order, path="")
+    lead, queries, keys = query.shape[:-2], query.shape[-2], key.shape[-2]
+    batched = (*query.batched[:-1], False)
+    scores = Value((*lead, queries, keys), query.dtype, batched=batched)
+    turned = builder.turned(key, (*range(key.rank - 2), key.rank - 1, key.rank - 2))
+    weights = product(builder, combine(builder, "{0} * {1}", query, scale, out=query), turned, scores)
+    if is_causal:
+        mask = builder.constant("ops.tril(ops.ones({shape}, 'bool'))", (queries, keys))
+        weights = combine(builder, 'ops.where({1}, {0}, float("-inf"))', weights, mask, out=scores)
+    elif attn_mask is not None:
+        text = 'ops.where({1}, {0}, float("-inf"))' if attn_mask.dtype == "bool" else "{0} + {1}"
+        weights = combine(builder, text, weights, attn_mask, out=scores)
+    weights = builder.op("ops.softmax({0}, axis={axis})", [weights], out=scores, axis=weights.axis(-1))
+    if dropout_p:
+        weights = builder.layer("Dropout", [weights], {"p": dropout_p}, out=scores, path="")
+    return product(builder, weights, value, builder.out)
 
 
 @module("MultiheadAttention")
@@ -44,23 +52,28 @@ def multihead_attention(
     need_weights: bool = True, attn_mask: "Operand | None" = None, average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> list[View]:  # fmt: skip
-    """Write PyTorch's multi-head attention."""
-    if key_padding_mask is not None or heads.bias_k is not None or heads.add_zero_attn:
-        raise Untranslatable("a MultiheadAttention with key_padding_mask, bias_k or zero_attn has no translation")
-    if len(builder.call.outputs) > 1 and builder.is_used(builder.call.outputs[1]):
-        raise Untranslatable("the weights of a MultiheadAttention have no translation; use need_weights=False")
+    """Write PyTorch's multi-head attention; self-attention is called with one tensor."""
     order = (0, 1, 2) if heads.batch_first else (1, 0, 2)
-    views = [builder.to(x, order) for x in (query, key, value)]
+    given = [query] if query is key is value else [query, key, value]
+    views = [builder.to(x, order) for x in given]
+    names = ["" for _ in views]
+    for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
+        if mask is not None:
+            views.append(builder.natural(mask))
+            names.append(name)
+    used = len(builder.call.outputs) > 1 and builder.is_used(builder.call.outputs[1])
+    if used and not average_attn_weights:
+        raise Untranslatable("the weights of each head of a MultiheadAttention have no translation")
     arguments = {
         "embed_dim": heads.embed_dim,
         "num_heads": heads.num_heads,
         "dropout": optional(heads.dropout, 0.0),
         "bias": optional(heads.in_proj_bias is not None, True),
+        "add_bias_kv": optional(heads.bias_k is not None, False),
+        "add_zero_attn": optional(heads.add_zero_attn, False),
+        "kdim": optional(heads.kdim, heads.embed_dim),
+        "vdim": optional(heads.vdim, heads.embed_dim),
         **frozen(heads),
     }
-    if attn_mask is not None:
-        views.append(builder.natural(attn_mask))
-    out = builder.call.outputs[0]
-    return [builder.layer("MultiheadAttention", views, arguments, layout=order, out=out)]
-
-
+    layouts = [order, layout.natural(builder.call.outputs[1].rank if len(builder.call.outputs) > 1 else 3)]
+    return builder.layer_of_several("MultiheadAttention", views, arguments, layouts, names)

@@ -24,14 +24,16 @@ def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, 
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
     axis = order.index(dim % builder.out.rank)
-    return builder.op("ops.concatenate({0}, {axis})", [parts], layout=order, axis=-1 if axis == len(order) - 1 else axis)
+    return builder.op(
+        "ops.concatenate({0}, {axis})", [parts], layout=order, axis=-1 if axis == len(order) - 1 else axis
+    )
 
 
 def _repeated(builder: "Builder", x: "Operand", order: Layout, beside: Sequence["Operand"]) -> View:
     """Return a part; a parameter, once for each sample where the others follow the batch."""
     found = builder.to(x, order)
     like = next((builder.any(each) for each in beside if any(each.batched) and not _is_leaf(each)), None)
-    if not builder.out.batched[0] or found.batched[0] or like is None or found.shape[0] != 1 and not _is_leaf(x):
+    if not builder.out.batched[0] or found.batched[0] or like is None or (found.shape[0] != 1 and not _is_leaf(x)):
         return found
     return repeat_batch(builder, found, like)
 
@@ -125,17 +127,21 @@ def _slice(builder: "Builder", found: View, index: list[Any]) -> View:
     own = [index[axis] for axis in found.layout]
     while own and own[-1] == slice(None):
         own.pop()
-    text = ", ".join(map(_spell, own))
+    literals: dict[str, int] = {}
+    text = ", ".join(_spell(each, axis, literals) for axis, each in enumerate(own))
     text += ", ..." if len(own) == 1 and isinstance(own[0], slice) else ""  # Keras takes no bare slice
     out = Value(tuple(shape), found.dtype, batched=tuple(batched), where=builder.call.where)
-    return builder.op(f"{{0}}[{text}]", [found], layout=order, out=out)
+    return builder.op(f"{{0}}[{text}]", [found], layout=order, out=out, **literals)
 
 
-def _spell(index: Any) -> str:
-    if not isinstance(index, slice):
-        return str(index)
-    parts = (index.start, index.stop) if index.step in (None, 1) else (index.start, index.stop, index.step)
-    return ":".join("" if part is None else str(part) for part in parts)
+def _spell(index: Any, axis: int, literals: dict[str, int]) -> str:
+    """Return an index as text, its numbers as literals: blocks may differ in them."""
+    parts = {"index": index}
+    if isinstance(index, slice):
+        parts = {"start": index.start, "stop": index.stop, "step": None if index.step == 1 else index.step}
+    literals.update({f"{name}{axis}": part for name, part in parts.items() if part is not None})
+    texts = [f"{{{name}{axis}}}" if part is not None else "" for name, part in parts.items()]
+    return ":".join(texts[:2] if texts[2:] == [""] else texts)
 
 
 def _insert_axes(builder: "Builder", found: View, index: list[Any]) -> View:
@@ -218,6 +224,16 @@ def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=out.shape)
 
 
+def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:
+    """Write each head as many times in a row as makes this number of heads."""
+    found = builder.view(x)
+    axis = found.rank - 3
+    shape = tuple(heads if n == axis else size for n, size in enumerate(found.shape))
+    out = Value(shape, found.dtype, batched=found.batched)
+    count = heads // found.shape[axis]
+    return builder.op("ops.repeat({0}, {count}, {axis})", [found], out=out, count=count, axis=found.axis(axis))
+
+
 @function("repeat", "tile")
 def repeat(builder: "Builder", x: "Operand", *counts: Any) -> View:
     """Write a tiling."""
@@ -240,7 +256,9 @@ def roll(builder: "Builder", x: "Operand", shifts: Any, dims: Any = None) -> Vie
 
 
 @function("pad")
-def pad(builder: "Builder", x: "Operand", pad: Sequence[int], mode: str = "constant", value: float | None = None) -> View:
+def pad(
+    builder: "Builder", x: "Operand", pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> View:
     """Write a padding by a number or by reflection."""
     found = builder.view(x)
     widths = [(0, 0)] * found.rank

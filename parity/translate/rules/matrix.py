@@ -18,18 +18,23 @@ BATCH = "nhgabcd"  # letters of the axes before the matrices
 @function("matmul", "bmm", "mm")
 def matmul(builder: "Builder", one: "Operand", other: "Operand") -> View:
     """Write a product of matrices."""
-    left, right, out = builder.view(one), builder.view(other), builder.out
+    return product(builder, one, other, builder.out)
+
+
+def product(builder: "Builder", one: "Operand", other: "Operand", out: "Operand") -> View:
+    """Write a product of matrices with this shape."""
+    left, right = builder.view(one), builder.view(other)
     if out.rank != left.rank or left.rank != right.rank or left.shape[:-2] != right.shape[:-2]:
         left = builder.last(left) if right.rank == 2 else builder.natural(left)
-        return builder.op("ops.matmul({0}, {1})", [left, builder.natural(right)], layout=left.layout)
+        return builder.op("ops.matmul({0}, {1})", [left, builder.natural(right)], layout=left.layout, out=out)
     natural = layout.natural(out.rank)
     if left.layout == right.layout == natural:
-        return builder.op("ops.matmul({0}, {1})", [left, right], layout=natural)
+        return builder.op("ops.matmul({0}, {1})", [left, right], layout=natural, out=out)
     lead = BATCH[: out.rank - 2]
     # Where the right factor has its columns last, the heads can stay where they are.
     stays = right.layout[-1] == out.rank - 1 and right.layout[-2] != out.rank - 2
     order = right.layout if stays else natural
-    return _einsum(builder, [left, right], [f"{lead}qx", f"{lead}xk"], f"{lead}qk", order)
+    return _einsum(builder, [left, right], [f"{lead}qx", f"{lead}xk"], f"{lead}qk", order, out)
 
 
 @function("einsum")
@@ -45,17 +50,19 @@ def einsum(builder: "Builder", equation: str, *operands: Any) -> View:
         equation = "".join(lower.get(letter, letter) for letter in equation)
     left, right = equation.split("->")
     views = [builder.view(x) for x in factors]
-    return _einsum(builder, views, left.split(","), right, layout.natural(builder.out.rank))
+    return _einsum(builder, views, left.split(","), right, layout.natural(builder.out.rank), builder.out)
 
 
-def _einsum(builder: "Builder", views: Sequence[View], letters: Sequence[str], result: str, order: Layout) -> View:
+def _einsum(
+    builder: "Builder", views: Sequence[View], letters: Sequence[str], result: str, order: Layout, out: "Operand"
+) -> View:
     def spell(text: str, axes: Layout) -> str:
         return "".join(text[axis] for axis in axes)
 
     left = ",".join(spell(text, view.layout) for text, view in zip(letters, views, strict=True))
     slots = ", ".join(f"{{{n}}}" for n in range(len(views)))
     text = f"ops.einsum({{equation}}, {slots})"
-    return builder.op(text, views, layout=order, equation=f"{left}->{spell(result, order)}")
+    return builder.op(text, views, layout=order, out=out, equation=f"{left}->{spell(result, order)}")
 
 
 @function("addmm", "baddbmm")

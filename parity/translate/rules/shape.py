@@ -51,7 +51,14 @@ def reshape(builder: "Builder", x: "Operand", *_: Any, flatten_path: str | None 
     shape = sizes(out, order)
     if shape == sizes(found, found.layout):
         return View(found.symbol, out.shape, out.batched, order)
-    if out.rank == 2 and order == (0, 1) and shape[0] == -1 and found.layout[0] == 0 and found.batched[0] and flatten_path is not None:
+    if (
+        out.rank == 2
+        and order == (0, 1)
+        and shape[0] == -1
+        and found.layout[0] == 0
+        and found.batched[0]
+        and flatten_path is not None
+    ):
         return builder.layer("layers.Flatten", [found], {}, layout=order, path=flatten_path)
     return builder.op("ops.reshape({0}, {shape})", [found], layout=order, shape=shape)
 
