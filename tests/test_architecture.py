@@ -45,6 +45,8 @@ RULES = {
     "twins/keras": rule("twins", top=TENSORFLOW),
     "suite": rule("core record cases twins", inside=FRAMEWORKS),
     "pair": rule("core record report", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "translate": rule("core record pair report", top=FRAMEWORKS),
+    "translate/rules": rule("translate", top=FRAMEWORKS),
     "faults": rule("core record suite twins", top=TENSORFLOW),
     "faults/door": rule("core faults twins", top=FRAMEWORKS),  # by parity.check alone, as a user has it
     "gaps": rule("core twins"),

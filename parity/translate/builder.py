@@ -1,16 +1,16 @@
 """From a recording to a program: each call's rule writes Keras's statements, and layouts are followed on the way."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from parity.translate import constants, layout
+from parity.translate import layout
 from parity.translate.capture import Untranslatable, at
-from parity.translate.graph import Call, Frame, Recording, Value, values_in
+from parity.translate.graph import Call, Frame, Recording, Value, common, homes, values_in
 from parity.translate.layout import Layout
+from parity.translate.leaves import Leaves
 from parity.translate.program import Block, BlockCall, Expression, Layer, LayerCall, Literal, Statement, Symbol, View
 from parity.translate.rules import registry
 
@@ -40,12 +40,12 @@ class Builder:
         self.arrays: dict[str, np.ndarray] = {}
         self.flats: dict[str, tuple[int, ...]] = {}
         self.stubs: dict[str, str] = {}
-        self._shared: dict[str, Symbol] = {}
-        self._leaves: dict[tuple, View] = {}
+        self.shared: dict[str, Symbol] = {}
+        self._leaves = Leaves(self)
         self._moved: dict[tuple, View] = {}
         self._taken: set[str] = set()
         self.call = recording.calls[0] if recording.calls else Call("", recording.root, (), {}, None)
-        self._homes = _homes(recording.calls)
+        self.homes = homes(recording.calls)
         for value in recording.inputs:
             self.views[value] = self._input(value)
 
@@ -57,7 +57,7 @@ class Builder:
         """
         missing = [call for call in self.recording.calls if registry.of_call(call) is None]
         if missing and not self.partial:
-            raise Untranslatable(_describe_missing(missing))
+            raise Untranslatable(registry.describe_missing(missing))
         for call in self.recording.calls:
             self.call = call
             self._enter(call.frame)
@@ -304,14 +304,14 @@ class Builder:
         names: Sequence[str] = (),
     ) -> None:  # fmt: skip
         if path and self.recording.uses.get(path, 1) > 1 and path == self.call.path:
-            if path not in self._shared:
-                self._shared[path] = layer = Symbol((), "", self.call.where, path.rpartition(".")[2], is_layer=True)
-                self._add_at_home(path, Layer(name, [], [layer], literals, path, self.call.where))
-            self.add(LayerCall("", [self._shared[path], *inputs], outputs, where=self.call.where, names=names))
+            if path not in self.shared:
+                self.shared[path] = layer = Symbol((), "", self.call.where, path.rpartition(".")[2], is_layer=True)
+                self.add_at_home(path, Layer(name, [], [layer], literals, path, self.call.where))
+            self.add(LayerCall("", [self.shared[path], *inputs], outputs, where=self.call.where, names=names))
             return
-        self.add(Layer(name, inputs, outputs, literals, self._free(path), self.call.where, names))
+        self.add(Layer(name, inputs, outputs, literals, self.free_name(path), self.call.where, names))
 
-    def _free(self, path: str) -> str | None:
+    def free_name(self, path: str) -> str | None:
         """Return a layer's name that no other has."""
         number, name = 1, path
         while name in self._taken:
@@ -323,102 +323,27 @@ class Builder:
     def leaf(
         self, value: Value, rank: int | None = None, order: Layout | None = None, beside: View | None = None
     ) -> View:
-        """Return a parameter or constant.
+        """Return a parameter or constant that broadcasts against a tensor.
 
         Args:
             value: the parameter or constant.
-            rank: of the tensor it is broadcast against; its own if None.
+            rank: of the tensor; its own if None.
             order: the layout of that tensor; PyTorch's if None.
             beside: that tensor.
         """
         rank = value.rank if rank is None else rank
-        order = layout.natural(rank) if order is None else order
-        key = value, rank, order, self.call.frame
-        if key not in self._leaves:
-            self._leaves[key] = self._arranged(self._whole(value, beside), value, rank, order)
-        return self._leaves[key]
-
-    def _whole(self, value: Value, beside: View | None) -> View:
-        """Return a parameter or constant in PyTorch's own order."""
-        key = value, None, (), self.call.frame
-        if key not in self._leaves:
-            batched = (False,) * value.rank
-            order = layout.natural(value.rank)
-            if value.kind == "parameter":
-                symbol = self._parameter(value, beside)
-            else:
-                symbol = constants.write(self, value, beside)
-            shape = tuple(size for size in symbol.shape if size is not None)
-            self._leaves[key] = View(symbol, shape, batched, order)
-        return self._leaves[key]
-
-    def _arranged(self, found: View, value: Value, rank: int, order: Layout) -> View:
-        if found.rank == 0:
-            return found
-        full = (1,) * (rank - found.rank) + found.shape
-        own = tuple(axis - (rank - found.rank) for axis in order if axis >= rank - found.rank)
-        if own != layout.natural(found.rank) and not layout.same_order(own, layout.natural(found.rank), found.shape):
-            found = self.to(found, own)
-        shape = tuple(full[axis] for axis in order)
-        while len(shape) > found.rank and shape[0] == 1:
-            shape = shape[1:]
-        lead = rank - len(shape)
-        if shape != tuple(found.shape[axis] for axis in found.layout):
-            while shape and shape[0] == 1 and lead < rank - 1 and rank != value.rank:
-                shape, lead = shape[1:], lead + 1
-            like = Value(shape, value.dtype, batched=(False,) * len(shape))
-            found = self.op(
-                "ops.reshape({0}, {shape})", [found], layout=layout.natural(len(shape)), out=like, shape=shape
-            )
-        return View(found.symbol, full, (False,) * rank, order) if rank == value.rank else found
-
-    def _parameter(self, value: Value, beside: View | None) -> Symbol:
-        """Write a layer that holds a parameter; one for all places that use it."""
-        name = value.name
-        symbol = Symbol(value.shape, value.dtype, None, name.rpartition(".")[2])
-        self.weights[name] = f"{name}/value"
-        if len(self._homes.get(name, [])) > 1:
-            if name in self._shared:
-                return self._shared[name]
-            self._shared[name] = symbol
-            anchor = self.views[self.recording.inputs[0]].symbol
-            fields = {"shape": Literal(value.shape, positional=True)}
-            self._add_at_home(name, Layer("Parameter", [anchor], [symbol], fields, name))
-            return symbol
-        fields = {"shape": Literal(value.shape, positional=True)}
-        self.add(Layer("Parameter", [self.anchor(beside)], [symbol], fields, name, self.call.where))
-        return symbol
-
-    def anchor(self, beside: View | None) -> Symbol:
-        """Return a tensor of the graph that a layer without an input of its own can be called with."""
-        if beside is not None:
-            return beside.symbol
-        block = self.blocks[self.call.frame]
-        made = [s for statement in block.statements for s in statement.outputs if not s.is_layer]
-        given = [self.views[v].symbol for v in values_in(list(self.call.frame.arguments)) if v in self.views]
-        return (made or given or [self.views[self.recording.inputs[0]].symbol])[-1 if made else 0]
-
-    def hold(self, name: str, array: np.ndarray, beside: View | None) -> Symbol:
-        """Write a layer that holds a constant, and return what it gives."""
-        name = self._free(name) or name
-        self.arrays[name] = array
-        symbol = Symbol(array.shape, str(array.dtype), None, name.rpartition(".")[2])
-        fields = {
-            "shape": Literal(array.shape, positional=True),
-            "trainable": Literal(False, True),
-        }
-        if array.dtype.kind != "f":
-            fields["dtype"] = Literal(str(array.dtype))
-        self.add(Layer("Parameter", [self.anchor(beside)], [symbol], fields, name, self.call.where))
-        return symbol
+        return self._leaves.get(value, rank, layout.natural(rank) if order is None else order, beside)
 
     def add(self, statement: Statement) -> None:
         """Write a statement at the end of the block of the current call."""
+        constant = isinstance(statement, Expression) and all(symbol.is_constant for symbol in statement.symbols())
+        for symbol in statement.outputs if constant else ():
+            symbol.is_constant = True
         self.blocks[self.call.frame].statements.append(statement)
 
-    def _add_at_home(self, name: str, statement: Statement) -> None:
+    def add_at_home(self, name: str, statement: Statement) -> None:
         """Write a statement in the innermost frame that contains all that use a layer or parameter."""
-        home = _common(self._homes[name])
+        home = common(self.homes[name])
         statements = self.blocks[home].statements
         inside = self.call.frame is not home
         statements.insert(len(statements) - inside, statement)
@@ -459,32 +384,3 @@ def literals_of(arguments: Mapping[str, Any]) -> dict[str, Literal]:
     return {
         name: each if isinstance(each, Literal) else Literal(each, positional=True) for name, each in arguments.items()
     }
-
-
-def _homes(calls: Iterable[Call]) -> dict[str, list[Frame]]:
-    """Return where each module, and each parameter by itself, is used: the frames, without doubles."""
-    found: defaultdict[str, dict[Frame, None]] = defaultdict(dict)
-    for call in calls:
-        if call.path:
-            found[call.path][call.frame] = None
-        for value in values_in((call.args, call.kwargs)):
-            if value.kind == "parameter":
-                found[value.name][call.frame] = None
-    return {name: list(frames) for name, frames in found.items()}
-
-
-def _common(frames: Sequence[Frame]) -> Frame:
-    """Return the innermost frame that contains all of these."""
-    chains = [frame.ancestors() for frame in frames]
-    return [column[0] for column in zip(*chains, strict=False) if len(set(map(id, column))) == 1][-1]
-
-
-def _describe_missing(calls: Sequence[Call]) -> str:
-    names = list(dict.fromkeys(call.title for call in calls))
-    first = calls[0]
-    path = f" (module {first.path})" if first.path else ""
-    more = f"; nor of {', '.join(names[1:6])}" if names[1:] else ""
-    return (
-        f"no translation of {first.title}{path}{at(first.where)}{more}; write a rule with @parity.translates, or use "
-        "--partial"
-    )

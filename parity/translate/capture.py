@@ -24,11 +24,12 @@ from parity.translate.graph import Call, Frame, Recording, Value, Where, values_
 
 # What tells about a tensor and returns none.
 QUERIES = frozenset(
-    (
-        "size dim numel stride is_contiguous is_floating_point is_complex _assert get_device item tolist is_nonzero "
-        "data_ptr element_size __hash__ __len__ __bool__ __int__ __float__ __index__ __format__ __contains__"
-    ).split()  # noqa: SIM905  a list would take a line each
-)
+    {
+        "size", "dim", "numel", "stride", "is_contiguous", "is_floating_point", "is_complex", "_assert", "get_device",
+        "item", "tolist", "is_nonzero", "data_ptr", "element_size", "__hash__", "__len__", "__bool__", "__int__",
+        "__float__", "__index__", "__format__", "__contains__",
+    }
+)  # fmt: skip
 FACTORIES = frozenset(
     (
         "new_zeros",

@@ -1,6 +1,7 @@
 """What was recorded of a PyTorch module: values, the calls that made them, and the modules the calls were made in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -141,3 +142,21 @@ def values_in(tree: Any) -> list[Value]:
     elif not isinstance(tree, (list, tuple)):
         return []
     return [value for item in tree for value in values_in(item)]
+
+
+def homes(calls: Iterable[Call]) -> dict[str, list[Frame]]:
+    """Return where each module, and each parameter by itself, is used: the frames, without doubles."""
+    found: defaultdict[str, dict[Frame, None]] = defaultdict(dict)
+    for call in calls:
+        if call.path:
+            found[call.path][call.frame] = None
+        for value in values_in((call.args, call.kwargs)):
+            if value.kind == "parameter":
+                found[value.name][call.frame] = None
+    return {name: list(frames) for name, frames in found.items()}
+
+
+def common(frames: Sequence[Frame]) -> Frame:
+    """Return the innermost frame that contains all of these."""
+    chains = [frame.ancestors() for frame in frames]
+    return [column[0] for column in zip(*chains, strict=False) if len(set(map(id, column))) == 1][-1]

@@ -20,6 +20,7 @@ class Symbol:
         where: the user's line that it comes from, which may name it.
         hint: a name for it, where no line has one.
         is_layer: a layer that is made once and called in several places.
+        is_constant: made of constants alone, when the program is run.
     """
 
     shape: Sizes
@@ -27,6 +28,7 @@ class Symbol:
     where: Where | None = None
     hint: str = ""
     is_layer: bool = False
+    is_constant: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """How a rule is registered and found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from parity.translate.capture import at
 from parity.translate.graph import Call
 
 if TYPE_CHECKING:
@@ -71,3 +72,15 @@ def _into(table: dict, names: tuple[str, ...]) -> Callable[[AnyRule], AnyRule]:
         return rule
 
     return register
+
+
+def describe_missing(calls: Sequence[Call]) -> str:
+    """Return the message about calls without a rule: the first with the user's own line, then the others."""
+    names = list(dict.fromkeys(call.title for call in calls))
+    first = calls[0]
+    path = f" (module {first.path})" if first.path else ""
+    more = f"; nor of {', '.join(names[1:6])}" if names[1:] else ""
+    return (
+        f"no translation of {first.title}{path}{at(first.where)}{more}; write a rule with @parity.translates, or use "
+        "--partial"
+    )
