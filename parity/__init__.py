@@ -10,7 +10,7 @@ __all__ = ["assert_equivalent", "check", "translate", "translates"]
 _HOMES = {
     "assert_equivalent": "parity.pair.equivalence",
     "check": "parity.pair.equivalence",
-    "translates": "parity.translate.rules.registry",
+    "translates": "parity.translate.registry",
 }
 
 

@@ -12,7 +12,7 @@ from parity.translate.graph import Call, Frame, Recording, Value, common, homes,
 from parity.translate.layout import Layout
 from parity.translate.leaves import Leaves
 from parity.translate.program import Block, BlockCall, Expression, Layer, LayerCall, Literal, Statement, Symbol, View
-from parity.translate.rules import registry
+from parity.translate import registry
 
 Operand = Value | View
 
@@ -45,7 +45,7 @@ class Builder:
         self._moved: dict[tuple, View] = {}
         self._taken: set[str] = set()
         self.call = recording.calls[0] if recording.calls else Call("", recording.root, (), {}, None)
-        self.homes = homes(recording.calls)
+        self.homes = homes(recording.calls, recording.tied)
         for value in recording.inputs:
             self.views[value] = self._input(value)
 
@@ -256,6 +256,17 @@ class Builder:
             for symbol, value, order in zip(outputs, made, layouts, strict=False)
         ]
 
+    def call_again(self, path: str, inputs: Sequence[View], keywords: str = "") -> View:
+        """Write one more call of a layer that several places share."""
+        symbol = self._symbol(self.out, inputs[0].layout)
+        given = [self.shared[path], *(view.symbol for view in inputs)]
+        self.add(LayerCall(keywords, given, [symbol], where=self.call.where))
+        return View(symbol, self.out.shape, self.out.batched, inputs[0].layout)
+
+    def is_tied(self, path: str) -> bool:
+        """Return whether a module's weight is also that of another module."""
+        return path in self.recording.tied.values()
+
     def constant(self, text: str, shape: tuple[int, ...]) -> View:
         """Write an expression without inputs, {shape} in its text."""
         symbol = Symbol(shape, "bool", None, "mask")
@@ -303,7 +314,8 @@ class Builder:
         self, name: str, inputs: list[Symbol], outputs: list[Symbol], literals: dict[str, Literal], path: str,
         names: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        if path and self.recording.uses.get(path, 1) > 1 and path == self.call.path:
+        several = self.recording.uses.get(path, 1) > 1 or self.is_tied(path)
+        if path and several and path == self.call.path:
             if path not in self.shared:
                 self.shared[path] = layer = Symbol((), "", self.call.where, path.rpartition(".")[2], is_layer=True)
                 self.add_at_home(path, Layer(name, [], [layer], literals, path, self.call.where))

@@ -81,7 +81,7 @@ def snake(name: str) -> str:
 def _in_order(root: Block) -> list[list[Block]]:
     """Return the blocks by class, each class after those that its blocks call."""
     blocks = list(blocks_in(root))
-    heights = {}
+    heights: dict[Block, int] = {}
     for block in blocks:  # innermost first
         inner = [s.block for s in block.statements if isinstance(s, BlockCall) and s.block]
         heights[block] = 1 + max((heights[each] for each in inner), default=0)
@@ -180,7 +180,7 @@ def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
     found: list[tuple[Place, dict[Block, Any], Any]] = []
     for number, slot in enumerate(skeleton.slots):
         for name, literal in slot.first.literals.items():
-            values = {
+            values: dict[Block, Any] = {
                 block: slot.members[block].literals[name].value if block in slot.members else MISSING
                 for block in skeleton.blocks
             }
@@ -189,7 +189,7 @@ def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
             lengths = {len(value) if isinstance(value, tuple) else -1 for value in known}
             if len(lengths) == 1 and lengths != {-1} and not rows:
                 for part in range(lengths.pop()):
-                    own = {b: v if v is MISSING else v[part] for b, v in values.items()}
+                    own: dict[Block, Any] = {b: v if v is MISSING else v[part] for b, v in values.items()}
                     found.append(((number, name, part), own, None))
             else:
                 found.append(((number, name, None), values, literal.default))

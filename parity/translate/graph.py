@@ -132,6 +132,12 @@ class Recording:
     values: list[Value]
     names: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def tied(self) -> dict[str, str]:
+        """Path of a Linear whose weight is another module's -> path of that module."""
+        pairs = ((name.rpartition(".")[0], first.rpartition(".")[0]) for name, first in self.names.items())
+        return {path: owner for path, owner in pairs if path != owner}
+
 
 def values_in(tree: Any) -> list[Value]:
     """Return the values in nested lists, tuples and dicts, in order."""
@@ -144,12 +150,12 @@ def values_in(tree: Any) -> list[Value]:
     return [value for item in tree for value in values_in(item)]
 
 
-def homes(calls: Iterable[Call]) -> dict[str, list[Frame]]:
+def homes(calls: Iterable[Call], tied: Mapping[str, str]) -> dict[str, list[Frame]]:
     """Return where each module, and each parameter by itself, is used: the frames, without doubles."""
     found: defaultdict[str, dict[Frame, None]] = defaultdict(dict)
     for call in calls:
         if call.path:
-            found[call.path][call.frame] = None
+            found[tied.get(call.path, call.path)][call.frame] = None
         for value in values_in((call.args, call.kwargs)):
             if value.kind == "parameter":
                 found[value.name][call.frame] = None

@@ -145,7 +145,7 @@ def _pattern(array: np.ndarray) -> str:
     if numbers and np.array_equal(array.reshape(-1), np.arange(array.size)):
         return f"ops.arange({array.size})" + "[None]" * (array.ndim - 1)
     if array.dtype.kind == "b" and array.ndim >= 2 and array.size > 1:
-        lower = np.broadcast_to(np.tri(*shape[-2:], dtype=bool), shape)
+        lower = np.broadcast_to(np.tril(np.ones(shape[-2:], bool)), shape)
         if np.array_equal(array, lower):
             return f'ops.tril(ops.ones({shape}, "bool"))'
         if np.array_equal(array, ~lower):

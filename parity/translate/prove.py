@@ -32,7 +32,8 @@ class Proof:
     def report(self) -> Report | None:
         """The report to read: of the first mode that failed, else of the last."""
         failed = [report for report in self.reports.values() if not report.passed]
-        return (failed or list(self.reports.values()) or [None])[0 if failed else -1]
+        every = failed[:1] or list(self.reports.values())
+        return every[-1] if every else None
 
     @property
     def line(self) -> str:

@@ -9,7 +9,7 @@ from parity.translate.builder import sizes
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View
-from parity.translate.rules.registry import function
+from parity.translate.registry import function
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand

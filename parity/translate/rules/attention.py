@@ -11,7 +11,7 @@ from parity.translate.program import View
 from parity.translate.rules.arithmetic import combine
 from parity.translate.rules.indexing import repeat_heads
 from parity.translate.rules.matrix import product
-from parity.translate.rules.registry import function, module
+from parity.translate.registry import function, module
 from parity.translate.rules.weights import frozen
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.layout import Layout
 from parity.translate.program import View
-from parity.translate.rules.registry import function
+from parity.translate.registry import function
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -96,7 +96,7 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     elif builder.call.target == "select":
         index = (*[slice(None)] * (index % x.rank), more[0])
     index = list(index) if isinstance(index, tuple) else [index]
-    index = [each.tolist() if isinstance(each, range) else each for each in index]
+    index = [list(each) if isinstance(each, range) else each for each in index]
     if any(isinstance(each, (Value, list)) for each in index):
         return _take(builder, x, index)
     found = builder.view(x)
@@ -127,14 +127,14 @@ def _slice(builder: "Builder", found: View, index: list[Any]) -> View:
     own = [index[axis] for axis in found.layout]
     while own and own[-1] == slice(None):
         own.pop()
-    literals: dict[str, int] = {}
+    literals: dict[str, Any] = {}
     text = ", ".join(_spell(each, axis, literals) for axis, each in enumerate(own))
     text += ", ..." if len(own) == 1 and isinstance(own[0], slice) else ""  # Keras takes no bare slice
     out = Value(tuple(shape), found.dtype, batched=tuple(batched), where=builder.call.where)
     return builder.op(f"{{0}}[{text}]", [found], layout=order, out=out, **literals)
 
 
-def _spell(index: Any, axis: int, literals: dict[str, int]) -> str:
+def _spell(index: Any, axis: int, literals: dict[str, Any]) -> str:
     """Return an index as text, its numbers as literals: blocks may differ in them."""
     parts = {"index": index}
     if isinstance(index, slice):

@@ -9,7 +9,7 @@ from parity.translate.graph import Value
 from parity.translate.program import View
 from parity.translate.rules.arithmetic import add
 from parity.translate.rules.matrix import matmul
-from parity.translate.rules.registry import function, module
+from parity.translate.registry import function, module
 from parity.translate.rules.weights import frozen
 
 if TYPE_CHECKING:
@@ -45,14 +45,12 @@ def _dense(builder: "Builder", x: "Operand", units: int, bias: bool, owner: Any)
 
 
 def _tied(builder: "Builder", dense: Any, x: "Operand") -> View:
-    """Write a Linear whose weight is that of an Embedding."""
+    """Write a Linear whose weight is that of an Embedding: Keras's layer for both, called the other way round."""
     path = builder.call.path
     owner = builder.first_name(f"{path}.weight").rpartition(".")[0]
-    if type(builder.module(owner)).__name__ != "Embedding" or dense.bias is not None:
-        raise Untranslatable(f"{path}.weight is tied to {owner}.weight, which has no translation but for an Embedding")
-    found = builder.last(x)
-    symbol = builder.shared(owner)
-    return builder.layer("TiedDense", [found], {"embedding": builder.reference(symbol)}, path=path)
+    if owner not in builder.shared or dense.bias is not None:
+        raise Untranslatable(f"{path}.weight is tied to {owner}.weight, which has a translation for an Embedding alone")
+    return builder.call_again(owner, [builder.last(x)], "reverse=True")
 
 
 @module("Embedding")
@@ -64,4 +62,5 @@ def embedding(builder: "Builder", table: Any, x: "Operand") -> View:
         raise Untranslatable("an Embedding with padding_idx has no translation: its row has no gradient in PyTorch")
     found = builder.natural(x)
     arguments = {"input_dim": table.num_embeddings, "output_dim": table.embedding_dim, **frozen(table)}
-    return builder.layer("layers.Embedding", [found], arguments, layout=layout.natural(builder.out.rank))
+    name = "layers.ReversibleEmbedding" if builder.is_tied(builder.call.path) else "layers.Embedding"
+    return builder.layer(name, [found], arguments, layout=layout.natural(builder.out.rank))

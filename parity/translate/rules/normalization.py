@@ -6,7 +6,7 @@ from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View
-from parity.translate.rules.registry import function, module
+from parity.translate.registry import function, module
 from parity.translate.rules.weights import frozen, same_module
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.program import View
 from parity.translate.rules.convolution import _single as single
-from parity.translate.rules.registry import function, module
+from parity.translate.registry import function, module
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand

@@ -7,7 +7,7 @@ from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import values_in
 from parity.translate.program import View
-from parity.translate.rules.registry import module
+from parity.translate.registry import module
 from parity.translate.rules.weights import frozen
 
 if TYPE_CHECKING:

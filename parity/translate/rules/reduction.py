@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.program import View
-from parity.translate.rules.registry import function
+from parity.translate.registry import function
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.program import View
-from parity.translate.rules.registry import function, module
+from parity.translate.registry import function, module
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand

@@ -7,7 +7,7 @@ from parity.translate import layout
 from parity.translate.builder import sizes
 from parity.translate.graph import Value
 from parity.translate.program import View
-from parity.translate.rules.registry import function, module
+from parity.translate.registry import function, module
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand

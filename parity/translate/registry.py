@@ -1,5 +1,8 @@
 """How a rule is registered and found."""
 
+import pkgutil
+from importlib import import_module
+
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +17,13 @@ AnyRule = TypeVar("AnyRule", bound=Rule)
 
 MODULES: dict[str | type, Rule] = {}  # PyTorch's own classes by name, a user's by the class
 FUNCTIONS: dict[str | Callable, Rule] = {}
+
+
+def load() -> None:
+    """Import the rules, every file of the folder `rules`; each registers its own."""
+    folder = import_module("parity.translate.rules")
+    for file in pkgutil.iter_modules(folder.__path__):
+        import_module(f"{folder.__name__}.{file.name}")
 
 
 def module(*names: str) -> Callable[[AnyRule], AnyRule]:
@@ -51,7 +61,7 @@ def of_module(module: "nn.Module") -> Rule | None:
         rule = MODULES.get(cls)
         if rule is None and cls.__module__.startswith("torch."):
             rule = MODULES.get(cls.__name__)
-        if rule is not None and (cls is type(module) or type(module).forward is cls.forward):
+        if rule is not None and (cls is type(module) or type(module).forward is getattr(cls, "forward", None)):
             return rule
     return None
 
