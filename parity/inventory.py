@@ -146,9 +146,9 @@ ITEMS = (
          "MultiLabelSoftMarginLoss, MultiMarginLoss, MarginRankingLoss, CosineEmbeddingLoss, TripletMarginLoss, "
          "TripletMarginWithDistanceLoss, CTCLoss", ("tests/library/test_more_losses.py",)),
     Item("L5", "the other layers of torch.nn, each against PyTorch in float64, outputs and all gradients, compiled and "
-         "reloaded: normalization, recurrent, convolution, resampling, pooling",
+         "reloaded: normalization, recurrent, convolution, resampling, pooling, attention",
          (*(f"tests/library/test_{of}.py"
-            for of in ("norms", "recurrent", "convolutions", "upsample", "pooling", "layer_forms")),
+            for of in ("norms", "recurrent", "convolutions", "upsample", "pooling", "attention", "layer_forms")),
           "tests/harness/test_check_own_layers.py")),
     Item("O1", "SGD, Adagrad, RMSprop, Adam, AdamW, Adadelta and more by PyTorch's update, slots included",
          ("tests/library/test_optim.py",)),

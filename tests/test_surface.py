@@ -39,7 +39,8 @@ SURFACE = {
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
         AvgPool1d AvgPool2d AvgPool3d BatchNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
         Dropout Dropout2d GRU GRUCell GroupNorm InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm
-        MaxPool1d MaxPool2d MaxPool3d RMSNorm RNN RNNCell Upsample interpolate
+        MaxPool1d MaxPool2d MaxPool3d MultiheadAttention RMSNorm RNN RNNCell Upsample interpolate
+        scaled_dot_product_attention
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss

@@ -9,6 +9,7 @@ from keras_blitz.layers.adaptive import (
     AdaptiveMaxPool2d,
     AdaptiveMaxPool3d,
 )
+from keras_blitz.layers.attention import MultiheadAttention, scaled_dot_product_attention
 from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
@@ -67,10 +68,12 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MultiheadAttention",
     "Parameter",
     "RMSNorm",
     "RNNCell",
     "RepeatBatch",
     "Upsample",
     "interpolate",
+    "scaled_dot_product_attention",
 ]

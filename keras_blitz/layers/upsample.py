@@ -1,6 +1,7 @@
 """`torch.nn.Upsample` and `torch.nn.functional.interpolate` on channels-last tensors."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -193,7 +194,8 @@ class Upsample(keras.layers.Layer):
         **options,
     ):
         super().__init__(**options)
-        self.size, self.scale_factor = (tuple(x) if isinstance(x, list) else x for x in (size, scale_factor))
+        self.size: Any = tuple(size) if isinstance(size, list) else size
+        self.scale_factor: Any = tuple(scale_factor) if isinstance(scale_factor, list) else scale_factor
         self.mode = mode
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 

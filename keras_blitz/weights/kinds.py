@@ -118,6 +118,8 @@ KINDS = (
              pairs_as=name.lower())
         for name in ("LSTM", "GRU", "RNN")
     ),
+    Kind("attention-verbatim", (), ("MultiheadAttention",), verbatim=True, channels=-1, whole=True,
+         pairs_as="attention"),
     *(
         Kind(name.lower(), (name,), (f"keras_blitz.{name}",), verbatim=True, channels=-1)
         for name in ("LSTMCell", "GRUCell", "RNNCell")

@@ -28,6 +28,18 @@ class Outputs(nn.Module):
         return self.fc(self.net(x)[0])
 
 
+class Attending(nn.Module):
+    """Attention of a sequence to itself, whose output alone is handed on."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.net = nn.Linear(3, 6), nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x):
+        x = self.fc(x)
+        return self.net(x, x, x)[0]
+
+
 def model(shape, *layers_):
     x = inputs = keras.Input(shape)
     for layer in layers_:
@@ -40,6 +52,11 @@ def recurrent(kind, size, **options):
     made = Outputs(getattr(nn, kind)(3, size, 2, batch_first=True, **options))
     made(torch.zeros(2, 5, 3))
     return made
+
+
+def upsampled(mode):
+    up = layers.ConvTranspose2d(4, 3, 2, 1, 1)
+    return model((5, 4, 2), up, layers.Upsample(None, 2, mode), layers.AvgPool2d(3))
 
 
 # PyTorch's module, the right port, a port with one thing wrong, an input in PyTorch's layout
@@ -74,13 +91,25 @@ PAIRS = {
         lambda: model((5, 3), layers.GRU(4, 2, batch_first=False), kl.Dense(3)),
         noise(2, 5, 3),
     ),
+    "attention": (
+        Attending,
+        lambda: model((5, 3), kl.Dense(6), layers.MultiheadAttention(6, 2)),
+        lambda: model((5, 3), kl.Dense(6), layers.MultiheadAttention(6, 3)),
+        noise(2, 5, 3),
+    ),
+    "upsampled": (
+        lambda: nn.Sequential(nn.ConvTranspose2d(2, 4, 3, 2, 1, 1), nn.Upsample(None, 2, "bicubic"), nn.AvgPool2d(3)),
+        lambda: upsampled("bicubic"),
+        lambda: upsampled("bilinear"),
+        noise(2, 2, 5, 4),
+    ),
     "cells": (
         lambda: nn.Sequential(nn.Linear(3, 4), nn.GRUCell(4, 5), nn.RNNCell(5, 2)),
         lambda: model((3,), kl.Dense(4), layers.GRUCell(5), layers.RNNCell(2)),
         lambda: model((3,), kl.Dense(4), layers.GRUCell(5), layers.RNNCell(2, nonlinearity="relu")),
         noise(3, 3),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -50,6 +50,8 @@ LAYERS = {
     "AdaptiveAvgPool3d": (lambda: layers.AdaptiveAvgPool3d((2, None, 3)), (2, 4, 5, 6, 3), ""),
     "AdaptiveMaxPool1d": (lambda: layers.AdaptiveMaxPool1d(4), (2, 9, 3), ""),
     "AdaptiveMaxPool3d": (lambda: layers.AdaptiveMaxPool3d(2), (2, 4, 5, 6, 3), ""),
+    "MultiheadAttention": (lambda: layers.MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True), (2, 3, 4),
+        "in_proj_weight in_proj_bias bias_k bias_v out_proj.weight out_proj.bias"),
 }  # fmt: skip
 
 # Those of tests/library/test_layers.py
@@ -69,8 +71,8 @@ def test_every_layer_is_here():
 def filled(make, shape, dtype):
     """Return a layer of this type with weights of noise, and an input."""
     rng = np.random.RandomState(0)
-    layer = make()
-    layer.dtype_policy = dtype
+    made = make()
+    layer = type(made).from_config(made.get_config() | {"dtype": dtype})
     layer.build(shape)
     for variable in layer.weights:
         if variable.dtype != "int64":
