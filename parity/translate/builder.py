@@ -346,6 +346,10 @@ class Builder:
         rank = value.rank if rank is None else rank
         return self._leaves.get(value, rank, layout.natural(rank) if order is None else order, beside)
 
+    def held(self, value: Value) -> View:
+        """Return a constant that a layer can be called with."""
+        return self._leaves.held(value)
+
     def add(self, statement: Statement) -> None:
         """Write a statement at the end of the block of the current call."""
         constant = isinstance(statement, Expression) and all(symbol.is_constant for symbol in statement.symbols())

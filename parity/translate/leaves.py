@@ -92,10 +92,18 @@ class Leaves:
         return self._hold(name, array, beside)
 
     def _expression(self, text: str, array: np.ndarray, number: object) -> Symbol:
-        symbol = Symbol(array.shape, str(array.dtype), self.builder.call.where)
+        hint = {"b": "mask", "i": "positions"}.get(array.dtype.kind, "") if array.ndim else ""
+        symbol = Symbol(array.shape, str(array.dtype), self.builder.call.where, hint)
         fields = {} if number is None else {"number": Literal(number)}
         self.builder.add(Expression(text, [], [symbol], fields))
         return symbol
+
+    def held(self, value: Value) -> View:
+        """Return a constant held by a layer, also where its text would be short: a layer takes no other in a graph."""
+        name = ".".join(filter(None, [self.builder.call.frame.path, "positions" if value.rank < 3 else "constant"]))
+        array = array_of(value)
+        symbol = self._hold(name, array, None)
+        return View(symbol, array.shape, (False,) * array.ndim, layout.natural(array.ndim))
 
     def _hold(self, name: str, array: np.ndarray, beside: View | None) -> Symbol:
         """Write a layer that holds a constant."""

@@ -60,11 +60,18 @@ def _assignments(file: str) -> dict[int, list[str]]:
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target = node.targets[0]
-            targets = target.elts if isinstance(target, ast.Tuple) else [target]
+            targets = _elements(target)
             names = [each.id for each in targets if isinstance(each, ast.Name)]
             if len(names) == len(targets):
                 found.update(dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), names))
     return found
+
+
+def _elements(target: ast.expr) -> list[ast.expr]:
+    """Return the targets of an assignment: a, b, c of `a, (b, c) = …`."""
+    if isinstance(target, ast.Tuple):
+        return [inner for each in target.elts for inner in _elements(each)]
+    return [target]
 
 
 @cache
