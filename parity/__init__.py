@@ -10,12 +10,17 @@ _HOMES = {
     "assert_equivalent": "parity.pair.equivalence",
     "check": "parity.pair.equivalence",
     "transfer": "parity.pair.transfer",
+    "translates": "parity.translate.registry",
 }
-__all__ = ["assert_equivalent", "check", "transfer"]
+__all__ = ["assert_equivalent", "check", "transfer", "translate", "translates"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public door when it is first used."""
+    """Import the public doors when they are first used."""
+    if name == "translate":
+        from importlib import import_module
+
+        return import_module("parity.translate")  # a package that can be called
     if name in _HOMES:
         from importlib import import_module
 

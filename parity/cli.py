@@ -262,8 +262,7 @@ def faults_command(
         report.write_html(document, html)
     if interruption:
         print(interruption, file=sys.stderr)
-        raise typer.Exit(130)
-    raise typer.Exit(0 if document["summary"]["passed"] else 1)
+    raise typer.Exit(130 if interruption else 0 if document["summary"]["passed"] else 1)
 
 
 def _door_mistakes() -> tuple:
@@ -298,6 +297,24 @@ def _hand_over(mistakes: list, document: dict[str, Any], *, everything: bool) ->
 
 
 app.command("transfer")(transfer_command)
+
+
+@app.command("translate")
+def translate_command(
+    module: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="Or FILE.py:NAME; a module, or what makes one.")],
+    shape: Annotated[list[str], typer.Option("--input", metavar="SHAPE", help="Each 2,3,224,224 or 2,16:int:1000.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.py", help="Weights are written beside it.")],
+    trust: Annotated[bool, typer.Option("--trust", help="Load a pickle, which runs the code it holds.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Write a stub where an operation has no rule.")] = False,
+) -> None:  # fmt: skip
+    """Write a PyTorch module as Keras source, and prove that both do the same.
+
+    Exit status: 0 proven equivalent, 1 written but not proven, 2 nothing was written.
+    """
+    from parity.translate.command import run as translate
+
+    with announce_stop("parity", "interrupted: nothing was written"):
+        raise typer.Exit(translate(module, shape, output, trust=trust, partial=partial))
 
 
 @app.command("gaps")
@@ -345,8 +362,7 @@ def gaps_command(
         report.write_html(document, html)
     if interruption:
         print(interruption, file=sys.stderr)
-        raise typer.Exit(130)
-    raise typer.Exit(0 if all(one.passed for one in measured) else 1)
+    raise typer.Exit(130 if interruption else 0 if all(one.passed for one in measured) else 1)
 
 
 def _each(function: Callable[[Any], Any], chosen: Sequence, title: str, what: str) -> tuple[list, Interruption | None]:

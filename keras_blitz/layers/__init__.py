@@ -6,6 +6,7 @@ from keras_blitz.layers.activations import (
     GELU,
     SELU,
     Hardsigmoid,
+    Hardswish,
     Hardtanh,
     LeakyReLU,
     PReLU,
@@ -45,6 +46,7 @@ from keras_blitz.layers.pads import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from keras_blitz.layers.parameter import Parameter, RepeatBatch
 from keras_blitz.layers.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -106,6 +108,7 @@ __all__ = [
     "GRUCell",
     "GroupNorm",
     "Hardsigmoid",
+    "Hardswish",
     "Hardtanh",
     "InstanceNorm",
     "LPPool1d",
@@ -121,6 +124,7 @@ __all__ = [
     "MultiheadAttention",
     "PReLU",
     "PairwiseDistance",
+    "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",
@@ -129,6 +133,7 @@ __all__ = [
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
+    "RepeatBatch",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",

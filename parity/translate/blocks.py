@@ -1,0 +1,88 @@
+"""Which blocks become functions, and what each takes and returns."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from parity.translate import names
+from parity.translate.graph import values_in
+from parity.translate.program import Block, BlockCall, Statement, Symbol
+
+INLINED = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict) -> None:
+    """Inline what needs no function, then say what each block reads from outside and what is read of it.
+
+    Args:
+        root: the outermost block.
+        inputs: what the network takes.
+        outputs: what the network returns.
+        views: value -> its symbol; for the order in which a module was given them.
+    """
+    _inline(root)
+    _connect(root, outputs)
+    for block in blocks_in(root):
+        given = [views[value].symbol for value in values_in(list(block.frame.arguments)) if value in views]
+        order = {id(symbol): number for number, symbol in reversed(list(enumerate(given)))}
+        block.labels = _labels(block, views)
+        block.parameters.sort(key=lambda symbol: order.get(id(symbol), len(order)))
+    root.parameters, root.results, root.labels = list(inputs), list(dict.fromkeys(outputs)), _labels(root, views)
+    for block in (root, *blocks_in(root)):
+        for statement in block.statements:
+            if isinstance(statement, BlockCall) and statement.block:
+                statement.inputs, statement.outputs = statement.block.parameters, statement.block.results
+
+
+def _labels(block: Block, views: dict) -> dict[int, str]:
+    """Return the names that `forward` has for what it is given."""
+    found: dict[int, str] = {}
+    for name, argument in zip(names.parameters(block.frame.module), block.frame.arguments, strict=False):
+        inner = values_in(argument)
+        for number, value in enumerate(inner):
+            if value in views:
+                found.setdefault(id(views[value].symbol), name if len(inner) == 1 else f"{name}_{number}")
+    return found
+
+
+def blocks_in(block: Block) -> Iterator[Block]:
+    """Yield the blocks called in one, the innermost first."""
+    for statement in block.statements:
+        if isinstance(statement, BlockCall) and statement.block:
+            yield from blocks_in(statement.block)
+            yield statement.block
+
+
+def _inline(block: Block) -> None:
+    found: list[Statement] = []
+    for statement in block.statements:
+        if isinstance(statement, BlockCall) and statement.block:
+            _inline(statement.block)
+            if type(statement.block.frame.module) in INLINED or len(statement.block.statements) < 2:
+                found += statement.block.statements
+                continue
+        found.append(statement)
+    block.statements = found
+
+
+def _connect(root: Block, outputs: list[Symbol]) -> None:
+    made: dict[int, tuple[Block, ...]] = {}
+    read: list[tuple[Symbol, tuple[Block, ...]]] = [(symbol, (root,)) for symbol in outputs]
+
+    def walk(block: Block, chain: tuple[Block, ...]) -> None:
+        for statement in block.statements:
+            if isinstance(statement, BlockCall) and statement.block:
+                walk(statement.block, (*chain, statement.block))
+                continue
+            read.extend((symbol, chain) for symbol in statement.symbols())
+            made.update({id(symbol): chain for symbol in statement.outputs})
+
+    walk(root, (root,))
+    for symbol, chain in read:
+        home = made.get(id(symbol), (root,))
+        for block in chain:
+            if block not in home and symbol not in block.parameters:
+                block.parameters.append(symbol)
+        for block in home:
+            if block not in chain and symbol not in block.results:
+                block.results.append(symbol)

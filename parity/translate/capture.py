@@ -1,0 +1,298 @@
+"""Record a PyTorch module by running it: hooks keep the hierarchy, a TorchFunctionMode sees the functions between.
+
+Python's own control flow is followed as it is taken. The module runs twice, with batches of two sizes: an axis whose
+size differs between the runs follows the batch.
+"""
+
+import copy
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd.function import BackwardCFunction
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+from keras_blitz.errors import BlitzError
+from parity.translate.graph import Call, Frame, Recording, Value, Where, values_in
+
+# What tells about a tensor and returns none.
+QUERIES = frozenset(
+    {
+        "size", "dim", "numel", "stride", "is_contiguous", "is_floating_point", "is_complex", "_assert", "get_device",
+        "item", "tolist", "is_nonzero", "data_ptr", "element_size", "__hash__", "__len__", "__bool__", "__int__",
+        "__float__", "__index__", "__format__", "__contains__",
+    }
+)  # fmt: skip
+FACTORIES = frozenset(
+    (
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_tensor",
+        "new_empty",
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "empty_like",
+    )
+)
+IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
+HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
+
+
+class Untranslatable(BlitzError):
+    """What a module does has no translation; the message says what and at which line."""
+
+
+def at(where: Where | None) -> str:
+    """Return the user's line as the end of a message."""
+    return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
+
+
+def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+    """Record a copy of a module in eval mode.
+
+    Args:
+        module: is left as it is.
+        inputs: what `forward` takes; axis 0 of each is the batch.
+        is_leaf: whether a module is translated as one.
+
+    Raises:
+        BlitzError: the module raises.
+        Untranslatable: it takes another way with another batch size, or does what cannot be followed.
+    """
+    recorded = _run(module, inputs, is_leaf)
+    larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in inputs)
+    other = _run(module, larger, is_leaf)
+    if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
+        raise Untranslatable("another batch size takes another way through the module")
+    for one, two in zip(recorded.values, other.values, strict=True):
+        one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))
+    return recorded
+
+
+def _run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+    recorder = Recorder(copy.deepcopy(module).eval(), is_leaf)
+    try:
+        return recorder.run(inputs)
+    except BlitzError:
+        raise
+    except Exception as error:  # a user's module may raise anything
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BlitzError(f"{type(module).__name__} raised {type(error).__name__}: {line}") from None
+
+
+class Recorder(TorchFunctionMode):
+    """Sees every function on tensors while a module runs.
+
+    Args:
+        module: is run once.
+        is_leaf: whether a module is recorded as one call.
+    """
+
+    def __init__(self, module: nn.Module, is_leaf: Callable[[nn.Module], bool]):
+        super().__init__()
+        self.module, self.is_leaf = module, is_leaf
+        self.known: dict[int, tuple[torch.Tensor, Value]] = {}  # the tensors are kept, so that no id comes twice
+        self.tensors: dict[int, torch.Tensor] = {}  # id of a value -> its tensor
+        self.stale: set[int] = set()
+        self.views: dict[int, tuple[torch.Tensor, Any]] = {}  # a slice -> of which tensor, and the index
+        self.values: list[Value] = []
+        self.calls: list[Call] = []
+        self.uses: dict[str, int] = {}
+        self.depth = 0  # of leaves, one inside another
+        self.stack = [Frame(module, "")]
+        self.paths = {id(inner): path for path, inner in module.named_modules()}
+        self.named = {id(t): name for name, t in [*module.named_parameters(), *module.named_buffers()]}
+
+    def run(self, inputs: tuple[torch.Tensor, ...]) -> Recording:
+        """Run the module."""
+        # Not leaves of autograd's graph, because an in-place operation may change them.
+        given = [x.detach().clone().requires_grad_().clone() if x.is_floating_point() else x.clone() for x in inputs]
+        recorded = [self._new(x, kind="input") for x in given]
+        self.stack[0].arguments = recorded
+        with self._hooks(), _without_fast_path(), torch.enable_grad(), self:
+            result = self.module(*given)
+        outputs = self._as_values(dict(result) if hasattr(result, "items") else result)
+        if not values_in(outputs):
+            raise Untranslatable(f"{type(self.module).__name__} returns {type(result).__name__}, which has no tensor")
+        names = {name: self.named[id(t)] for name, t in self.module.named_parameters(remove_duplicate=False)}
+        return Recording(self.stack[0], self.calls, recorded, outputs, self.uses, self.values, names)
+
+    @contextmanager
+    def _hooks(self) -> Iterator[None]:
+        handles: list[Any] = []
+        for inner in self.module.modules():
+            if inner is not self.module or self.is_leaf(inner):
+                handles.append(inner.register_forward_pre_hook(self._enter, with_kwargs=True))
+                handles.append(inner.register_forward_hook(self._leave, with_kwargs=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
+        if self.depth or self.is_leaf(module):
+            self.depth += 1
+            if self.depth == 1:
+                self.pending = self._call(module, args, kwargs)
+            return
+        frame = Frame(module, self.paths.get(id(module), ""), self.stack[-1], where=_user_line())
+        frame.arguments = [self._as_values(each) for each in (*args, *kwargs.values())]
+        self.stack.append(frame)
+
+    def _leave(self, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
+        if not self.depth:
+            self.stack.pop()
+            return output
+        self.depth -= 1
+        if self.depth:
+            return output
+        given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+        output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
+        call = self.pending
+        call.path = self.paths.get(id(module), "")
+        call.number = self.uses.get(call.path, 0)
+        self.uses[call.path] = call.number + 1
+        self._finish(call, output, holds_weights=any(True for _ in module.parameters()))
+        return output
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Call a function and record it."""
+        kwargs = kwargs or {}
+        name = _name_of(function)
+        if self.depth or not name or name in QUERIES:
+            return function(*args, **kwargs)
+        in_place = name in IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
+        call = self._call(name, args, kwargs)
+        call.function = function
+        output = function(*args, **kwargs)
+        if "dropout" in name and output is args[0]:
+            output = _alias(output)
+        tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
+        if name == "__setitem__":
+            output, tensors = args[0], [args[0]]
+        if not tensors or (not in_place and len(tensors) == 1 and tensors[0] is args[0]):
+            return output  # contiguous, to
+        if in_place:
+            self._outdate(args[0])
+        self._finish(call, output, factory=name in FACTORIES)
+        if name == "__getitem__":
+            self.views[id(output)] = args[0], call.args[1]
+        elif in_place and id(args[0]) in self.views:
+            self._write_back(args[0], call)
+        return None if name == "__setitem__" else output
+
+    def _call(self, target: Any, args: tuple, kwargs: Mapping) -> Call:
+        return Call(target, self.stack[-1], self._as_values(args), self._as_values(dict(kwargs)), _user_line())
+
+    def _finish(self, call: Call, output: Any, holds_weights: bool = False, factory: bool = False) -> None:
+        """Note what a call returned; a call on constants alone is a constant."""
+        inputs = values_in((call.args, call.kwargs))
+        constant = factory or not (holds_weights or any(value.kind != "constant" for value in inputs))
+        tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
+        for tensor in tensors:
+            value = self._new(tensor, kind="constant" if constant else "computed")
+            value.where = call.where
+            call.outputs.append(value)
+        if constant:
+            return
+        for value in inputs:
+            self._keep(value)
+        may_pass = any(self._requires_grad(value) for value in inputs)
+        call.detached = may_pass and all(t.is_floating_point() and not t.requires_grad for t in tensors)
+        self.calls.append(call)
+
+    def _requires_grad(self, value: Value) -> bool:
+        return self.tensors[id(value)].requires_grad
+
+    def _keep(self, value: Value) -> None:
+        """Copy a constant's values where they are first used; an in-place change may follow."""
+        if value.kind == "constant" and value.array is None:
+            value.array = self.tensors[id(value)].detach().cpu().clone().numpy()
+
+    def _as_values(self, tree: Any) -> Any:
+        return tree_map(lambda t: self._value(t) if isinstance(t, torch.Tensor) else t, tree)
+
+    def _value(self, tensor: torch.Tensor) -> Value:
+        if isinstance(tensor.grad_fn, BackwardCFunction):
+            name = type(tensor.grad_fn).__name__.removesuffix("Backward")
+            raise Untranslatable(
+                f"{name} is an autograd.Function with a gradient of its own; write the module around it a rule with "
+                f"@parity.translates{at(_user_line())}"
+            )
+        if id(tensor) in self.known:
+            if id(tensor) in self.stale:
+                raise Untranslatable(f"a view is used after the tensor it is of was changed in place{at(_user_line())}")
+            return self.known[id(tensor)][1]
+        name = self.named.get(id(tensor), "")
+        return self._new(tensor, kind="parameter" if isinstance(tensor, nn.Parameter) else "constant", name=name)
+
+    def _new(self, tensor: torch.Tensor, **fields: Any) -> Value:
+        value = Value(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), **fields)
+        if value.kind != "constant" and (tensor.is_sparse or tensor.is_quantized or tensor.is_complex()):
+            kind = "sparse" if tensor.is_sparse else "quantized" if tensor.is_quantized else "complex"
+            raise Untranslatable(f"{kind} tensors have no translation{at(_user_line())}")
+        self.known[id(tensor)] = tensor, value
+        self.tensors[id(value)] = tensor
+        self.stale.discard(id(tensor))
+        self.values.append(value)
+        return value
+
+    def _outdate(self, tensor: torch.Tensor) -> None:
+        """A tensor was changed in place: what shares its memory has other values now."""
+        memory = tensor.untyped_storage().data_ptr()
+        for key, (other, _) in self.known.items():
+            if other is not tensor and other.untyped_storage().data_ptr() == memory and id(other) not in self.named:
+                self.stale.add(key)
+
+    def _write_back(self, view: torch.Tensor, changed: Call) -> None:
+        """A slice was changed in place: put it into the tensor it is of."""
+        base, index = self.views[id(view)]
+        self.stale.discard(id(base))
+        call = Call("__setitem__", self.stack[-1], (self._value(base), index, self._value(view)), {}, changed.where)
+        self._finish(call, base)
+
+
+def _name_of(function: Callable) -> str:
+    """Return a function's name, "T" of the attribute; "" of an attribute that is no tensor of its own."""
+    name = getattr(function, "__name__", "")
+    if name != "__get__":
+        return name
+    attribute = getattr(function.__self__, "__name__", "")  # type: ignore[attr-defined]
+    return attribute if attribute in ("T", "mT") else "data" if attribute == "data" else ""
+
+
+def _alias(tensor: Any) -> Any:
+    """Return another object for a tensor: an eval-mode dropout returns its own input."""
+    if not isinstance(tensor, torch.Tensor):
+        return tensor
+    with torch._C.DisableTorchFunction():
+        return torch.ops.aten.alias(tensor)
+
+
+def _user_line() -> Where | None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(HERE):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+@contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """Keep nn.TransformerEncoder and nn.MultiheadAttention from their fused kernels, which are no functions to see."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -1,0 +1,151 @@
+"""`parity translate`: a module of the user's own file, written as Keras source, with its proof."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.files import check_target
+from keras_blitz.progress import track
+from parity.record.frameworks import load_frameworks, torch_installed
+
+
+def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool) -> int:
+    """Translate, write and print the verdict; return the exit status.
+
+    Args:
+        name: MODULE:NAME or FILE.py:NAME, a module, a class or a function without arguments; or a pickled module.
+        inputs: shapes, "1,3,224,224"; whole numbers below a bound as "2,16:int:1000"; one for each argument.
+        output: the file to write; the weights go beside it.
+        trust: a pickle may run the code it holds.
+        partial: write stubs where there is no rule.
+
+    Raises:
+        BlitzError: the module cannot be loaded, run or translated, or a file cannot be written.
+    """
+    if output.suffix != ".py":
+        raise BlitzError(f"-o {output}: give the name of a .py file")
+    check_target(output)
+    arrays = tuple(array_of(text) for text in inputs)
+    if not torch_installed():
+        raise BlitzError("parity translate runs PyTorch: pip install 'keras-blitz[torch]'")
+    load_frameworks(live=True)
+    module = load(name, trust)
+    from parity.translate.port import Port, translate
+
+    def work(step: str) -> "Port":
+        return translate(module, arrays, partial=partial)
+
+    port = next(iter([work(step) for step in track(["translate and prove"], name, str)]))
+    port.write(output)
+    written = f"{output} ({port.source.count(chr(10))} lines)"
+    if not port.holes:
+        written += f" and {port.weights_file}"
+    print(f"wrote {written}")
+    for hole in port.holes:
+        print(f"left out: {hole}", file=sys.stderr)
+    if port.proof is not None:
+        print(port.proof.line)
+        if port.report is not None and not port.passed:
+            print(port.report)
+    return 0 if port.passed else 1
+
+
+def array_of(text: str) -> np.ndarray:
+    """Return a fixed input of a shape that was given as "2,3,32,32", or "2,16:int:1000" for numbers below 1000.
+
+    Raises:
+        BlitzError: the text is no such shape.
+    """
+    shape, _, kind = text.partition(":")
+    name, _, bound = kind.partition(":")
+    try:
+        sizes = tuple(int(part) for part in shape.split(","))
+        below = int(bound) if bound else 2
+    except ValueError:
+        sizes, below = (), 0
+    if not sizes or min(sizes) < 1 or name not in ("", "int") or below < 1:
+        raise BlitzError(f"--input {text!r}: give a shape such as 2,3,224,224, or 2,16:int:1000 for numbers below 1000")
+    stream = np.random.RandomState(0)
+    return stream.randint(0, below, sizes) if name == "int" else stream.standard_normal(sizes).astype(np.float32)
+
+
+def load(name: str, trust: bool) -> Any:
+    """Return the module that MODULE:NAME, FILE.py:NAME or a pickle names.
+
+    Raises:
+        BlitzError: there is none, it raises, or it is a pickle that is not trusted.
+    """
+    source, colon, attribute = name.partition(":")
+    if not colon and Path(name).suffix in (".pt", ".pth", ".pkl", ".bin"):
+        return _unpickle(Path(name), trust)
+    if not colon or not attribute:
+        raise BlitzError(f"{name!r}: name the module as package.file:NAME or file.py:NAME")
+    home = _import(source)
+    found: Any = home
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise BlitzError(f"{source} has no {part!r}")
+        found = getattr(found, part)
+    return _made(found, name)
+
+
+def _made(found: Any, name: str) -> Any:
+    from torch import nn
+
+    if not isinstance(found, nn.Module):
+        if not callable(found):
+            raise BlitzError(f"{name} is neither a torch.nn.Module nor makes one")
+        try:
+            found = found()
+        except Exception as error:  # a user's constructor may raise anything
+            raise BlitzError(f"{name}() raised {type(error).__name__}: {_first_line(error)}") from None
+    if not isinstance(found, nn.Module):
+        raise BlitzError(f"{name} makes a {type(found).__name__}, not a torch.nn.Module")
+    return found
+
+
+def _import(source: str) -> Any:
+    sys.path.insert(0, "")  # a user's own file, as `python -m` has it
+    try:
+        if not source.endswith(".py"):
+            return importlib.import_module(source)
+        path = Path(source)
+        if not path.is_file():
+            raise BlitzError(f"{source}: no such file")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        found = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = found
+        spec.loader.exec_module(found)
+    except BlitzError:
+        raise
+    except Exception as error:  # a user's file may raise anything
+        raise BlitzError(f"{source} cannot be imported: {type(error).__name__}: {_first_line(error)}") from None
+    return found
+
+
+def _unpickle(path: Path, trust: bool) -> Any:
+    import torch
+
+    if not trust:
+        raise BlitzError(f"{path}: loading a pickled module runs the code it holds; give --trust if you trust the file")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=False)
+    except Exception as error:  # whatever its code raises
+        raise BlitzError(f"{path} cannot be loaded: {type(error).__name__}: {_first_line(error)}") from None
+    if not isinstance(found, torch.nn.Module):
+        raise BlitzError(
+            f"{path} holds a {type(found).__name__}, not a torch.nn.Module; name its class as file.py:NAME"
+        )
+    return found
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or "no message").splitlines()[0]

@@ -1,0 +1,278 @@
+"""The program as text."""
+
+import json
+import re
+from collections.abc import Sequence
+from math import isinf
+from typing import Any
+
+from parity.translate import names
+from parity.translate.functions import Function
+from parity.translate.loops import Loop
+from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
+from parity.translate.skeleton import Id, Phi, Slot, relative
+
+RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
+INDENT = "    "
+
+
+def literal(value: Any) -> str:
+    """Return a value as Python text."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and isinf(value):
+        return f'float("{value}")'
+    if isinstance(value, (tuple, list)):
+        inner = ", ".join(map(literal, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
+
+
+class Text:
+    """Writes one function.
+
+    Args:
+        function: what to write.
+        all_names: of all functions, which no variable may have.
+    """
+
+    def __init__(self, function: Function, all_names: Sequence[str]):
+        self.function, self.skeleton = function, function.skeleton
+        self.block: Block = self.skeleton.blocks[0]
+        self.reserved = RESERVED | set(all_names) | {each.name for each in function.arguments}
+        self.names: dict[Id, str] = {}
+        self.last = self._last_uses()
+        self.made = {phi.made: ("phi", n) for n, phi in enumerate(self.skeleton.phis)}
+        self.lines: list[str] = []
+        for number, symbol in enumerate(self.block.parameters):
+            self._name_parameter(("in", number), self.block.labels.get(id(symbol)) or symbol.hint or "x")
+
+    def _name_parameter(self, key: Id, wish: str) -> None:
+        taken = {*self.names.values(), *self.reserved, "input"}
+        options = [wish, "x", "y", "z", *(f"{wish}_{n}" for n in range(2, 99))]
+        self.names[key] = next(each for each in options if each not in taken and names.is_name(each))
+
+    def _last_uses(self) -> dict[Id, int]:
+        last: dict[Id, int] = {}
+        for number, slot in enumerate(self.skeleton.slots):
+            last.update(dict.fromkeys(_flat(slot.inputs), number))
+        last.update({each: len(self.skeleton.slots) for each in self.skeleton.results})
+        return last
+
+    # The lines.
+
+    def body(self) -> list[str]:
+        """Return the lines of the function, without its head."""
+        run_end, indent = 0, ""
+        total = len(self.skeleton.blocks)
+        for number, slot in enumerate(self.skeleton.slots):
+            if number >= run_end:
+                indent = ""
+            if number in self.function.flags:
+                self._before_run(number)
+                self.lines.append(f"if {self.function.flags[number]}:")
+                indent, run_end = INDENT, self._run_end(number)
+            assert indent or len(slot.members) == total
+            self.lines += [indent + line for line in self._slot(number, slot)]
+        return [*self.lines[:-1], *self._ending()]
+
+    def _run_end(self, start: int) -> int:
+        pattern = set(self.skeleton.slots[start].members)
+        stop = start
+        while stop < len(self.skeleton.slots) and set(self.skeleton.slots[stop].members) == pattern:
+            stop += 1
+        return stop
+
+    def _ending(self) -> list[str]:
+        """Return the last line and the return, as one where the line assigns what is returned."""
+        result = ", ".join(self.names[each] for each in self.skeleton.results)
+        last = self.lines[-1] if self.lines else ""
+        assigned, _, expression = last.partition(" = ")
+        if expression and assigned == result and not last.startswith(" ") and "," not in assigned:
+            return [f"return {expression}"]
+        return [last, f"return {result}"]
+
+    def _before_run(self, start: int) -> None:
+        """Name what a run may replace: the value that it replaces, under another name where that is still needed."""
+        for number, phi in enumerate(self.skeleton.phis):
+            if phi.run != start:
+                continue
+            key, base = ("phi", number), self.names[phi.base]
+            if self._is_over(phi):
+                self.names[key] = base
+            else:
+                slot = self.skeleton.slots[phi.made[1]]
+                wishes = [*names.assigned(slot.first.where), "x", "y", "z"]
+                self.names[key] = self._free(start - 1, wishes)
+                self.lines.append(f"{self.names[key]} = {base}")
+
+    def _is_over(self, phi: Phi) -> bool:
+        """Whether the value that a run replaces is not read any more where the run replaces it."""
+        return (self.last.get(phi.base, -1) <= phi.made[1] and phi.base[0] != "phi") or (
+            phi.base[0] == "phi" and self.last.get(phi.base, -1) <= phi.made[1]
+        )  # fmt: skip
+
+    def _slot(self, number: int, slot: Slot) -> list[str]:
+        statement = slot.first
+        inputs = [self._input(each) for each in slot.inputs]
+        if isinstance(statement, Loop):
+            return self._loop(number, slot, statement, inputs)
+        outputs = self._outputs(number, slot, inputs)
+        text = self._expression(number, statement, inputs)
+        if len(outputs) == 3 and statement.head == "LSTM":  # the states are a pair
+            outputs = [outputs[0], "_" if outputs[1:] == ["_", "_"] else f"({outputs[1]}, {outputs[2]})"]
+        return [f"{', '.join(outputs)} = {text}" if outputs else text]
+
+    def _input(self, each: Any) -> str:
+        if each and isinstance(each[0], tuple):
+            return f"[{', '.join(self.names[inner] for inner in each)}]"
+        return self.names[each]
+
+    def _outputs(self, number: int, slot: Slot, inputs: list[str]) -> list[str]:
+        """Name what a statement assigns: as the user's line does, else as its first input if that is not read again."""
+        statement = slot.first
+        wishes = names.assigned(statement.where)
+        found: list[str] = []
+        for place, symbol in enumerate(statement.outputs):
+            key = ("out", number, place)
+            if key in self.made and self.made[key] in self.names:
+                self.names[key] = self.names[self.made[key]]
+            else:
+                own = [symbol.hint] if symbol.hint else []
+                if len(wishes) == len(statement.outputs):
+                    own.append(wishes[place])
+                elif len(statement.outputs) == 1:
+                    own += wishes[:1]
+                first = [inputs[0]] if inputs and names.is_name(inputs[0]) else []
+                if key not in self.last and len(statement.outputs) > 1:
+                    own = ["_"]
+                self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], found)
+            found.append(self.names[key])
+        return found
+
+    def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = ()) -> str:
+        live = {name for key, name in self.names.items() if self._lives(key, number)}
+        taken = (live | self.reserved | set(also)) - {"_"}
+        options = [*wishes, *(f"t{n}" for n in range(1, 999))]
+        return next(each for each in options if each not in taken and names.is_name(each) and each != "self")
+
+    def _lives(self, key: Id, number: int) -> bool:
+        if key in self.made:
+            key = self.made[key]
+        return self.last.get(key, -1) > number or any(
+            phi.base == key and phi.run > number for phi in self.skeleton.phis
+        )  # fmt: skip
+
+    # Their parts.
+
+    def _value(self, number: int, name: str, each: Literal) -> str | None:
+        """Return the text of a literal; None where it is left out."""
+        places = self.function.places
+        if (number, name, None) in places:
+            return places[number, name, None]
+        if isinstance(each.value, tuple):
+            parts = [places.get((number, name, n)) or literal(value) for n, value in enumerate(each.value)]
+            if any((number, name, n) in places for n in range(len(parts))):
+                return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        if each.default is not None and repr(each.value) == repr(each.default):
+            return None
+        return literal(each.value)
+
+    def _expression(self, number: int, statement: Statement, inputs: list[str]) -> str:
+        values = {name: self._value(number, name, each) for name, each in statement.literals.items()}
+        if isinstance(statement, BlockCall):
+            return self._call(statement.function, inputs, self._path(statement.path), values)
+        named = [f"{name}={each}" for name, each in zip(statement.names, inputs, strict=False) if name]
+        if named and not isinstance(statement, LayerCall):
+            inputs = [each for name, each in zip(statement.names, inputs, strict=True) if not name] + named
+        if isinstance(statement, LayerCall):
+            keywords = [statement.head] if statement.head else []
+            return f"{inputs[0]}({', '.join([*inputs[1:], *keywords])})"
+        if not isinstance(statement, Layer):
+            return statement.head.format(*inputs, **values)
+        given = [
+            text if statement.literals[name].positional else f"{name}={text}"
+            for name, text in values.items()
+            if text is not None
+        ]
+        if statement.path:
+            given.append(f"name={self._path(statement.path)}")
+        made = f"{statement.head}({', '.join(given)})"
+        return f"{made}({', '.join(inputs)})" if inputs else made
+
+    def _path(self, path: str | None) -> str:
+        own = relative(self.block, path) or ""
+        if own.startswith("/"):
+            return literal(own[1:])
+        return f'f"{{path}}{own}"' if own else "path"
+
+    def _call(self, function: Function, inputs: list[str], path: str, values: dict[str, str | None]) -> str:
+        required = [each.name for each in function.arguments if each.default is None]
+        given = [*inputs, *([path] if uses_path(function) else [])]
+        for name, text in values.items():
+            if text is not None:
+                given.append(text if name in required and len(required) < 3 else f"{name}={text}")
+        return f"{function.name}({', '.join(given)})"
+
+    def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
+        key, carried = ("out", number, 0), slot.inputs[loop.carried]
+        before = self.names[carried]
+        lines = []
+        if self._lives(carried, number) or key in self.made:
+            name = self._outputs(number, slot, [])[0]
+            if name != before:
+                lines.append(f"{name} = {before}")
+        else:
+            name = self.names[key] = before
+        inputs = [name if n == loop.carried else each for n, each in enumerate(inputs)]
+        values = {n: self._value(number, n, each) for n, each in loop.literals.items()}
+        start, count = values.pop("start") or "0", values.pop("count") or "0"
+        rows = {n: values[n] or "" for n in loop.rows}
+        own = {n: f"{n}_" if n in self.reserved else n for n in rows}
+        prefix = relative(self.block, loop.path) or ""
+        path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
+        assert loop.function is not None
+        call = self._call(loop.function, inputs, path, {**values, **own})
+        return [*lines, _head_of_loop(start, count, rows, own), f"{INDENT}{name} = {call}"]
+
+
+def uses_path(function: Function) -> bool:
+    """Return whether a function names a layer by its own path."""
+    for slot in function.skeleton.slots:
+        for block, statement in slot.members.items():
+            own = relative(block, statement.path)
+            inner = getattr(statement, "function", None)
+            if own is not None and not own.startswith("/") and (inner is None or uses_path(inner)):
+                return True
+    return False
+
+
+def _head_of_loop(start: str, count: str, rows: dict[str, str], own: dict[str, str]) -> str:
+    if not rows:
+        stop = str(int(start) + int(count)) if start.isdigit() and count.isdigit() else f"{start} + {count}"
+        return f"for i in range({stop}):" if start == "0" else f"for i in range({start}, {stop}):"
+    first = f", {start}" if start != "0" else ""
+    if len(rows) == 1:
+        (name, values), *_ = rows.items()
+        values = re.sub(r"^\((.*?),?\)$", r"[\1]", values)
+        return f"for i, {own[name]} in enumerate({values}{first}):"
+    return (
+        f"for i, ({', '.join(own.values())}) in enumerate(zip({', '.join(rows.values())}, strict=True){first}):"
+    )  # fmt: skip
+
+
+def _flat(inputs: Sequence[Any]) -> list[Id]:
+    found: list[Id] = []
+    for each in inputs:
+        found += each if each and isinstance(each[0], tuple) else [each]
+    return found
+
+
+def definition(function: Function, all_names: Sequence[str]) -> str:
+    """Return the text of a function of the program that is not the network."""
+    text = Text(function, all_names)
+    given = [*text.names.values(), *(["path"] if uses_path(function) else [])]
+    for each in function.arguments:
+        given.append(each.name if each.default is None else f"{each.name}={literal(each.default)}")
+    lines = [f'"""{function.title}."""', *text.body()]
+    return f"def {function.name}({', '.join(given)}):\n" + "\n".join(INDENT + line for line in lines)

@@ -1,0 +1,232 @@
+"""The functions of the program: one for the blocks of a class; numbers that differ between them are parameters."""
+
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from parity.translate import names
+from parity.translate.blocks import blocks_in
+from parity.translate.loops import Loop, roll_up
+from parity.translate.program import Block, BlockCall, Literal
+from parity.translate.skeleton import Skeleton, Unlike, merge, relative, variant_of
+
+Place = tuple[int, str, int | None]  # slot, literal's name, component of a tuple
+MISSING = object()
+
+
+@dataclass
+class Argument:
+    """A parameter of a function beside its tensors and its path.
+
+    Args:
+        name: in the text.
+        values: block -> value.
+        default: left out of a call that has this value; None: never.
+    """
+
+    name: str
+    values: dict[Block, Any]
+    default: Any = None
+
+
+@dataclass(eq=False)
+class Function:
+    """A function of the program.
+
+    Args:
+        name: in the text.
+        skeleton: what it does.
+        arguments: its parameters beside tensors and path.
+        places: where in the slots an argument stands, instead of a number.
+        flags: first slot of a run that some blocks skip -> the argument that says so.
+    """
+
+    name: str
+    skeleton: Skeleton
+    arguments: list[Argument] = field(default_factory=list)
+    places: dict[Place, str] = field(default_factory=dict)
+    flags: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The class that it is of."""
+        return self.skeleton.blocks[0].frame.title
+
+
+def functions_of(root: Block) -> list[Function]:
+    """Return the functions of a program, each after those that it calls; the last is the network."""
+    found: list[Function] = []
+    for blocks in [*_in_order(root), [root]]:
+        for block in blocks:
+            roll_up(block)
+        for skeleton in _skeletons(blocks):
+            name = _free_name(snake(skeleton.blocks[0].frame.title), [each.name for each in found])
+            function = Function(name, skeleton)
+            _parametrize(function)
+            found.append(function)
+            _give(function, root)
+    return found
+
+
+def snake(name: str) -> str:
+    """Return basic_block for BasicBlock, se_layer for SELayer."""
+    name = re.sub(r"(?<=[a-z])(Net|NeXt)", lambda found: found[0].lower(), name)  # ResNet is resnet
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
+    return re.sub(r"(?<=[a-z])_(?=\d)", "", name) or "block"
+
+
+def _in_order(root: Block) -> list[list[Block]]:
+    """Return the blocks by class, each class after those that its blocks call."""
+    blocks = list(blocks_in(root))
+    heights: dict[Block, int] = {}
+    for block in blocks:  # innermost first
+        inner = [s.block for s in block.statements if isinstance(s, BlockCall) and s.block]
+        heights[block] = 1 + max((heights[each] for each in inner), default=0)
+    graph: dict[Hashable, set] = {}
+    groups: defaultdict[Hashable, list[Block]] = defaultdict(list)
+    for block in blocks:
+        inner = [s.block for s in block.statements if isinstance(s, BlockCall) and s.block]
+        graph.setdefault(block.frame.title, set()).update(each.frame.title for each in inner)
+        groups[block.frame.title].append(block)
+    try:
+        return [groups[title] for title in TopologicalSorter(graph).static_order()]
+    except CycleError:  # a class that contains itself: by depth
+        by_height: defaultdict[tuple[int, str], list[Block]] = defaultdict(list)
+        for block in blocks:
+            by_height[heights[block], block.frame.title].append(block)
+        return [by_height[key] for key in sorted(by_height)]
+
+
+def _skeletons(blocks: Sequence[Block]) -> list[Skeleton]:
+    """Return as few functions as serve all blocks of a class."""
+    variants: dict[Hashable, list[Block]] = {}
+    for block in blocks:
+        variants.setdefault(variant_of(block), []).append(block)
+    found: list[tuple[list[list[Block]], Skeleton]] = []
+    for blocks_alike in sorted(variants.values(), key=lambda each: -len(each[0].statements)):
+        for n, (members, _) in enumerate(found):
+            try:
+                together = [*members, blocks_alike]
+                found[n] = (together, merge(together))
+                break
+            except Unlike:
+                continue
+        else:
+            found.append(([blocks_alike], merge([blocks_alike])))
+    return [skeleton for _, skeleton in found]
+
+
+def _give(function: Function, root: Block) -> None:
+    """Let the calls of a function know it, and what they hand to it."""
+    members = set(function.skeleton.blocks)
+    for block in (root, *blocks_in(root)):
+        for statement in block.statements:
+            if isinstance(statement, BlockCall) and statement.block in members:
+                statement.function = function
+                statement.literals = {
+                    each.name: Literal(each.values[statement.block], each.default) for each in function.arguments
+                }
+
+
+def _parametrize(function: Function) -> None:
+    skeleton = function.skeleton
+    taken = {"path", "x", "y", "ops", "layers", "keras"}
+    for start, pattern in _runs(skeleton):
+        values = {block: block in pattern for block in skeleton.blocks}
+        same = next((each for each in function.arguments if each.values == values), None)
+        if same is None:
+            slot = skeleton.slots[start]
+            inner = relative(next(iter(slot.members)), slot.first.path) or ""
+            name = _free_name(
+                names.condition(slot.first.where) or names.first_part(inner).rstrip("0123456789") or "extra", taken
+            )
+            taken.add(name)
+            same = Argument(name, values, False)
+            function.arguments.append(same)
+        function.flags[start] = same.name
+    for place, values, default in _literals(skeleton):
+        known = [v for v in values.values() if v is not MISSING]
+        if len(set(map(repr, known))) < 2:
+            continue
+        same = next((each for each in function.arguments if _agree(each.values, values)), None)
+        if same is None:
+            same = Argument(_argument_name(skeleton, place, taken), _filled(values, default), default)
+            taken.add(same.name)
+            function.arguments.append(same)
+        function.places[place] = same.name
+    flags = set(function.flags.values())
+    function.arguments.sort(key=lambda each: (_default_of(each) is not None, each.name in flags))
+    for each in function.arguments:
+        each.default = _default_of(each)
+
+
+def _runs(skeleton: Skeleton) -> list[tuple[int, set[Block]]]:
+    """Return the first slots of the runs that some blocks skip, and the blocks that do not."""
+    found: list[tuple[int, set[Block]]] = []
+    before: set[Block] = set(skeleton.blocks)
+    for number, slot in enumerate(skeleton.slots):
+        pattern = set(slot.members)
+        if len(pattern) < len(skeleton.blocks) and pattern != before:
+            found.append((number, pattern))
+        before = pattern
+    return found
+
+
+def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
+    """Return the places of literals, with each block's value and the default; tuples of one length by component."""
+    found: list[tuple[Place, dict[Block, Any], Any]] = []
+    for number, slot in enumerate(skeleton.slots):
+        for name, literal in slot.first.literals.items():
+            values: dict[Block, Any] = {
+                block: slot.members[block].literals[name].value if block in slot.members else MISSING
+                for block in skeleton.blocks
+            }
+            known = [value for value in values.values() if value is not MISSING]
+            rows = isinstance(slot.first, Loop) and name in slot.first.rows
+            lengths = {len(value) if isinstance(value, tuple) else -1 for value in known}
+            if len(lengths) == 1 and lengths != {-1} and not rows:
+                for part in range(lengths.pop()):
+                    own: dict[Block, Any] = {b: v if v is MISSING else v[part] for b, v in values.items()}
+                    found.append(((number, name, part), own, None))
+            else:
+                found.append(((number, name, None), values, literal.default))
+    return found
+
+
+def _agree(one: dict[Block, Any], other: dict[Block, Any]) -> bool:
+    return all(repr(one[block]) == repr(value) for block, value in other.items() if value is not MISSING)
+
+
+def _filled(values: dict[Block, Any], default: Any) -> dict[Block, Any]:
+    known = [value for value in values.values() if value is not MISSING]
+    filler = default if default is not None and any(value == default for value in known) else known[0]
+    return {block: filler if value is MISSING else value for block, value in values.items()}
+
+
+def _default_of(argument: Argument) -> Any:
+    """Return a layer's own default where it occurs among the values."""
+    default = argument.default
+    if default is None or not any(repr(value) == repr(default) for value in argument.values.values()):
+        return None
+    return default
+
+
+def _argument_name(skeleton: Skeleton, place: Place, taken: set[str]) -> str:
+    slot = skeleton.slots[place[0]]
+    name = place[1] if place[2] is None else "size" if place[1] in ("shape", "sizes") else place[1]
+    if name not in taken:
+        return name
+    inner = relative(next(iter(slot.members)), slot.first.path) or ""
+    prefix = names.first_part(inner)
+    return _free_name(f"{prefix}_{name}" if prefix else name, taken)
+
+
+def _free_name(name: str, taken: Any) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free

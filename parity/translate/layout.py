@@ -1,0 +1,96 @@
+"""Layouts: Keras's axis i of a tensor is PyTorch's axis layout[i]. Pure Python, no framework."""
+
+from collections.abc import Sequence
+from math import prod
+
+Layout = tuple[int, ...]
+Group = tuple[list[int], list[int]]  # axes of one shape, and those of the other that hold the same values
+
+
+def natural(rank: int) -> Layout:
+    """Return PyTorch's own order."""
+    return tuple(range(rank))
+
+
+def channels_last(rank: int) -> Layout:
+    """Return the order of Keras's images: (N, H, W, C) for PyTorch's (N, C, H, W)."""
+    return (0, *range(2, rank), 1) if rank > 2 else natural(rank)
+
+
+def permuted(layout: Layout, axes: Sequence[int]) -> Layout:
+    """Return the layout of `x.permute(axes)` when nothing is moved in memory."""
+    return tuple(list(axes).index(axis) for axis in layout)
+
+
+def without(layout: Layout, axes: Sequence[int]) -> Layout:
+    """Return the layout after PyTorch's axes were removed."""
+    left = sorted(set(layout) - set(axes))
+    return tuple(left.index(axis) for axis in layout if axis in left)
+
+
+def moves(given: Layout, wanted: Layout) -> tuple[int, ...]:
+    """Return the argument of a transpose from one layout to another."""
+    return tuple(given.index(axis) for axis in wanted)
+
+
+def groups(given: Sequence[int], wanted: Sequence[int]) -> list[Group]:
+    """Pair the axes of two shapes of one size: (6, 4) and (2, 3, 4) are [0] with [0, 1] and [1] with [2]."""
+    found: list[Group] = []
+    i = j = 0
+    while i < len(given) or j < len(wanted):
+        left, right = list(range(i, min(i + 1, len(given)))), list(range(j, min(j + 1, len(wanted))))
+        i, j = i + len(left), j + len(right)
+        while (one := prod(given[a] for a in left)) != (other := prod(wanted[b] for b in right)):
+            if one < other:
+                left.append(i)
+                i += 1
+            else:
+                right.append(j)
+                j += 1
+        found.append((left, right))
+    return found
+
+
+def keeps_order(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> bool:
+    """Return whether the axes of each group stand side by side and in order, so that a reshape needs no transpose."""
+    order = [axis for axis in layout if shape[axis] != 1]
+    for left, _ in found:
+        wanted = [axis for axis in left if shape[axis] != 1]
+        at = [order.index(axis) for axis in wanted]
+        if at != list(range(at[0], at[0] + len(at))) if at else False:
+            return False
+    return True
+
+
+def gathered(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> Layout:
+    """Return a layout like this one, in which the axes of each group stand together, first that of the fewest moves."""
+    order = list(layout)
+    for left, _ in found:
+        if keeps_order(tuple(order), shape, found):
+            break
+        if any(shape[axis] != 1 for axis in left):
+            first = min(order.index(axis) for axis in left)
+            order = [axis for axis in order if axis not in left]
+            order[first:first] = left
+    return tuple(order) if keeps_order(tuple(order), shape, found) else natural(len(shape))
+
+
+def reshaped(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> Layout:
+    """Return the layout of the result of a reshape whose groups keep their order."""
+    result: list[int] = []
+    done = set()
+    for axis in layout:
+        number = next(n for n, (left, _) in enumerate(found) if axis in left)
+        empty = all(shape[each] == 1 for each in found[number][0])
+        if number not in done and (shape[axis] != 1 or empty):
+            done.add(number)
+            result += found[number][1]
+    for number, (_, right) in enumerate(found):
+        if number not in done:
+            result += right
+    return tuple(result)
+
+
+def same_order(one: Layout, other: Layout, shape: Sequence[int]) -> bool:
+    """Return whether two layouts differ in axes of size 1 alone, so that a reshape leads from one to the other."""
+    return [a for a in one if shape[a] != 1] == [a for a in other if shape[a] != 1]

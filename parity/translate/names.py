@@ -1,0 +1,87 @@
+"""Names for the program's variables, from the user's own source lines."""
+
+import ast
+import inspect
+import keyword
+import linecache
+from functools import cache
+from typing import Any
+
+from parity.translate.graph import Where
+
+
+def assigned(where: Where | None) -> list[str]:
+    """Return what a source line assigns to: ["q", "k"] of `q, k = …`."""
+    return _assignments(where[0]).get(where[1], []) if where else []
+
+
+def condition(where: Where | None) -> str:
+    """Return what the innermost `if` around a source line asks for: downsample of `if self.downsample:`."""
+    return _conditions(where[0]).get(where[1], "") if where else ""
+
+
+def first_part(relative_path: str) -> str:
+    """Return a usable name of a path within a module: conv2 of ".conv2", block3 of ".block.3"."""
+    parts = [part for part in relative_path.strip("/.").split(".") if part]
+    if not parts:
+        return ""
+    name = parts[0] if not parts[0].isdigit() else f"layer{parts[0]}"
+    if len(parts) > 1 and parts[1].isdigit():
+        name += parts[1]
+    return name if is_name(name) else ""
+
+
+def parameters(module: Any) -> list[str]:
+    """Return the names of what a module's `forward` takes."""
+    try:
+        given = inspect.signature(type(module).forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [each.name for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)][1:]
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be a variable's name."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+@cache
+def _tree(file: str) -> ast.Module | None:
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return None
+
+
+@cache
+def _assignments(file: str) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    tree = _tree(file)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target = node.targets[0]
+            targets = _elements(target)
+            names = [each.id for each in targets if isinstance(each, ast.Name)]
+            if len(names) == len(targets):
+                found.update(dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), names))
+    return found
+
+
+def _elements(target: ast.expr) -> list[ast.expr]:
+    """Return the targets of an assignment: a, b, c of `a, (b, c) = …`."""
+    if isinstance(target, ast.Tuple):
+        return [inner for each in target.elts for inner in _elements(each)]
+    return [target]
+
+
+@cache
+def _conditions(file: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    tree = _tree(file)
+    for node in ast.walk(tree) if tree else ():  # outer ones first
+        if isinstance(node, ast.If):
+            asked = [n.attr for n in ast.walk(node.test) if isinstance(n, ast.Attribute)]
+            if asked and is_name(asked[0]):
+                last = max((each.end_lineno or each.lineno) for each in node.body)
+                found.update(dict.fromkeys(range(node.body[0].lineno, last + 1), asked[0]))
+    return found

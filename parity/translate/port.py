@@ -1,0 +1,179 @@
+"""`parity.translate`: a PyTorch module written as Keras source."""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import torch
+from torch import nn
+
+from keras_blitz.errors import BlitzError
+from keras_blitz.files import atomic_path
+from keras_blitz.floatx import precision
+from parity.translate import registry
+from parity.translate.blocks import settle
+from parity.translate.builder import Builder
+from parity.translate.capture import record
+from parity.translate.functions import functions_of
+from parity.translate.module_text import file_text
+from parity.translate.prove import Proof, prove
+from parity.translate.transfer import fill
+
+if TYPE_CHECKING:
+    from parity.pair.equivalence import Report
+
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+@dataclass
+class Port:
+    """A Keras model that was written from a PyTorch module.
+
+    Args:
+        name: of the function that builds it.
+        title: what it was written from.
+        text: the source, but for its first line.
+        weights: PyTorch's name of a tensor -> that of the Keras weight that holds it, where the two differ.
+        arrays: layer's name -> the constant that it holds.
+        flats: layer's name -> (H, W, C) where its input was flattened from these.
+        holes: what has no translation, a line each; such a port cannot run.
+        proof: what `parity.check` said, once it was asked.
+        weights_file: the name of the file that the source tells to load.
+    """
+
+    name: str
+    title: str
+    module: nn.Module
+    text: str
+    weights: Mapping[str, str]
+    arrays: Mapping[str, np.ndarray]
+    flats: Mapping[str, tuple[int, ...]]
+    holes: Sequence[str] = ()
+    proof: Proof | None = None
+    weights_file: str = "network.weights.h5"
+    _models: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The file's text; its first line says what was proven."""
+        said = "not proven: no parity.check has run" if self.proof is None else self.proof.line
+        if self.holes:
+            said = f"not proven: {self.holes[0]}"
+        text = self.text.replace("{status}", re.sub(r'["\\]', "'", said), 1)
+        return text.replace("{weights}", self.weights_file, 1)
+
+    @property
+    def model(self) -> keras.Model:
+        """The Keras model with the module's weights, in Keras's default precision."""
+        return self.build(keras.config.floatx())
+
+    def build(self, dtype: str) -> keras.Model:
+        """Return the model in this precision, with the module's weights; the same one each time.
+
+        Raises:
+            BlitzError: something has no translation.
+        """
+        if self.holes:
+            raise BlitzError(f"the translation has holes and cannot run: {self.holes[0]}")
+        if dtype not in self._models:
+            self._models[dtype] = model = self.fresh(dtype)
+            fill(model, self.module, self.weights, self.arrays, self.flats)
+        return self._models[dtype]
+
+    def fresh(self, dtype: str) -> keras.Model:
+        """Return a new model in this precision, whose constants alone are filled in."""
+        with precision(dtype):
+            space: dict[str, Any] = {}
+            exec(compile(self.source, f"<{self.name}>", "exec"), space)
+            model = space[self.name]()
+        layers = {layer.name: layer for layer in model.layers}
+        for name, array in self.arrays.items():
+            layers[name].value.assign(array)
+        return model
+
+    @property
+    def report(self) -> "Report | None":
+        """What `parity.check` said: of train mode where that was compared, too."""
+        return self.proof.report if self.proof else None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the port was proven equivalent."""
+        return bool(self.proof and self.proof.passed and not self.holes)
+
+    def write(self, path: str | Path) -> None:
+        """Write the source, and the weights beside it as `<name>.weights.h5`, each whole or not at all.
+
+        Raises:
+            BlitzError: a file cannot be written.
+        """
+        path = Path(path)
+        self.weights_file = path.with_suffix(".weights.h5").name
+        weights = path.with_name(self.weights_file)
+        if not self.holes:
+            with atomic_path(weights) as temporary:
+                self.build("float32").save_weights(temporary)
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.source, encoding="utf-8")
+
+
+def translate(
+    module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None
+) -> Port:
+    """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
+
+    The module runs on the inputs, and its calls are translated one by one. In the source each module class is a
+    function, a layer's name is PyTorch's module path, and images have their channels last.
+
+    Args:
+        module: is left as it is.
+        inputs: an array in PyTorch's layout, or a tuple with one for each argument of `forward`; at least 2 examples
+            make the better proof.
+        partial: write what has no translation as a stub that raises.
+        check: prove it.
+        train: prove train mode as well; None: where there is a BatchNorm or a dropout.
+
+    Raises:
+        BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
+    """
+    registry.load()
+    tensors = _as_tensors(inputs)
+    recording = record(module, tensors, _is_leaf)
+    builder = Builder(recording, partial)
+    root = builder.run()
+    outputs = builder.outputs()
+    given = [builder.views[value] for value in recording.inputs]
+    settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
+    functions = functions_of(root)
+    origin = f"{type(module).__module__}.{type(module).__qualname__}"
+    header = (
+        f"{type(module).__name__}, translated from {origin}: {{status}}\n\n"
+        f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'
+    )
+    text = file_text(functions, given, recording.outputs, builder.views, builder.stubs, header)
+    port = Port(
+        functions[-1].name, origin, module, text, builder.weights, builder.arrays, builder.flats,
+        list(builder.stubs.values()),
+    )  # fmt: skip
+    if check and not port.holes:
+        arrays = tuple(tensor.numpy() for tensor in tensors)
+        proof = prove(copy.deepcopy(module), port.fresh, arrays, builder.weights, train)
+        port = replace(port, proof=proof)
+    return port
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    return not isinstance(module, CONTAINERS) and registry.of_module(module) is not None
+
+
+def _as_tensors(inputs: Any) -> tuple[torch.Tensor, ...]:
+    given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    try:
+        return tuple(torch.as_tensor(np.asarray(each)) for each in given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BlitzError(f"inputs must be arrays in PyTorch's layout: {str(error).splitlines()[0]}") from None

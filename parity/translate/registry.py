@@ -1,0 +1,95 @@
+"""How a rule is registered and found."""
+
+import pkgutil
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from parity.translate.capture import at
+from parity.translate.graph import Call
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Rule = Callable[..., Any]
+AnyRule = TypeVar("AnyRule", bound=Rule)
+
+MODULES: dict[str | type, Rule] = {}  # PyTorch's own classes by name, a user's by the class
+FUNCTIONS: dict[str | Callable, Rule] = {}
+
+
+def load() -> None:
+    """Import the rules, every file of the folder `rules`; each registers its own."""
+    folder = import_module("parity.translate.rules")
+    for file in pkgutil.iter_modules(folder.__path__):
+        import_module(f"{folder.__name__}.{file.name}")
+
+
+def module(*names: str) -> Callable[[AnyRule], AnyRule]:
+    """Register a rule for PyTorch's modules of these classes: rule(builder, module, *inputs) -> View."""
+    return _into(MODULES, names)
+
+
+def function(*names: str) -> Callable[[AnyRule], AnyRule]:
+    """Register a rule for torch functions and methods of these names: rule(builder, *args, **kwargs) -> View."""
+    return _into(FUNCTIONS, names)
+
+
+def translates(*targets: Any) -> Callable[[AnyRule], AnyRule]:
+    """Register a rule for module classes, or torch functions, of one's own.
+
+        @parity.translates(MyScale)
+        def scale(builder, module, x):
+            return builder.op("{0} * {factor}", [x], factor=module.factor)
+
+    Args:
+        targets: subclasses of `torch.nn.Module`, or functions of torch.
+    """
+
+    def register(rule: AnyRule) -> AnyRule:
+        for target in targets:
+            (MODULES if isinstance(target, type) else FUNCTIONS)[target] = rule
+        return rule
+
+    return register
+
+
+def of_module(module: "nn.Module") -> Rule | None:
+    """Return the rule of a module; a subclass with a `forward` of its own does not have its ancestor's."""
+    for cls in type(module).__mro__:
+        rule = MODULES.get(cls)
+        if rule is None and cls.__module__.startswith("torch."):
+            rule = MODULES.get(cls.__name__)
+        if rule is not None and (cls is type(module) or type(module).forward is getattr(cls, "forward", None)):
+            return rule
+    return None
+
+
+def of_call(call: Call) -> Rule | None:
+    """Return the rule of a call."""
+    if not isinstance(call.target, str):
+        return of_module(call.target)
+    rule = FUNCTIONS.get(call.function) if call.function is not None else None
+    name = call.target
+    stripped = name.strip("_") if name.startswith("__") else name.removesuffix("_")
+    return rule or FUNCTIONS.get(name) or FUNCTIONS.get(stripped)
+
+
+def _into(table: dict, names: tuple[str, ...]) -> Callable[[AnyRule], AnyRule]:
+    def register(rule: AnyRule) -> AnyRule:
+        table.update(dict.fromkeys(names, rule))
+        return rule
+
+    return register
+
+
+def describe_missing(calls: Sequence[Call]) -> str:
+    """Return the message about calls without a rule: the first with the user's own line, then the others."""
+    names = list(dict.fromkeys(call.title for call in calls))
+    first = calls[0]
+    path = f" (module {first.path})" if first.path else ""
+    more = f"; nor of {', '.join(names[1:6])}" if names[1:] else ""
+    return (
+        f"no translation of {first.title}{path}{at(first.where)}{more}; write a rule with @parity.translates, or use "
+        "--partial"
+    )

@@ -1,0 +1,159 @@
+"""Activations, dropout and what passes its input on."""
+
+from typing import TYPE_CHECKING, Any
+
+from parity.translate.builder import optional
+from parity.translate.program import View
+from parity.translate.registry import function, module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from parity.translate.builder import Builder, Operand
+
+
+def _elementwise(builder: "Builder", name: str, x: "Operand", arguments: dict[str, Any]) -> View:
+    found = builder.any(x)
+    return builder.layer(name, [found], arguments, flat=found.flat)
+
+
+# Class or function -> Keras's layer and its arguments, of the module or of the function's own arguments.
+LAYERS: dict[str, tuple[str, "Callable[[Any], dict[str, Any]]"]] = {
+    "ReLU": ("layers.ReLU", lambda m: {}),
+    "ReLU6": ("layers.ReLU", lambda m: {"max_value": 6.0}),
+    "Sigmoid": ("layers.Activation", lambda m: {"activation": "sigmoid"}),
+    "Tanh": ("layers.Activation", lambda m: {"activation": "tanh"}),
+    "SiLU": ("layers.Activation", lambda m: {"activation": "silu"}),
+    "GELU": ("GELU", lambda m: {"approximate": optional(m.approximate, "none")}),
+    "LeakyReLU": ("LeakyReLU", lambda m: {"negative_slope": optional(m.negative_slope, 0.01)}),
+    "ELU": ("layers.ELU", lambda m: {"alpha": optional(m.alpha, 1.0)}),
+    "Hardswish": ("Hardswish", lambda m: {}),
+    "Hardsigmoid": ("Hardsigmoid", lambda m: {}),
+}
+
+
+@module(*LAYERS)
+def activation(builder: "Builder", act: Any, x: "Operand") -> View:
+    """Write an activation as a layer under the module's name."""
+    name = next(cls.__name__ for cls in type(act).__mro__ if cls.__name__ in LAYERS)
+    layer, arguments = LAYERS[name]
+    return _elementwise(builder, layer, x, arguments(act))
+
+
+FUNCTIONS = {
+    "relu": "layers.ReLU()({0})",  # a layer, whose output parity.check sees where a Flatten follows
+    "sigmoid": "ops.sigmoid({0})",
+    "tanh": "ops.tanh({0})",
+    "silu": "ops.silu({0})",
+    "exp": "ops.exp({0})",
+    "log": "ops.log({0})",
+    "sqrt": "ops.sqrt({0})",
+    "rsqrt": "1 / ops.sqrt({0})",
+    "square": "ops.square({0})",
+    "neg": "-{0}",
+    "abs": "ops.abs({0})",
+    "sin": "ops.sin({0})",
+    "cos": "ops.cos({0})",
+    "erf": "ops.erf({0})",
+    "floor": "ops.floor({0})",
+    "sign": "ops.sign({0})",
+    "log1p": "ops.log1p({0})",
+    "expm1": "ops.expm1({0})",
+    "reciprocal": "1 / {0}",
+    "logical_not": "ops.logical_not({0})",
+    "invert": "ops.logical_not({0})",
+    "hardswish": "Hardswish()({0})",
+    "hardsigmoid": "Hardsigmoid()({0})",
+    "relu6": "ops.relu6({0})",
+    "zeros_like": "ops.zeros_like({0})",
+    "zero": "ops.zeros_like({0})",
+}
+
+
+def _function(text: str) -> "Callable[..., View]":
+    def rule(builder: "Builder", x: "Operand", **_: Any) -> View:
+        found = builder.any(x)
+        return builder.op(text, [found], flat=found.flat)
+
+    return rule
+
+
+for _name, _text in FUNCTIONS.items():
+    function(_name)(_function(_text))
+
+
+@function("gelu")
+def gelu(builder: "Builder", x: "Operand", approximate: str = "none") -> View:
+    """Write `F.gelu` as a layer without a name."""
+    return _unnamed(builder, "GELU", x, {"approximate": optional(approximate, "none")})
+
+
+@function("leaky_relu")
+def leaky_relu(builder: "Builder", x: "Operand", negative_slope: float = 0.01) -> View:
+    """Write `F.leaky_relu` as a layer without a name."""
+    return _unnamed(builder, "LeakyReLU", x, {"negative_slope": optional(negative_slope, 0.01)})
+
+
+def _unnamed(builder: "Builder", name: str, x: "Operand", arguments: dict[str, Any]) -> View:
+    found = builder.any(x)
+    return builder.layer(name, [found], arguments, flat=found.flat, path="")
+
+
+@module("Dropout", "Dropout1d", "Dropout2d")
+def dropout(builder: "Builder", drop: Any, x: "Operand") -> View:
+    """Write a dropout that has its mask from PyTorch's in the proof."""
+    found = builder.any(x)
+    if not drop.p:
+        return found
+    return _elementwise(builder, "Dropout" if type(drop).__name__ == "Dropout" else "Dropout2d", x, {"p": drop.p})
+
+
+@function("dropout")
+def functional_dropout(builder: "Builder", x: "Operand", p: float = 0.5, training: bool = False) -> View:
+    """Write `F.dropout`: a layer that drops in train mode, as `training=self.training` says."""
+    return _unnamed(builder, "Dropout", x, {"p": p}) if p else builder.any(x)
+
+
+@module("StochasticDepth")
+def stochastic_depth(builder: "Builder", depth: Any, x: "Operand") -> View:
+    """Write torchvision's StochasticDepth."""
+    found = builder.any(x)
+    if not depth.p:
+        return found
+    return builder.layer("StochasticDepth", [found], {"p": depth.p, "mode": optional(depth.mode, "row")})
+
+
+@module("Identity")
+def identity(builder: "Builder", _: Any, x: "Operand") -> View:
+    """Write nothing."""
+    return builder.any(x)
+
+
+@function("detach")
+def detach(builder: "Builder", x: "Operand") -> View:
+    """Stop the gradient."""
+    found = builder.any(x)
+    return builder.op("ops.stop_gradient({0})", [found], flat=found.flat)
+
+
+@module("Softmax", "LogSoftmax")
+def softmax_module(builder: "Builder", act: Any, x: "Operand") -> View:
+    """Write a softmax over one axis."""
+    return _softmax(builder, x, act.dim, "log_softmax" if type(act).__name__ == "LogSoftmax" else "softmax")
+
+
+@function("softmax")
+def softmax(builder: "Builder", x: "Operand", dim: int, **_: Any) -> View:
+    """Write a softmax over one axis."""
+    return _softmax(builder, x, dim, "softmax")
+
+
+@function("log_softmax")
+def log_softmax(builder: "Builder", x: "Operand", dim: int, **_: Any) -> View:
+    """Write a log-softmax over one axis."""
+    return _softmax(builder, x, dim, "log_softmax")
+
+
+def _softmax(builder: "Builder", x: "Operand", dim: int, name: str) -> View:
+    found = builder.view(x)
+    return builder.op(f"ops.{name}({{0}}, axis={{axis}})", [found], axis=found.axis(dim))

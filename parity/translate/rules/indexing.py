@@ -1,0 +1,278 @@
+"""Slices, splits and joins."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from parity.translate import layout
+from parity.translate.builder import sizes
+from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
+from parity.translate.layout import Layout
+from parity.translate.program import View
+from parity.translate.registry import function
+
+if TYPE_CHECKING:
+    from parity.translate.builder import Builder, Operand
+
+
+@function("cat", "concat", "concatenate")
+def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, **options: Any) -> View:
+    """Write a join along one axis, in the layout of the largest part."""
+    dim = options.get("axis", dim)
+    tensors = [x for x in tensors if x.shape != (0,)]
+    order = _common_layout(builder, tensors)
+    parts = [_repeated(builder, x, order, tensors) for x in tensors]
+    axis = order.index(dim % builder.out.rank)
+    return builder.op(
+        "ops.concatenate({0}, {axis})", [parts], layout=order, axis=-1 if axis == len(order) - 1 else axis
+    )
+
+
+def _repeated(builder: "Builder", x: "Operand", order: Layout, beside: Sequence["Operand"]) -> View:
+    """Return a part; a parameter, once for each sample where the others follow the batch."""
+    found = builder.to(x, order)
+    like = next((builder.any(each) for each in beside if any(each.batched) and not _is_leaf(each)), None)
+    if not builder.out.batched[0] or found.batched[0] or like is None or (found.shape[0] != 1 and not _is_leaf(x)):
+        return found
+    return repeat_batch(builder, found, like)
+
+
+def repeat_batch(builder: "Builder", x: View, like: View) -> View:
+    """Write the repetition of a tensor (1, …) for each sample."""
+    out = Value((like.shape[0], *x.shape[1:]), x.dtype, batched=(True, *x.batched[1:]))
+    return builder.layer("RepeatBatch", [x, like], {}, out=out, path="")
+
+
+def _is_leaf(x: "Operand") -> bool:
+    return isinstance(x, Value) and x.is_leaf
+
+
+def _common_layout(builder: "Builder", tensors: Sequence["Operand"]) -> Layout:
+    moving = [builder.view(x) for x in tensors if not _is_leaf(x)]
+    if not moving:
+        return layout.natural(tensors[0].rank)
+    return max(moving, key=lambda view: sum(view.shape)).layout
+
+
+@function("stack")
+def stack(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0) -> View:
+    """Write a join along a new axis."""
+    rank = builder.out.rank
+    dim %= rank
+    inner = _common_layout(builder, tensors)
+    parts = [builder.to(x, inner) for x in tensors]
+    order = [axis + (axis >= dim) for axis in inner]
+    place = min(dim, rank - 1)
+    order.insert(place, dim)
+    axis = -1 if place == rank - 1 else place
+    return builder.op("ops.stack({0}, {axis})", [parts], layout=tuple(order), axis=axis)
+
+
+@function("split", "chunk", "tensor_split", "split_with_sizes")
+def split(builder: "Builder", x: "Operand", *_: Any, dim: int = 0, **__: Any) -> list[View]:
+    """Write a split into as many parts as PyTorch made."""
+    given = [each for each in _ if isinstance(each, int)]
+    dim = (given[-1] if len(_) > 1 else dim) % x.rank
+    found = builder.view(x)
+    lengths = [value.shape[dim] for value in builder.call.outputs]
+    parts: Any = len(lengths) if len(set(lengths)) == 1 else list(accumulate(lengths))[:-1]
+    return builder.several("ops.split({0}, {parts}, {axis})", [found], found.layout, parts=parts, axis=found.axis(dim))
+
+
+@function("unbind")
+def unbind(builder: "Builder", x: "Operand", dim: int = 0) -> list[View]:
+    """Write a split that leaves the axis out."""
+    found = builder.view(x)
+    order = layout.without(found.layout, [dim % x.rank])
+    return builder.several("ops.unstack({0}, axis={axis})", [found], order, axis=found.axis(dim))
+
+
+@function("getitem", "narrow", "select")
+def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
+    """Write a slice, or a take along one axis."""
+    if builder.call.target == "narrow":
+        index = (*[slice(None)] * (index % x.rank), slice(more[0], more[0] + more[1]))
+    elif builder.call.target == "select":
+        index = (*[slice(None)] * (index % x.rank), more[0])
+    index = list(index) if isinstance(index, tuple) else [index]
+    index = [list(each) if isinstance(each, range) else each for each in index]
+    if any(isinstance(each, (Value, list)) for each in index):
+        return _take(builder, x, index)
+    found = builder.view(x)
+    index = _complete(index, x.rank)
+    real = [each for each in index if each is not None]
+    sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
+    if None not in index:
+        return sliced
+    return _insert_axes(builder, sliced, index)
+
+
+def _complete(index: list[Any], rank: int) -> list[Any]:
+    """Return an index with a slice for every axis it leaves out."""
+    count = sum(each is not None and each is not Ellipsis for each in index)
+    if Ellipsis in index:
+        place = index.index(Ellipsis)
+        return [*index[:place], *[slice(None)] * (rank - count), *index[place + 1 :]]
+    return [*index, *[slice(None)] * (rank - count)]
+
+
+def _slice(builder: "Builder", found: View, index: list[Any]) -> View:
+    kept = [axis for axis, each in enumerate(index) if isinstance(each, slice)]
+    order = layout.without(found.layout, [axis for axis in range(found.rank) if axis not in kept])
+    shape = [len(range(*index[axis].indices(found.shape[axis]))) for axis in kept]
+    batched = [found.batched[axis] and index[axis] == slice(None) for axis in kept]
+    if any(found.batched[axis] and index[axis] != slice(None) for axis in range(found.rank)):
+        raise Untranslatable("a slice of the batch axis has no translation")
+    own = [index[axis] for axis in found.layout]
+    while own and own[-1] == slice(None):
+        own.pop()
+    literals: dict[str, Any] = {}
+    text = ", ".join(_spell(each, axis, literals) for axis, each in enumerate(own))
+    text += ", ..." if len(own) == 1 and isinstance(own[0], slice) else ""  # Keras takes no bare slice
+    out = Value(tuple(shape), found.dtype, batched=tuple(batched), where=builder.call.where)
+    return builder.op(f"{{0}}[{text}]", [found], layout=order, out=out, **literals)
+
+
+def _spell(index: Any, axis: int, literals: dict[str, Any]) -> str:
+    """Return an index as text, its numbers as literals: blocks may differ in them."""
+    parts = {"index": index}
+    if isinstance(index, slice):
+        parts = {"start": index.start, "stop": index.stop, "step": None if index.step == 1 else index.step}
+    literals.update({f"{name}{axis}": part for name, part in parts.items() if part is not None})
+    texts = [f"{{{name}{axis}}}" if part is not None else "" for name, part in parts.items()]
+    return ":".join(texts[:2] if texts[2:] == [""] else texts)
+
+
+def _insert_axes(builder: "Builder", found: View, index: list[Any]) -> View:
+    from parity.translate.rules.shape import reshape
+
+    return reshape(builder, found) if any(each is None for each in index) else found
+
+
+def _take(builder: "Builder", x: "Operand", index: list[Any]) -> View:
+    places = [n for n, each in enumerate(index) if each != slice(None)] if not _has_values(index) else [
+        n for n, each in enumerate(index) if isinstance(each, (Value, list)) or each != slice(None)
+    ]  # fmt: skip
+    if len(places) != 1 or (isinstance(index[places[0]], Value) and index[places[0]].dtype == "bool"):
+        raise Untranslatable("indexing with several tensors, or with truth values, has no translation")
+    axis = places[0]
+    found, where = builder.natural(x), index[axis]
+    if isinstance(where, list):
+        return builder.op("ops.take({0}, {indices}, {axis})", [found], layout=layout.natural(builder.out.rank),
+                          indices=where, axis=axis)  # fmt: skip
+    taken = builder.natural(where)
+    return builder.op("ops.take({0}, {1}, {axis})", [found, taken], layout=layout.natural(builder.out.rank), axis=axis)
+
+
+def _has_values(index: list[Any]) -> bool:
+    return any(isinstance(each, Value) for each in index)
+
+
+@function("index_select")
+def index_select(builder: "Builder", x: "Operand", dim: int, index: "Operand") -> View:
+    """Write a take along one axis."""
+    found, taken = builder.view(x), builder.natural(index)
+    return builder.op("ops.take({0}, {1}, {axis})", [found, taken], axis=found.axis(dim))
+
+
+@function("setitem")
+def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
+    """Write an assignment to a slice of one axis as a join of what is left and what comes in."""
+    found = builder.view(x)
+    full = _complete(list(index) if isinstance(index, tuple) else [index], x.rank)
+    if any(not isinstance(each, slice) or each.step not in (None, 1) for each in full):
+        raise Untranslatable("an assignment to other than a slice has no translation")
+    bounds = [each.indices(size)[:2] for each, size in zip(full, x.shape, strict=True)]
+    cut = [axis for axis, pair in enumerate(bounds) if pair != (0, x.shape[axis])]
+    if not isinstance(value, (Value, View)) or value.rank != x.rank:
+        raise Untranslatable("an assignment of a number to a slice has no translation")
+    if not cut and value.shape == x.shape:
+        return builder.view(value)
+    if len(cut) != 1:
+        raise Untranslatable("an assignment to a slice of several axes has no translation")
+    (start, stop), axis = bounds[cut[0]], found.layout.index(cut[0])
+    before = f"{{0}}[{':, ' * axis}:{start}, ...], " if start else ""
+    after = f", {{0}}[{':, ' * axis}{stop}:, ...]" if stop < x.shape[cut[0]] else ""
+    text = f"ops.concatenate([{before}{{1}}{after}], {{axis}})"
+    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis)
+
+
+@function("expand", "broadcast_to", "expand_as")
+def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
+    """Write a broadcast; over the batch, as RepeatBatch."""
+    out = builder.out
+    if out.shape == x.shape and tuple(out.batched) == tuple(x.batched):
+        return builder.any(x)
+    found = builder.natural(x)
+    if found.rank < out.rank:
+        lead = out.rank - found.rank
+        full = Value((1,) * lead + found.shape, found.dtype, batched=(False,) * lead + found.batched)
+        order = layout.natural(out.rank)
+        found = builder.op("ops.reshape({0}, {shape})", [found], layout=order, out=full, shape=sizes(full, order))
+    if out.batched[0] and not found.batched[0]:
+        if found.shape[1:] != out.shape[1:]:
+            raise Untranslatable("an expand over the batch and another axis has no translation")
+        return repeat_batch(builder, found, builder.views[builder.recording.inputs[0]])
+    if any(out.batched):
+        axes = [axis for axis in range(out.rank) if found.shape[axis] != out.shape[axis]]
+        for axis in axes[:1]:
+            found = builder.op("ops.repeat({0}, {count}, {axis})", [found], count=out.shape[axis], axis=axis)
+        if len(axes) > 1:
+            raise Untranslatable("an expand over several axes has no translation")
+        return found
+    return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=out.shape)
+
+
+def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:
+    """Write each head as many times in a row as makes this number of heads."""
+    found = builder.view(x)
+    axis = found.rank - 3
+    shape = tuple(heads if n == axis else size for n, size in enumerate(found.shape))
+    out = Value(shape, found.dtype, batched=found.batched)
+    count = heads // found.shape[axis]
+    return builder.op("ops.repeat({0}, {count}, {axis})", [found], out=out, count=count, axis=found.axis(axis))
+
+
+@function("repeat", "tile")
+def repeat(builder: "Builder", x: "Operand", *counts: Any) -> View:
+    """Write a tiling."""
+    numbers = counts[0] if isinstance(counts[0], (tuple, list)) else counts
+    found = builder.natural(x)
+    order = layout.natural(builder.out.rank)
+    return builder.op("ops.tile({0}, {counts})", [found], layout=order, counts=tuple(numbers))
+
+
+@function("roll")
+def roll(builder: "Builder", x: "Operand", shifts: Any, dims: Any = None) -> View:
+    """Write a roll along axes."""
+    found = builder.view(x)
+    if dims is None:
+        raise Untranslatable("a roll of flattened values has no translation")
+    dims = [dims] if isinstance(dims, int) else list(dims)
+    shifts = [shifts] if isinstance(shifts, int) else list(shifts)
+    axes = tuple(found.layout.index(axis % found.rank) for axis in dims)
+    return builder.op("ops.roll({0}, {shift}, {axis})", [found], shift=tuple(shifts), axis=axes)
+
+
+@function("pad")
+def pad(
+    builder: "Builder", x: "Operand", pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> View:
+    """Write a padding by a number or by reflection."""
+    found = builder.view(x)
+    widths = [(0, 0)] * found.rank
+    for number in range(len(pad) // 2):
+        widths[found.rank - 1 - number] = (pad[2 * number], pad[2 * number + 1])
+    if not any(map(any, widths)):
+        return found
+    if min(map(min, widths)) < 0:
+        return getitem(builder, x, tuple(slice(-a or None, b or None) for a, b in widths))
+    if mode not in ("constant", "reflect"):
+        raise Untranslatable(f"pad with mode={mode!r} has no translation")
+    own = tuple(widths[axis] for axis in found.layout)
+    if mode == "reflect":
+        return builder.op("ops.pad({0}, {widths}, 'reflect')", [found], widths=own)
+    if value:
+        return builder.op("ops.pad({0}, {widths}, constant_values={value})", [found], widths=own, value=value)
+    return builder.op("ops.pad({0}, {widths})", [found], widths=own)

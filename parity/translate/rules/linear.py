@@ -1,0 +1,67 @@
+"""Linear layers and embeddings."""
+
+from typing import TYPE_CHECKING, Any
+
+from parity.translate import layout
+from parity.translate.builder import optional
+from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
+from parity.translate.program import View
+from parity.translate.registry import function, module
+from parity.translate.rules.arithmetic import add
+from parity.translate.rules.matrix import matmul
+from parity.translate.rules.weights import frozen
+
+if TYPE_CHECKING:
+    from parity.translate.builder import Builder, Operand
+
+
+@module("Linear", "NonDynamicallyQuantizableLinear")
+def linear(builder: "Builder", dense: Any, x: "Operand") -> View:
+    """Write a Dense layer; after a flatten its kernel has PyTorch's order, permuted when weights are transferred."""
+    path = builder.call.path
+    if builder.first_name(f"{path}.weight") != f"{path}.weight":
+        return _tied(builder, dense, x)
+    return _dense(builder, x, dense.out_features, dense.bias is not None, dense)
+
+
+@function("linear")
+def functional(builder: "Builder", x: "Operand", weight: Value, bias: Value | None = None) -> View:
+    """Write `F.linear`: of a module's own weights its Dense layer, of others a product."""
+    owner = builder.owner(weight, bias)
+    if owner is not None and type(owner).__name__ == "Linear":
+        builder.call.path = weight.name.rpartition(".")[0]
+        return _dense(builder, x, weight.shape[0], bias is not None, owner)
+    kernel = builder.turned(builder.natural(weight), (1, 0))
+    product = matmul(builder, x, kernel)
+    return product if bias is None else add(builder, product, bias)
+
+
+def _dense(builder: "Builder", x: "Operand", units: int, bias: bool, owner: Any) -> View:
+    found = builder.any(x)
+    found = found if found.flat and found.rank == 2 else builder.last(found)
+    arguments = {"units": units, "use_bias": optional(bias, True), **frozen(owner)}
+    return builder.layer("layers.Dense", [found], arguments)
+
+
+def _tied(builder: "Builder", dense: Any, x: "Operand") -> View:
+    """Write a Linear whose weight is that of an Embedding: Keras's layer for both, called the other way round."""
+    path = builder.call.path
+    owner = builder.first_name(f"{path}.weight").rpartition(".")[0]
+    if owner not in builder.shared or dense.bias is not None:
+        raise Untranslatable(f"{path}.weight is tied to {owner}.weight, which has a translation for an Embedding alone")
+    return builder.call_again(owner, [builder.last(x)], "reverse=True")
+
+
+@module("Embedding")
+def embedding(builder: "Builder", table: Any, x: "Operand") -> View:
+    """Write an Embedding layer."""
+    if table.max_norm is not None or table.scale_grad_by_freq:
+        raise Untranslatable("an Embedding with max_norm or scale_grad_by_freq has no translation")
+    if table.padding_idx is not None and table.weight.requires_grad:
+        raise Untranslatable("an Embedding with padding_idx has no translation: its row has no gradient in PyTorch")
+    constant = isinstance(x, Value) and x.kind == "constant"
+    found = builder.held(x) if constant else builder.natural(x)
+    arguments = {"input_dim": table.num_embeddings, "output_dim": table.embedding_dim, **frozen(table)}
+    name = "layers.ReversibleEmbedding" if builder.is_tied(builder.call.path) else "layers.Embedding"
+    return builder.layer(name, [found], arguments, layout=layout.natural(builder.out.rank))

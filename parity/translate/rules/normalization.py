@@ -1,0 +1,97 @@
+"""Normalization layers."""
+
+from typing import TYPE_CHECKING, Any
+
+from parity.translate.builder import optional
+from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
+from parity.translate.program import View
+from parity.translate.registry import function, module
+from parity.translate.rules.weights import frozen, same_module
+
+if TYPE_CHECKING:
+    from parity.translate.builder import Builder, Operand
+
+
+@module("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
+def batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
+    """Write BatchNorm; of flattened features the weights are permuted when they are transferred."""
+    arguments = {
+        "eps": optional(norm.eps, 1e-5),
+        "momentum": optional(norm.momentum, 0.1),
+        "affine": optional(norm.affine, True),
+        "track_running_stats": optional(norm.track_running_stats, True),
+        **frozen(norm),
+    }
+    found = builder.any(x)
+    if not (found.flat and found.rank == 2):
+        found = builder.channels_last(found)
+    return builder.layer("BatchNorm", [found], arguments, flat=found.flat)
+
+
+@module("LayerNorm")
+def layer_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
+    """Write LayerNorm over the last axes."""
+    return _trailing(builder, "LayerNorm", x, norm.normalized_shape, norm, _affine(norm, 1e-5))
+
+
+@module("RMSNorm")
+def rms_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
+    """Write RMSNorm over the last axes."""
+    arguments = {"eps": optional(norm.eps, None), "elementwise_affine": optional(norm.elementwise_affine, True)}
+    if norm.eps is None:
+        del arguments["eps"]
+    return _trailing(builder, "RMSNorm", x, norm.normalized_shape, norm, arguments)
+
+
+@function("layer_norm")
+def functional_layer_norm(
+    builder: "Builder", x: "Operand", shape: Any, weight: Value | None = None, bias: Value | None = None,
+    eps: float = 1e-5,
+) -> View:  # fmt: skip
+    """Write `F.layer_norm`, of a module's own weights under its name."""
+    arguments = {
+        "eps": optional(eps, 1e-5),
+        "elementwise_affine": optional(weight is not None, True),
+        "bias": optional(bias is not None or weight is None, True),
+    }
+    if weight is None:
+        return _trailing(builder, "LayerNorm", x, shape, None, arguments)
+    builder.call.path = same_module(weight, bias)
+    return _trailing(builder, "LayerNorm", x, shape, builder.module(builder.call.path), arguments)
+
+
+@module("GroupNorm")
+def group_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
+    """Write GroupNorm."""
+    arguments = {"num_groups": norm.num_groups, "eps": optional(norm.eps, 1e-5), "affine": optional(norm.affine, True)}
+    return builder.layer("GroupNorm", [builder.channels_last(x)], {**arguments, **frozen(norm)})
+
+
+@module("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
+def instance_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
+    """Write InstanceNorm."""
+    if x.rank < len(type(norm).__name__) - len("InstanceNorm"):
+        raise Untranslatable("InstanceNorm without a batch axis has no translation")
+    arguments = {
+        "eps": optional(norm.eps, 1e-5),
+        "momentum": optional(norm.momentum, 0.1),
+        "affine": optional(norm.affine, False),
+        "track_running_stats": optional(norm.track_running_stats, False),
+    }
+    return builder.layer("InstanceNorm", [builder.channels_last(x)], {**arguments, **frozen(norm)})
+
+
+def _affine(norm: Any, eps: float) -> dict[str, Any]:
+    return {
+        "eps": optional(norm.eps, eps),
+        "elementwise_affine": optional(norm.elementwise_affine, True),
+        "bias": optional(norm.bias is not None or not norm.elementwise_affine, True),
+    }
+
+
+def _trailing(builder: "Builder", name: str, x: "Operand", shape: Any, owner: Any, arguments: dict[str, Any]) -> View:
+    found = builder.last(x, len(shape))
+    size = shape[0] if len(shape) == 1 else tuple(shape)
+    trainable = frozen(owner) if owner is not None else {}
+    return builder.layer(name, [found], {"normalized_shape": size, **arguments, **trainable})

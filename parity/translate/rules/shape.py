@@ -1,0 +1,129 @@
+"""Reshapes and permutations. A permutation is a change of layout, which writes nothing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from parity.translate import layout
+from parity.translate.builder import sizes
+from parity.translate.graph import Value
+from parity.translate.program import View
+from parity.translate.registry import function, module
+
+if TYPE_CHECKING:
+    from parity.translate.builder import Builder, Operand
+
+
+@module("Flatten")
+def flatten_module(builder: "Builder", _: Any, x: "Operand") -> View:
+    """Write a Flatten under the module's name."""
+    return reshape(builder, x, flatten_path=builder.call.path)
+
+
+@module("Unflatten")
+def unflatten_module(builder: "Builder", _: Any, x: "Operand") -> View:
+    """Write a reshape."""
+    return reshape(builder, x)
+
+
+@function("flatten")
+def flatten(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
+    """Write a reshape, or a Flatten where all but the batch becomes one axis."""
+    return reshape(builder, x, flatten_path="")
+
+
+@function("reshape", "view", "unflatten", "unsqueeze", "squeeze", "reshape_as", "view_as", "_unsafe_view")
+def reshape(builder: "Builder", x: "Operand", *_: Any, flatten_path: str | None = None, **__: Any) -> View:
+    """Write the result in whatever layout needs no transpose.
+
+    Flattened from channels last, a result keeps Keras's order of features: the layer that takes it has its weights
+    permuted instead.
+    """
+    out, found = builder.out, builder.view(x)
+    groups = layout.groups(found.shape, out.shape)
+    last = layout.channels_last(found.rank)
+    if not layout.keeps_order(found.layout, found.shape, groups):
+        flattens = out.rank == 2 and found.rank > 2 and found.layout == last and out.shape[0] == found.shape[0]
+        if flattens and any(out.batched):
+            flat = tuple(found.shape[axis] for axis in last[1:])
+            return builder.layer("layers.Flatten", [found], {}, layout=(0, 1), flat=flat, path=flatten_path or "")
+        found = builder.to(found, layout.gathered(found.layout, found.shape, groups))
+    order = layout.reshaped(found.layout, found.shape, groups)
+    shape = sizes(out, order)
+    if shape == sizes(found, found.layout):
+        return View(found.symbol, out.shape, out.batched, order)
+    if (
+        out.rank == 2
+        and order == (0, 1)
+        and shape[0] == -1
+        and found.layout[0] == 0
+        and found.batched[0]
+        and flatten_path is not None
+    ):
+        return builder.layer("layers.Flatten", [found], {}, layout=order, path=flatten_path)
+    return builder.op("ops.reshape({0}, {shape})", [found], layout=order, shape=shape)
+
+
+@function("permute")
+def permute(builder: "Builder", x: "Operand", *axes: Any, dims: Sequence[int] | None = None) -> View:
+    """Change the layout."""
+    order = dims or (axes[0] if isinstance(axes[0], (tuple, list)) else axes)
+    return builder.turned(x, order)
+
+
+@function("transpose", "swapaxes", "swapdims")
+def transpose(builder: "Builder", x: "Operand", dim0: int, dim1: int) -> View:
+    """Change the layout."""
+    axes = list(range(x.rank))
+    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
+    return builder.turned(x, axes)
+
+
+@function("movedim", "moveaxis")
+def movedim(builder: "Builder", x: "Operand", source: int, destination: int) -> View:
+    """Change the layout."""
+    axes = [axis for axis in range(x.rank) if axis != source % x.rank]
+    axes.insert(destination % x.rank, source % x.rank)
+    return builder.turned(x, axes)
+
+
+@function("T", "mT", "t")
+def turned(builder: "Builder", x: "Operand") -> View:
+    """Change the layout."""
+    axes = list(range(x.rank))
+    axes[-2:] = axes[-1], axes[-2]
+    return builder.turned(x, axes)
+
+
+@function("contiguous", "clone", "alias", "requires_grad")
+def same(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
+    """Write nothing."""
+    return builder.any(x)
+
+
+@function("to", "type", "float", "double", "half", "long", "int", "bool", "type_as")
+def cast(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
+    """Write a cast where the kind of number changes; which floating-point type it is, is the model's own."""
+    out, found = builder.out, builder.any(x)
+    source = x.dtype
+    if source == out.dtype or ("float" in source and out.is_float):
+        return found
+    if out.is_float:
+        return builder.op("ops.cast({0}, keras.config.floatx())", [found], flat=found.flat)
+    return builder.op("ops.cast({0}, {dtype})", [found], flat=found.flat, dtype=out.dtype)
+
+
+@module("PixelShuffle")
+def pixel_shuffle(builder: "Builder", shuffle: Any, x: "Operand") -> View:
+    """Write the shuffle as a reshape, a transpose and a reshape."""
+    found = builder.channels_last(x)
+    factor = shuffle.upscale_factor
+    _, channels, height, width = x.shape
+    text = "ops.reshape(ops.transpose(ops.reshape({0}, {grid}), (0, 1, 4, 2, 5, 3)), {shape})"
+    grid = (-1, height, width, channels // factor**2, factor, factor)
+    shape = (-1, height * factor, width * factor, channels // factor**2)
+    return builder.op(text, [found], grid=grid, shape=shape)
+
+
+def temporary(x: "Operand", shape: Sequence[int], batched: Sequence[bool]) -> Value:
+    """Return what stands for a result between two statements of one rule."""
+    return Value(tuple(shape), x.dtype, batched=tuple(batched))

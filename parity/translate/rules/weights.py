@@ -1,0 +1,37 @@
+"""What rules ask about the weights of a layer."""
+
+from typing import Any
+
+from parity.translate.builder import optional
+from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
+from parity.translate.program import Literal
+
+
+def same_module(*weights: Value | None) -> str:
+    """Return the path of the module that weights handed to a function are of.
+
+    Raises:
+        Untranslatable: they are computed, or of several modules, or do not have their usual names.
+    """
+    given = [weight for weight in weights if weight is not None]
+    names = [getattr(weight, "name", "") for weight in given]
+    paths = {name.rpartition(".")[0] for name in names}
+    if not all(names) or len(paths) != 1 or not {name.rpartition(".")[2] for name in names} <= USUAL:
+        raise Untranslatable("a function whose weights are no module's own has no translation")
+    return paths.pop()
+
+
+USUAL = {"weight", "bias", "running_mean", "running_var"}
+
+
+def frozen(owner: Any) -> dict[str, Literal]:
+    """Return `trainable=False` for a module none of whose parameters requires a gradient.
+
+    Raises:
+        Untranslatable: some do and some do not.
+    """
+    needs = [parameter.requires_grad for parameter in owner.parameters(recurse=False)]
+    if needs and any(needs) and not all(needs):
+        raise Untranslatable(f"{type(owner).__name__}: only some of its parameters require a gradient")
+    return {"trainable": optional(all(needs), True)} if needs else {}

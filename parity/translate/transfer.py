@@ -1,0 +1,34 @@
+"""A module's weights in the model that was written from it; which is which is known from the names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from parity.pair import pairing, units
+from parity.record.keras_recorder import leaves
+
+
+def fill(
+    model: Any, module: Any, names: Mapping[str, str], arrays: Mapping[str, np.ndarray],
+    flats: Mapping[str, tuple[int, ...]],
+) -> None:  # fmt: skip
+    """Copy a module's weights into a model.
+
+    Args:
+        model: Keras's.
+        module: PyTorch's.
+        names: PyTorch's tensor -> Keras's weight, where their names differ.
+        arrays: layer's name -> the constant that it holds, which stays.
+        flats: layer's name -> (H, W, C) where its input was flattened from these.
+    """
+    constants = set(arrays) - {name.removesuffix("/value") for name in names.values()}
+    layers = {name: layer for name, layer in leaves(model).items() if name not in constants}
+    theirs = units.torch_units(module, [])
+    paired = pairing.pair(theirs, units.keras_units(layers, flats), names)
+    state = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers())}
+    for weight in paired.weights:
+        weight.assign(state[weight.name].detach().cpu().numpy())
+    for layer in layers.values():
+        if (count := getattr(layer, "num_batches_tracked", None)) is not None:
+            count.assign(state[f"{layer.name}.num_batches_tracked"].item())
