@@ -17,7 +17,7 @@ from keras_blitz.versions import versions
 from parity.core.evidence import undecided
 from parity.core.interruption import Interruption
 from parity.core.modes import DTYPES, MODES
-from parity.porting import transfer_command
+from parity.porting import transfer_command, translate_command
 from parity.record.frameworks import torch_installed
 from parity.session import choose_source, exit_status, load, make_saver, report_results, run_cases, versions_of
 from parity.suite.run import isolated, processes, run
@@ -297,24 +297,7 @@ def _hand_over(mistakes: list, document: dict[str, Any], *, everything: bool) ->
 
 
 app.command("transfer")(transfer_command)
-
-
-@app.command("translate")
-def translate_command(
-    module: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="Or FILE.py:NAME; a module, or what makes one.")],
-    shape: Annotated[list[str], typer.Option("--input", metavar="SHAPE", help="Each 2,3,224,224 or 2,16:int:1000.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.py", help="Weights are written beside it.")],
-    trust: Annotated[bool, typer.Option("--trust", help="Load a pickle, which runs the code it holds.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Write a stub where an operation has no rule.")] = False,
-) -> None:  # fmt: skip
-    """Write a PyTorch module as Keras source, and prove that both do the same.
-
-    Exit status: 0 proven equivalent, 1 written but not proven, 2 nothing was written.
-    """
-    from parity.translate.command import run as translate
-
-    with announce_stop("parity", "interrupted: nothing was written"):
-        raise typer.Exit(translate(module, shape, output, trust=trust, partial=partial))
+app.command("translate")(translate_command)
 
 
 @app.command("gaps")

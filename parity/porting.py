@@ -1,13 +1,12 @@
-"""The commands on a user's own models: `parity transfer`."""
+"""The commands on a user's own models: `parity transfer` and `parity translate`."""
 
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_blitz.errors import BlitzError, one_line
+from keras_blitz.command import announce_stop
+from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 
 Module = Annotated[
@@ -17,8 +16,8 @@ Module = Annotated[
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", metavar="SHAPE", help="An input in PyTorch's layout, such as 2,3,32,32; once for each. Default: the "
-        "Keras model's, two examples.",
+        "--input", metavar="SHAPE", help="Each input in PyTorch's layout: 2,3,32,32, or 2,16:int:1000. Default: two "
+        "examples of the Keras model's.",
     ),
 ]  # fmt: skip
 
@@ -61,6 +60,23 @@ def transfer_command(
     raise typer.Exit(0 if done.passed else 1)
 
 
+def translate_command(
+    module: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="Or FILE.py:NAME; a module, or what makes one.")],
+    shape: Annotated[list[str], typer.Option("--input", metavar="SHAPE", help="Each 2,3,224,224 or 2,16:int:1000.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.py", help="Weights are written beside it.")],
+    trust: Annotated[bool, typer.Option("--trust", help="Load a pickle, which runs the code it holds.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Write a stub where an operation has no rule.")] = False,
+) -> None:  # fmt: skip
+    """Write a PyTorch module as Keras source, and prove that both do the same.
+
+    Exit status: 0 proven equivalent, 1 written but not proven, 2 nothing was written.
+    """
+    from parity.translate.command import run as translate
+
+    with announce_stop("parity", "interrupted: nothing was written"):
+        raise typer.Exit(translate(module, shape, output, trust=trust, partial=partial))
+
+
 def load_torch(address: str, checkpoint: Path | None) -> Any:
     """Return the module that an address like `mypackage.nets:Net` names, with the weights of a checkpoint.
 
@@ -69,20 +85,9 @@ def load_torch(address: str, checkpoint: Path | None) -> Any:
     """
     from keras_blitz.weights.checkpoint import read_state
     from parity.record import torch_recorder
+    from parity.translate.command import load
 
-    home, _, name = address.partition(":")
-    if not name:
-        raise BlitzError(f"{address!r} must be MODULE:NAME, such as mypackage.nets:Net")
-    sys.path.insert(0, "")  # as `python -m` does
-    try:
-        net: Any = import_module(home)
-        for part in name.split("."):
-            net = getattr(net, part)
-        net = net if torch_recorder.is_module(net) else net()
-    except Exception as error:  # a user's own code may raise anything
-        raise BlitzError(f"{address}: {type(error).__name__}: {one_line(error)}") from None
-    if not torch_recorder.is_module(net):
-        raise BlitzError(f"{address} must be a torch.nn.Module or make one, not a {type(net).__name__}")
+    net = load(address, trust=False)
     if checkpoint is not None:
         state, shapes = read_state(checkpoint), torch_recorder.shapes(net)
         wrong = [name for name, shape in shapes.items() if name not in state or state[name].shape != shape]
@@ -110,21 +115,13 @@ def draw_inputs(shapes: list[str] | None, model: Any) -> Any:
         BlitzError: a shape that is not one, or none is given and the Keras model does not tell.
     """
     from keras_blitz.weights.layout import by_rank
-    from parity.core.inputs import uniform
+    from parity.translate.command import array_of
 
-    if shapes:
-        sizes = [_sizes(text) for text in shapes]
-    else:
+    if not shapes:
         declared = [tuple(each.shape) for each in getattr(model, "inputs", None) or []]
         if not declared or any(size is None for shape in declared for size in shape[1:]):
             raise BlitzError("the Keras model does not say the shape of its inputs: give --input, such as 2,3,32,32")
         sizes = [by_rank(len(shape)).torch_shape((2, *shape[1:])) for shape in declared]
-    arrays = tuple(uniform(size, 1.0, "transfer", str(number)) for number, size in enumerate(sizes))
+        shapes = [",".join(map(str, shape)) for shape in sizes]
+    arrays = tuple(array_of(text) for text in shapes)
     return arrays if len(arrays) > 1 else arrays[0]
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    parts = text.replace("x", ",").split(",")
-    if not all(part.strip().isdigit() and int(part) for part in parts):
-        raise BlitzError(f"--input {text!r} must be sizes with commas, such as 2,3,32,32")
-    return tuple(int(part) for part in parts)

@@ -245,7 +245,7 @@ def test_the_command_writes_nothing_where_the_models_differ(files, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["transfer_nets", "net.keras"], "MODULE:NAME"),
+        (["transfer_nets", "net.keras"], "name the module as"),
         (["transfer_nets:Nat", "net.keras"], "Nat"),
         (["no_such_module:Net", "net.keras"], "no_such_module"),
         (["transfer_nets:raises", "net.keras"], "no such data"),
