@@ -1,4 +1,7 @@
-"""Every case, live where PyTorch is installed and against its golden trace: what `parity run` runs."""
+"""Every subject in one precision and mode, live where PyTorch is installed and against its golden trace.
+
+The other precisions and modes are left to `parity run` and `parity run --golden`, which `.ci/run` calls after the tests.
+"""
 
 from dataclasses import replace
 
@@ -12,16 +15,15 @@ from parity.suite.run import run
 from parity.suite.select import all_cases, select
 
 CASES = select([])
-# The goldens are the same in every mode, and so they need but one; the optimizers' are live in the plain run already.
-ONE_MODE = list({(c.subject, c.dtype): c for c in reversed(CASES) if c.group != "optimizers"}.values())[::-1]
-SUBJECTS = {case.subject: case for case in CASES}
+SUBJECTS = {case.subject: case for case in reversed(CASES)}  # the first of each, in float64 where it has that
+ONE_OF_EACH = list(SUBJECTS.values())[::-1]
 
 
 @pytest.fixture(scope="module")
 def golden_results(request):
     """Return the results by id: of the traces that the live run has recorded, without PyTorch of others."""
     if not torch_installed():
-        return {result.case.id: result for result in run(ONE_MODE, live=False)}
+        return {result.case.id: result for result in run(ONE_OF_EACH, live=False)}
     return request.getfixturevalue("live_run")[2]
 
 
@@ -29,13 +31,11 @@ def golden_results(request):
 def live_run():
     """Return the results by id, PyTorch's side by subject, and the results of the same traces beside the goldens."""
     results, references, golden_results = {}, {}, {}
-    ids = {case.id for case in ONE_MODE}
-    for result in run(CASES, live=True, keep_traces=True):
+    for result in run(ONE_OF_EACH, live=True, keep_traces=True):
         case = result.case
-        references.setdefault(case.subject, result.reference)
+        references[case.subject] = result.reference
         results[case.id] = replace(result, reference=None, port=None)
-        if case.id in ids:
-            golden_results[case.id] = replace(results[case.id], comparison=beside_golden(case, result.port))
+        golden_results[case.id] = replace(results[case.id], comparison=beside_golden(case, result.port))
     return results, references, golden_results
 
 
@@ -50,13 +50,13 @@ def live_results(live_run):
 
 
 @pytest.mark.covers("H10")
-@pytest.mark.parametrize("case", ONE_MODE, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.id)
 def test_golden(case, golden_results, assert_passed):
     assert_passed(golden_results[case.id])
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=lambda case: case.id)
 def test_live(case, live_results, assert_passed):
     result = live_results[case.id]
     assert_passed(result)
