@@ -1,6 +1,6 @@
 """Every subject in one precision and mode, live where PyTorch is installed and against its golden trace.
 
-The other precisions and modes are left to `parity run` and `parity run --golden`, which `.ci/run` calls after the tests.
+The other precisions and modes are left to `parity run` and `parity run --golden`, which `.ci/run` calls afterwards.
 """
 
 from dataclasses import replace
