@@ -157,7 +157,7 @@ class _Windows(keras.layers.Layer):
 class Unfold(_Windows):
     """The values of each window of an image in a row: channel by channel, within each row by row.
 
-    `tf.image.extract_patches` has the channels innermost, and pads by name only.
+    `tf.image.extract_patches` has the channels innermost (gap unfold-order: differs by 1.5), and pads by name only.
 
     Args:
         kernel_size: ≥ 1, or (height, width), as all that follows.
