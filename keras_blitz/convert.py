@@ -15,6 +15,7 @@ from keras_blitz.errors import CheckpointError
 from keras_blitz.initializers import all_zero, skip_init
 from keras_blitz.weights import checkpoint
 from keras_blitz.weights.checkpoint import State
+from keras_blitz.weights.families import renamed
 from keras_blitz.weights.mapping import weights
 from keras_blitz.weights.tensors import Tensor
 
@@ -151,7 +152,8 @@ def _head_size(tensors: Mapping[str, Tensor], head: str | None, prefix: str | No
     wanted = f"{prefix or ''}{head}.weight"
     sizes = {
         tensor.shape[0]
-        for name, tensor in tensors.items()
+        for spelled in (tensors, *renamed(tensors))
+        for name, tensor in spelled.items()
         if tensor.ndim == 2 and (name == wanted or (prefix is None and name.endswith("." + wanted)))
     }
     return sizes.pop() if len(sizes) == 1 else None

@@ -342,13 +342,17 @@ def resnet():
     return models.build("resnet18", input_shape=(32, 32, 3), num_classes=3)
 
 
-def test_transformers_names_of_a_resnet(resnet):
+def test_transformers_names_of_a_resnet(resnet, tmp_path):
     rng = np.random.RandomState(0)
     state = {w.name: rng.uniform(0.5, 1, w.shape).astype(w.dtype) for w in weights_of(resnet)}
     theirs = {transformers_name(name): array for name, array in state.items()}
     assert not set(theirs) & set(state)
     load_state_dict(resnet, theirs)
     assert same(state_dict(resnet), state)
+    convert(
+        saved(tmp_path, {name: torch.tensor(value) for name, value in theirs.items()}), tmp_path / "a.pt", "resnet18"
+    )
+    assert read_state(tmp_path / "a.pt")["fc.weight"].shape == (3, 512)  # the size of the head is read off it
     first = next(iter(theirs))
     with pytest.raises(CheckpointError, match="missing"):
         load_state_dict(resnet, {name: array for name, array in theirs.items() if name != first})

@@ -74,6 +74,34 @@ def test_inner_layers(model):
     assert internals.inner_layers(model, itself=True)[0] is model
 
 
+def test_children_are_the_layers_directly_inside():
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="a")], name="inner")
+    outer = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(3, name="b")])
+    assert [layer.name for layer in internals.children(outer)][-2:] == ["inner", "b"]
+    assert internals.children(outer.layers[-1]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "automatic"), [(None, True), ("conv2d_transpose_7", True), ("conv2d_transpose_a", False), ("up", False)]
+)
+def test_automatic_names(name, automatic):
+    assert internals.has_automatic_name(keras.layers.Conv2DTranspose(2, 3, name=name)) is automatic
+
+
+def test_saving_in_little_memory_lasts_for_the_block(tmp_path):
+    from keras.src.saving import saving_lib
+
+    before = saving_lib.is_memory_sufficient, saving_lib.backend.convert_to_numpy
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    with pytest.raises(ZeroDivisionError), internals.saved_in_little_memory(np.asarray):
+        model.save(tmp_path / "a.keras")
+        _ = 1 / 0
+    assert (saving_lib.is_memory_sufficient, saving_lib.backend.convert_to_numpy) == before
+    model(np.ones((1, 2)))
+    assert all(map(np.array_equal, keras.saving.load_model(tmp_path / "a.keras").get_weights(), model.get_weights()))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.keras"]
+
+
 def test_takes_training():
     assert internals.takes_training(keras.layers.Dropout(0.5))
     assert not internals.takes_training(keras.layers.Flatten())
