@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from stand_ins import keras_call, layer, module, torch_call
 
+import parity
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.layout import BY_RANK, SAME
 from parity.pair import feed
