@@ -28,7 +28,8 @@ def figures(lines: list[dict]) -> str:
     rows += [f"unclear: {len(lines) - len(right) - len(wrong)}"]
     rows += [f"located, of the wrong: {_counts(line['where'] or line['seen'] for line in wrong)}"]
     for kind in sorted({line["mistake"] for line in wrong}):
-        rows.append(f"  {kind:16} {_counts(row['where'] or row['seen'] for row in wrong if row['mistake'] == kind)}")
+        of_kind = [line for line in wrong if line["mistake"] == kind]
+        rows.append(f"  {kind:16} {_counts(line['where'] or line['seen'] for line in of_kind)}")
     for problem in PROBLEMS:
         numbers = [str(line["number"]) for line in lines if line["problem"] == problem]
         rows += [f"{problem}: {len(numbers)}{': ' if numbers else ''}{', '.join(numbers)}"]

@@ -29,6 +29,7 @@ def flattened(
         channels_first: the Keras model keeps its channels on axis 1.
     """
     seen = [array for array in inputs if array.ndim > 2 and not channels_first]
+    permuted: list[np.ndarray] = []
     known: list[tuple[np.ndarray, Sizes]] = []  # flat arrays, and what they were flattened from
     found: dict[tuple[str, int], Sizes] = {}
     orders = {shape[1:] for call in theirs for shape in (call.shape, call.fed) if len(shape) > 2}
@@ -48,7 +49,10 @@ def flattened(
         flattens = moves if channels_first else name in ("Flatten", "Reshape")
         if flattens and call.result.ndim == 2 and reordered(given.shape[1:]):
             found[call.name, -1 - call.number] = given.shape[1:]
+        if flattens and given.ndim > 2 and not channels_first and not any(_equal(given, each) for each in permuted):
+            seen.append(given)  # what an operation returned, and no layer
         if name == "Permute":
+            permuted.append(call.result)
             seen = [array for array in seen if array.size != call.result.size]  # its order is the user's affair
         elif call.result.ndim > 2 and not channels_first:
             seen.append(call.result)

@@ -69,7 +69,7 @@ def locate(
     _, _, path = row.name.rpartition("activation:")
     call = port.by_path.get(path) if row.kind == "activation" else None
     module = next((c.module for c in port.theirs.calls if c.name == path), None)
-    if call is None or module is None:
+    if call is None or module is None or row.name not in truth:  # on one side only, beside a shape that differs
         return Location(row, explained=tuple(hints.of_row(port.pairing, row)), before=before)
     if port.options.weights != "keep":
         for weight in port.pairing.weights:

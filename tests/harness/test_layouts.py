@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from stand_ins import keras_call, layer, module, torch_call
 
+import parity
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.layout import BY_RANK, SAME
 from parity.pair import feed
@@ -294,3 +295,25 @@ def test_a_norm_and_slopes_after_a_flatten_have_pytorchs_order():
     port.set_weights([tensor.T for tensor in tensors])  # copied as they are
     report = parity.check(module, port, images, weights="keep", modes=("eager",))
     assert report.verdict == "not equivalent"
+
+
+@pytest.mark.parametrize(("order", "passed"), [(None, True), ((2, 1, 3), False)], ids=["right", "permuted-before"])
+def test_flatten_of_what_an_operation_returned(order, passed):
+    """No layer returns the maps that are flattened: a product of two values does."""
+    nn = pytest.importorskip("torch").nn
+
+    class Squared(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(3, 4, 1), nn.Linear(4 * 6 * 5, 2)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return self.fc((x * x).flatten(1))
+
+    inputs = keras.Input((6, 5, 3))
+    x = keras.layers.Conv2D(4, 1)(inputs)
+    x = x * x if order is None else keras.layers.Permute(order)(x * x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    images = np.random.RandomState(0).randn(2, 3, 6, 5)
+    assert parity.check(Squared(), model, images, loss=False).passed is passed

@@ -36,6 +36,7 @@ class LayerNorm2d(nn.LayerNorm):
     """Normalizes the channels of maps, as ConvNeXt has it."""
 
     def forward(self, x):
+        """Take and return (N, C, …)."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
@@ -53,6 +54,7 @@ class Net(nn.Module):
                 _register(self, node.name, module)
 
     def forward(self, *inputs):
+        """Call all nodes and return the outputs, a tuple where they are several."""
         values = dict(zip(self._network.inputs, inputs, strict=True))
         modules = dict(self.named_modules())
         for node in self._network.nodes:

@@ -87,9 +87,8 @@ def _slope(network: Network, node: Node) -> Iterator[Mistake]:
 
 def _same(network: Network, node: Node) -> Iterator[Mistake]:
     """Padding "same" where PyTorch pads on both sides."""
-    if any(node.get("padding", ())):
-        if set(node["stride"]) != {1} or node.kind == "avgpool":
-            yield from _changed(network, node, same=True)
+    if any(node.get("padding", ())) and (set(node["stride"]) != {1} or node.kind == "avgpool"):
+        yield from _changed(network, node, same=True)
 
 
 def _padding(network: Network, node: Node) -> Iterator[Mistake]:
@@ -190,8 +189,8 @@ def _axis(network: Network, node: Node) -> Iterator[Mistake]:
 
 def _flatten(network: Network, node: Node) -> Iterator[Mistake]:
     shape = network.shapes()[node.inputs[0]]
-    if node.kind == "flatten" and len(shape.sizes) > 1:
-        yield from _changed(network, node, order=(2, 1, 3) if len(shape.space) == 2 else (2, 1))
+    if node.kind == "flatten" and shape.layout == "maps" and len(shape.space) == 2:  # (2, 1) would be PyTorch's order
+        yield from _changed(network, node, order=(2, 1, 3))
 
 
 def _last(network: Network, node: Node) -> Iterator[Mistake]:
