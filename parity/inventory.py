@@ -213,7 +213,8 @@ ITEMS = (
     Item("H12", "a user's own pair of models in one call, weights paired, unpaired ones listed",
          (_CHECK, *(f"tests/harness/test_{of}.py"
                     for of in ("pairing", "wiring", "layouts", "copies", "proof", "hints", "verdicts",
-                               "random_models", "check_training", "reduced_precision")),
+                               "random_models", "check_training", "reduced_precision", "meeting", "pairs",
+                               "public_ports")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),
