@@ -21,7 +21,7 @@ PORTS = (
     ("GhostNetW050", "ghostnet_050", 64),
     ("HGNetV2B0", "hgnetv2_b0", 64),
     ("InceptionV3", "inception_v3", 96),
-    ("LCNet035", "lcnet_035", 64),
+    ("LCNet050", "lcnet_050", 64),
     ("MobileNetV2W050", "mobilenetv2_050", 64),
     ("MobileNetV3W050Small", "mobilenetv3_small_050", 64),
     ("MobileViTV2W050", "mobilevitv2_050", 64),

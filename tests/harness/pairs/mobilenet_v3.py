@@ -82,5 +82,5 @@ def mobilenet_v3(swish="hard_swish"):
 
 PAIR = Pair(
     "mobilenet-v3", MobileNetV3, mobilenet_v3, numbers(2, 3, 14, 10), {"swish": "swish"},
-    begins="activation:features.2.block.0.2",
+    begins="activation:features.2.block.0.2", slow=True,
 )  # fmt: skip
