@@ -294,3 +294,18 @@ def test_a_norm_and_slopes_after_a_flatten_have_pytorchs_order():
     port.set_weights([tensor.T for tensor in tensors])  # copied as they are
     report = parity.check(module, port, images, weights="keep", modes=("eager",))
     assert report.verdict == "not equivalent"
+
+
+# Heads with an axis of their own
+
+
+def test_heads_are_one_axis_in_pytorch():
+    array = numbers(2, 7, 4, 3)
+    way = fit((2, 7, 4, 3), (2, 7, 12), False, inner=True)
+    assert np.array_equal(way.to_torch(array), array.reshape(2, 7, 12))
+    assert np.array_equal(way.to_keras(way.to_torch(array)), array)
+
+
+def test_an_output_with_an_axis_more_is_another_shape():
+    assert fit((2, 7, 4, 3), (2, 7, 12), False).torch_shape((2, 7, 4, 3)) != (2, 7, 12)
+    assert fit((2, 7, 4, 3), (2, 7, 11), False, inner=True).torch_shape((2, 7, 4, 3)) != (2, 7, 11)
