@@ -228,7 +228,8 @@ ITEMS = (
          (_CHECK, *(f"tests/harness/test_{of}.py"
                     for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
                                "proof", "hints", "verdicts",
-                               "random_models", "check_training", "reduced_precision")),
+                               "random_models", "check_training", "reduced_precision", "meeting", "pairs",
+                               "public_ports")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),

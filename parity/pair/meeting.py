@@ -31,7 +31,7 @@ def is_needed(theirs: Sequence[Token], ours: Sequence[Token]) -> bool:
 
 def _repeats(tokens: Sequence[Token]) -> bool:
     """Return whether a layer with weights is called twice, or one without does what another did since the last with."""
-    counts = Counter(token for token in tokens if isinstance(token, tuple))
+    counts: Counter[Token] = Counter(token for token in tokens if isinstance(token, tuple))
     since: list[Token] = []
     for token in tokens:
         if counts[token] > 1 or token in since:

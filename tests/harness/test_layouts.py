@@ -317,3 +317,18 @@ def test_flatten_of_what_an_operation_returned(order, passed):
     model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
     images = np.random.RandomState(0).randn(2, 3, 6, 5)
     assert parity.check(Squared(), model, images, loss=False).passed is passed
+
+
+# Heads with an axis of their own
+
+
+def test_heads_are_one_axis_in_pytorch():
+    array = numbers(2, 7, 4, 3)
+    way = fit((2, 7, 4, 3), (2, 7, 12), False, inner=True)
+    assert np.array_equal(way.to_torch(array), array.reshape(2, 7, 12))
+    assert np.array_equal(way.to_keras(way.to_torch(array)), array)
+
+
+def test_an_output_with_an_axis_more_is_another_shape():
+    assert fit((2, 7, 4, 3), (2, 7, 12), False).torch_shape((2, 7, 4, 3)) != (2, 7, 12)
+    assert fit((2, 7, 4, 3), (2, 7, 11), False, inner=True).torch_shape((2, 7, 4, 3)) != (2, 7, 11)

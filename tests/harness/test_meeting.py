@@ -95,3 +95,52 @@ def test_a_mistake_in_another_order_of_calls_is_located(name):
     module, port, inputs, mistake, begins = PAIRS[name]
     report = parity.check(module(), port(**mistake), inputs, dtypes=["float64"])
     assert report.first_divergence == begins, str(report)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.second, self.first = nn.Linear(6, 3), nn.Linear(6, 4)
+
+    def forward(self, x):
+        return {"second": self.second(x), "first": self.first(x)}
+
+
+def two_heads(scale=1.0):
+    x = keras.Input((6,))
+    return keras.Model(x, {"first": layers.Dense(4)(x), "second": scale * layers.Dense(3)(x)})
+
+
+def test_outputs_of_one_name_are_one_in_any_order():
+    report = parity.check(TwoHeads(), two_heads(), numbers(5, 6))
+    assert report.passed, str(report)
+    wrong = parity.check(TwoHeads(), two_heads(scale=1.1), numbers(5, 6), dtypes=["float64"])
+    assert wrong.first_divergence == "output:second", str(wrong)
+
+
+class Chomped(nn.Module):
+    """Padded on both sides, then cropped: causal."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.fc = nn.Conv1d(2, 4, 3, padding=2), nn.ReLU(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(self.relu(self.conv(x)[:, :, :-2]).mean(2))
+
+
+def causal(padding="causal", slope=0.0):
+    x = keras.Input((9, 2))
+    y = layers.ReLU(negative_slope=slope)(layers.Conv1D(4, 3, padding=padding)(x))
+    return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling1D()(y)))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "begins"),
+    [({"slope": 0.1}, "activation:relu"), ({"padding": "same"}, "activation:conv")],
+    ids=["after-the-crop", "in-the-convolution"],
+)
+def test_what_pytorch_crops_is_not_where_a_difference_begins(mistake, begins):
+    assert parity.check(Chomped(), causal(), numbers(2, 2, 9)).passed
+    wrong = parity.check(Chomped(), causal(**mistake), numbers(2, 2, 9), dtypes=["float64"])
+    assert wrong.first_divergence == begins, str(wrong)

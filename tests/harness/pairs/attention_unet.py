@@ -62,5 +62,5 @@ def attention_unet(relu=True):
 
 PAIR = Pair(
     "attention-unet", AttentionUNet, attention_unet, numbers(2, 3, 10, 6), {"relu": False},
-    begins="activation:Att.psi.0",
+    begins="activation:Att.psi.0", slow=True,
 )  # fmt: skip

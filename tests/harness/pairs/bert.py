@@ -116,5 +116,5 @@ IDS = 1 + tokens(3, LENGTH, below=29)  # 0 pads: PyTorch trains no vector of it,
 PADDING = (np.arange(LENGTH) < np.array([[7], [5], [3]])).astype(np.int64)
 PAIR = Pair(
     "bert", Bert, bert, (IDS, tokens(3, LENGTH, below=2), PADDING), {"approximate": True},
-    begins="activation:encoder.0.intermediate.1",
+    begins="activation:encoder.0.intermediate.1", slow=True,
 )  # fmt: skip

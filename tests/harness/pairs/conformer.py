@@ -78,5 +78,5 @@ def conformer(first_factor=0.5):
 
 PAIR = Pair(
     "conformer", ConformerLayer, conformer, numbers(2, 9, WIDTH), {"first_factor": 1.0},
-    begins="activation:self_attn_layer_norm",
+    begins="activation:self_attn_layer_norm", slow=True,
 )  # fmt: skip

@@ -74,5 +74,11 @@ def convnext(gelu="gelu"):
 
 
 PAIR = Pair(
-    "convnext", ConvNeXt, convnext, numbers(2, 3, 20, 12), {"gelu": tanh_gelu}, begins="activation:stages.0.act"
+    "convnext",
+    ConvNeXt,
+    convnext,
+    numbers(2, 3, 20, 12),
+    {"gelu": tanh_gelu},
+    begins="activation:stages.0.act",
+    slow=True,
 )

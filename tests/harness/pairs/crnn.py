@@ -38,4 +38,4 @@ def crnn(by_height=False):
     return keras.Model(image, layers.Lambda(lambda y: keras.ops.swapaxes(y, 0, 1), output_shape=(None, 7))(x))
 
 
-PAIR = Pair("crnn", CRNN, crnn, numbers(2, 1, 8, 14), {"by_height": True}, begins="activation:map_to_seq")
+PAIR = Pair("crnn", CRNN, crnn, numbers(2, 1, 8, 14), {"by_height": True}, begins="activation:map_to_seq", slow=True)

@@ -70,5 +70,5 @@ def densenet(newest_first=False):
 
 PAIR = Pair(
     "densenet", DenseNet, densenet, numbers(2, 3, 10, 6), {"newest_first": True},
-    begins="activation:features.denseblock1.denselayer2.norm1",
+    begins="activation:features.denseblock1.denselayer2.norm1", slow=True,
 )  # fmt: skip

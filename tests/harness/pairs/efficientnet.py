@@ -84,5 +84,5 @@ def efficientnet(pads=True):
 
 PAIR = Pair(
     "efficientnet", EfficientNet, efficientnet, numbers(2, 3, 16, 12), {"pads": False},
-    begins="activation:blocks.0.conv_dw",
+    begins="activation:blocks.0.conv_dw", slow=True,
 )  # fmt: skip

@@ -65,5 +65,5 @@ def inception(counts_border=True):
 
 PAIR = Pair(
     "inception", Inception, inception, numbers(2, 6, 9, 7), {"counts_border": False},
-    begins="activation:mixed.avg_pool",
+    begins="activation:mixed.avg_pool", slow=True,
 )  # fmt: skip

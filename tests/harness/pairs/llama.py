@@ -136,5 +136,11 @@ def causal_lm(interleaved=False):
 
 
 PAIR = Pair(
-    "llama", Llama, causal_lm, tokens(3, 7), {"interleaved": True}, begins="activation:layers.0.self_attn.o_proj"
+    "llama",
+    Llama,
+    causal_lm,
+    tokens(3, 7),
+    {"interleaved": True},
+    begins="activation:layers.0.self_attn.o_proj",
+    slow=True,
 )

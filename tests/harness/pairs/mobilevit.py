@@ -98,5 +98,5 @@ def mobilevit(order=(0, 3, 1, 4, 2, 5)):
 
 PAIR = Pair(
     "mobilevit", MobileViT, mobilevit, numbers(2, 3, HEIGHT, BREADTH), {"order": (0, 1, 3, 2, 4, 5)},
-    begins="activation:block.conv_proj.0",
+    begins="activation:block.conv_proj.0", slow=True,
 )  # fmt: skip

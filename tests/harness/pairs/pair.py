@@ -21,7 +21,7 @@ class Pair:
         mistake: the arguments of `keras` that plant the mistake.
         begins: the name of the first tensor that differs.
         options: more arguments of `parity.check`.
-        slow: its checks take over a second of CPU time.
+        slow: its checks take over 3 s of CPU time together.
         open: why the right port does not pass yet; "" where it does.
         hidden: why the mistake is not caught, or not located, yet; "" where it is.
     """

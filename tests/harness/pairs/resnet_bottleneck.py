@@ -67,5 +67,5 @@ def resnet(stride_first=False):
 
 PAIR = Pair(
     "resnet-bottleneck", ResNet, resnet, numbers(2, 8, 8, 6), {"stride_first": True},
-    begins="activation:layer2.0.conv1",
+    begins="activation:layer2.0.conv1", slow=True,
 )  # fmt: skip

@@ -70,5 +70,11 @@ class Classifier(keras.Model):
 
 
 PAIR = Pair(
-    "resnext", ResNeXt, Classifier, numbers(2, 3, 8, 6), {"relu_first": True}, begins="activation:blocks.0.relu3"
+    "resnext",
+    ResNeXt,
+    Classifier,
+    numbers(2, 3, 8, 6),
+    {"relu_first": True},
+    begins="activation:blocks.0.relu3",
+    slow=True,
 )

@@ -68,5 +68,11 @@ def shufflenet(split=GROUPS):
 
 
 PAIR = Pair(
-    "shufflenet", ShuffleNet, shufflenet, numbers(2, 9, 7, 5), {"split": 2}, begins="activation:stage.0.depthwise"
+    "shufflenet",
+    ShuffleNet,
+    shufflenet,
+    numbers(2, 9, 7, 5),
+    {"split": 2},
+    begins="activation:stage.0.depthwise",
+    slow=True,
 )

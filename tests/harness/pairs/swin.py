@@ -152,5 +152,11 @@ def swin(sign=1):
 
 
 PAIR = Pair(
-    "swin", Swin, swin, numbers(2, 3, 2 * HEIGHT, 2 * BREADTH), {"sign": -1}, begins="activation:layers.1.attn.qkv"
+    "swin",
+    Swin,
+    swin,
+    numbers(2, 3, 2 * HEIGHT, 2 * BREADTH),
+    {"sign": -1},
+    begins="activation:layers.1.attn.qkv",
+    slow=True,
 )

@@ -120,4 +120,12 @@ class Encoder(keras.Model):
         return self.norms[4](x)
 
 
-PAIR = Pair("t5", T5Encoder, Encoder, tokens(2, 9), {"scale": SIZE**-0.5}, begins="activation:block.0.SelfAttention.o")
+PAIR = Pair(
+    "t5",
+    T5Encoder,
+    Encoder,
+    tokens(2, 9),
+    {"scale": SIZE**-0.5},
+    begins="activation:block.0.SelfAttention.o",
+    slow=True,
+)

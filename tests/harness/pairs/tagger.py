@@ -34,4 +34,12 @@ def tagger(recurrent_activation="sigmoid"):
     )
 
 
-PAIR = Pair("tagger", Tagger, tagger, tokens(3, 8), {"recurrent_activation": "hard_sigmoid"}, begins="activation:lstm")
+PAIR = Pair(
+    "tagger",
+    Tagger,
+    tagger,
+    tokens(3, 8),
+    {"recurrent_activation": "hard_sigmoid"},
+    begins="activation:lstm",
+    slow=True,
+)

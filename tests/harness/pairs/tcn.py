@@ -73,4 +73,6 @@ def tcn(dilations=(1, 2, 4)):
     return keras.Model(sequence, layers.Dense(6)(x[:, -1]))
 
 
-PAIR = Pair("tcn", TCN, tcn, numbers(2, 3, 25), {"dilations": (1, 2, 3)}, begins="activation:network.2.net.1")
+PAIR = Pair(
+    "tcn", TCN, tcn, numbers(2, 3, 25), {"dilations": (1, 2, 3)}, begins="activation:network.2.net.1", slow=True
+)

@@ -45,5 +45,5 @@ def translator(causal=True):
 
 PAIR = Pair(
     "translator", Translator, translator, (numbers(2, 9, WIDTH), numbers(2, 7, WIDTH, seed=1)), {"causal": False},
-    begins="activation:transformer.decoder.layers.0.self_attn",
+    begins="activation:transformer.decoder.layers.0.self_attn", slow=True,
 )  # fmt: skip

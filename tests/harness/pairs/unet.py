@@ -60,5 +60,5 @@ def unet(skip_first=True):
 
 
 PAIR = Pair(
-    "unet", UNet, unet, numbers(2, 3, 12, 8), {"skip_first": False}, begins="activation:conv2.double_conv.0",
+    "unet", UNet, unet, numbers(2, 3, 12, 8), {"skip_first": False}, begins="activation:conv2.double_conv.0", slow=True,
 )  # fmt: skip

@@ -96,4 +96,6 @@ def vit(last=False):
     return keras.Model(image, layers.Dense(5, name="predictions")(x[:, 0]))
 
 
-PAIR = Pair("vit", VisionTransformer, vit, numbers(2, 3, 16, 12), {"last": True}, begins="activation:blocks.0.norm1")
+PAIR = Pair(
+    "vit", VisionTransformer, vit, numbers(2, 3, 16, 12), {"last": True}, begins="activation:blocks.0.norm1", slow=True
+)
