@@ -38,9 +38,9 @@ SURFACE = {
     "keras_blitz.layers": """
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
         AvgPool1d AvgPool2d AvgPool3d BatchNorm Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
-        Dropout Dropout2d GRU GRUCell GroupNorm InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm
-        MaxPool1d MaxPool2d MaxPool3d MultiheadAttention RMSNorm RNN RNNCell Upsample interpolate
-        scaled_dot_product_attention
+        Dropout Dropout2d GELU GRU GRUCell GroupNorm Hardsigmoid Hardswish InstanceNorm LPPool1d LPPool2d LPPool3d LSTM
+        LSTMCell LayerNorm LeakyReLU MaxPool1d MaxPool2d MaxPool3d MultiheadAttention Parameter RMSNorm RNN RNNCell
+        RepeatBatch Upsample interpolate scaled_dot_product_attention
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
@@ -75,7 +75,7 @@ SURFACE = {
     "keras_blitz.weights": """
         load_checkpoint load_state_dict named_parameters read_state state_dict weights write_model write_state
     """,
-    "parity": "assert_equivalent check",
+    "parity": "assert_equivalent check translate translates",
 }
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from parity.translate import layout
+from parity.translate import layout, registry
 from parity.translate.capture import Untranslatable, at
 from parity.translate.graph import Call, Frame, Recording, Value, common, homes, values_in
 from parity.translate.layout import Layout
 from parity.translate.leaves import Leaves
+from parity.translate.names import parameters
 from parity.translate.program import Block, BlockCall, Expression, Layer, LayerCall, Literal, Statement, Symbol, View
-from parity.translate import registry
 
 Operand = Value | View
 
@@ -42,6 +42,7 @@ class Builder:
         self.stubs: dict[str, str] = {}
         self.shared: dict[str, Symbol] = {}
         self._leaves = Leaves(self)
+        self._lists: dict[tuple[Frame, int], Symbol] = {}
         self._moved: dict[tuple, View] = {}
         self._taken: set[str] = set()
         self.call = recording.calls[0] if recording.calls else Call("", recording.root, (), {}, None)
@@ -204,9 +205,21 @@ class Builder:
         order = layout if layout is not None else given[0].layout  # type: ignore[union-attr]
         symbol = self._symbol(out, order)
         fields = {name: value if isinstance(value, Literal) else Literal(value) for name, value in literals.items()}
-        symbols = [tuple(y.symbol for y in x) if isinstance(x, list) else x.symbol for x in given]
+        symbols = [self._list_of(x) if isinstance(x, list) else x.symbol for x in given]
         self.add(Expression(text, symbols, [symbol], fields, where=self.call.where))
         return View(symbol, tuple(out.shape), tuple(out.batched), order, flat)
+
+    def _list_of(self, views: Sequence[View]) -> Symbol | tuple[Symbol, ...]:
+        """Return the list that the current module was given, where it holds just these; else the symbols."""
+        frame, symbols = self.call.frame, tuple(view.symbol for view in views)
+        for place, argument in enumerate(frame.arguments):
+            if not isinstance(argument, (list, tuple)) or not all(isinstance(each, Value) for each in argument):
+                continue
+            if tuple(self.views[each].symbol for each in argument if each in self.views) == symbols:
+                name = [*parameters(frame.module), *["tensors"] * (place + 1)][place]
+                found = Symbol((), "", None, name, members=symbols, owner=frame)
+                return self._lists.setdefault((frame, place), found)
+        return symbols
 
     def layer(
         self, name: str, inputs: Sequence[View], arguments: Mapping[str, Any], *, layout: Layout | None = None,

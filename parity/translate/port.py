@@ -15,13 +15,13 @@ from torch import nn
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
+from parity.translate import registry
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
 from parity.translate.capture import record
 from parity.translate.functions import functions_of
 from parity.translate.module_text import file_text
 from parity.translate.prove import Proof, prove
-from parity.translate import registry
 from parity.translate.transfer import fill
 
 if TYPE_CHECKING:

@@ -21,6 +21,8 @@ class Symbol:
         hint: a name for it, where no line has one.
         is_layer: a layer that is made once and called in several places.
         is_constant: made of constants alone, when the program is run.
+        members: of a list that a module was given: what it holds.
+        owner: the call of that module.
     """
 
     shape: Sizes
@@ -29,6 +31,8 @@ class Symbol:
     hint: str = ""
     is_layer: bool = False
     is_constant: bool = False
+    members: "tuple[Symbol, ...]" = ()
+    owner: Frame | None = None
 
 
 @dataclass(frozen=True)

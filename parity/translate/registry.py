@@ -1,9 +1,8 @@
 """How a rule is registered and found."""
 
 import pkgutil
-from importlib import import_module
-
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from parity.translate.capture import at

@@ -8,10 +8,10 @@ from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View
+from parity.translate.registry import function, module
 from parity.translate.rules.arithmetic import combine
 from parity.translate.rules.indexing import repeat_heads
 from parity.translate.rules.matrix import product
-from parity.translate.registry import function, module
 from parity.translate.rules.weights import frozen
 
 if TYPE_CHECKING:

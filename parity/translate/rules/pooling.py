@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.program import View
-from parity.translate.rules.convolution import _single as single
 from parity.translate.registry import function, module
+from parity.translate.rules.convolution import _single as single
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
