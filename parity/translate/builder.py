@@ -12,7 +12,19 @@ from parity.translate.graph import Call, Frame, Recording, Value, common, homes,
 from parity.translate.layout import Layout
 from parity.translate.leaves import Leaves
 from parity.translate.names import parameters
-from parity.translate.program import Block, BlockCall, Expression, Layer, LayerCall, Literal, Statement, Symbol, View
+from parity.translate.program import (
+    Block,
+    BlockCall,
+    Expression,
+    Layer,
+    LayerCall,
+    Literal,
+    Statement,
+    Symbol,
+    View,
+    literals_of,
+    sizes,
+)
 
 Operand = Value | View
 
@@ -389,27 +401,3 @@ class Builder:
         shape = tuple(None if out.batched[axis] else out.shape[axis] for axis in order)
         where = out.where if isinstance(out, Value) else None
         return Symbol(shape, out.dtype, where)
-
-
-def sizes(x: Operand, order: Layout) -> tuple[int, ...]:
-    """Return the argument of a reshape: a tensor's shape in a layout, −1 where it follows the batch.
-
-    Raises:
-        Untranslatable: two axes do.
-    """
-    found = tuple(-1 if x.batched[axis] else x.shape[axis] for axis in order)
-    if found.count(-1) > 1:
-        raise Untranslatable("two axes of one tensor follow the batch size")
-    return found
-
-
-def optional(value: Any, default: Any) -> Literal:
-    """Return an argument that is left out where it has its default value."""
-    return Literal(value, default)
-
-
-def literals_of(arguments: Mapping[str, Any]) -> dict[str, Literal]:
-    """Return arguments as literals; those without a default are positional."""
-    return {
-        name: each if isinstance(each, Literal) else Literal(each, positional=True) for name, each in arguments.items()
-    }

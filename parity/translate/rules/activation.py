@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate.builder import optional
-from parity.translate.program import View
+from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 
 if TYPE_CHECKING:
