@@ -53,7 +53,7 @@ class Builder:
         self.flats: dict[str, tuple[int, ...]] = {}
         self.stubs: dict[str, str] = {}
         self.shared: dict[str, Symbol] = {}
-        self._leaves = Leaves(self)
+        self.leaves = Leaves(self)
         self._lists: dict[tuple[Frame, int], Symbol] = {}
         self._moved: dict[tuple, View] = {}
         self._taken: set[str] = set()
@@ -369,11 +369,7 @@ class Builder:
             beside: that tensor.
         """
         rank = value.rank if rank is None else rank
-        return self._leaves.get(value, rank, layout.natural(rank) if order is None else order, beside)
-
-    def held(self, value: Value) -> View:
-        """Return a constant that a layer can be called with."""
-        return self._leaves.held(value)
+        return self.leaves.get(value, rank, layout.natural(rank) if order is None else order, beside)
 
     def add(self, statement: Statement) -> None:
         """Write a statement at the end of the block of the current call."""
