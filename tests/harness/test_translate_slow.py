@@ -1,4 +1,4 @@
-"""One member of each of torchvision's families of classifiers, translated and proven; prints the table of docs/translate.md."""
+"""One member of each of torchvision's families of classifiers, translated and proven; prints a table."""
 
 import numpy as np
 import pytest
