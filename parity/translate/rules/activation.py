@@ -130,9 +130,8 @@ def identity(builder: "Builder", _: Any, x: "Operand") -> View:
 
 @function("detach")
 def detach(builder: "Builder", x: "Operand") -> View:
-    """Stop the gradient."""
-    found = builder.any(x)
-    return builder.op("ops.stop_gradient({0})", [found], flat=found.flat)
+    """Write nothing: the builder stops the gradient wherever PyTorch did."""
+    return builder.any(x)
 
 
 @module("Softmax", "LogSoftmax")
