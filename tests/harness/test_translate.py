@@ -85,16 +85,9 @@ def test_layers_are_named_by_module_paths(images):
 def test_source_is_short_formatted_and_without_lint(net):
     source = translated(net).source
     assert source.count("\n") < 60
-    for command in (
-        ["check", "--isolated", "--line-length", "120", "-"],
-        ["format", "--isolated", "--line-length", "120", "--check", "-"],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "120", "-"],
-            input=source,
-            capture_output=True,
-            text=True,
-        )
+    for command in (["check"], ["format", "--check"]):
+        whole = [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "120", "-"]
+        done = subprocess.run(whole, input=source, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout
 
 
