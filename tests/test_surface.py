@@ -41,10 +41,10 @@ SURFACE = {
         AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm Bilinear CELU ChannelShuffle CircularPad1d CircularPad2d
         CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
         ConvTranspose3d CosineSimilarity Dropout Dropout1d Dropout2d Dropout3d ELU Embedding EmbeddingBag
-        FeatureAlphaDropout Fold GELU GRU GRUCell GroupNorm Hardsigmoid Hardtanh InstanceNorm LPPool1d LPPool2d LPPool3d
+        FeatureAlphaDropout Fold GELU GRU GRUCell GroupNorm Hardsigmoid Hardswish Hardtanh InstanceNorm LPPool1d LPPool2d LPPool3d
         LSTM LSTMCell LayerNorm LeakyReLU LocalResponseNorm MaxPool1d MaxPool2d MaxPool3d MultiheadAttention PReLU
-        PairwiseDistance PixelShuffle PixelUnshuffle RMSNorm RNN RNNCell RReLU ReflectionPad1d ReflectionPad2d
-        ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU Softplus Unfold Upsample ZeroPad1d
+        PairwiseDistance Parameter PixelShuffle PixelUnshuffle RMSNorm RNN RNNCell RReLU ReflectionPad1d ReflectionPad2d
+        ReflectionPad3d RepeatBatch ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU Softplus Unfold Upsample ZeroPad1d
         ZeroPad2d ZeroPad3d convert_sync_batchnorm interpolate scaled_dot_product_attention
     """,
     "keras_blitz.losses": """
@@ -80,7 +80,7 @@ SURFACE = {
     "keras_blitz.weights": """
         load_checkpoint load_state_dict named_parameters read_state state_dict weights write_model write_state
     """,
-    "parity": "assert_equivalent check",
+    "parity": "assert_equivalent check translate translates",
 }
 
 

@@ -31,7 +31,9 @@ def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict
     for block in (root, *blocks_in(root)):
         for statement in block.statements:
             if isinstance(statement, BlockCall) and statement.block:
-                statement.inputs, statement.outputs = statement.block.parameters, statement.block.results
+                frame = statement.block.frame
+                statement.inputs = [s.members if s.owner is frame else s for s in statement.block.parameters]
+                statement.outputs = statement.block.results
 
 
 def _labels(block: Block, views: dict) -> dict[int, str]:
@@ -59,6 +61,9 @@ def _inline(block: Block) -> None:
         if isinstance(statement, BlockCall) and statement.block:
             _inline(statement.block)
             if type(statement.block.frame.module) in INLINED or len(statement.block.statements) < 2:
+                for inner in statement.block.statements:
+                    own = statement.block.frame
+                    inner.inputs = [s.members if isinstance(s, Symbol) and s.owner is own else s for s in inner.inputs]
                 found += statement.block.statements
                 continue
         found.append(statement)
@@ -74,8 +79,20 @@ def _connect(root: Block, outputs: list[Symbol]) -> None:
             if isinstance(statement, BlockCall) and statement.block:
                 walk(statement.block, (*chain, statement.block))
                 continue
-            read.extend((symbol, chain) for symbol in statement.symbols())
+            for symbol in statement.symbols():
+                note(symbol, chain)
             made.update({id(symbol): chain for symbol in statement.outputs})
+
+    def note(symbol: Symbol, chain: tuple[Block, ...]) -> None:
+        if symbol.owner is None:
+            read.append((symbol, chain))
+            return
+        place = next(n for n, block in enumerate(chain) if block.frame is symbol.owner)
+        for block in chain[place:]:
+            if symbol not in block.parameters:
+                block.parameters.append(symbol)
+        for member in symbol.members:
+            note(member, chain[:place])
 
     walk(root, (root,))
     for symbol, chain in read:

@@ -11,7 +11,20 @@ from parity.translate.capture import Untranslatable, at
 from parity.translate.graph import Call, Frame, Recording, Value, common, homes, values_in
 from parity.translate.layout import Layout
 from parity.translate.leaves import Leaves
-from parity.translate.program import Block, BlockCall, Expression, Layer, LayerCall, Literal, Statement, Symbol, View
+from parity.translate.names import parameters
+from parity.translate.program import (
+    Block,
+    BlockCall,
+    Expression,
+    Layer,
+    LayerCall,
+    Literal,
+    Statement,
+    Symbol,
+    View,
+    literals_of,
+    sizes,
+)
 
 Operand = Value | View
 
@@ -40,7 +53,8 @@ class Builder:
         self.flats: dict[str, tuple[int, ...]] = {}
         self.stubs: dict[str, str] = {}
         self.shared: dict[str, Symbol] = {}
-        self._leaves = Leaves(self)
+        self.leaves = Leaves(self)
+        self._lists: dict[tuple[Frame, int], Symbol] = {}
         self._moved: dict[tuple, View] = {}
         self._taken: set[str] = set()
         self.call = recording.calls[0] if recording.calls else Call("", recording.root, (), {}, None)
@@ -203,9 +217,21 @@ class Builder:
         order = layout if layout is not None else given[0].layout  # type: ignore[union-attr]
         symbol = self._symbol(out, order)
         fields = {name: value if isinstance(value, Literal) else Literal(value) for name, value in literals.items()}
-        symbols = [tuple(y.symbol for y in x) if isinstance(x, list) else x.symbol for x in given]
+        symbols = [self._list_of(x) if isinstance(x, list) else x.symbol for x in given]
         self.add(Expression(text, symbols, [symbol], fields, where=self.call.where))
         return View(symbol, tuple(out.shape), tuple(out.batched), order, flat)
+
+    def _list_of(self, views: Sequence[View]) -> Symbol | tuple[Symbol, ...]:
+        """Return the list that the current module was given, where it holds just these; else the symbols."""
+        frame, symbols = self.call.frame, tuple(view.symbol for view in views)
+        for place, argument in enumerate(frame.arguments):
+            if not isinstance(argument, (list, tuple)) or not all(isinstance(each, Value) for each in argument):
+                continue
+            if tuple(self.views[each].symbol for each in argument if each in self.views) == symbols:
+                name = [*parameters(frame.module), *["tensors"] * (place + 1)][place]
+                found = Symbol((), "", None, name, members=symbols, owner=frame)
+                return self._lists.setdefault((frame, place), found)
+        return symbols
 
     def layer(
         self, name: str, inputs: Sequence[View], arguments: Mapping[str, Any], *, layout: Layout | None = None,
@@ -343,11 +369,7 @@ class Builder:
             beside: that tensor.
         """
         rank = value.rank if rank is None else rank
-        return self._leaves.get(value, rank, layout.natural(rank) if order is None else order, beside)
-
-    def held(self, value: Value) -> View:
-        """Return a constant that a layer can be called with."""
-        return self._leaves.held(value)
+        return self.leaves.get(value, rank, layout.natural(rank) if order is None else order, beside)
 
     def add(self, statement: Statement) -> None:
         """Write a statement at the end of the block of the current call."""
@@ -375,27 +397,3 @@ class Builder:
         shape = tuple(None if out.batched[axis] else out.shape[axis] for axis in order)
         where = out.where if isinstance(out, Value) else None
         return Symbol(shape, out.dtype, where)
-
-
-def sizes(x: Operand, order: Layout) -> tuple[int, ...]:
-    """Return the argument of a reshape: a tensor's shape in a layout, −1 where it follows the batch.
-
-    Raises:
-        Untranslatable: two axes do.
-    """
-    found = tuple(-1 if x.batched[axis] else x.shape[axis] for axis in order)
-    if found.count(-1) > 1:
-        raise Untranslatable("two axes of one tensor follow the batch size")
-    return found
-
-
-def optional(value: Any, default: Any) -> Literal:
-    """Return an argument that is left out where it has its default value."""
-    return Literal(value, default)
-
-
-def literals_of(arguments: Mapping[str, Any]) -> dict[str, Literal]:
-    """Return arguments as literals; those without a default are positional."""
-    return {
-        name: each if isinstance(each, Literal) else Literal(each, positional=True) for name, each in arguments.items()
-    }

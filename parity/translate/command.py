@@ -44,7 +44,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
     port = next(iter([work(step) for step in track(["translate and prove"], name, str)]))
     port.write(output)
     written = f"{output} ({port.source.count(chr(10))} lines)"
-    if not port.holes:
+    if not port.holes and not (port.proof and port.proof.error):
         written += f" and {port.weights_file}"
     print(f"wrote {written}")
     for hole in port.holes:

@@ -10,7 +10,7 @@ from parity.translate import names
 from parity.translate.functions import Function
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
-from parity.translate.skeleton import Id, Phi, Slot, relative
+from parity.translate.skeleton import Id, Slot, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
@@ -98,19 +98,12 @@ class Text:
             if phi.run != start:
                 continue
             key, base = ("phi", number), self.names[phi.base]
-            if self._is_over(phi):
+            wishes = names.assigned(self.skeleton.slots[phi.made[1]].first.where)
+            if wishes[:1] in ([], [base]) and self.last.get(phi.base, -1) <= phi.made[1]:
                 self.names[key] = base
             else:
-                slot = self.skeleton.slots[phi.made[1]]
-                wishes = [*names.assigned(slot.first.where), "x", "y", "z"]
-                self.names[key] = self._free(start - 1, wishes)
+                self.names[key] = self._free(start - 1, [*wishes[:1], "x", "y", "z"])
                 self.lines.append(f"{self.names[key]} = {base}")
-
-    def _is_over(self, phi: Phi) -> bool:
-        """Whether the value that a run replaces is not read any more where the run replaces it."""
-        return (self.last.get(phi.base, -1) <= phi.made[1] and phi.base[0] != "phi") or (
-            phi.base[0] == "phi" and self.last.get(phi.base, -1) <= phi.made[1]
-        )  # fmt: skip
 
     def _slot(self, number: int, slot: Slot) -> list[str]:
         statement = slot.first
@@ -157,8 +150,13 @@ class Text:
         return next(each for each in options if each not in taken and names.is_name(each) and each != "self")
 
     def _lives(self, key: Id, number: int) -> bool:
+        """Return whether a later slot reads a value under its name."""
         if key in self.made:
             key = self.made[key]
+        if key[0] == "phi":
+            phi = self.skeleton.phis[key[1]]
+            if phi.run <= number < phi.made[1] and self.names[phi.base] != self.names.get(key):
+                return False  # the run replaces it
         return self.last.get(key, -1) > number or any(
             phi.base == key and phi.run > number for phi in self.skeleton.phis
         )  # fmt: skip

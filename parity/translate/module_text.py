@@ -56,6 +56,7 @@ def _network(
     function: Function, every: Sequence[str], inputs: Sequence[View], outputs: Any, views: Mapping[Value, View]
 ) -> str:
     text = Text(function, every)
+    paths = {statement.path for slot in function.skeleton.slots for statement in slot.members.values()}
     lines = [f'"""Return {function.title} as a functional Keras model, channels last."""']
     names = []
     for number, view in enumerate(inputs):
@@ -66,7 +67,7 @@ def _network(
         alone = len(inputs) == 1
         names.append("inputs" if alone else f"{name}_in" if name in ("x", "y") else name)
         assigned = f"inputs = {name}" if alone else f"{names[-1]} = {name}" if names[-1] != name else name
-        label = "" if alone else f', name="{name}"'
+        label = "" if alone else f', name="{name}_input"' if name in paths else f', name="{name}"'
         lines.append(f"{assigned} = keras.Input({given}{kind}{label})")
     body = text.body()
     *start, last = body

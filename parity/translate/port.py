@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial as partial_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ from parity.translate.blocks import settle
 from parity.translate.builder import Builder
 from parity.translate.capture import record
 from parity.translate.functions import functions_of
+from parity.translate.graph import Value, values_in
 from parity.translate.module_text import file_text
-from parity.translate.prove import Proof, prove
+from parity.translate.prove import Filled, Proof, prove
 from parity.translate.transfer import fill
 
 if TYPE_CHECKING:
@@ -109,13 +111,16 @@ class Port:
     def write(self, path: str | Path) -> None:
         """Write the source, and the weights beside it as `<name>.weights.h5`, each whole or not at all.
 
+        A port that cannot run, or whose proof could not, has no weights file.
+
         Raises:
             BlitzError: a file cannot be written.
         """
         path = Path(path)
         self.weights_file = path.with_suffix(".weights.h5").name
         weights = path.with_name(self.weights_file)
-        if not self.holes:
+        runs = not self.holes and not (self.proof and self.proof.error)
+        if runs:
             with atomic_path(weights) as temporary:
                 self.build("float32").save_weights(temporary)
         with atomic_path(path) as temporary:
@@ -162,9 +167,20 @@ def translate(
     )  # fmt: skip
     if check and not port.holes:
         arrays = tuple(tensor.numpy() for tensor in tensors)
-        proof = prove(copy.deepcopy(module), port.fresh, arrays, builder.weights, train)
+        layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
+        filled = Filled(partial_of(port.build, "float64"), *layouts)
+        proof = prove(copy.deepcopy(module), port.fresh, arrays, builder.weights, train, filled)
         port = replace(port, proof=proof)
     return port
+
+
+def _sorted(outputs: Any) -> list[Value]:
+    """Return the values of an output, dicts in the order of their keys, as Keras flattens them."""
+    if isinstance(outputs, Mapping):
+        return [value for _, each in sorted(outputs.items()) for value in _sorted(each)]
+    if isinstance(outputs, (tuple, list)):
+        return [value for each in outputs for value in _sorted(each)]
+    return values_in(outputs)
 
 
 def _is_leaf(module: nn.Module) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from parity.translate.graph import Frame, Where
+from parity.translate.capture import Untranslatable
+from parity.translate.graph import Frame, Value, Where
 from parity.translate.layout import Layout
 
 Sizes = tuple[int | None, ...]
@@ -21,6 +22,8 @@ class Symbol:
         hint: a name for it, where no line has one.
         is_layer: a layer that is made once and called in several places.
         is_constant: made of constants alone, when the program is run.
+        members: of a list that a module was given: what it holds.
+        owner: the call of that module.
     """
 
     shape: Sizes
@@ -29,6 +32,8 @@ class Symbol:
     hint: str = ""
     is_layer: bool = False
     is_constant: bool = False
+    members: "tuple[Symbol, ...]" = ()
+    owner: Frame | None = None
 
 
 @dataclass(frozen=True)
@@ -145,3 +150,27 @@ class Block:
     parameters: list[Symbol] = field(default_factory=list)
     results: list[Symbol] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
+
+
+def sizes(x: "Value | View", order: Layout) -> tuple[int, ...]:
+    """Return the argument of a reshape: a tensor's shape in a layout, −1 where it follows the batch.
+
+    Raises:
+        Untranslatable: two axes do.
+    """
+    found = tuple(-1 if x.batched[axis] else x.shape[axis] for axis in order)
+    if found.count(-1) > 1:
+        raise Untranslatable("two axes of one tensor follow the batch size")
+    return found
+
+
+def optional(value: Any, default: Any) -> Literal:
+    """Return an argument that is left out where it has its default value."""
+    return Literal(value, default)
+
+
+def literals_of(arguments: Mapping[str, Any]) -> dict[str, Literal]:
+    """Return arguments as literals; those without a default are positional."""
+    return {
+        name: each if isinstance(each, Literal) else Literal(each, positional=True) for name, each in arguments.items()
+    }

@@ -1,14 +1,18 @@
 """The proof of a port: `parity.check`, in eval mode and, where it matters, in train mode."""
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
+import torch
 from torch import nn
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from parity.pair.equivalence import Report, check
+from parity.translate.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,48 @@ class Proof:
         return f"proven by parity.check, {' and '.join(self.reports)}, {count} tensors"
 
 
+@dataclass(frozen=True)
+class Filled:
+    """The model that is written, with its weights, in float64.
+
+    Args:
+        build: makes it.
+        inputs: Keras's axis i of each input is PyTorch's axis inputs[n][i].
+        outputs: likewise.
+    """
+
+    build: Callable[[], Any]
+    inputs: Sequence[Layout]
+    outputs: Sequence[Layout]
+
+    def differs(self, module: nn.Module, inputs: tuple[np.ndarray, ...]) -> str:
+        """Say where its outputs are not the module's in eval mode; "" where they are."""
+        wide = [each.astype("float64") if each.dtype.kind == "f" else each for each in inputs]
+        with torch.no_grad():
+            output = copy.deepcopy(module).double().eval()(*map(torch.from_numpy, wide))
+        expected = [each.numpy() for each in _tensors(output)]
+        given = [each.transpose(order) for each, order in zip(wide, self.inputs, strict=True)]
+        model = self.build()
+        actual = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
+        for number, (one, other, order) in enumerate(zip(expected, map(np.asarray, actual), self.outputs, strict=True)):
+            one = one.transpose(order)
+            if one.shape != other.shape or np.abs(one - other).max(initial=0) > 1e-9 * np.abs(one).max(initial=0):
+                return f"with the weights that are written, output {number} is not PyTorch's"
+        return ""
+
+
+def _tensors(output: Any) -> list[torch.Tensor]:
+    """Return the tensors of an output, dicts in the order of their keys, as Keras flattens them."""
+    if isinstance(output, torch.Tensor):
+        return [output]
+    if hasattr(output, "items"):
+        return [tensor for _, each in sorted(output.items()) for tensor in _tensors(each)]
+    return [tensor for each in output for tensor in _tensors(each)] if isinstance(output, (tuple, list)) else []
+
+
 def prove(
     module: nn.Module, build: Callable[[str], Any], inputs: tuple[np.ndarray, ...], weights: Mapping[str, str],
-    train: bool | None,
+    train: bool | None, filled: Filled,
 ) -> Proof:  # fmt: skip
     """Compare a module with the model that was written from it, in float64 and float32.
 
@@ -64,7 +107,13 @@ def prove(
         inputs: in PyTorch's layout.
         weights: PyTorch's name -> Keras's, where the two differ.
         train: compare train mode, too; None: where there is something that differs in it.
+        filled: the model with the weights that are written, which `check` replaces by the module's.
     """
+    try:
+        if said := filled.differs(module, inputs):
+            return Proof({}, said)
+    except Exception as error:  # Keras may raise anything where shapes do not fit
+        return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
     reports: dict[str, Report] = {}
     given = inputs if len(inputs) > 1 else inputs[0]

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,8 +85,9 @@ def test_layers_are_named_by_module_paths(images):
 def test_source_is_short_formatted_and_without_lint(net):
     source = translated(net).source
     assert source.count("\n") < 60
-    for command in (["check", "--isolated", "-"], ["format", "--isolated", "--line-length", "120", "--check", "-"]):
-        done = subprocess.run([sys.executable, "-m", "ruff", *command], input=source, capture_output=True, text=True)
+    for command in (["check"], ["format", "--check"]):
+        whole = [sys.executable, "-m", "ruff", *command, "--isolated", "--line-length", "120", "-"]
+        done = subprocess.run(whole, input=source, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout
 
 
@@ -110,7 +112,16 @@ def test_written_files_need_neither_torch_nor_parity(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     module, _ = made(Gates)
-    assert float(done.stdout.split()[-1]) == pytest.approx(float(module.left.weight.abs().sum()), rel=1e-6)
+    assert float(done.stdout.split()[-1]) == pytest.approx(float(module.left.weight.abs().sum().item()), rel=1e-6)
+
+
+def test_order_of_flattened_features_is_proven_for_the_weights_that_are_written(monkeypatch):
+    registry.load()
+    flatten = registry.FUNCTIONS["flatten"]
+    monkeypatch.setitem(registry.FUNCTIONS, "flatten", lambda *args: replace(flatten(*args), flat=None))
+    port = translated(Images, check=True)
+    assert not port.passed
+    assert "weights" in port.source.splitlines()[0]
 
 
 # Mistakes in the rules: the proof must see each.
@@ -139,18 +150,11 @@ MISTAKES = {
     "lost-eps": (Images, "MODULES", "BatchNorm2d", _without("eps", 1e-5)),
     "wrong-padding": (Images, "MODULES", "Conv2d", _without("padding", (1, 1))),
     "dropped-branch": (Images, "FUNCTIONS", "add", lambda rule, builder, one, other, **_: builder.any(one)),
-    "flatten-order": (Images, "FUNCTIONS", "flatten", lambda rule, builder, x, *_: _forget_order(rule(builder, x))),
     "softmax-axis": (Language, "FUNCTIONS", "softmax", lambda rule, builder, x, dim: rule(builder, x, -2)),
     "gelu-tanh": (Language, "MODULES", "GELU", _without("approximate", "tanh")),
-    "stopped-gradient": (Gates, "FUNCTIONS", "detach", lambda rule, builder, x: builder.any(x)),
+    "lost-activation": (Gates, "FUNCTIONS", "sigmoid", lambda rule, builder, x: builder.any(x)),
     "swapped-parts": (Sequences, "FUNCTIONS", "cat", lambda rule, builder, xs, dim: rule(builder, xs[::-1], dim)),
 }
-
-
-def _forget_order(view):
-    from dataclasses import replace
-
-    return replace(view, flat=None)
 
 
 @pytest.mark.parametrize("mistake", list(MISTAKES))
@@ -161,7 +165,7 @@ def test_mistake_in_a_rule_is_caught(mistake, monkeypatch):
     module, inputs = made(net)
     try:
         passed = verdict(parity.translate(module, inputs, check=False), module, inputs).passed
-    except BlitzError:  # shapes that do not fit
+    except (BlitzError, ValueError):  # shapes that do not fit
         passed = False
     assert not passed
 

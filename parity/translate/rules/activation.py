@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate.builder import optional
-from parity.translate.program import View
+from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 
 if TYPE_CHECKING:
@@ -131,9 +130,8 @@ def identity(builder: "Builder", _: Any, x: "Operand") -> View:
 
 @function("detach")
 def detach(builder: "Builder", x: "Operand") -> View:
-    """Stop the gradient."""
-    found = builder.any(x)
-    return builder.op("ops.stop_gradient({0})", [found], flat=found.flat)
+    """Write nothing: the builder stops the gradient wherever PyTorch did."""
+    return builder.any(x)
 
 
 @module("Softmax", "LogSoftmax")

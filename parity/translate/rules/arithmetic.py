@@ -5,10 +5,9 @@ from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.builder import sizes
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
-from parity.translate.program import View
+from parity.translate.program import View, sizes
 from parity.translate.registry import function
 
 if TYPE_CHECKING:

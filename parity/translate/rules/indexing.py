@@ -5,11 +5,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.builder import sizes
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.layout import Layout
-from parity.translate.program import View
+from parity.translate.program import View, sizes
 from parity.translate.registry import function
 
 if TYPE_CHECKING:

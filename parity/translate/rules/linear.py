@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
-from parity.translate.program import View
+from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 from parity.translate.rules.arithmetic import add
 from parity.translate.rules.matrix import matmul
@@ -60,8 +59,7 @@ def embedding(builder: "Builder", table: Any, x: "Operand") -> View:
         raise Untranslatable("an Embedding with max_norm or scale_grad_by_freq has no translation")
     if table.padding_idx is not None and table.weight.requires_grad:
         raise Untranslatable("an Embedding with padding_idx has no translation: its row has no gradient in PyTorch")
-    constant = isinstance(x, Value) and x.kind == "constant"
-    found = builder.held(x) if constant else builder.natural(x)
+    found = builder.leaves.held(x) if isinstance(x, Value) and x.kind == "constant" else builder.natural(x)
     arguments = {"input_dim": table.num_embeddings, "output_dim": table.embedding_dim, **frozen(table)}
     name = "layers.ReversibleEmbedding" if builder.is_tied(builder.call.path) else "layers.Embedding"
     return builder.layer(name, [found], arguments, layout=layout.natural(builder.out.rank))

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import values_in
-from parity.translate.program import View
+from parity.translate.program import View, optional
 from parity.translate.registry import module
 from parity.translate.rules.weights import frozen
 

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
-from parity.translate.program import View
+from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.builder import sizes
 from parity.translate.graph import Value
-from parity.translate.program import View
+from parity.translate.program import View, sizes
 from parity.translate.registry import function, module
 
 if TYPE_CHECKING:

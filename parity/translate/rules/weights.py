@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from parity.translate.builder import optional
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
-from parity.translate.program import Literal
+from parity.translate.program import Literal, optional
 
 
 def same_module(*weights: Value | None) -> str:
