@@ -136,11 +136,10 @@ def build(options, workers: Workers):
 
 @dataclass(frozen=True)
 class Parts:
-    """What a way does outside the tape, with each batch, and the Keras model it trains within, given this shape."""
+    """What a way does outside the tape, with each batch, and the Keras model it trains within."""
 
     outside: Callable
     within: object
-    shape: tuple
 
 
 def parts(network, way: str, training: bool, workers: Workers) -> Parts:
@@ -148,11 +147,7 @@ def parts(network, way: str, training: bool, workers: Workers) -> Parts:
     import keras
     import tensorflow as tf
 
-    from keras_blitz.training.fitting import FitOnWorkers
-
-    model = FitOnWorkers if workers.strategy else keras.Model
-
-    class InMode(model):
+    class InMode(keras.Model):
         """The network in one mode of BatchNorm. In a functional model `fit` would put train mode in its place."""
 
         def __init__(self):
@@ -164,21 +159,19 @@ def parts(network, way: str, training: bool, workers: Workers) -> Parts:
 
     if way == "plain":
         with workers.scope():
-            whole = InMode()
-            whole(keras.ops.zeros((1, *network.input_shape[1:])))  # builds it
-        return Parts(lambda x: x, whole, network.input_shape)
+            return Parts(lambda x: x, InMode())
     features = keras.Input(network.flatten.output.shape[1:])  # (N, 512)
     with workers.scope():
-        head = model(features, network.fc(features))
+        head = keras.Model(features, network.fc(features))
     if way == "features":
-        return Parts(lambda x: x, head, features.shape)
+        return Parts(lambda x: x, head)
     backbone = keras.Model(network.inputs, network.flatten.output)
 
     def outside(x):
         return backbone(x, training=training)
 
     run = partial(workers.strategy.run, outside) if workers.strategy else lambda args: outside(*args)
-    return Parts(tf.function(lambda x: run(args=(x,)), reduce_retracing=True), head, features.shape)
+    return Parts(tf.function(lambda x: run(args=(x,)), reduce_retracing=True), head)
 
 
 def share_of(data: Iterator[tuple], workers: Workers) -> Iterator[tuple]:
@@ -203,10 +196,9 @@ def features_of(network, images: np.ndarray, advance: Callable) -> np.ndarray:
 # The two loops
 
 
-def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callable, workers: Workers) -> list[float]:
+def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callable, _: Workers) -> list[float]:
     """Train with `model.fit`; return the loss of every step."""
     import keras
-    import tensorflow as tf
 
     from keras_blitz.losses import CrossEntropyLoss
     from keras_blitz.optim import SGD
@@ -230,19 +222,12 @@ def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callabl
             advance()
 
     each_step = EachStep()
+    split.within.compile(SGD(options.lr, options.momentum), CrossEntropyLoss())
     outside = ((split.outside(inputs), labels) for inputs, labels in data)
-    with workers.scope():
-        optimizer = SGD(options.lr, options.momentum)
-        optimizer.build(split.within.trainable_variables)
-        split.within.compile(optimizer, CrossEntropyLoss())
-        if workers.strategy:
-            signature = (tf.TensorSpec(split.shape), tf.TensorSpec((None,), tf.int32))
-            own = tf.data.Dataset.from_generator(lambda: outside, output_signature=signature)
-            outside = workers.strategy.distribute_datasets_from_function(lambda _: own)
-        split.within.fit(
-            outside, epochs=options.epochs, steps_per_epoch=steps // options.epochs, shuffle=False, verbose=0,
-            callbacks=[each_step],
-        )  # fmt: skip
+    split.within.fit(
+        outside, epochs=options.epochs, steps_per_epoch=steps // options.epochs, shuffle=False, verbose=0,
+        callbacks=[each_step],
+    )  # fmt: skip
     return each_step.losses
 
 
@@ -363,6 +348,10 @@ def finetune() -> None:
     """Give the lesson the command line asks for, until Ctrl-C."""
     options, cluster = arguments(), find_cluster()
     check_flags(options.workers, 1, cluster)
+    if cluster or options.workers > 1:
+        if "fit" in (options.loop or ()):
+            raise BlitzError("--loop fit: several workers train with --loop tape here")
+        options.loop = ["tape"]
     if cluster is None and options.workers > 1:
         raise SystemExit(launch(options.workers, [sys.executable, *sys.orig_argv[1:]], NAME))
     with command.announce_stop(NAME, "stopped; nothing is saved", at_once=True):

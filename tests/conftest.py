@@ -29,11 +29,52 @@ LONGEST = (
 
 # Tests that take long and whose kind others show, too: slow, so that the default run stays under five minutes.
 SLOW = frozenset(
-    ["test_ctrl_c_ends_cases_that_run_side_by_side", "test_truth_gives_two_float32_traces_a_verdict", "test_a_run_interrupted_before_its_first_result_keeps_yesterdays_reports", "test_two_runs_at_once_write_one_whole_report", "test_dense_layers_are_compiled_and_it_is_the_same_run", "test_a_layer_runs_compiled_and_gives_the_same", "test_layer_runs_compiled_and_gives_the_same", "test_inside_a_compiled_step", "test_under_xla", "test_compiled", "test_as_pytorch_in_a_compiled_step_with_the_rate_changed_midway", "test_the_three_ways_end_with_the_same_head", "test_slots_a_changed_rate_and_clipping_are_recorded_on_both_sides", "test_the_plain_rules_pass_the_golden_cases", "test_inception_without_its_auxiliary_head_leaves_those_weights", "test_conv2d_whose_gradient_goes_by_rows", "test_fail_fast_side_by_side_stops_at_the_failure", "test_the_runs_of_a_wrong_port_are_bounded", "test_a_run_of_300_cases_is_a_page_of_moderate_size", "test_batch_norm_1d"]
+    {
+        "test_ctrl_c_ends_cases_that_run_side_by_side",
+        "test_truth_gives_two_float32_traces_a_verdict",
+        "test_a_run_interrupted_before_its_first_result_keeps_yesterdays_reports",
+        "test_two_runs_at_once_write_one_whole_report",
+        "test_dense_layers_are_compiled_and_it_is_the_same_run",
+        "test_a_layer_runs_compiled_and_gives_the_same",
+        "test_layer_runs_compiled_and_gives_the_same",
+        "test_inside_a_compiled_step",
+        "test_under_xla",
+        "test_compiled",
+        "test_as_pytorch_in_a_compiled_step_with_the_rate_changed_midway",
+        "test_the_three_ways_end_with_the_same_head",
+        "test_slots_a_changed_rate_and_clipping_are_recorded_on_both_sides",
+        "test_the_plain_rules_pass_the_golden_cases",
+        "test_inception_without_its_auxiliary_head_leaves_those_weights",
+        "test_conv2d_whose_gradient_goes_by_rows",
+        "test_fail_fast_side_by_side_stops_at_the_failure",
+        "test_the_runs_of_a_wrong_port_are_bounded",
+        "test_a_run_of_300_cases_is_a_page_of_moderate_size",
+        "test_batch_norm_1d",
+    }
 )
 # Of these, each with several parameters, the default run has the first alone.
 FIRST_ALONE = frozenset(
-    ["test_run_is_pytorchs_from_the_same_seed", "test_continued_run_is_the_uninterrupted_one", "test_graphs_follow_the_choice_and_not_tensorflows_threads", "test_a_batch_cut_into_shards_is_the_same_run", "test_a_dropout_inside_a_recurrent_keras_layer_is_named_in_train_mode", "test_dropout_draws_pytorchs_masks", "test_the_users_model_is_what_it_was_after_an_exception", "test_dropout_of_channels_is_one_with_a_noise_shape", "test_a_dropout_inside_a_module_of_pytorch_that_keras_lacks_is_named", "test_there_and_back_every_bit_is_kept", "test_ctrl_c_keeps_what_is_done_and_leaves_no_part", "test_the_dropout_between_stacked_recurrent_layers", "test_what_is_fast_can_be_switched_off_and_it_is_the_same_run", "test_a_right_port_in_another_form_agrees_and_a_wrong_one_does_not", "test_a_random_keras_layer_without_a_counterpart_is_named_in_train_mode", "test_regularizers_beside_an_own_compute_loss_are_weight_decay", "test_the_users_model_is_bit_for_bit_what_it_was", "test_what_was_set_is_carried_over_and_decides", "test_a_borrowed_model_is_put_back_as_it_was"]
+    {
+        "test_run_is_pytorchs_from_the_same_seed",
+        "test_continued_run_is_the_uninterrupted_one",
+        "test_graphs_follow_the_choice_and_not_tensorflows_threads",
+        "test_a_batch_cut_into_shards_is_the_same_run",
+        "test_a_dropout_inside_a_recurrent_keras_layer_is_named_in_train_mode",
+        "test_dropout_draws_pytorchs_masks",
+        "test_the_users_model_is_what_it_was_after_an_exception",
+        "test_dropout_of_channels_is_one_with_a_noise_shape",
+        "test_a_dropout_inside_a_module_of_pytorch_that_keras_lacks_is_named",
+        "test_there_and_back_every_bit_is_kept",
+        "test_ctrl_c_keeps_what_is_done_and_leaves_no_part",
+        "test_the_dropout_between_stacked_recurrent_layers",
+        "test_what_is_fast_can_be_switched_off_and_it_is_the_same_run",
+        "test_a_right_port_in_another_form_agrees_and_a_wrong_one_does_not",
+        "test_a_random_keras_layer_without_a_counterpart_is_named_in_train_mode",
+        "test_regularizers_beside_an_own_compute_loss_are_weight_decay",
+        "test_the_users_model_is_bit_for_bit_what_it_was",
+        "test_what_was_set_is_carried_over_and_decides",
+        "test_a_borrowed_model_is_put_back_as_it_was",
+    }
 )
 
 

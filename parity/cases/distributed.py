@@ -18,7 +18,7 @@ _DEEP = ("param:*", "step*:param:layer*", "step*:slot:*:layer*", "step*:buffer:*
 _WEIGHTS = ("param:*", "step*:param:*weight", "step*:slot:*weight")
 
 ROWS = (
-    DistributedRow("lenet", "sgd", SGD, "ddp", not_golden=_WEIGHTS, slow=False),
+    DistributedRow("lenet", "sgd", SGD, "ddp", not_golden=_WEIGHTS),
     DistributedRow("lenet", "adam", ADAM, "ddp", not_golden=_WEIGHTS),
     DistributedRow("lenet", "sgd", SGD, "one", not_golden=_WEIGHTS),
     DistributedRow("cifar-dropout", "sgd", SGD, "ddp", not_golden=_WEIGHTS),

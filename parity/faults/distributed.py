@@ -75,8 +75,7 @@ def on_workers(subject: str, seen: str, mistake: Callable[[Plant], None]) -> Pla
 
 FAULTS = (
     fault(
-        "divisor-per-replica", "the mean of the replicas' means for the whole batch's",
-        "measured: 4e-2 in the parameters",
+        "divisor-per-replica", "the mean of the replicas' means for the whole batch's", "measured: 4e-2 off",
         on_workers("one-lenet-sgd", "step15:loss", divisor_of_each),
         on_workers("one-cifar-dropout-adam", "step15:loss", divisor_of_each),
     ),

@@ -1,4 +1,4 @@
-"""S7: Keras's `fit` under MultiWorkerMirroredStrategy: what it lacks, and what `for_fit` makes of it."""
+"""S7: Keras's `fit` on several workers: what it lacks, as long as it lacks it, and what `for_fit` makes of it."""
 
 import json
 import os
