@@ -86,7 +86,7 @@ ITEMS = (
          (f"{_CONVERT}::test_there_and_back_gives_the_same_bytes",
           f"{_CONVERT}::test_pth_there_and_back_gives_the_same_bytes",
           f"{_CONVERT}::test_malicious_pickle_is_refused_and_not_run", "tests/library/test_damaged_files.py",
-          _CHECKPOINTS)),
+          "tests/library/test_blocks.py", _CHECKPOINTS)),
     Item("W3", "prefixes (`module.`, `backbone.`), a wrapped dictionary, a replaced head; all missing, surplus and "
          "wrongly shaped keys listed by name in one error",
          (f"{_MAPPING}::test_known_prefixes_are_dropped", f"{_MAPPING}::test_wrapped_dictionary_is_unwrapped",
@@ -229,7 +229,7 @@ ITEMS = (
                     for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
                                "proof", "hints", "verdicts",
                                "random_models", "check_training", "reduced_precision", "meeting", "pairs",
-                               "public_ports")),
+                               "public_ports", "random_pairs")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),

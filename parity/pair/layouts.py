@@ -112,6 +112,6 @@ def fit(
     """
     last = layout.by_rank(len(shape))
     candidates = [last, layout.SAME] if channels_first else [layout.SAME, last]
-    candidates += [Heads(sizes=shape[-2:])] if inner and len(shape) > 2 else []
+    candidates += [Heads(sizes=(shape[-2], shape[-1]))] if inner and len(shape) > 2 else []
     fitting = [each for each in candidates if expected is not None and each.torch_shape(shape) == tuple(expected)]
     return (fitting or candidates)[0]

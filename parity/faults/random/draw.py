@@ -1,6 +1,6 @@
 """Draws the description of a random network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,7 @@ class _Drawer:
 
     def _block(self, x: str) -> str:
         layout = self.shapes[x].layout
+        blocks: tuple[Callable[[str], str], ...]
         if layout == "maps":
             blocks = (
                 self._plain, self._plain, self._residual, self._residual, self._parallel, self._separable,
