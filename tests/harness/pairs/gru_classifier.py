@@ -26,4 +26,12 @@ def gru_classifier(last_step=False):
     return keras.Model(text, layers.Dense(3)(x[:, -1] if last_step else x))
 
 
-PAIR = Pair("gru-classifier", GRUClassifier, gru_classifier, tokens(4, 9), {"last_step": True}, begins="activation:fc")
+PAIR = Pair(
+    "gru-classifier",
+    GRUClassifier,
+    gru_classifier,
+    tokens(4, 9),
+    {"last_step": True},
+    begins="activation:fc",
+    slow=True,
+)

@@ -72,5 +72,11 @@ def mlp_mixer(epsilon=1e-6):
 
 
 PAIR = Pair(
-    "mlp-mixer", MlpMixer, mlp_mixer, numbers(2, 3, 16, 12), {"epsilon": 1e-3}, begins="activation:blocks.0.norm2"
+    "mlp-mixer",
+    MlpMixer,
+    mlp_mixer,
+    numbers(2, 3, 16, 12),
+    {"epsilon": 1e-3},
+    begins="activation:blocks.0.norm2",
+    slow=True,
 )

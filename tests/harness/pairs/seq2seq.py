@@ -40,5 +40,5 @@ def seq2seq(score_scale=1.0):
 
 PAIR = Pair(
     "seq2seq", Seq2Seq, seq2seq, (tokens(2, 9), tokens(2, 7, below=24)), {"score_scale": 6**-0.5},
-    begins="activation:combine",
+    begins="activation:combine", slow=True,
 )  # fmt: skip

@@ -55,5 +55,11 @@ def wavenet(padding="causal"):
 
 
 PAIR = Pair(
-    "wavenet", WaveNet, wavenet, numbers(2, 3, 19), {"padding": "same"}, begins="activation:blocks.1.filter_conv"
+    "wavenet",
+    WaveNet,
+    wavenet,
+    numbers(2, 3, 19),
+    {"padding": "same"},
+    begins="activation:blocks.1.filter_conv",
+    slow=True,
 )
