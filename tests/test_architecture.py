@@ -56,7 +56,15 @@ RULES = {
 # Torch is imported before TensorFlow, wherever both are; no other file of these folders may name it.
 TORCH_IN_RECORD = {
     f"parity/record/{name}.py"
-    for name in ("torch_recorder", "torch_calls", "torch_draws", "torch_flow", "torch_uses", "frameworks")
+    for name in (
+        "torch_recorder",
+        "torch_calls",
+        "torch_draws",
+        "torch_exact",
+        "torch_flow",
+        "torch_uses",
+        "frameworks",
+    )
 }
 
 

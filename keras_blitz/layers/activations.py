@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+SIXTH = float(np.float32(1) / np.float32(6))  # what PyTorch's kernel multiplies the gradient of hardsigmoid by
+
 
 class _Activation(keras.layers.Layer):
     """A function of each value; its configuration is the attributes named in `arguments`."""
@@ -232,7 +234,7 @@ class Hardsigmoid(_Activation):
 
 @tf.custom_gradient
 def _hardsigmoid(inputs):
-    sixth = float(np.float32(1) / np.float32(6))
+    sixth = SIXTH
 
     def gradient(upstream):
         return tf.where((inputs > -3) & (inputs < 3), upstream * sixth, tf.zeros_like(upstream))

@@ -13,6 +13,8 @@ from unittest.mock import patch
 
 import tensorflow as tf
 
+from keras_blitz.layers import activations
+
 
 @contextmanager
 def exact_floats() -> Iterator[None]:
@@ -22,6 +24,7 @@ def exact_floats() -> Iterator[None]:
         cast, leaky_relu = _exact_cast(tf.cast), _exact_leaky_relu(tf.nn.leaky_relu)
         for module, name, function in ((tf, "cast", cast), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
             stack.enter_context(patch.object(module, name, function))
+        stack.enter_context(patch.object(activations, "SIXTH", 1 / 6))  # as `torch_exact` has PyTorch's
         yield
 
 

@@ -16,6 +16,7 @@ from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 from parity.record.torch_draws import shared_draws
+from parity.record.torch_exact import exact_gradients
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def record(
         if first:
             calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
-        with autocast(precision):
+        with autocast(precision), exact_gradients():
             with calling as activations, summing as terms, sharing:
                 output = module(*args, **kwargs)
             value = None if loss is None else _number(loss(output, y))

@@ -9,6 +9,7 @@ from keras import layers
 from torch import nn
 
 import parity
+from keras_blitz.layers import Hardsigmoid
 from parity.core.verdict import Verdict
 from parity.record.exact_floats import exact_floats
 
@@ -48,6 +49,29 @@ PAIRS = {
     "rescaling": (Scaled(), layers.Rescaling(0.1, -0.3), layers.Rescaling(0.1, -0.300001)),
     "rescaling by channel": (Scaled(), layers.Rescaling([0.1] * 8, [-0.3] * 8), layers.Rescaling([0.100001] * 8, -0.3)),
 }
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize(
+    ("function", "passed"),
+    [
+        (keras.ops.hard_sigmoid, True),
+        (lambda x: keras.ops.relu6(x + 3.0) * (1 / 6), True),
+        (lambda x: Hardsigmoid(dtype=x.dtype)(x), True),
+        (lambda x: keras.ops.relu6(x + 3.0) * 0.1666667, False),
+        (lambda x: keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0), False),
+    ],
+    ids=["keras", "by hand", "keras_blitz", "rounded", "keras 2"],
+)
+def test_the_gradient_of_hardsigmoid_is_float64s(function, passed, inplace):
+    def port(dtype):
+        inputs = keras.Input((5,), dtype=dtype)
+        x = layers.Dense(8, dtype=dtype)(inputs)
+        return keras.Model(inputs, layers.Dense(3, dtype=dtype)(function(x)))
+
+    module = module_of(nn.Hardsigmoid(inplace))
+    report = parity.check(module, port, X, dtypes=["float64"])
+    assert report.passed is passed, str(report)
 
 
 def module_of(inner):
