@@ -141,6 +141,8 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, run in RUNS.items():
             found[name].append(measure(*run, options.steps))
+            first, rate, used = found[name][-1]
+            print(f"{name}: {first:.1f} s, {rate:.0f} steps/s, {used:.1f} CPU s", file=sys.stderr, flush=True)
     print("| run | first 20 steps after | steps per second | CPU seconds |\n|---|---|---|---|")
     for name, rows in found.items():
         first, rate, used = (median(column) for column in zip(*rows, strict=True))
