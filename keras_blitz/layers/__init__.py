@@ -1,6 +1,17 @@
 """Layers with PyTorch's semantics, where Keras's own are not exact, or slower on a CPU; channels last."""
 
-from keras_blitz.layers.activations import GELU, Hardsigmoid, Hardswish, LeakyReLU
+from keras_blitz.layers.activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Hardsigmoid,
+    Hardtanh,
+    LeakyReLU,
+    PReLU,
+    RReLU,
+    Softplus,
+)
 from keras_blitz.layers.adaptive import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -12,9 +23,28 @@ from keras_blitz.layers.adaptive import (
 from keras_blitz.layers.attention import MultiheadAttention, scaled_dot_product_attention
 from keras_blitz.layers.batchnorm import BatchNorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
+from keras_blitz.layers.comparing import Bilinear, CosineSimilarity, LocalResponseNorm, PairwiseDistance
 from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
-from keras_blitz.layers.dropout import Dropout, Dropout2d
+from keras_blitz.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from keras_blitz.layers.embedding import Embedding, EmbeddingBag
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from keras_blitz.layers.pads import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from keras_blitz.layers.parameter import Parameter, RepeatBatch
 from keras_blitz.layers.pooling import (
     AvgPool1d,
@@ -27,37 +57,57 @@ from keras_blitz.layers.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
+from keras_blitz.layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from keras_blitz.layers.recurrent import GRU, LSTM, RNN
 from keras_blitz.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keras_blitz.layers.upsample import Upsample, interpolate
 
 __all__ = [
+    "CELU",
+    "ELU",
     "GELU",
     "GRU",
     "LSTM",
     "RNN",
+    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
     "BatchNorm",
+    "Bilinear",
+    "ChannelShuffle",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineSimilarity",
     "Dropout",
+    "Dropout1d",
     "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "EmbeddingBag",
+    "FeatureAlphaDropout",
+    "Fold",
     "GRUCell",
     "GroupNorm",
     "Hardsigmoid",
-    "Hardswish",
+    "Hardtanh",
     "InstanceNorm",
     "LPPool1d",
     "LPPool2d",
@@ -65,15 +115,32 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
+    "LocalResponseNorm",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
     "MultiheadAttention",
+    "PReLU",
+    "PairwiseDistance",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "RMSNorm",
     "RNNCell",
+    "RReLU",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
     "RepeatBatch",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
+    "Softplus",
+    "Unfold",
     "Upsample",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "interpolate",
     "scaled_dot_product_attention",
 ]

@@ -94,7 +94,7 @@ class MultiheadAttention(keras.layers.Layer):
 
     `keras.layers.MultiHeadAttention` takes query, value, key in this order (gap mha-argument-order), keeps three
     kernels and scales through float32, see `scaled_dot_product_attention`; its mask is True where a key takes part,
-    PyTorch's is True where it does not.
+    PyTorch's is True where it does not (gap mha-mask-polarity: differs by 1.9).
 
     Args:
         embed_dim: width of queries and outputs, a multiple of `num_heads`.

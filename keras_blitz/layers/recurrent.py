@@ -148,8 +148,9 @@ class _Recurrent(keras.layers.Layer):
 class RNN(_Recurrent):
     """A stack of layers h′ = tanh(W_ih·x + b_ih + W_hh·h + b_hh), see `RNNCell`.
 
-    `keras.layers.SimpleRNN` is one layer with one bias (gap rnn-map). It takes no lengths, and its initial values are
-    others: U(−1/√hidden_size, 1/√hidden_size) in PyTorch.
+    `keras.layers.SimpleRNN` is one layer with one bias (gap rnn-map). It takes no lengths; with a mask it repeats the
+    last output after a sequence's end (gap rnn-padded-steps: differs by 0.6). Its initial values are others:
+    U(−1/√hidden_size, 1/√hidden_size) in PyTorch.
 
     Args:
         hidden_size: ≥ 1.

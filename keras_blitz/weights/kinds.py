@@ -93,9 +93,10 @@ KINDS = (
     *(Kind(f"separable{n}d", (), (f"SeparableConv{n}D",), special=True, pairs_as=f"conv{n}d") for n in (1, 2)),
     Kind("linear", ("Linear",), ("Dense",), {"kernel": ("weight", Layout((1, 0))), "bias": ("bias", SAME)},
          channels=-1, flatten="mixes", linear=True),
-    Kind("bilinear", ("Bilinear",), channels=-1),
+    Kind("bilinear", ("Bilinear",), ("Bilinear",), verbatim=True, channels=-1),
     Kind("embedding", ("Embedding",), ("Embedding",), {"embeddings": ("weight", SAME)}, channels=-1),
-    Kind("embeddingbag", ("EmbeddingBag",), channels=-1),
+    Kind("embeddingbag", ("EmbeddingBag",), ("EmbeddingBag",), {"embeddings": ("weight", SAME)}, channels=-1,
+         pairs_as="embedding"),
     Kind("batchnorm", ("_BatchNorm",), ("BatchNorm", "BatchNormalization"), _BATCH_NORM, channels=1, flatten="keeps"),
     Kind("layernorm", ("LayerNorm",), ("LayerNormalization", "LayerNorm"), _NORM, channels=-1, eps_gap="layernorm-eps"),
     Kind("groupnorm", ("GroupNorm",), ("GroupNormalization", "GroupNorm"), _NORM, channels=1, eps_gap="groupnorm"),
@@ -118,6 +119,7 @@ KINDS = (
              pairs_as=name.lower())
         for name in ("LSTM", "GRU", "RNN")
     ),
+    Kind("prelu-verbatim", (), ("keras_blitz.PReLU",), verbatim=True, pairs_as="prelu"),
     Kind("attention-verbatim", (), ("MultiheadAttention",), verbatim=True, channels=-1, whole=True,
          pairs_as="attention"),
     *(
@@ -129,9 +131,11 @@ KINDS = (
          ("ReLU", "RReLU", "LeakyReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Hardswish", "Hardsigmoid",
           "Hardtanh", "Hardshrink", "Softshrink", "Tanhshrink", "Softplus", "Softsign", "Sigmoid", "LogSigmoid",
           "Tanh", "Threshold", "GLU", "Softmax", "Softmin", "Softmax2d", "LogSoftmax"),
-         ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax",
-          "Elu", "Gelu", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh"), flatten="keeps"),
-    Kind("dropout", ("_DropoutNd",), ("Dropout", "Dropout2d", "AlphaDropout", "GaussianDropout"), flatten="keeps"),
+         ("Activation", "ReLU", "LeakyReLU", "ELU", "Softmax", "CELU", "SELU", "GELU", "RReLU", "Hardtanh",
+          "Hardsigmoid", "Elu", "Gelu", "LeakyRelu", "Relu", "Sigmoid", "Silu", "Softplus", "Tanh"), flatten="keeps"),
+    Kind("dropout", ("_DropoutNd",),
+         ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout",
+          "FeatureAlphaDropout", "GaussianDropout"), flatten="keeps"),
     Kind("identity", ("Identity",), ("Identity",), flatten="keeps"),
     Kind("pool",
          ("_MaxPoolNd", "_AvgPoolNd", "_AdaptiveMaxPoolNd", "_AdaptiveAvgPoolNd", "_LPPoolNd", "_MaxUnpoolNd",
@@ -144,8 +148,10 @@ KINDS = (
          channels=1),
     Kind("pad",
          ("_ConstantPadNd", "_ReflectionPadNd", "_ReplicationPadNd", "_CircularPadNd"),
-         ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"), channels=1),
-    Kind("pixelshuffle", ("PixelShuffle", "PixelUnshuffle"), channels=1),
+         ("ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+          *(f"{mode}Pad{n}d" for mode in ("Constant", "Zero", "Reflection", "Replication", "Circular")
+            for n in (1, 2, 3))), channels=1),
+    Kind("pixelshuffle", ("PixelShuffle", "PixelUnshuffle"), ("PixelShuffle", "PixelUnshuffle"), channels=1),
 )  # fmt: skip
 
 # What PyTorch registers as buffers; everything else is a parameter, frozen or not.

@@ -890,7 +890,7 @@ def _embedding_gradient(w):
     "O G",
     "`LayerNorm((5, 6))`: eps = 1e-5, over both axes",
     "`LayerNormalization()`: 1e-3, over the last",
-    "`LayerNormalization(epsilon=1e-5, axis=[−2, −1])`",
+    "`keras_blitz.layers.LayerNorm((5, 6))`, or `LayerNormalization(epsilon=1e-5, axis=[−2, −1])`",
     x=(4, 5, 6),
 )
 class _:
@@ -901,7 +901,7 @@ class _:
         return keras.layers.LayerNormalization()(x)
 
     def exact(x):
-        return keras.layers.LayerNormalization(epsilon=1e-5, axis=[-2, -1])(x)
+        return layers.LayerNorm((5, 6))(x)
 
 
 @gap(
@@ -909,7 +909,7 @@ class _:
     "O G",
     "`GroupNorm(3)`: eps = 1e-5",
     "`GroupNormalization(3)`: 1e-3",
-    "`GroupNormalization(3, epsilon=1e-5)`",
+    "`keras_blitz.layers.GroupNorm(3)`; `GroupNormalization(3, epsilon=1e-5)`, but for its float32 (docs/layers.md)",
     x=(2, 6, 4, 4),
 )
 class _:
@@ -920,7 +920,7 @@ class _:
         return on_images(keras.layers.GroupNormalization(3), x)
 
     def exact(x):
-        return on_images(keras.layers.GroupNormalization(3, epsilon=1e-5), x)
+        return on_images(layers.GroupNorm(3), x)
 
 
 @gap(
@@ -928,7 +928,7 @@ class _:
     "O",
     "`RMSNorm`: eps is the dtype's epsilon",
     "`RMSNormalization()`: 1e-6",
-    "`RMSNormalization(epsilon=np.finfo(dtype).eps)`",
+    "`keras_blitz.layers.RMSNorm`, or `RMSNormalization(epsilon=np.finfo(dtype).eps)`",
     x=lambda s: s.standard_normal((4, 6)) * 1e-2,
 )
 class _:
@@ -939,7 +939,7 @@ class _:
         return keras.layers.RMSNormalization()(x)
 
     def exact(x):
-        return keras.layers.RMSNormalization(epsilon=np.finfo(np.float64).eps)(x)
+        return layers.RMSNorm(6)(x)
 
 
 @gap(
@@ -947,7 +947,7 @@ class _:
     "O G",
     "`LocalResponseNorm(5)`: α is divided by the size",
     "`tf.nn.local_response_normalization`: α is not; no float64 kernel",
-    "x/(k + α·mean of the squares over the channels)^β",
+    "`keras_blitz.layers.LocalResponseNorm`",
     x=(2, 7, 4, 4),
 )
 class _:
@@ -958,8 +958,7 @@ class _:
         return channels_first(tf.nn.local_response_normalization(channels_last(x), 2, 2.0, 0.1, 0.75))
 
     def exact(x):
-        squares = tf.pad(x * x, [[0, 0], [2, 2], [0, 0], [0, 0]])
-        return x / (2.0 + 0.1 * sum(squares[:, i : i + 7] for i in range(5)) / 5) ** 0.75
+        return on_images(layers.LocalResponseNorm(5, 0.1, 0.75, 2.0), x)
 
 
 @output_gap(
@@ -1150,7 +1149,7 @@ def _bidirectional(x, return_sequences):
     "O",
     "attention scales by 1/√d, here d = 3",
     "`keras.ops.dot_product_attention` casts 1/√d through float32: exact only where d is a power of 4",
-    "softmax(q·kᵀ/√d)·v, written out",
+    "`keras_blitz.layers.scaled_dot_product_attention`",
     q=(2, 3, 2, 3),
     k=(2, 5, 2, 3),
     v=(2, 5, 2, 3),
@@ -1164,8 +1163,8 @@ class _:
         return keras.ops.dot_product_attention(q, k, v)
 
     def exact(q, k, v):
-        weights = tf.nn.softmax(tf.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(3))
-        return tf.einsum("bhqk,bkhd->bqhd", weights, v)
+        heads_first = (tf.transpose(z, [0, 2, 1, 3]) for z in (q, k, v))
+        return tf.transpose(layers.scaled_dot_product_attention(*heads_first), [0, 2, 1, 3])
 
 
 @gap(
@@ -1194,7 +1193,7 @@ class _:
     "O G",
     "`PixelShuffle(2)`: channel c·r² + i·r + j",
     "`tf.nn.depth_to_space`: i·r·C + j·C + c, the same shape",
-    "the channels transposed first, (C, r·r) to (r·r, C)",
+    "`keras_blitz.layers.PixelShuffle(2)`: the channels are transposed first, (C, r·r) to (r·r, C)",
     x=(1, 8, 3, 3),
 )
 class _:
@@ -1205,8 +1204,7 @@ class _:
         return channels_first(tf.nn.depth_to_space(channels_last(x), 2))
 
     def exact(x):
-        blocks = tf.reshape(channels_last(x), [1, 3, 3, 2, 4])
-        return channels_first(tf.nn.depth_to_space(tf.reshape(tf.transpose(blocks, [0, 1, 2, 4, 3]), [1, 3, 3, 8]), 2))
+        return on_images(layers.PixelShuffle(2), x)
 
 
 @array_gap(
@@ -1226,3 +1224,86 @@ class _:
 
     def exact(x):
         return dict(enumerate(tf.split(x, [3, 3, 1])))
+
+
+@gap(
+    "unfold-order",
+    "O G",
+    "`Unfold((3, 2))`: a window's values channel by channel",
+    "`tf.image.extract_patches`: pixel by pixel, the channels innermost; the same shape",
+    "`keras_blitz.layers.Unfold`",
+    x=(1, 4, 5, 6),
+)
+class _:
+    def pytorch(x):
+        return F.unfold(x, (3, 2)).transpose(1, 2)
+
+    def naive(x):
+        windows = tf.image.extract_patches(channels_last(x), [1, 3, 2, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID")
+        return tf.reshape(windows, [1, -1, 24])
+
+    def exact(x):
+        return layers.Unfold((3, 2))(channels_last(x))
+
+
+@array_gap(
+    "mha-mask-polarity",
+    "O",
+    "`MultiheadAttention(…, attn_mask=m)`: True where a key does not take part",
+    "`MultiHeadAttention(…, attention_mask=m)`: True where it does",
+    "`keras_blitz.layers.MultiheadAttention`, or `~m`",
+    x=(2, 3, 4),
+)
+class _:
+    def pytorch(x):
+        module, mask = _torch_attention()
+        return module(*[torch.tensor(x)] * 3, attn_mask=torch.tensor(mask))[0]
+
+    def naive(x):
+        module, mask = _torch_attention()
+        query, key, value = (w.detach().numpy().T.reshape(4, 1, 4) for w in module.in_proj_weight.chunk(3))
+        layer = keras.layers.MultiHeadAttention(1, 4, use_bias=False)
+        layer.build(x.shape, x.shape)
+        layer.set_weights([query, key, value, module.out_proj.weight.detach().numpy().T.reshape(1, 4, 4)])
+        return layer(tf.constant(x), tf.constant(x), attention_mask=mask[np.newaxis])
+
+    def exact(x):
+        module, mask = _torch_attention()
+        layer = layers.MultiheadAttention(4, 1, bias=False)
+        layer.build(x.shape)
+        layer.set_weights([module.in_proj_weight.detach().numpy(), module.out_proj.weight.detach().numpy()])
+        return layer(tf.constant(x), attn_mask=mask)[0]
+
+
+def _torch_attention():
+    """Return PyTorch's layer after a seed, and a mask with True in every row, and False."""
+    torch.manual_seed(0)
+    return nn.MultiheadAttention(4, 1, bias=False, batch_first=True).double(), np.eye(3, dtype=bool)
+
+
+@array_gap(
+    "rnn-padded-steps",
+    "O",
+    "`pack_padded_sequence`, then `pad_packed_sequence`: zeros after a sequence's end",
+    "`GRU(return_sequences=True)` with a mask: the last output again",
+    "`keras_blitz.layers.GRU`, lengths=",
+    x=(2, 5, 3),
+)
+class _:
+    def pytorch(x):
+        layer, _, _ = _torch_recurrent(nn.GRU, x, 3)
+        packed = nn.utils.rnn.pack_padded_sequence(torch.tensor(x), torch.tensor([5, 2]), batch_first=True)
+        return nn.utils.rnn.pad_packed_sequence(layer(packed)[0], batch_first=True)[0]
+
+    def naive(x):
+        w, u, b, c = map(_update_first, _torch_recurrent(nn.GRU, x, 3)[1])
+        layer = keras.layers.GRU(4, return_sequences=True)
+        layer.build(x.shape)
+        layer.set_weights([w.T, u.T, np.stack([b, c])])
+        return layer(tf.constant(x), mask=np.arange(5) < np.array([[5], [2]]))
+
+    def exact(x):
+        layer = layers.GRU(4)
+        layer.build(x.shape)
+        layer.set_weights(_torch_recurrent(nn.GRU, x, 3)[1])
+        return layer(tf.constant(x), lengths=np.array([5, 2]))[0]

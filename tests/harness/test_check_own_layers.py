@@ -54,6 +54,13 @@ def recurrent(kind, size, **options):
     return made
 
 
+def bags(*inner):
+    x = inputs = keras.Input((5,), dtype="int64")
+    for layer in (*inner, kl.Dense(2)):
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
 def upsampled(mode):
     up = layers.ConvTranspose2d(4, 3, 2, 1, 1)
     return model((5, 4, 2), up, layers.Upsample(None, 2, mode), layers.AvgPool2d(3))
@@ -102,6 +109,18 @@ PAIRS = {
         lambda: upsampled("bicubic"),
         lambda: upsampled("bilinear"),
         noise(2, 2, 5, 4),
+    ),
+    "embedding-bag": (
+        lambda: nn.Sequential(nn.EmbeddingBag(7, 4), nn.Linear(4, 2)),
+        lambda: bags(layers.EmbeddingBag(7, 4)),
+        lambda: bags(layers.EmbeddingBag(7, 4, mode="sum")),
+        np.random.RandomState(0).randint(0, 7, (3, 5)),
+    ),
+    "embedding-bag-of-keras": (
+        lambda: nn.Sequential(nn.EmbeddingBag(7, 4), nn.Linear(4, 2)),
+        lambda: bags(kl.Embedding(7, 4), kl.GlobalAveragePooling1D()),
+        lambda: bags(kl.Embedding(7, 4), kl.GlobalMaxPooling1D()),
+        np.random.RandomState(0).randint(0, 7, (3, 5)),
     ),
     "cells": (
         lambda: nn.Sequential(nn.Linear(3, 4), nn.GRUCell(4, 5), nn.RNNCell(5, 2)),

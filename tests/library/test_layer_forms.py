@@ -52,11 +52,40 @@ LAYERS = {
     "AdaptiveMaxPool3d": (lambda: layers.AdaptiveMaxPool3d(2), (2, 4, 5, 6, 3), ""),
     "MultiheadAttention": (lambda: layers.MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True), (2, 3, 4),
         "in_proj_weight in_proj_bias bias_k bias_v out_proj.weight out_proj.bias"),
+    "Embedding": (lambda: layers.Embedding(5, 3, -1, 1.0, 1.0, True), (2, 4), "weight"),
+    "EmbeddingBag": (lambda: layers.EmbeddingBag(5, 3, mode="max", padding_idx=0), (2, 4), "weight"),
+    "PReLU": (lambda: layers.PReLU(3, 0.1), (2, 4, 3), "weight"),
+    "Hardtanh": (lambda: layers.Hardtanh(-2.0, 0.5), (2, 4, 3), ""),
+    "LeakyReLU": (lambda: layers.LeakyReLU(0.2), (2, 4, 3), ""),
+    "ELU": (lambda: layers.ELU(0.2), (2, 4, 3), ""),
+    "CELU": (lambda: layers.CELU(0.2), (2, 4, 3), ""),
+    "SELU": (lambda: layers.SELU(), (2, 4, 3), ""),
+    "GELU": (lambda: layers.GELU("tanh"), (2, 4, 3), ""),
+    "Softplus": (lambda: layers.Softplus(2.0, 1.0), (2, 4, 3), ""),
+    "Hardsigmoid": (lambda: layers.Hardsigmoid(), (2, 4, 3), ""),
+    **{
+        f"{mode}Pad{n}d": (lambda mode=mode, n=n: pad(f"{mode}Pad{n}d"), (*(2, 4, 3, 5)[: n + 1], 2), "")
+        for mode in ("Constant", "Zero", "Reflection", "Replication", "Circular")
+        for n in (1, 2, 3)
+    },
+    "PixelShuffle": (lambda: layers.PixelShuffle(2), (2, 3, 4, 8), ""),
+    "PixelUnshuffle": (lambda: layers.PixelUnshuffle(2), (2, 4, 6, 3), ""),
+    "ChannelShuffle": (lambda: layers.ChannelShuffle(2), (2, 3, 4), ""),
+    "Unfold": (lambda: layers.Unfold(3, 1, 1, 2), (2, 5, 6, 3), ""),
+    "Fold": (lambda: layers.Fold((4, 5), 2, 1, 1, (2, 1)), (2, 18, 12), ""),
+    "LocalResponseNorm": (lambda: layers.LocalResponseNorm(3, 0.1, 0.6, 2.0), (2, 4, 5), ""),
 }  # fmt: skip
 
-# Those of tests/library/test_layers.py
+
+def pad(name):
+    return getattr(layers, name)(1, 0.5) if name.startswith("Constant") else getattr(layers, name)(1)
+
+
+# Those of tests/library/test_layers.py; what is random when compiled; what takes two inputs
 OTHERS = {
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d", "MaxPool2d",
+    "Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "Bilinear", "CosineSimilarity",
+    "PairwiseDistance", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d",
+    "MaxPool2d",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}
@@ -90,26 +119,32 @@ def flat(result):
     return [np.asarray(each) for each in keras.tree.flatten(result)]
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+def results(layer, x):
+    """Return outputs and gradients of the input and of every weight, in train mode."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = keras.tree.flatten(layer(x, **in_train_mode(layer)))
+        energy = tf.add_n([tf.reduce_sum(tf.square(each)) for each in outputs])
+    of = [*([x] if x.dtype.is_floating else []), *(weight.value for weight in layer.trainable_weights)]
+    return outputs, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(energy, of)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "jit"),
+    [("float64", False), *(pytest.param(dtype, True, marks=pytest.mark.slow) for dtype in BOUND)],
+    ids=["graph", "float32-xla", "float64-xla"],
+)
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_runs_compiled_and_gives_the_same(name, dtype):
+def test_a_layer_runs_compiled_and_gives_the_same(name, dtype, jit):
     """Graph and XLA, gradients too: nothing depends on the eager mode."""
     layer, x = filled(*LAYERS[name][:2], dtype)
-
-    def run(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            results = keras.tree.flatten(layer(x, **in_train_mode(layer)))
-            energy = tf.add_n([tf.reduce_sum(tf.square(each)) for each in results])
-        of = [*([x] if x.dtype.is_floating else []), *(weight.value for weight in layer.trainable_weights)]
-        return results, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(energy, of)]
-
-    expected, state = flat(run(x)), [np.asarray(weight) for weight in layer.weights]
-    for jit in (False, True):
-        layer.set_weights(state)
-        for found, wanted in zip(flat(tf.function(run, jit_compile=jit)(x)), expected, strict=True):
-            scale = max(1.0, np.abs(wanted).max())
-            np.testing.assert_allclose(found, wanted, rtol=0, atol=BOUND[dtype] * scale)
+    state = [np.asarray(weight) for weight in layer.weights]
+    expected = flat(results(layer, x))
+    layer.set_weights(state)
+    compiled = tf.function(lambda x: results(layer, x), jit_compile=jit)
+    for found, wanted in zip(flat(compiled(x)), expected, strict=True):
+        scale = max(1.0, np.abs(wanted).max())
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=BOUND[dtype] * scale)
 
 
 @pytest.mark.parametrize("name", LAYERS)
