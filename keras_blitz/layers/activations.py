@@ -240,24 +240,3 @@ def _hardsigmoid(inputs):
         return tf.where((inputs > -3) & (inputs < 3), upstream * sixth, tf.zeros_like(upstream))
 
     return tf.nn.relu6(inputs + 3.0) / 6.0, gradient
-
-
-@keras.saving.register_keras_serializable("keras_blitz")
-class Hardswish(_Activation):
-    """x·relu6(x + 3)/6, whose derivative within [−3, 3] is x/3 + ½, at −3, too.
-
-    `keras.ops.hard_silu` has the derivative of the product there, which is 0 at both edges.
-    """
-
-    def call(self, inputs):
-        """Gate each value by a clipped line."""
-        return _hardswish(inputs)
-
-
-@tf.custom_gradient
-def _hardswish(inputs):
-    def gradient(upstream):
-        inside = tf.where(inputs <= 3, inputs / 3.0 + 0.5, tf.ones_like(inputs))
-        return upstream * tf.where(inputs < -3, tf.zeros_like(inputs), inside)
-
-    return inputs * tf.nn.relu6(inputs + 3.0) / 6.0, gradient

@@ -157,7 +157,12 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", list(MISTAKES))
+QUICK = ("lost-activation", "dropped-branch")  # the others are slow
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in MISTAKES]
+)
 def test_mistake_in_a_rule_is_caught(mistake, monkeypatch):
     net, table, name, change = MISTAKES[mistake]
     registry.load()

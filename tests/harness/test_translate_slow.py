@@ -20,7 +20,7 @@ MODELS = {
     "squeezenet1_1": (48, 50, 0),
     "resnet18": (48, 50, 0),
     "mobilenet_v2": (32, 70, 0),
-    "densenet121": (32, 130, 0),
+    "densenet121": (32, 270, 0),
     "googlenet": (48, 150, 0),
     "shufflenet_v2_x0_5": (64, 80, 2),
     "mnasnet0_5": (32, 100, 0),

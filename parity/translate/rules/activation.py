@@ -25,9 +25,17 @@ LAYERS: dict[str, tuple[str, "Callable[[Any], dict[str, Any]]"]] = {
     "SiLU": ("layers.Activation", lambda m: {"activation": "silu"}),
     "GELU": ("GELU", lambda m: {"approximate": optional(m.approximate, "none")}),
     "LeakyReLU": ("LeakyReLU", lambda m: {"negative_slope": optional(m.negative_slope, 0.01)}),
-    "ELU": ("layers.ELU", lambda m: {"alpha": optional(m.alpha, 1.0)}),
-    "Hardswish": ("Hardswish", lambda m: {}),
+    "ELU": ("ELU", lambda m: {"alpha": optional(m.alpha, 1.0)}),
+    "CELU": ("CELU", lambda m: {"alpha": optional(m.alpha, 1.0)}),
+    "SELU": ("SELU", lambda m: {}),
+    "PReLU": ("PReLU", lambda m: {"num_parameters": optional(m.num_parameters, 1)}),
+    "Hardtanh": ("Hardtanh", lambda m: {"min_val": optional(m.min_val, -1.0), "max_val": optional(m.max_val, 1.0)}),
+    "Softplus": ("Softplus", lambda m: {"beta": optional(m.beta, 1.0), "threshold": optional(m.threshold, 20.0)}),
+    "Hardswish": ("layers.Activation", lambda m: {"activation": "hard_silu"}),
     "Hardsigmoid": ("Hardsigmoid", lambda m: {}),
+    "Mish": ("layers.Activation", lambda m: {"activation": "mish"}),
+    "Softsign": ("layers.Activation", lambda m: {"activation": "softsign"}),
+    "LogSigmoid": ("layers.Activation", lambda m: {"activation": "log_sigmoid"}),
 }
 
 
@@ -36,7 +44,8 @@ def activation(builder: "Builder", act: Any, x: "Operand") -> View:
     """Write an activation as a layer under the module's name."""
     name = next(cls.__name__ for cls in type(act).__mro__ if cls.__name__ in LAYERS)
     layer, arguments = LAYERS[name]
-    return _elementwise(builder, layer, x, arguments(act))
+    given = builder.channels_last(x) if name == "PReLU" else x
+    return _elementwise(builder, layer, given, arguments(act))
 
 
 FUNCTIONS = {
@@ -61,7 +70,7 @@ FUNCTIONS = {
     "reciprocal": "1 / {0}",
     "logical_not": "ops.logical_not({0})",
     "invert": "ops.logical_not({0})",
-    "hardswish": "Hardswish()({0})",
+    "hardswish": "ops.hard_silu({0})",
     "hardsigmoid": "Hardsigmoid()({0})",
     "relu6": "ops.relu6({0})",
     "zeros_like": "ops.zeros_like({0})",
@@ -98,13 +107,16 @@ def _unnamed(builder: "Builder", name: str, x: "Operand", arguments: dict[str, A
     return builder.layer(name, [found], arguments, flat=found.flat, path="")
 
 
-@module("Dropout", "Dropout1d", "Dropout2d")
+@module("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
 def dropout(builder: "Builder", drop: Any, x: "Operand") -> View:
     """Write a dropout that has its mask from PyTorch's in the proof."""
     found = builder.any(x)
     if not drop.p:
         return found
-    return _elementwise(builder, "Dropout" if type(drop).__name__ == "Dropout" else "Dropout2d", x, {"p": drop.p})
+    name = type(drop).__name__
+    if name != "Dropout":
+        found = builder.channels_last(found)
+    return _elementwise(builder, name, found, {"p": drop.p})
 
 
 @function("dropout")

@@ -57,9 +57,18 @@ def embedding(builder: "Builder", table: Any, x: "Operand") -> View:
     """Write an Embedding layer."""
     if table.max_norm is not None or table.scale_grad_by_freq:
         raise Untranslatable("an Embedding with max_norm or scale_grad_by_freq has no translation")
-    if table.padding_idx is not None and table.weight.requires_grad:
-        raise Untranslatable("an Embedding with padding_idx has no translation: its row has no gradient in PyTorch")
     found = builder.leaves.held(x) if isinstance(x, Value) and x.kind == "constant" else builder.natural(x)
-    arguments = {"input_dim": table.num_embeddings, "output_dim": table.embedding_dim, **frozen(table)}
+    order = layout.natural(builder.out.rank)
+    if table.padding_idx is not None:
+        if builder.is_tied(builder.call.path):
+            raise Untranslatable("an Embedding with padding_idx that is tied to a Linear has no translation")
+        arguments = {
+            "num_embeddings": table.num_embeddings,
+            "embedding_dim": table.embedding_dim,
+            "padding_idx": optional(table.padding_idx, "none"),
+            **frozen(table),
+        }
+        return builder.layer("Embedding", [found], arguments, layout=order)
     name = "layers.ReversibleEmbedding" if builder.is_tied(builder.call.path) else "layers.Embedding"
-    return builder.layer(name, [found], arguments, layout=layout.natural(builder.out.rank))
+    arguments = {"input_dim": table.num_embeddings, "output_dim": table.embedding_dim, **frozen(table)}
+    return builder.layer(name, [found], arguments, layout=order)

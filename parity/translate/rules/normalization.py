@@ -67,6 +67,18 @@ def group_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     return builder.layer("GroupNorm", [builder.channels_last(x)], {**arguments, **frozen(norm)})
 
 
+@module("LocalResponseNorm")
+def local_response_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
+    """Write LocalResponseNorm."""
+    arguments = {
+        "size": norm.size,
+        "alpha": optional(norm.alpha, 1e-4),
+        "beta": optional(norm.beta, 0.75),
+        "k": optional(norm.k, 1.0),
+    }
+    return builder.layer("LocalResponseNorm", [builder.channels_last(x)], arguments)
+
+
 @module("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
 def instance_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     """Write InstanceNorm."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.graph import Value
 from parity.translate.program import View, sizes
 from parity.translate.registry import function, module
 
@@ -113,16 +112,14 @@ def cast(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
 
 @module("PixelShuffle")
 def pixel_shuffle(builder: "Builder", shuffle: Any, x: "Operand") -> View:
-    """Write the shuffle as a reshape, a transpose and a reshape."""
-    found = builder.channels_last(x)
-    factor = shuffle.upscale_factor
-    _, channels, height, width = x.shape
-    text = "ops.reshape(ops.transpose(ops.reshape({0}, {grid}), (0, 1, 4, 2, 5, 3)), {shape})"
-    grid = (-1, height, width, channels // factor**2, factor, factor)
-    shape = (-1, height * factor, width * factor, channels // factor**2)
-    return builder.op(text, [found], grid=grid, shape=shape)
+    """Write PixelShuffle."""
+    arguments = {"upscale_factor": shuffle.upscale_factor}
+    return builder.layer("PixelShuffle", [builder.channels_last(x)], arguments)
 
 
-def temporary(x: "Operand", shape: Sequence[int], batched: Sequence[bool]) -> Value:
-    """Return what stands for a result between two statements of one rule."""
-    return Value(tuple(shape), x.dtype, batched=tuple(batched))
+@module(*(f"{kind}Pad{rank}d" for kind in ("Zero", "Reflection", "Replication", "Circular") for rank in (1, 2, 3)))
+def pad(builder: "Builder", layer: Any, x: "Operand") -> View:
+    """Write a padding under the module's name."""
+    sizes = layer.padding
+    single = sizes[0] if not isinstance(sizes, int) and len(set(sizes)) == 1 else sizes
+    return builder.layer(type(layer).__name__, [builder.channels_last(x)], {"padding": single})
