@@ -15,7 +15,7 @@ from parity.pair.units import FREE, RECURRENT, Unit, cell_kind
 
 Key = tuple[str, int]  # a Keras layer's name, and the number of the call from 0
 Names = dict[Key, str]  # PyTorch's name of the call
-Token = str | tuple[str, str]  # what a call does, or ("=", PyTorch's path) of a layer with weights
+Token = str | tuple[str, str]  # what a call does; ("=", PyTorch's path) of a layer with weights
 
 # What a class does that the table of kinds does not know, by a word in its name or in that of its file.
 FAMILIES = {
@@ -110,9 +110,11 @@ def match(
         met: pairs that come before all others, see `meeting.py`.
     """
     found: Names = dict(met or {})
-    theirs = [call for call in theirs if call.name not in found.values()]
-    ours = [call for call in ours if (call.name, call.number) not in found]
     left, right = tokens(theirs, ours, units)
+    places = {call.name: i for i, call in enumerate(theirs)}
+    for j, call in enumerate(ours):
+        if name := found.get((call.name, call.number)):  # what is left is aligned between these
+            left[places[name]] = right[j] = ("met", name)
     for i, j in _aligned(left, right):
         if isinstance(left[i], tuple) or len(theirs[i].shape) == ours[j].result.ndim:
             found[ours[j].name, ours[j].number] = theirs[i].name

@@ -74,5 +74,5 @@ def tcn(dilations=(1, 2, 4)):
 
 
 PAIR = Pair(
-    "tcn", TCN, tcn, numbers(2, 3, 25), {"dilations": (1, 2, 3)}, begins="activation:network.2.net.1", slow=True
+    "tcn", TCN, tcn, numbers(2, 3, 25), {"dilations": (1, 2, 3)}, begins="activation:network.2.net.0", slow=True
 )
