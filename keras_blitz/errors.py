@@ -3,7 +3,7 @@
 import re
 import textwrap
 
-__all__ = ["BlitzError", "CheckpointError", "first_sentence", "one_line"]
+__all__ = ["BlitzError", "CheckpointError", "one_line"]
 
 
 class BlitzError(ValueError):

@@ -17,7 +17,7 @@ from keras_blitz.random import Generator, default_generator
 from keras_blitz.weights.mapped import Mapped
 from keras_blitz.weights.mapping import weights
 
-__all__ = ["Normal", "all_zero", "fan_in_uniform", "initialize", "kaiming_fan_out", "skip_init"]
+__all__ = ["Normal", "fan_in_uniform", "initialize", "kaiming_fan_out", "skip_init"]
 
 
 @dataclass(frozen=True)

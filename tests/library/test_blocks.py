@@ -11,7 +11,7 @@ from keras_blitz.weights import blocks, load_state_dict, read_state, state_dict,
 from keras_blitz.weights.layout import SAME, Layout, dense_kernel, feature_vector
 from keras_blitz.weights.tensors import tensor_of
 
-pytestmark = pytest.mark.covers("W1", "W2")
+pytestmark = pytest.mark.covers("W1")
 
 
 @pytest.fixture
