@@ -283,7 +283,11 @@ def _float32_inside(
 def _located(ports: Mapping[str, Port], finer: _Finer, reference: Reference) -> Location | None:
     for dtype, comparison in finer.comparisons.items():
         truth = reference.truth.without(finer.left_out)
-        rows = [row for row in comparison.rows if row.passed or not is_cropped(row, truth, finer.traces[dtype])]
+        rows = [
+            row
+            for row in comparison.rows
+            if row.passed or not is_cropped(ports[dtype], row, truth, finer.traces[dtype])
+        ]
         row = first_divergence(rows) or first_divergence(comparison.rows)
         if row:
             return locate(ports[dtype], row, comparison, reference.state, reference.fed, truth)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_blitz.weights import layout
+from keras_blitz.weights import kinds, layout
 from parity.core.compare import Comparison, Row
 from parity.core.difference import measure
 from parity.core.tolerance import SAME_VALUE
@@ -87,17 +87,21 @@ def locate(
     return Location(row, f"{call.name} ({type(call.layer).__name__})", distance, tuple(reasons), before)
 
 
-def is_cropped(row: Row, truth: Trace, trace: Trace) -> bool:
-    """Return whether Keras returns the first part of what PyTorch does, which PyTorch then crops.
+def is_cropped(port: Port, row: Row, truth: Trace, trace: Trace) -> bool:
+    """Return whether a convolution of Keras's returns the first part of what PyTorch's does, which PyTorch then crops.
 
-    A convolution that is padded on both sides and cropped after it is a causal one in Keras.
+    One that is padded on both sides and cropped after it is a causal one in Keras; a pooling that lacks PyTorch's last
+    window (ceil_mode) is wrong.
 
     Args:
+        port: the Keras model.
         row: one that differs.
         truth: PyTorch's trace.
         trace: Keras's.
     """
-    if row.kind != "activation" or row.name not in truth or row.name not in trace:
+    module = next((c.module for c in port.theirs.calls if f"activation:{c.name}" == row.name), None)
+    kind = kinds.of_torch(module)
+    if kind is None or not kind.linear or row.name not in truth or row.name not in trace:
         return False
     expected, actual = array_of(truth, row.name), array_of(trace, row.name)
     if expected.ndim != actual.ndim or expected.shape == actual.shape:
