@@ -87,7 +87,7 @@ ITEMS = (
          (f"{_CONVERT}::test_there_and_back_gives_the_same_bytes",
           f"{_CONVERT}::test_pth_there_and_back_gives_the_same_bytes",
           f"{_CONVERT}::test_malicious_pickle_is_refused_and_not_run", "tests/library/test_damaged_files.py",
-          "tests/library/test_blocks.py", _CHECKPOINTS)),
+          _CHECKPOINTS)),
     Item("W3", "prefixes (`module.`, `backbone.`), a wrapped dictionary, a replaced head; all missing, surplus and "
          "wrongly shaped keys listed by name in one error",
          (f"{_MAPPING}::test_known_prefixes_are_dropped", f"{_MAPPING}::test_wrapped_dictionary_is_unwrapped",

@@ -33,9 +33,9 @@ SURFACE = {
         save_image to_tensor
     """,
     "keras_blitz.data.sample": "CLASSES load_sample",
-    "keras_blitz.errors": "BlitzError CheckpointError first_sentence one_line",
+    "keras_blitz.errors": "BlitzError CheckpointError one_line",
     "keras_blitz.export": "export_onnx run_onnx save_saved_model",
-    "keras_blitz.initializers": "Normal all_zero fan_in_uniform initialize kaiming_fan_out skip_init",
+    "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
     "keras_blitz.layers": """
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
         AdaptiveMaxPool3d AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm Bilinear CELU ChannelShuffle

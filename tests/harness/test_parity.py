@@ -15,7 +15,7 @@ from parity.suite.run import run
 from parity.suite.select import all_cases, select
 
 CASES = select([])
-# The first of each, in float64 where it has that. Those of two workers start processes of their own: `parity run` has them.
+# The first of each, in float64 where it has that. Two workers start processes of their own: `parity run` has them.
 SUBJECTS = {case.subject: case for case in reversed(CASES) if not case.subject.startswith("train-distributed-")}
 ONE_OF_EACH = list(SUBJECTS.values())[::-1]
 
