@@ -93,7 +93,7 @@ def _paths(units: Sequence[Match]) -> dict[str, str]:
     """Return Keras's layer -> PyTorch's path, of the layers whose weights are paired."""
     found = {}
     for one, other, _ in units:
-        if one.kind != FREE and one.rows is None and not _is_inside(one):
+        if one.kind != FREE and one.rows is None and not _is_inside(one) and not _is_a_bags_table(one, other):
             found[other.path.removesuffix("/attention_output")] = one.path  # what an attention returns
     return found
 
@@ -137,6 +137,12 @@ def renamed(names: Names, dropouts: Names, theirs: Sequence) -> Names:
     known = {call.name for call in theirs if family(call.module, kinds.of_torch(call.module)) == "dropout"}
     found = {key: name for key, name in dropouts.items() if name in known}
     return {key: name for key, name in names.items() if name not in found.values()} | found
+
+
+def _is_a_bags_table(one: Unit, other: Unit) -> bool:
+    """Return whether an EmbeddingBag stands beside an Embedding, which returns what the bag adds up."""
+    theirs, ours = kinds.of_torch(one.owner), kinds.of_keras(other.owner)
+    return theirs is not None and ours is not None and (theirs.name, ours.name) == ("embeddingbag", "embedding")
 
 
 def _is_inside(unit: Unit) -> bool:
