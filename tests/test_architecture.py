@@ -44,14 +44,17 @@ RULES = {
     "twins/torch": rule("twins", top=TORCH, product=False),
     "twins/keras": rule("twins", top=TENSORFLOW),
     "suite": rule("core record cases twins", inside=FRAMEWORKS),
-    "pair": rule("core record report", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "pair": rule("core record report pair/hints", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "pair/hints": rule("core record", top=TENSORFLOW),  # told all that is known, as arguments
     "faults": rule("core record suite twins", top=TENSORFLOW),
     "faults/door": rule("core faults twins", top=FRAMEWORKS),  # by parity.check alone, as a user has it
     "gaps": rule("core twins"),
     "report": rule("core suite faults gaps"),
 }
 # Torch is imported before TensorFlow, wherever both are; no other file of these folders may name it.
-TORCH_IN_RECORD = {f"parity/record/{name}.py" for name in ("torch_recorder", "torch_calls", "frameworks")}
+TORCH_IN_RECORD = {
+    f"parity/record/{name}.py" for name in ("torch_recorder", "torch_calls", "torch_functions", "frameworks")
+}
 
 
 @dataclass(frozen=True)
