@@ -110,6 +110,11 @@ def called_with(layer: Any, given: np.ndarray, **settings: Any) -> np.ndarray:
 
 
 def called(layer: Any, given: np.ndarray, train: bool) -> np.ndarray:
-    """Call a layer, in a mode if it has any."""
+    """Call a layer, in a mode if it has any, and give it its running statistics back."""
+    before = [(variable, variable.numpy()) for variable in layer.non_trainable_variables]
     mode = {"training": train} if keras_internals.takes_training(layer) else {}
-    return np.asarray(layer(tf.constant(given), **mode))
+    try:
+        return np.asarray(layer(tf.constant(given), **mode))
+    finally:
+        for variable, value in before:
+            variable.assign(value)

@@ -229,8 +229,8 @@ def _delta(clue: LossClue) -> str:
     theirs = beta or delta
     if not clue.has("Huber") or not theirs:
         return ""
-    value = _changed(clue.ours, delta=theirs)(clue.target, clue.output) / (beta or 1.0)
-    if not clue.agrees(value):
+    value = keras.losses.huber(clue.target, clue.output, delta=theirs)  # not in Huber's configuration
+    if not clue.agrees(tf.reduce_mean(value) / (beta or 1.0)):
         return ""
     return f"with delta={theirs:g}{' and divided by it' if beta else ''}, as in PyTorch, Keras's agrees"
 
@@ -247,10 +247,10 @@ HINTS = (
     Hint("", _without_what_is_added),
     Hint("mse-broadcast", _broadcast),
     Hint("ce-softmax-in-model", _twice),
+    Hint("nll", _log_probabilities),  # before ce-logits: the softmax of log-probabilities is the same
     Hint("ce-logits", partial(_from_logits, binary=False)),
     Hint("bce-with-logits", partial(_from_logits, binary=True)),
     Hint("bce-with-logits", _probabilities),
-    Hint("nll", _log_probabilities),
     Hint("ce-label-smoothing", _label_smoothing),
     Hint("ce-ignore-index-mean", _ignored),
     Hint("ce-class-weight", _class_weight),

@@ -47,12 +47,9 @@ def _frozen(clue: Clue) -> str:
     if not clue.train or getattr(clue.layer, "trainable", True) or not hasattr(clue.layer, "moving_variance"):
         return ""
     clue.layer.trainable = True
-    before = [variable.numpy() for variable in clue.layer.variables]
     try:
         agrees = clue.agrees(called(clue.layer, clue.given, True))
     finally:
-        for variable, value in zip(clue.layer.variables, before, strict=True):
-            variable.assign(value)
         clue.layer.trainable = False
     return "trainable=False makes Keras's use its running statistics, and without it it agrees" * agrees
 

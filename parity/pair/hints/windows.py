@@ -148,15 +148,19 @@ def _last_window(clue: Clue, word: str) -> str:
     windows, strides = (np.atleast_1d(getattr(clue.layer, name)) for name in ("pool_size", "strides"))
     sizes = zip(clue.expected.shape[2:], strides, windows, clue.given.shape[1:-1], strict=True)
     ends = [(0, 0), *((0, max(0, int((n - 1) * s + w - have))) for n, s, w, have in sizes), (0, 0)]
-    value = called_with(clue.layer, np.pad(clue.given, ends, constant_values=-np.inf * (word == "Max") or 0.0), **VALID)
+    beyond = -np.inf if word == "Max" else 0.0
+    value = called_with(clue.layer, np.pad(clue.given, ends, constant_values=beyond), **VALID)
     if word == "Average":
-        value /= called_with(clue.layer, np.pad(np.ones_like(clue.given), ends), **VALID)
+        value = value / called_with(clue.layer, np.pad(np.ones_like(clue.given), ends), **VALID)
     return "Keras drops the last window that PyTorch keeps (ceil_mode=True)" if clue.agrees(value) else ""
+
+
+_ADAPTIVE = {"Average": "AdaptiveAvg", "Max": "AdaptiveMax"}
 
 
 def _adaptive(clue: Clue, word: str) -> str:
     """PyTorch's windows are as many as asked for, of unlike sizes; Keras's are of one size."""
-    if not type(clue.module).__name__.startswith(f"Adaptive{word[:3]}") or not _is_pool(clue, word):
+    if not type(clue.module).__name__.startswith(_ADAPTIVE[word]) or not _is_pool(clue, word):
         return ""
     value, reduce = clue.given, np.max if word == "Max" else np.mean
     for axis, count in enumerate(clue.expected.shape[2:], 1):
