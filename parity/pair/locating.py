@@ -1,17 +1,20 @@
 """Where two models part: the first tensor that differs, its layer, and the likely reasons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from keras_blitz.weights import kinds, layout
 from parity.core.compare import Comparison, Row
 from parity.core.difference import measure
+from parity.core.ranks import regrouped
 from parity.core.tolerance import SAME_VALUE
-from parity.core.trace import Trace, array_of
-from parity.pair import feed, hints, layouts
+from parity.core.trace import Trace, array_of, is_floating, named_outputs
+from parity.pair import feed, hints, layouts, reasons
 from parity.pair.port import Port, as_array
+from parity.pair.wiring import KerasCall
 from parity.record.keras_recorder import recorded_calls
 
 
@@ -33,14 +36,19 @@ class Location:
     explained: tuple[str, ...] = ()
     before: str = ""
 
+    @property
+    def is_fed_alike(self) -> bool:
+        """Whether the layer was given what PyTorch's module was, within what is allowed of its result."""
+        return self.fed is not None and self.fed <= (self.row.allowed or SAME_VALUE)
+
     def lines(self) -> list[str]:
         """Return it in words."""
         name = "the output of the module itself" if self.row.name == "activation:" else self.row.name
         found = [f"first divergence at {name}: {self.row.problem}"]
         if self.layer and self.fed is not None:
-            equal = self.fed < SAME_VALUE
-            how = "is equal on both sides" if equal else "differs already"
-            where = "the difference is made in it" if equal else f"look between {self.before or 'the input'} and it"
+            how = "is equal on both sides" if self.is_fed_alike else "differs already"
+            between = f"look between {self.before or 'the input'} and it"
+            where = "the difference is made in it" if self.is_fed_alike else between
             found.append(f"  the input of Keras's {self.layer} {how} ({self.fed:.1e}): {where}")
         elif self.before:
             found.append(f"  {self.before}, before it, agrees")
@@ -69,22 +77,22 @@ def locate(
     _, _, path = row.name.rpartition("activation:")
     call = port.by_path.get(path) if row.kind == "activation" else None
     module = next((c.module for c in port.theirs.calls if c.name == path), None)
+    if row.kind == "output":
+        return Location(row, explained=_of_output(_Run(port, state), row, truth), before=before)
     if call is None or module is None or row.name not in truth:  # on one side only, beside a shape that differs
-        return Location(row, explained=tuple(hints.of_row(port.pairing, row)), before=before)
-    if port.options.weights != "keep":
-        for weight in port.pairing.weights:
-            weight.assign(state[weight.name])
-    given: dict = {}
-    train = port.options.train
-    with recorded_calls(port.model, given, fused=True) as results:
-        feed.run(port.theirs, port.model, port.dtype, train)
-    x, y = (as_array(side[call.name, call.number]) for side in (given, results))
-    distance = _distance(port, path, (call.name, call.number), x, fed.get(f"fed:{path}"))
-    reasons: list[str] = []
-    if distance is not None and distance < SAME_VALUE:
-        way = port.layout_of(truth, row.name, y.shape)
-        reasons = hints.of_layer(hints.Clue(module, call, x, way.to_torch(y), array_of(truth, row.name), way, train))
-    return Location(row, f"{call.name} ({type(call.layer).__name__})", distance, tuple(reasons), before)
+        return Location(row, explained=reasons.explain(port, row, comparison, state, truth), before=before)
+    run = _Run(port, state)
+    here = run.call(call.name, call.number)
+    location = Location(
+        row, f"{call.name} ({type(call.layer).__name__})", _distance(port, path, here, module, fed.get(f"fed:{path}")),
+        before=before,
+    )  # fmt: skip
+    if location.is_fed_alike or location.fed is None:
+        way = port.layout_of(truth, row.name, here.result.shape)
+        said = hints.of_layer(run.clue(module, here, array_of(truth, row.name), way, row))
+        return replace(location, explained=tuple(said))
+    given = fed[f"fed:{path}"]
+    return replace(location, explained=_of_input(run, row, here, given, _input_layout(port, path, here, given)))
 
 
 def is_cropped(port: Port, row: Row, truth: Trace, trace: Trace) -> bool:
@@ -110,17 +118,83 @@ def is_cropped(port: Port, row: Row, truth: Trace, trace: Trace) -> bool:
     return part.shape == actual.shape and measure(part, actual).relative < SAME_VALUE
 
 
-def _distance(
-    port: Port, path: str, call: tuple[str, int], given: np.ndarray, expected: np.ndarray | None
-) -> float | None:
+class _Run:
+    """A forward pass of the Keras model, call by call.
+
+    Args:
+        port: the model.
+        state: PyTorch's weights.
+    """
+
+    def __init__(self, port: Port, state: Mapping[str, np.ndarray]):
+        self.port = port
+        if port.options.weights != "keep":
+            for weight in port.pairing.weights:
+                weight.assign(state[weight.name])
+        self._given: dict = {}
+        with recorded_calls(port.model, self._given, fused=True) as self._results:
+            output = feed.run(port.theirs, port.model, port.dtype, port.options.train)
+        self.outputs = {name: as_array(value) for name, value in named_outputs(output)}
+
+    def call(self, name: str, number: int) -> KerasCall:
+        """Return a call with its values."""
+        layer = self.port.layers[name.removesuffix("/activation")]
+        given, result = (as_array(side[name, number]) for side in (self._given, self._results))
+        return KerasCall(name, number, layer, given, result)
+
+    def source(self, value: np.ndarray) -> KerasCall | None:
+        """Return the last call that returned this value, if PyTorch has no module for it."""
+        for name, number in reversed(self._results):
+            if np.array_equal(as_array(self._results[name, number]), value):
+                return None if (name, number) in self.port.names else self.call(name, number)
+        return None
+
+    def clue(self, module: Any, call: KerasCall, expected: np.ndarray, way: layout.Layout, row: Row) -> hints.Clue:
+        """Return what the hints are told of a call."""
+        actual, bound = regrouped(way.to_torch(call.result), expected.shape), row.allowed or SAME_VALUE
+        return hints.Clue(module, call, call.given, actual, expected, way, self.port.options.train, bound)
+
+
+def _of_output(run: _Run, row: Row, truth: Trace) -> tuple[str, ...]:
+    """Explain an output that a layer of Keras's returns which PyTorch has no module for."""
+    names = list(run.port.theirs.outputs)
+    own = dict(zip(names, run.outputs.values(), strict=False)).get(row.name)
+    if own is None or not is_floating(truth.get(row.name)):
+        return ()
+    expected, call = array_of(truth, row.name), run.source(own)
+    if call is None:
+        return ()
+    way = run.port.layout_of(truth, row.name, own.shape)
+    return _told(call, hints.of_layer(run.clue(None, call, expected, way, row)))
+
+
+def _of_input(run: _Run, row: Row, call: KerasCall, expected: np.ndarray, way: layout.Layout) -> tuple[str, ...]:
+    """Explain a layer's input that a layer of Keras's returns which PyTorch has no module for."""
+    source = run.source(call.given)
+    if source is None:
+        return ()
+    return _told(source, hints.of_layer(run.clue(None, source, expected, way, row)))
+
+
+def _told(call: KerasCall, reasons: list[str]) -> tuple[str, ...]:
+    return tuple(f"at Keras's {call.name}: {reason}" for reason in reasons)
+
+
+def _input_layout(port: Port, path: str, call: KerasCall, expected: np.ndarray) -> layout.Layout:
+    if sizes := port.flattened.get((call.name, call.number)):
+        return layout.flattened(sizes)
+    return layouts.fit(call.given.shape, expected.shape, port.channels_first(path), inner=True)
+
+
+def _distance(port: Port, path: str, call: KerasCall, module: Any, expected: np.ndarray | None) -> float | None:
     """Return how far a layer's input is from PyTorch's, None where the two cannot be compared."""
     if expected is None:
         return None
-    sizes = port.flattened.get(call)
-    first = port.channels_first(path)
-    own = layout.flattened(sizes) if sizes else layouts.fit(given.shape, expected.shape, first, inner=True)
-    actual = own.to_torch(given)
-    return measure(expected, actual).relative if actual.shape == expected.shape else None
+    actual = regrouped(_input_layout(port, path, call, expected).to_torch(call.given), expected.shape)
+    known = [expected]
+    if path.partition("#")[0] in port.theirs.recurrent and not module.batch_first:
+        known.append(expected.swapaxes(0, 1))  # what PyTorch was given, which is traced as Keras has sequences
+    return min((measure(each, actual).relative for each in known if each.shape == actual.shape), default=None)
 
 
 def _last_before(row: Row, comparison: Comparison) -> str:

@@ -15,6 +15,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.modes import PRECISIONS
+from parity.core.ranks import regrouped
 from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import (
     addresses,
@@ -284,7 +285,18 @@ class Port:
             trace = guarded("the Keras model", recorder.record, state, inputs, target, options.steps)
         renamed = {name: self._their_output(name) for name in self.outputs}
         trace = trace.with_entries((renamed.get(name, name), value) for name, value in trace.items())
-        return penalty.settled(trace.without(["activation:keras/*"]), truth)
+        return penalty.settled(self._as_grouped(trace.without(["activation:keras/*"]), truth), truth)
+
+    def _as_grouped(self, trace: Trace, truth: Trace) -> Trace:
+        """Return the trace with activations whose leading axes PyTorch has merged, or apart, as PyTorch has them."""
+
+        def alike(name: str, value: Any) -> Any:
+            expected, path = truth.get(name), name.removeprefix("activation:")
+            if path == name or not isinstance(value, np.ndarray) or not isinstance(expected, np.ndarray):
+                return value
+            return value if self.channels_first(path) else regrouped(value, expected.shape)
+
+        return trace.with_entries((name, alike(name, value)) for name, value in trace.items())
 
     def layout_of(self, truth: Mapping, name: str, shape: tuple[int, ...]) -> Layout:
         """Return the layout of Keras's tensor of a name in PyTorch's trace."""

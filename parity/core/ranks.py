@@ -1,0 +1,21 @@
+"""Arrays that hold the same values in the same order, with their leading axes merged or apart."""
+
+from math import prod
+
+import numpy as np
+
+
+def regrouped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array (2, 4, 5, 6) as (8, 5, 6), or back; itself where more than its leading axes differ.
+
+    Patches, heads or time steps are an axis of their own in one framework, and part of the batch in the other.
+
+    Args:
+        array: any.
+        shape: as which it is compared.
+    """
+    alike = 0
+    while alike < min(array.ndim, len(shape)) and array.shape[-1 - alike] == shape[-1 - alike]:
+        alike += 1
+    leading = prod(shape[: len(shape) - alike]) == prod(array.shape[: array.ndim - alike])
+    return array.reshape(shape) if alike and array.ndim != len(shape) and leading else array

@@ -1,0 +1,124 @@
+"""What the hints are told of a model: the Keras side, run again on what was recorded."""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from parity.core.compare import Comparison, Row
+from parity.core.difference import measure
+from parity.core.tolerance import SAME_VALUE
+from parity.core.trace import Trace, array_of, is_floating, kind_of, step_of
+from parity.pair import hints, own_loss, step
+from parity.pair.guard import guarded
+from parity.pair.policy import running_in
+from parity.pair.port import Port
+
+
+def explain(
+    port: Port, row: Row, comparison: Comparison, state: Mapping[str, np.ndarray], truth: Trace
+) -> tuple[str, ...]:
+    """Return the likely reasons of a difference that is not in an activation.
+
+    Args:
+        port: the Keras model.
+        row: the first tensor that differs.
+        comparison: where it stands.
+        state: PyTorch's weights.
+        truth: PyTorch's trace.
+    """
+    said = list(hints.of_row(port.pairing, row))
+    if row.relative is None:  # a shape, or what is missing
+        return tuple(said)
+    if row.name == "loss" and port.options.loss:
+        said += _of_loss(port, row, state, truth)
+    elif row.kind == "gradient":
+        said += _of_gradient(port, row, state, truth)
+    elif step_of(row.name) and row.kind == "parameter":
+        said += _of_step(port, row, comparison, state, truth)
+    return tuple(said)
+
+
+def _again(port: Port, **options: Any) -> Port:
+    """Return the same model, to be recorded with other options."""
+    made = copy(port)
+    made.options = replace(port.options, **options)
+    return made
+
+
+def _of_loss(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace) -> list[str]:
+    theirs, given = port.options.loss
+    if isinstance(given, step.CompiledLoss):
+        given = given.losses
+    if isinstance(given, list | tuple | dict) or own_loss.is_own(port.model, port.options):
+        return []
+    ours, seen = step.typed_loss(given, port.dtype), []
+
+    def noted(target: Any, output: Any) -> Any:
+        # The plain values: Keras's cross entropy looks for the logits that a softmax has attached to its result.
+        seen.append((tf.identity(target), tf.identity(output)))
+        return ours(target, output)
+
+    again = _again(port, loss=(theirs, noted), optimizer=None, steps=0)
+    actual = float(array_of(again.record(state, truth), "loss"))
+    with running_in(port.dtype):
+        expected, bound = float(array_of(truth, "loss")), row.allowed or SAME_VALUE
+        target, output = seen[0]
+        return hints.of_loss(hints.LossClue(theirs, ours, target, output, actual, expected, bound))
+
+
+def _of_gradient(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace) -> list[str]:
+    """Explain an embedding's gradient: PyTorch's has none in the row of `padding_idx`."""
+    path, _, leaf = row.name.removeprefix("grad:").rpartition(".")
+    modules = dict(port.theirs.module.named_modules())
+    index = getattr(modules.get(path), "padding_idx", None)
+    if index is None or leaf != "weight":
+        return []
+    found = np.array(array_of(_again(port, optimizer=None, steps=0).record(state, truth), row.name))
+    found[index] = 0
+    return hints.of_padding(index) if measure(array_of(truth, row.name), found).relative <= (row.allowed or 0) else []
+
+
+def _of_step(port: Port, row: Row, comparison: Comparison, state: Mapping[str, np.ndarray], truth: Trace) -> list[str]:
+    named = {name: one for name, one in port.theirs.module.named_parameters() if one.requires_grad}
+    theirs, ours = port.options.optimizer
+    made = guarded("PyTorch's optimizer", theirs, list(named.values()))
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in made.param_groups]
+    class_name = next((cls.__name__ for cls in type(made).__mro__ if cls.__module__.startswith("torch.optim.")), "")
+    last = step_of(row.name)
+    allowed = {
+        other.name: other.allowed
+        for other in comparison.rows
+        if other.allowed and other.kind == "parameter" and 0 < step_of(other.name) <= last
+    }
+    bound = row.allowed or SAME_VALUE
+
+    def error(make: Callable) -> float:
+        return _excess(_again(port, optimizer=(theirs, make), steps=last).record(state, truth), truth, allowed) * bound
+
+    before = max(other.excess for other in comparison.rows if other.name in allowed) * bound
+    with running_in(port.dtype):
+        copied = partial(step.optimizer_of, ours)
+        members = [_variables(port, named, group["params"]) for group in made.param_groups]
+        return hints.of_step(hints.StepClue(class_name, settings, members, copied, error, before, bound))
+
+
+def _excess(trace: Trace, truth: Trace, allowed: Mapping[str, float]) -> float:
+    """Return the largest error of the parameters, by what is allowed of each."""
+    errors = (
+        measure(array_of(truth, name), array_of(trace, name)).relative / bound
+        for name, bound in allowed.items()
+        if is_floating(trace.get(name)) and kind_of(name) == "parameter"
+    )
+    return max(errors, default=np.inf)
+
+
+def _variables(port: Port, named: Mapping[str, Any], parameters: list[Any]) -> list[Any]:
+    """Return the Keras variables of PyTorch's parameters."""
+    known = set(map(id, parameters))
+    names = {name for name, one in named.items() if id(one) in known}
+    return [variable for weight in port.pairing.weights if weight.name in names for variable in weight.variables]
