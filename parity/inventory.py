@@ -228,7 +228,8 @@ ITEMS = (
     Item("H12", "a user's own pair of models in one call, weights paired, unpaired ones listed",
          (_CHECK, *(f"tests/harness/test_{of}.py"
                     for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
-                               "proof", "hints", "verdicts",
+                               "proof", "hints", "hints_in_check",
+                               "hints_of_losses", "verdicts",
                                "random_models", "check_training", "reduced_precision", "meeting", "pairs",
                                "public_ports", "random_pairs")),
           "tests/library/test_kinds.py")),
