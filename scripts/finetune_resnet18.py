@@ -117,7 +117,7 @@ def loader(inputs, labels: np.ndarray, options, transform: Callable = lambda x: 
 # The network and its two parts
 
 
-def build(options, workers: Workers):
+def build(options, workers: Workers = ALONE):
     """Return ResNet18 with a new head of ten classes, and all but the head frozen."""
     from keras_blitz import manual_seed, models
     from keras_blitz.layers import convert_sync_batchnorm
@@ -142,7 +142,7 @@ class Parts:
     within: object
 
 
-def parts(network, way: str, training: bool, workers: Workers) -> Parts:
+def parts(network, way: str, training: bool, workers: Workers = ALONE) -> Parts:
     """Split the network as the way asks for; its layers stay shared."""
     import keras
     import tensorflow as tf
@@ -231,7 +231,9 @@ def with_fit(split: Parts, data: Iterator, steps: int, options, advance: Callabl
     return each_step.losses
 
 
-def with_tape(split: Parts, data: Iterator, steps: int, options, advance: Callable, workers: Workers) -> list[float]:
+def with_tape(
+    split: Parts, data: Iterator, steps: int, options, advance: Callable, workers: Workers = ALONE
+) -> list[float]:
     """Train with a loop of one's own; return the loss of every step."""
     import tensorflow as tf
 

@@ -71,7 +71,7 @@ def of_place(place: Place, sizes: Sizes | None = None) -> list[Mapped]:
 
 def _of_layer(layer: Any, sizes: Sizes | None) -> list[Mapped]:
     kind = kinds.of_keras(layer)
-    if type(layer).__name__ in CELLS:
+    if type(layer).__name__ in CELLS and not (kind and kind.verbatim):
         return _of_cell(layer)
     if _is_einsum(layer):
         return _einsum(layer, sizes)
@@ -79,7 +79,11 @@ def _of_layer(layer: Any, sizes: Sizes | None) -> list[Mapped]:
         return _own(layer, layer.weights)
     if sizes and kind.flatten == "starts":
         after_flatten(layer, "", sizes)
-    if kind.name == "layernorm" and any(len(variable.shape) > 1 for variable in layer.weights):
+    if (
+        kind.name == "layernorm"
+        and hasattr(layer, "axis")
+        and any(len(variable.shape) > 1 for variable in layer.weights)
+    ):
         return [_over_axes(layer, variable) for variable in layer.weights]
     return weights_of(kind, layer, sizes)
 

@@ -56,7 +56,8 @@ def met(
     """
     bound = tolerance.GIVEN[PRECISIONS[dtype].compute]
     values = _values(theirs)
-    free = dict(zip((call.name for call in theirs.calls), tokens[0], strict=True))
+    tokens_of = zip((call.name for call in theirs.calls), tokens[0], strict=True)
+    free = {name: token for name, token in tokens_of if ("fed", name) in values}
     found: Names = {}
     for key, token in zip(given, tokens[1], strict=True):
         fed, result = Value(given[key]), Value(results[key])
@@ -75,4 +76,5 @@ def _values(theirs: Theirs) -> dict[tuple[str, str], Value]:
         (which, call.name): Value(np.asarray(run.values[f"{which}:{call.name}"]))
         for call in theirs.calls
         for which in ("fed", "activation")
+        if f"{which}:{call.name}" in run.values  # not what train mode alone calls
     }

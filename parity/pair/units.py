@@ -140,9 +140,11 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:
     if linear := _einsum(name, layer):
         return [linear]
-    if cell := cell_kind(layer) or cell_kind(getattr(layer, "cell", None)):
-        return [_unit(name, cell, layer, mapped.recurrent(BY_NAME[cell].gates, getattr(layer, "cell", layer)))]
     kind = kinds.of_keras(layer)
+    if cell := cell_kind(layer) or cell_kind(getattr(layer, "cell", None)):
+        if kind and kind.verbatim:
+            return [_unit(name, cell, layer, weights_of(kind, layer))]
+        return [_unit(name, cell, layer, mapped.recurrent(BY_NAME[cell].gates, getattr(layer, "cell", layer)))]
     if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
         return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):

@@ -48,7 +48,7 @@ FORMS = {
         {"table": module("Embedding", {"weight": (9, 4)})}, layer("Own", "o", {"bias_table": (9, 4)}),
         [("table.weight", "o/bias_table")],
     ),
-    "a-bag": (BAG, layer("Embedding", "e", {"embeddings": (9, 4)}), [("bag.weight", "e/embeddings")]),
+    "a-bag": (BAG, layer("Embedding", "e", {"embeddings": (9, 4)}), [("bag", "e")]),
 }  # fmt: skip
 
 

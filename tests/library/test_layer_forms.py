@@ -81,11 +81,11 @@ def pad(name):
     return getattr(layers, name)(1, 0.5) if name.startswith("Constant") else getattr(layers, name)(1)
 
 
-# Those of tests/library/test_layers.py; what is random when compiled; what takes two inputs
+# Those of tests/library/test_layers.py; what is random when compiled; what takes two inputs, or reads none
 OTHERS = {
     "Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "Bilinear", "CosineSimilarity",
     "PairwiseDistance", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d",
-    "MaxPool2d",
+    "MaxPool2d", "Parameter", "RepeatBatch",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}

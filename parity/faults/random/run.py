@@ -75,10 +75,13 @@ class Result:
     def problem(self) -> str:
         """What is wrong with the verdict: "false alarm", "false pass", "crashed", "refused"; "" if nothing.
 
-        A mistake that changes no value may be refused, such as a layer of its own for the second call of another.
+        A mistake that changes no value may be refused. A layer of its own for the second call of another may be
+        called different, too: it gives the same values, and is trained apart.
         """
         if self.seen == CRASHED:
             return CRASHED
+        if self.pair.mistake and self.pair.mistake.kind == "tie" and self.truth == RIGHT:
+            return ""
         if self.truth == RIGHT and self.seen == DIFFERENT:
             return "false alarm"
         if self.truth == RIGHT and self.seen != EQUIVALENT and not self.pair.mistake:
