@@ -111,6 +111,9 @@ def _made(found: Any, name: str) -> Any:
 
 
 def _import(source: str) -> Any:
+    from parity.twins.torch.families import define_missing_operators
+
+    define_missing_operators()  # which torchvision looks for, and a user's file may import torchvision
     sys.path.insert(0, "")  # a user's own file, as `python -m` has it
     try:
         if not source.endswith(".py"):
