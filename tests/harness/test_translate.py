@@ -17,7 +17,7 @@ from torch import nn  # noqa: E402
 import parity  # noqa: E402
 from keras_blitz.errors import BlitzError  # noqa: E402
 from parity.translate import layout, registry  # noqa: E402
-from parity.translate.command import run  # noqa: E402
+from parity.translate.command import load, run  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -290,3 +290,8 @@ def test_block_that_skips_a_convolution_has_the_same_function():
     module = nn.Sequential(Residual(3, 3), Residual(3, 4, shortcut=True))
     source = parity.translate(lively(module), np.ones((2, 3, 5, 4), "f"), check=False).source
     assert source.count("def residual") == 1
+
+
+def test_a_module_of_torchvision_is_found_beside_a_pytorch_for_cpus_alone():
+    """Its import looks for compiled operators, which such a PyTorch does not have."""
+    assert type(load("torchvision.models:squeezenet1_1", trust=False)).__name__ == "SqueezeNet"
