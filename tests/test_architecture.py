@@ -44,7 +44,8 @@ RULES = {
     "twins/torch": rule("twins", top=TORCH, product=False),
     "twins/keras": rule("twins", top=TENSORFLOW),
     "suite": rule("core record cases twins", inside=FRAMEWORKS),
-    "pair": rule("core record report", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "pair": rule("core record report pair/hints", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "pair/hints": rule("core record", top=TENSORFLOW),  # told all that is known, as arguments
     "translate": rule("core record pair report twins", top=FRAMEWORKS),
     "translate/rules": rule("translate", top=FRAMEWORKS),
     "faults": rule("core record suite twins", top=TENSORFLOW),
