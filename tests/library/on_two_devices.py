@@ -72,7 +72,12 @@ def compare_mean_of_means() -> float:
 
 def compare_clipping() -> float:
     """The replicas' shares of the clipped sum of gradients, and the norm before."""
-    (shares,), norms = on_replicas(lambda x: optim.clip_grad_norm_([x], 0.5), LOGITS[:6])
+
+    def clip(x):
+        (clipped,), norm = optim.clip_grad_norm_([x], 0.5)
+        return clipped, norm
+
+    shares, norms = on_replicas(clip, LOGITS[:6])
     clipped, norm = optim.clip_grad_norm_([tf.constant(LOGITS[0:6:2] + LOGITS[1:6:2])], 0.5)
     return apart([sum(shares), *norms], [clipped[0], norm, norm])
 
