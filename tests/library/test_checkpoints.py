@@ -390,9 +390,14 @@ print(kept() - before)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
-@pytest.mark.parametrize("target", [".keras", ".weights.h5", ".safetensors"])
+@pytest.mark.parametrize(
+    ("ending", "target"),
+    [
+        pytest.param(ending, target, marks=pytest.mark.slow if target == ".keras" else pytest.mark.long)
+        for ending in (".pth", ".safetensors")
+        for target in (".keras", ".weights.h5", ".safetensors")
+    ],
+)
 def test_a_conversion_takes_the_model_and_less_than_its_largest_tensor_half_again(tmp_path, ending, target):
     """AlexNet has 244 MB, 151 of them in one tensor; the `.pth` has twice as much beside."""
     state = state_of("alexnet")

@@ -144,9 +144,28 @@ def assert_resumes(folder: Path, whole: dict[str, np.ndarray]) -> None:
         np.testing.assert_array_equal(again[name], value)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("epoch", [3, 7, 12])
-@pytest.mark.parametrize("killed", [(0,), (1,), (0, 1)], ids=["chief", "other", "both"])
+def minutes(*values, **options):
+    """Return a parameter whose test is left out of .ci/run: each such test takes up to a minute and a half."""
+    return pytest.param(*values, marks=pytest.mark.long, **options)
+
+
+ONE = pytest.mark.slow  # of each kind, which .ci/run has
+
+
+@pytest.mark.parametrize(
+    ("killed", "epoch"),
+    [
+        pytest.param((1,), 7, marks=ONE, id="other-7"),
+        minutes((0,), 3, id="chief-3"),
+        minutes((0,), 7, id="chief-7"),
+        minutes((0,), 12, id="chief-12"),
+        minutes((1,), 3, id="other-3"),
+        minutes((1,), 12, id="other-12"),
+        minutes((0, 1), 3, id="both-3"),
+        minutes((0, 1), 7, id="both-7"),
+        minutes((0, 1), 12, id="both-12"),
+    ],
+)
 def test_a_killed_worker_ends_the_run_and_it_resumes_to_the_same_bits(tmp_path, whole, killed, epoch):
     status, _, err, seconds = disturbed(tmp_path, epoch, dict.fromkeys(killed, signal.SIGKILL))
     assert status == LOST
@@ -155,8 +174,7 @@ def test_a_killed_worker_ends_the_run_and_it_resumes_to_the_same_bits(tmp_path, 
     assert_resumes(tmp_path, whole)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stopped", [0, 1], ids=["chief", "other"])
+@pytest.mark.parametrize("stopped", [minutes(0, id="chief"), minutes(1, id="other")])
 def test_a_stopped_worker_ends_the_run(tmp_path, whole, stopped):
     status, _, err, seconds = disturbed(tmp_path, 7, {stopped: signal.SIGSTOP})
     assert (status, err.count("\n")) == (LOST, 1)
@@ -165,8 +183,7 @@ def test_a_stopped_worker_ends_the_run(tmp_path, whole, stopped):
     assert_resumes(tmp_path, whole)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("who", [-1, 1], ids=["launcher", "a worker"])
+@pytest.mark.parametrize("who", [pytest.param(-1, marks=ONE, id="launcher"), minutes(1, id="a worker")])
 def test_ctrl_c_stops_all_after_the_same_step(tmp_path, whole, who):
     status, out, err, _ = disturbed(tmp_path, 7, {who: signal.SIGINT})
     assert (status, err) == (130, "")
