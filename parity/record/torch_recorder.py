@@ -1,6 +1,7 @@
 """Runs a PyTorch module and records its trace."""
 
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -182,9 +183,7 @@ def record(
     precision = PRECISIONS[dtype]
     module = in_mode(module.to(getattr(torch, precision.variable)), train)
     # Assigned where the module is on the meta device, which holds no values; copying keeps tied weights tied.
-    module.load_state_dict(
-        {name: _tensor(value, precision.variable) for name, value in state.items()}, assign=_is_meta(module)
-    )
+    module.load_state_dict(_loadable(module, state, precision.variable), assign=_is_meta(module))
     given = precision.variable if precision.is_reduced else ""  # else they are in the type of the run already
     x = _tensors(inputs, given)
     args, kwargs = _arguments(x)
@@ -236,6 +235,13 @@ def record(
     if reduced := sorted(types & set(map(type_name, REDUCED))):
         trace.meta["reduced"] = reduced
     return trace
+
+
+def _loadable(module: torch.nn.Module, state: Mapping[str, np.ndarray], dtype: str) -> OrderedDict:
+    """Return a state_dict with the versions of the modules, which some of them look for, such as MNASNet's."""
+    found = OrderedDict((name, _tensor(value, dtype)) for name, value in state.items())
+    found._metadata = module.state_dict()._metadata  # type: ignore[attr-defined]
+    return found
 
 
 def autocast(precision: Precision) -> AbstractContextManager:

@@ -91,8 +91,17 @@ def test_mistake_is_caught_and_located(name):
     check(found(name))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(BY_ID.keys() - set(QUICK)))
+# Each starts two workers several times; `parity faults` plants them all.
+OF_WORKERS = {"buffers-of-rank-0", "order-not-padded", "gradients-summed", "divisor-per-replica", "seed-shared"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in OF_WORKERS else pytest.mark.slow)
+        for name in sorted(BY_ID.keys() - set(QUICK))
+    ],
+)
 def test_every_mistake_is_caught_and_located(name):
     check(found(name))
 

@@ -11,7 +11,7 @@ from nets_to_translate import lively  # noqa: E402
 import parity  # noqa: E402
 from parity.twins.torch import families  # noqa: E402
 
-pytestmark = [pytest.mark.torch, pytest.mark.slow]
+pytestmark = pytest.mark.torch
 
 # name -> (size of the images, most lines, most transposes)
 MODELS = {
@@ -37,7 +37,13 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+# What takes half a minute and more, of kinds that others show, too
+LONG = ("vgg11_bn", "efficientnet_b0", "convnext_tiny", "alexnet", "vit_b_32")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in LONG else pytest.mark.slow) for name in MODELS]
+)
 def test_family_is_proven_and_short(name, capsys):
     size, lines, transposes = MODELS[name]
     torch.manual_seed(0)
