@@ -136,7 +136,7 @@ class Conv2d(_Conv):
 
     out = ⌊(n + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
 
-    Keras's `padding="same"` pads 0 before and 1 behind at stride 2 on an even size where PyTorch pads 1 and 1: the same
+    Keras's `padding="same"` pads 0 before and 1 after at stride 2 on an even size where PyTorch pads 1 and 1: the same
     shape, an output that differs by 25 on unit noise (gap conv-same-stride2). It refuses stride with dilation, and its
     float64 gradients with groups or dilation have no CPU kernel.
 

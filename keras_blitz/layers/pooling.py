@@ -31,7 +31,7 @@ class _Pool(keras.layers.Layer):
             raise ValueError(f"padding must be at most half of kernel_size, not {self.padding} of {self.kernel_size}")
 
     def _sizes(self, shape) -> list[tuple[int | None, int]]:
-        """Return (output size, places to add behind) for each axis."""
+        """Return (output size, places to add after) for each axis."""
         geometry = zip(shape[1:-1], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return [self._size(*axis) for axis in geometry]
 
@@ -50,8 +50,8 @@ class _Pool(keras.layers.Layer):
         return outputs, max(padding, (outputs - 1) * stride + reach - size - padding)
 
     def _pads(self, shape) -> list[list[int]]:
-        behind = [places for _, places in self._sizes(shape)]
-        return [[0, 0], *([before, after] for before, after in zip(self.padding, behind, strict=True)), [0, 0]]
+        added = [places for _, places in self._sizes(shape)]
+        return [[0, 0], *([before, after] for before, after in zip(self.padding, added, strict=True)), [0, 0]]
 
     def compute_output_shape(self, input_shape):
         """Return (N, …, C)."""
@@ -232,7 +232,7 @@ class AvgPool2d(_AvgPool):
     """Average pooling that counts padding as PyTorch does.
 
     `count_include_pad` divides by the part of a window within image and padding, otherwise by the part within the
-    image; what `ceil_mode` adds behind the padding never counts. Keras's `padding="same"` never counts padding and
+    image; what `ceil_mode` adds after the padding never counts. Keras's `padding="same"` never counts padding and
     places the windows elsewhere (gap avgpool-count-include-pad: differs by 1.2 on unit noise).
 
     Args:

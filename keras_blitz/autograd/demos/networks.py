@@ -86,9 +86,9 @@ def a8_frozen_resnet(
         recording.backward(loss)
         losses.append(loss.numpy())
         optimizer.apply([gradients.grad(variable) for variable in head], head)
-    lies = {weight.variable.path: weight for weight in everything}
+    by_path = {weight.variable.path: weight for weight in everything}
     buffers = {
-        f"momentum.{lies[slot.parameter.path].name}": lies[slot.parameter.path].joined([slot.variable.numpy()])
+        f"momentum.{by_path[slot.parameter.path].name}": by_path[slot.parameter.path].joined([slot.variable.numpy()])
         for slot in optimizer.slots()
         if slot.key == "momentum_buffer"
     }
