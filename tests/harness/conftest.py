@@ -39,7 +39,13 @@ def _assert_passed(result):
     assert result.passed
     adadelta = result.case.group == "optimizers" and result.case.dtype == "float32"  # its first steps are all √eps/√0.1
     if not adadelta and result.case.group not in ("ops", "autograd"):  # where zeros and ones are what is to be shown
-        assert [row.warnings for row in result.comparison.rows if row.warnings] == []
+        weak = [row for row in result.comparison.rows if row.warnings and not _is_begun_by_a_seed(result.case, row)]
+        assert [row.warnings for row in weak] == []
+
+
+def _is_begun_by_a_seed(case, row):
+    """Nothing is loaded into two workers' networks: a BatchNorm begins with ones and zeros, and ends with other values."""
+    return case.subject.startswith("train-distributed-") and row.name.startswith("param:bn")
 
 
 def _assert_golden_is_live(case, live):
