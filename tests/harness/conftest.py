@@ -44,7 +44,7 @@ def _assert_passed(result):
 
 
 def _is_begun_by_a_seed(case, row):
-    """Nothing is loaded into two workers' networks: a BatchNorm begins with ones and zeros, and ends with other values."""
+    """Nothing is loaded into two workers' networks: a BatchNorm begins with ones and zeros, and ends with others."""
     return case.subject.startswith("train-distributed-") and row.name.startswith("param:bn")
 
 
