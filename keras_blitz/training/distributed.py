@@ -6,6 +6,7 @@ The engine is TensorFlow's: `MultiWorkerMirroredStrategy` for several processes,
 of one process. `launcher.py` starts processes on this machine; `cluster.py` reads who they are.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from keras_blitz.training.cluster import TF_CONFIG, Cluster, meet
 from keras_blitz.training.launcher import LAUNCHER, LOST
 
 Like = Literal["one", "ddp"]
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that this process is sent when its parent ends
 PATIENCE = 120.0  # seconds to wait for the others to come
 
 
@@ -204,10 +206,15 @@ def silent_unless_chief(workers: Workers) -> Iterator[None]:
 
 
 def _end_with_launcher() -> None:
-    """End this process when its launcher does, however that ends."""
+    """End this process when its launcher does, however that ends.
+
+    The thread cannot run while TensorFlow forms the cluster, because that holds Python's lock: Linux ends it then.
+    """
     pipe = os.environ.get(LAUNCHER)
     if pipe is None:
         return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def wait() -> None:
         os.read(int(pipe), 1)  # nothing is ever written

@@ -38,14 +38,39 @@ def ordered_names(model: Any, inputs: Any) -> dict[str, tuple | None]:
     names = [name for name, _ in named_inputs(inputs)]
     if not is_functional(model):
         return dict.fromkeys(names)
-    declared = {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
-    if len(declared) != len(names):
-        raise BlitzError(
-            f"{len(names)} inputs were given, the Keras model takes {len(declared)}: {', '.join(declared)}"
-        )
-    if isinstance(inputs, Mapping) and {f"input:{name}" for name in declared} == set(names):
-        return {f"input:{name}": shape for name, shape in declared.items()}
-    return dict(zip(names, declared.values(), strict=True))
+    shapes = declared(model)
+    if len(shapes) != len(names):
+        raise BlitzError(f"{len(names)} inputs were given, the Keras model takes {len(shapes)}: {', '.join(shapes)}")
+    if {f"input:{name}" for name in shapes} == set(names):
+        return {f"input:{name}": shape for name, shape in shapes.items()}
+    of = dict(zip(_written_order(model), names, strict=True))
+    return {of[name]: shape for name, shape in shapes.items()}
+
+
+def declared(model: Any) -> dict[str, tuple]:
+    """Return a functional model's inputs, name -> shape, in the order of `model.inputs`."""
+    return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+
+
+def same_names(theirs: Theirs, model: Any) -> bool:
+    """Return whether PyTorch's inputs have the names that a functional model's have."""
+    return set(theirs.named) == {f"input:{name}" for name in declared(model)}
+
+
+def described(theirs: Theirs, model: Any) -> str:
+    """Say which of PyTorch's inputs each of Keras's is, where there are several of other names; else ""."""
+    if not is_functional(model) or len(theirs.named) < 2 or same_names(theirs, model):
+        return ""
+    pairs = zip(ordered_names(model, theirs.inputs), declared(model), strict=True)
+    return "inputs: " + ", ".join(f"{name.removeprefix('input:')} = {ours}" for name, ours in pairs)
+
+
+def _written_order(model: Any) -> list[str]:
+    """Return the names of a functional model's inputs as its user wrote them: Keras sorts those of a dict."""
+    struct = keras_internals.input_structure(model)
+    written = [getattr(each, "name", "") for each in struct.values()] if isinstance(struct, Mapping) else []
+    names = list(declared(model))
+    return written if sorted(written) == sorted(names) else names
 
 
 def structured(theirs: Theirs, model: Any, given: Sequence[Any]) -> Any:
@@ -87,7 +112,7 @@ def input_layouts(theirs: Theirs, model: Any) -> dict[str, layout.Layout]:
     Raises:
         BlitzError: neither order fits the shape that the Keras model declares.
     """
-    declared = ordered_names(model, theirs.inputs)
+    shapes = ordered_names(model, theirs.inputs)
     kept = keeps_channels_first(model)
     channels_first = next(iter(theirs.channels_first.values()), True) and not kept
     found = {}
@@ -95,10 +120,10 @@ def input_layouts(theirs: Theirs, model: Any) -> dict[str, layout.Layout]:
         last = layout.by_rank(array.ndim)
         candidates = [last, layout.SAME] if channels_first or array.ndim > 3 else [layout.SAME, last]
         candidates = candidates[::-1] if kept else candidates
-        fitting = [each for each in candidates if _fits(keras_shape(each, array.shape), declared[name])]
+        fitting = [each for each in candidates if _fits(keras_shape(each, array.shape), shapes[name])]
         if not fitting:
             raise BlitzError(
-                f"{name} is {array.shape} in PyTorch; the Keras model takes {declared[name]}, and it fits "
+                f"{name} is {array.shape} in PyTorch; the Keras model takes {shapes[name]}, and it fits "
                 f"neither as it is nor with channels last"
             )
         found[name] = fitting[0]

@@ -16,7 +16,7 @@ from parity.core.locate import first_divergence
 from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
-from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
+from parity.pair import feed, feeding, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
 from parity.pair.locating import Location, is_cropped, locate
@@ -104,6 +104,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         return _undecided(torch_side.random)
     options = replace(options, weights=lasting(model, options.weights))
     with exact_floats(), ExitStack() as stack:
+        torch_side = feeding.fed(torch_side, model, options)
         try:
             sides = sides_of(torch_side, model, options, stack)
         except masks.UnsharedError as error:

@@ -184,6 +184,7 @@ class Port:
     def notes(self) -> list[str]:
         """Return what was inferred, a line each."""
         found = [*self.pairing.notes, *following.notes(self.theirs, self.pairing.units), *self.drawn]
+        found += filter(None, [feed.described(self.theirs, self.model)])
         for name, each in self.input_layouts.items():
             if each is not layout.SAME:
                 shape = self.theirs.named[name].shape

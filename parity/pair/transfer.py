@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.mapped import Mapped
-from parity.pair import copies, feed
+from parity.pair import copies, feed, feeding
 from parity.pair.equivalence import Report, check
 from parity.pair.options import Options, arrays_of
 from parity.pair.pairing import summed
@@ -123,6 +123,7 @@ def _paired(torch_module: Any, model: Any, inputs: Any, weights: str | Mapping[s
     precision = plain_precision(model) or own_precision(model) or "float32"
     options = Options(False, weights, False, None, 0, (precision,), None)
     options.validate()
+    theirs = feeding.fed(theirs, model, options)
     feed.run_once(theirs, precision)(model)  # builds it, if it was not
     with copies.borrowed(model):
         return Port(theirs, options, model, precision)

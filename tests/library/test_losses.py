@@ -81,12 +81,15 @@ def assert_close(actual, expected, terms=0.0):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12 * largest)
 
 
-def assert_same(loss, module, y, x, *, terms, **options):
-    """The loss and its gradients are PyTorch's; `terms` is the largest magnitude a gradient is the difference of."""
+def assert_same(loss, module, y, x, *, terms, of_loss=0.0, **options):
+    """The loss and its gradients are PyTorch's; `terms` is the largest magnitude a gradient is the difference of,
+
+    `of_loss` the largest that the loss itself is the difference of.
+    """
     (expected, wanted) = from_pytorch(module, y, x, **options)
     options.pop("classes", None)
     actual, found = from_port(loss, y, x, **options)
-    assert_close(actual, expected)
+    assert_close(actual, expected, of_loss)
     for gradient, want in zip(found, wanted, strict=True):
         assert_close(gradient, want, terms)
 
@@ -213,6 +216,8 @@ def test_bce_with_logits(seed, reduction, shape, scale, weighted, positive, hard
         losses.BCEWithLogitsLoss(weight, reduction, pos_weight),
         torch.nn.BCEWithLogitsLoss(tensor(weight), reduction=reduction, pos_weight=tensor(pos_weight)),
         y, x, soft=True, terms=share(reduction, np.ones(shape)),
+        # x(1 - y) + log(1 + exp(-x)): a confident right answer's loss is the difference of two terms as large as x
+        of_loss=np.max(np.abs(x)) * share(reduction, np.ones(shape)),
     )  # fmt: skip
 
 
