@@ -22,6 +22,7 @@ from parity.pair.constants import float32_operations
 from parity.pair.locating import Location, is_cropped, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
+from parity.pair.policy import plain_precision
 from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
@@ -103,7 +104,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     if torch_side.random:
         return _undecided(torch_side.random)
     options = replace(options, weights=lasting(model, options.weights))
-    with exact_floats(), ExitStack() as stack:
+    with exact_floats(_is_copied(model)) as narrowed, ExitStack() as stack:
         torch_side = feeding.fed(torch_side, model, options)
         try:
             sides = sides_of(torch_side, model, options, stack)
@@ -115,14 +116,28 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         pair = _Pair(torch_side, model, options, sides, halves)
         if reason := random_keras.describe(pair.first):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
-        return _judged_pair(pair, stack)
+        return _judged_pair(pair, stack, narrowed)
 
 
 def _undecided(reason: str) -> Judgement:
     return Judgement({}, None, [], [], (reason,))
 
 
-def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
+def _is_copied(model: Any) -> bool:
+    """Return whether it is not the user's own object that runs in float64."""
+    return not isinstance(model, keras.Layer) or plain_precision(model) != "float64"
+
+
+def _widened(truth: Trace, narrowed: Sequence[str]) -> Iterator[str]:
+    """Say what asks for float32 by its name, which a float64 run does not give it."""
+    torch_side = truth.meta.get("widened", ())
+    sides = [f"PyTorch's {', '.join(torch_side)}"] if torch_side else []
+    sides += [f"Keras's {', '.join(sorted(set(narrowed)))}"] if narrowed else []
+    if sides:
+        yield f"float32 is asked for inside float64, and float64 compared all the same: {'; '.join(sides)}"
+
+
+def _judged_pair(pair: _Pair, stack: ExitStack, narrowed: Sequence[str]) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
     finer = _finer(pair, reference, stack)
@@ -136,6 +151,7 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     verdicts = {key: each for key, each in (finer.comparisons | halves).items() if mode_of(key) in options.modes}
     verdicts |= compiled
     notes += reduced.notes(pair.torch_side.module, verdicts, reference.types)
+    notes += _widened(reference.truth, narrowed)
     doubts += reduced.doubts(pair.model, verdicts, pair.halves.refused)
     unproven = pair.sides.unproven(bool(verdicts))
     doubts += undecided(verdicts.values(), loss_given=bool(options.loss))

@@ -3,6 +3,9 @@
 `tf.cast(0.1, tf.float64)` makes a float32 of 0.1 first, and the slope of `tf.nn.leaky_relu` is a float32 in the
 operation itself. So gelu, leaky_relu, `Rescaling`, the scale of attention and `ReLU(max_value=…)` are off by 1e-9 to
 1e-7 in a float64 Keras model, whose algebra is right. In float32 the rounding is the number's own.
+
+The same holds for layers that cast to float32 whatever their policy is, so that a half-precision model keeps its norms
+exact: they do nothing in the user's float32 model, and would round in its float64 copy.
 """
 
 from collections.abc import Iterator
@@ -17,15 +20,25 @@ from keras_blitz.layers import activations
 
 
 @contextmanager
-def exact_floats() -> Iterator[None]:
-    """Make float64 constants of Python floats, in `tf.cast` and `tf.nn.leaky_relu`, within this context."""
+def exact_floats(widen: bool = False) -> Iterator[list[str]]:
+    """Make float64 constants of Python floats, in `tf.cast` and `tf.nn.leaky_relu`, within this context.
+
+    Args:
+        widen: leave float64 what a layer casts to float32, as `torch_exact.Widened` does for PyTorch. TensorFlow's own
+            functions are left alone, whose kernels may take nothing else.
+
+    Yields:
+        The names of the operations that were left float64; one that is repeated is listed again.
+    """
+    narrowed: list[str] = []
     inside = import_module(tf.cast.__module__)  # where TensorFlow's own functions, such as gelu, look it up
     with ExitStack() as stack:
         cast, leaky_relu = _exact_cast(tf.cast), _exact_leaky_relu(tf.nn.leaky_relu)
-        for module, name, function in ((tf, "cast", cast), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
+        theirs = _wide_cast(cast, narrowed) if widen else cast
+        for module, name, function in ((tf, "cast", theirs), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
             stack.enter_context(patch.object(module, name, function))
         stack.enter_context(patch.object(activations, "SIXTH", 1 / 6))  # as `torch_exact` has PyTorch's
-        yield
+        yield narrowed
 
 
 def _exact_cast(cast: Any) -> Any:
@@ -35,6 +48,16 @@ def _exact_cast(cast: Any) -> Any:
         return cast(x, dtype, name)
 
     return exact_cast
+
+
+def _wide_cast(cast: Any, narrowed: list[str]) -> Any:
+    def wide_cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if tf.as_dtype(dtype) != tf.float32 or not tf.is_tensor(x) or x.dtype != tf.float64:
+            return cast(x, dtype, name)
+        narrowed.append("cast")
+        return x
+
+    return wide_cast
 
 
 def _exact_leaky_relu(leaky_relu: Any) -> Any:

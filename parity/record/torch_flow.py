@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 
 from keras_blitz.weights import kinds
 from parity.core.trace import named_inputs
+from parity.record.torch_exact import Widened
 from parity.record.torch_recorder import forward
 from parity.record.torch_uses import ParameterUses
 
@@ -67,7 +68,7 @@ def seen(module: torch.nn.Module, inputs) -> Flow:
             inner.register_forward_pre_hook(hook(path), with_kwargs=True)
     own = _own_tensors(module)
     uses = ParameterUses(own)
-    with torch.no_grad(), uses if own else nullcontext():
+    with torch.no_grad(), Widened(), uses if own else nullcontext():
         outputs = forward(module, inputs)
     return Flow(given, arguments, uses.met, uses.columns, {name: value.numpy() for name, value in outputs})
 

@@ -17,7 +17,7 @@ from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 from parity.record.torch_draws import shared_draws
-from parity.record.torch_exact import exact_gradients
+from parity.record.torch_exact import Widened, exact_gradients
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,8 @@ def record(
 ) -> Trace:
     """Load weights, run, and return the trace.
 
-    Its `meta` has "reduced", the half-precision types of what modules return, where there are any.
+    Its `meta` has "reduced", the half-precision types of what modules return, and "widened", the functions that were
+    asked for float32 in a float64 run and gave float64, where there are any.
 
     Args:
         module: changed: it gets `state` and `dtype`, and the updates.
@@ -200,6 +201,7 @@ def record(
     update = optimizer(trained) if optimizer and steps else None
     after = plan(update) if plan else None
     types: set[str] = set()
+    widened = Widened()
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
         first = step == 1
@@ -208,7 +210,8 @@ def record(
         if first:
             calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
-        with autocast(precision), exact_gradients():
+        widening = widened if dtype == "float64" else nullcontext()
+        with autocast(precision), exact_gradients(), widening:
             with calling as activations, summing as terms, sharing:
                 output = module(*args, **kwargs)
             value = None if loss is None else _number(loss(output, y))
@@ -234,6 +237,8 @@ def record(
             after(step)
     if reduced := sorted(types & set(map(type_name, REDUCED))):
         trace.meta["reduced"] = reduced
+    if widened.narrowed:
+        trace.meta["widened"] = list(widened.narrowed)
     return trace
 
 
