@@ -271,6 +271,16 @@ def random_module() -> Any:
     return backend.random
 
 
+def cast_operation() -> type:
+    """Return the class of a cast in a functional model's graph, whose `call` runs it.
+
+    Needed to leave float64 what a model casts to float32 by that type's name.
+    """
+    from keras.src.ops.core import Cast
+
+    return Cast
+
+
 def variable_index(optimizer: Any, variable: Any) -> int:
     """Return the index of a variable among those that an optimizer was built with; its slots have the same index."""
     return int(_private(optimizer, "_get_variable_index")(variable))

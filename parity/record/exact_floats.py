@@ -14,8 +14,10 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
+import keras
 import tensorflow as tf
 
+from keras_blitz import keras_internals
 from keras_blitz.layers import activations
 
 
@@ -24,8 +26,8 @@ def exact_floats(widen: bool = False) -> Iterator[list[str]]:
     """Make float64 constants of Python floats, in `tf.cast` and `tf.nn.leaky_relu`, within this context.
 
     Args:
-        widen: leave float64 what a layer casts to float32, as `torch_exact.Widened` does for PyTorch. TensorFlow's own
-            functions are left alone, whose kernels may take nothing else.
+        widen: leave float64 what `keras.ops.cast` would make float32, as `torch_exact.Widened` does for PyTorch. What
+            Keras and TensorFlow cast themselves is left alone: their kernels and optimizers may take nothing else.
 
     Yields:
         The names of the operations that were left float64; one that is repeated is listed again.
@@ -34,10 +36,13 @@ def exact_floats(widen: bool = False) -> Iterator[list[str]]:
     inside = import_module(tf.cast.__module__)  # where TensorFlow's own functions, such as gelu, look it up
     with ExitStack() as stack:
         cast, leaky_relu = _exact_cast(tf.cast), _exact_leaky_relu(tf.nn.leaky_relu)
-        theirs = _wide_cast(cast, narrowed) if widen else cast
-        for module, name, function in ((tf, "cast", theirs), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
+        for module, name, function in ((tf, "cast", cast), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
             stack.enter_context(patch.object(module, name, function))
         stack.enter_context(patch.object(activations, "SIXTH", 1 / 6))  # as `torch_exact` has PyTorch's
+        if widen:  # of a functional model it is an operation of its graph
+            stack.enter_context(patch.object(keras.ops, "cast", _wide_cast(keras.ops.cast, narrowed)))
+            operation: Any = keras_internals.cast_operation()
+            stack.enter_context(patch.object(operation, "call", _wide_call(operation.call, narrowed)))
         yield narrowed
 
 
@@ -51,13 +56,24 @@ def _exact_cast(cast: Any) -> Any:
 
 
 def _wide_cast(cast: Any, narrowed: list[str]) -> Any:
-    def wide_cast(x: Any, dtype: Any, name: str | None = None) -> Any:
-        if tf.as_dtype(dtype) != tf.float32 or not tf.is_tensor(x) or x.dtype != tf.float64:
-            return cast(x, dtype, name)
-        narrowed.append("cast")
-        return x
+    def wide_cast(x: Any, dtype: Any) -> Any:
+        return x if _is_narrowed(x, dtype, narrowed) else cast(x, dtype)
 
     return wide_cast
+
+
+def _wide_call(call: Any, narrowed: list[str]) -> Any:
+    def wide_call(operation: Any, x: Any) -> Any:
+        return x if _is_narrowed(x, operation.dtype, narrowed) else call(operation, x)
+
+    return wide_call
+
+
+def _is_narrowed(x: Any, dtype: Any, narrowed: list[str]) -> bool:
+    if not tf.is_tensor(x) or x.dtype != tf.float64 or keras.backend.standardize_dtype(dtype) != "float32":
+        return False
+    narrowed.append("cast")
+    return True
 
 
 def _exact_leaky_relu(leaky_relu: Any) -> Any:

@@ -106,7 +106,7 @@ def test_what_asks_for_nothing_is_not_mentioned():
     "narrow",
     [
         lambda x: x.float(), lambda x: x.to(torch.float32), lambda x: x.type(torch.float32),
-        lambda x: torch.softmax(x, -1, dtype=torch.float32), lambda x: nn.functional.softmax(x, -1, dtype=torch.float32),
+        lambda x: torch.softmax(x, -1, dtype=torch.float32), lambda x: nn.functional.softmax(x, -1, 3, torch.float32),
         lambda x: torch.sum(x, -1, dtype=torch.float32), lambda x: x.to("cpu", torch.float32),
     ],
 )  # fmt: skip
