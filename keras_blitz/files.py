@@ -43,6 +43,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         BlitzError: the folder of `path` is missing or cannot be written to, or `path` is a folder.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise BlitzError(f"{path!r} is not a path: give the name of a file to write to")
     path = Path(path)
     check_target(path)
     path = path.resolve() if path.is_symlink() else path  # a link stays a link, its target is written

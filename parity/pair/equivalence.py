@@ -10,8 +10,9 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
 from parity.core.compare import Comparison
 from parity.core.evidence import verdict_of
+from parity.core.modes import MODES, PRECISIONS
 from parity.core.verdict import Verdict, worst
-from parity.pair.options import Options, arrays_of
+from parity.pair.options import Options, arrays_of, names_of
 from parity.record.frameworks import load_frameworks, torch_installed
 
 if TYPE_CHECKING:
@@ -190,7 +191,10 @@ def check(
     from parity.pair.policy import default_dtypes
     from parity.pair.theirs import dry_run
 
-    chosen = default_dtypes(keras_model) if dtypes is None else tuple(dtypes)
+    chosen = default_dtypes(keras_model) if dtypes is None else names_of("dtypes", dtypes, PRECISIONS)
+    given = arrays_of(inputs)
+    if given is None:
+        raise BlitzError("inputs is None: give an array in PyTorch's layout, a tuple of arrays, or a dict by argument")
     options = Options(
         loss,
         weights,
@@ -201,11 +205,11 @@ def check(
         arrays_of(target),
         arrays_of(sample_weight),
         class_weight,
-        modes=tuple(modes),
+        modes=names_of("modes", modes, MODES),
     )
     options.validate()
     options = step.resolved(options, keras_model)
-    torch_side = dry_run(torch_module, arrays_of(inputs), train=train)
+    torch_side = dry_run(torch_module, given, train=train)
     discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
     if discrete and steps:
         raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")

@@ -1,13 +1,13 @@
 """What `parity.check` is asked to record: its arguments."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from keras_blitz.errors import BlitzError
-from parity.core.modes import MODES, PRECISIONS
+from keras_blitz.errors import BlitzError, one_line
+from parity.core.modes import PRECISIONS
 
 _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
@@ -34,27 +34,24 @@ class Options:
 
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
-        unknown = [dtype for dtype in self.dtypes if dtype not in PRECISIONS]
-        if unknown or not self.dtypes:
-            raise BlitzError(f"dtypes must be some of {', '.join(PRECISIONS)}, not {list(self.dtypes)}")
-        if not self.modes or not set(self.modes) <= set(MODES):
-            raise BlitzError(f"modes must be some of {', '.join(MODES)}, not {list(self.modes)}")
-        if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
+        if not (isinstance(self.weights, Mapping) or str(self.weights) in ("auto", "keep")):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
-        if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):
+        if self.loss not in (None, False) and not _is_pair(self.loss):
             raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")
+        if self.optimizer is not None and not _is_pair(self.optimizer):
+            raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
         for what, pair in (("loss", self.loss), ("optimizer", self.optimizer)):
             if pair and (not callable(pair[0]) or (what == "loss" and isinstance(pair[0], type))):
                 raise BlitzError(
-                    f"{what}: PyTorch's must be a function or a module, not {pair[0]!r}: {_EXAMPLES[what]}"
+                    f"{what}: PyTorch's must be a function or a module, not {_named(pair[0])}: {_EXAMPLES[what]}"
                 )
             if pair and not (callable(pair[1]) or isinstance(pair[1], str) or hasattr(pair[1], "get_config")):
                 raise BlitzError(f"{what}: Keras's must be a Keras {what}, its name or a function, not {pair[1]!r}")
         if (self.sample_weight is not None or self.class_weight) and not self.loss:
             raise BlitzError("sample_weight and class_weight weigh Keras's loss: give loss=")
         self._validate_weights()
-        if self.optimizer is not None and not (isinstance(self.optimizer, tuple | list) and len(self.optimizer) == 2):
-            raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
+        if not isinstance(self.steps, int):
+            raise BlitzError(f"steps must be an integer, not {self.steps!r}")
         if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):
             raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
         if self.steps and self.loss is False:
@@ -80,6 +77,35 @@ class Options:
             raise BlitzError(f"sample_weight must be (N,) where class_weight is given, too, not {weight.shape}")
         if examples is not None and len(weight) != examples:
             raise BlitzError(f"sample_weight has {len(weight)} values, the target {examples} examples: one for each")
+
+
+def names_of(what: str, names: Any, known: Collection[str]) -> tuple[str, ...]:
+    """Return an argument that is a tuple of names.
+
+    Args:
+        what: the argument.
+        names: its value.
+        known: the names that there are.
+
+    Raises:
+        BlitzError: it is not a tuple or list of some of them.
+    """
+    if not isinstance(names, Collection) or isinstance(names, str):
+        example = names if names in known else next(iter(known))
+        raise BlitzError(f'{what} must be a tuple of names, such as {what}=("{example}",), not {names!r}')
+    if not names or not set(names) <= set(known):
+        raise BlitzError(f"{what} must be some of {', '.join(known)}, not {list(names)}")
+    return tuple(names)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
+
+
+def _named(value: Any) -> str:
+    """Return a value on one line: an instance by its class."""
+    text = repr(value)
+    return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"
 
 
 def _described(tree: Any) -> str:
@@ -108,7 +134,10 @@ def arrays_of(tree: Any) -> Any:
         return {str(key): arrays_of(value) for key, value in tree.items()}
     if isinstance(tree, tuple) or (isinstance(tree, list) and any(hasattr(entry, "shape") for entry in tree)):
         return tuple(map(arrays_of, tree))
-    array = np.array(tree.detach().cpu().numpy() if hasattr(tree, "detach") else tree)
+    try:
+        array = np.array(tree.detach().cpu().numpy() if hasattr(tree, "detach") else tree)
+    except (TypeError, ValueError) as error:  # bfloat16 and sparse tensors, rows of several lengths
+        raise BlitzError(f"inputs and targets must be arrays, or convertible to them: {one_line(error)}") from None
     if array.dtype.kind not in "fiub":
         raise BlitzError(f"inputs must be numbers, not {array.dtype}")
     return array

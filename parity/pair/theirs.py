@@ -85,7 +85,9 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     module, folded = torch_flow.folded(module)
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
-    given = ", ".join(str(array.shape) for array in named.values())
+    if lazy := torch_recorder.unmade(module):
+        raise BlitzError(f"the PyTorch module's {lazy[0]} has no shape yet: run the module once on the inputs first")
+    given = ", ".join(f"{a.shape}{'' if a.dtype.kind == 'f' else f' {a.dtype}'}" for a in named.values()) or "nothing"
     side = f"the PyTorch module, given {given},"
     run = guarded(side, torch_recorder.run, module, inputs)
     if not run.outputs or not named:
@@ -160,7 +162,7 @@ def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:
 
 def _guarded_loss(loss: Callable, output: Any, target: Any) -> Any:
     try:
-        return guarded("PyTorch's loss", loss, output, target)
+        return guarded(f"PyTorch's loss{', given no target,' if target is None else ''}", loss, output, target)
     except BlitzError as error:
         if "Double" not in str(error):
             raise

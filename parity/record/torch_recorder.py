@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -106,6 +107,12 @@ def typed_loss(loss: Callable, dtype: str) -> Callable:
 def is_module(value) -> bool:
     """Whether this is a PyTorch module."""
     return isinstance(value, torch.nn.Module)
+
+
+def unmade(module: torch.nn.Module) -> list[str]:
+    """Return the names of a lazy module's tensors that its first run would make."""
+    tensors = chain(module.named_parameters(), module.named_buffers())
+    return [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
 
 
 def state_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
