@@ -311,14 +311,15 @@ def _layer_of(port: Port, name: str) -> str:
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:
     """Return the activations that differ though everything else agrees, outputs and gradients among it.
 
-    They were paired by kind and order alone, or Keras takes a step more there, such as a crop.
+    They were paired by kind and order alone, or Keras takes a step more there, such as a crop, or a hook of the user's
+    changes what PyTorch's module returns.
 
     Args:
         comparison: of everything that was recorded.
         pairing: which modules have weights.
     """
     failed = [row for row in comparison.rows if not row.passed]
-    weighted = {one.name for one, _, _ in pairing.units}
+    weighted = {one.name for one, _, _ in pairing.units if not getattr(one.owner, "_forward_hooks", None)}
     judged = any(row.passed and row.kind == "output" for row in comparison.rows)
     for row in failed:
         path = row.name.removeprefix("activation:").partition("#")[0]

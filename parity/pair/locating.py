@@ -157,8 +157,7 @@ class _Run:
 
 def _of_output(run: _Run, row: Row, truth: Trace) -> tuple[str, ...]:
     """Explain an output that a layer of Keras's returns which PyTorch has no module for."""
-    names = list(run.port.theirs.outputs)
-    own = dict(zip(names, run.outputs.values(), strict=False)).get(row.name)
+    own = {run.port.renamed.get(name, name): value for name, value in run.outputs.items()}.get(row.name)
     if own is None or not is_floating(truth.get(row.name)):
         return ()
     expected, call = array_of(truth, row.name), run.source(own)

@@ -1,7 +1,6 @@
 """PyTorch's side of a pair: what its dry run told, and its recordings."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -17,7 +16,7 @@ from parity.pair import random_torch, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.pairing import summed
-from parity.record import torch_flow, torch_recorder
+from parity.record import torch_flow, torch_modules, torch_recorder
 
 COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
 
@@ -82,7 +81,7 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     """
     if not torch_recorder.is_module(module):
         raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(module).__name__}")
-    module, folded = torch_flow.folded(module)
+    module, folded = torch_flow.folded(torch_modules.plain(module))
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
     given = ", ".join(str(array.shape) for array in named.values())
@@ -137,7 +136,7 @@ def record(
         fed: record what each innermost module is given, too.
     """
     run = partial(
-        torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
+        torch_recorder.record, torch_modules.copied(theirs.module), state, typed(theirs.inputs, dtype),
         typed(options.target, dtype), loss=_loss(theirs, options, dtype),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
         slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed, root=True,

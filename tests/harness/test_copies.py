@@ -163,7 +163,9 @@ MODELS = {
         layers.Dense(3, activation=lambda x: x * FACTOR), layers.Activation(lambda x: x + FACTOR)
     ),
     "partial-as-activation": lambda: functional(layers.Dense(3, activation=partial(ops.gelu, approximate=True))),
-    "lambdas-in-a-sequential": lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2, activation=lambda x: x**2)]),
+    "lambdas-in-a-sequential": lambda: keras.Sequential(
+        [keras.Input((4,)), layers.Dense(2, activation=lambda x: x**2)]
+    ),
     "layers-without-a-configuration": lambda: functional(Plain(2.0, tf.tanh), Plain(0.5, tf.exp)),
     "a-lambda-in-a-model-in-a-model": lambda: Outer(functional(layers.Dense(5, activation=lambda x: x * FACTOR))),
     "a-lambda-in-a-shared-layer": shared_lambda,
