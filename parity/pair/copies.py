@@ -15,6 +15,7 @@ from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
 from parity.pair import attributes
 from parity.pair.cloned import cloned, configuration, is_graph
+from parity.pair.guard import guarded
 from parity.pair.policy import copy_rounding, policies, running_in
 
 
@@ -37,8 +38,12 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
         raise BlitzError(
             f"keras_model must be a Keras model, or a function dtype -> model, not {type(function).__name__}"
         )
+    if isinstance(function, type):
+        raise BlitzError(
+            f"keras_model must be a Keras model, or a function dtype -> model; {function.__name__} is a class"
+        )
     with running_in(dtype):
-        model = function(dtype)
+        model = guarded(f"the function keras_model({dtype!r})", function, dtype)
         if not isinstance(model, keras.Layer):
             raise BlitzError(f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model")
         run(model)

@@ -43,9 +43,38 @@ def ordered_names(model: Any, inputs: Any) -> dict[str, tuple | None]:
         raise BlitzError(
             f"{len(names)} inputs were given, the Keras model takes {len(declared)}: {', '.join(declared)}"
         )
-    if isinstance(inputs, Mapping) and {f"input:{name}" for name in declared} == set(names):
-        return {f"input:{name}": shape for name, shape in declared.items()}
-    return dict(zip(names, declared.values(), strict=True))
+    twins = _by_words(names, list(declared)) if isinstance(inputs, Mapping) else None
+    return {name: declared[own] for own, name in (twins or dict(zip(declared, names, strict=True))).items()}
+
+
+def _by_words(names: Sequence[str], declared: Sequence[str]) -> dict[str, str] | None:
+    """Return the model's name of each input -> PyTorch's, by the words that they share; None where that is not plain.
+
+    A functional model may have its inputs in another order than the dict that it was built with: `token_ids` is meant
+    by `input_ids`, `padding_mask` by `attention_mask`, whatever comes first.
+    """
+    shared = {
+        own: sorted(names, key=lambda name: -len(_words(own) & _words(name.removeprefix("input:"))))[0]
+        for own in declared
+    }
+    if len(set(shared.values())) < len(names):
+        return None
+    alike = all(_words(own) & _words(name.removeprefix("input:")) for own, name in shared.items())
+    return shared if alike else None
+
+
+def _words(name: str) -> set[str]:
+    return {name, *name.lower().split("_")}
+
+
+def note(theirs: Theirs, model: Any) -> str:
+    """Say which input is given to Keras as which, where names do not say it; "" otherwise."""
+    if not is_functional(model) or len(theirs.named) < 2:
+        return ""
+    pairs = zip(ordered_names(model, theirs.inputs), (tensor.name for tensor in model.inputs), strict=True)
+    renamed = [(name.removeprefix("input:"), own) for name, own in pairs if name != f"input:{own}"]
+    said = ", ".join(f"{name} as {own}" for name, own in renamed)
+    return f"inputs: PyTorch's {said} in Keras" if said else ""
 
 
 def structured(theirs: Theirs, model: Any, given: Sequence[Any]) -> Any:

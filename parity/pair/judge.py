@@ -25,10 +25,12 @@ from parity.pair.pairing import Match, Pairing
 from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
-from parity.pair.reference import Reference, reference_of
+from parity.pair.reference import Reference, reference_of, widened
 from parity.pair.sides import Sides, record, record_again, sides_of
 from parity.pair.theirs import Theirs
-from parity.record.exact_floats import exact_floats
+from parity.record.exact_floats import exact_floats, widened_casts
+
+NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is no rounding to float32
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Judgement:
         unproven: why a copy in another precision was not believed, "" where it was, or none was made.
         coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
         precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
-        rounded: that float64 was judged with Keras's constants moved within their rounding to float32, "" where not.
+        rounded: that float64 was judged with Keras's constants moved within their rounding to float32, or without
+            PyTorch's own casts to it; "" where neither.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -76,14 +79,15 @@ class _Pair:
 
 @dataclass
 class _Finer:
-    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes, and what
-    was moved of Keras's constants."""
+    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes, what was
+    moved of Keras's constants or widened of PyTorch's casts, and PyTorch's side with those."""
 
     traces: Mapping[str, Trace]
     comparisons: dict[str, Comparison]
     left_out: list[str]
     notes: list[str]
     rounded: str
+    reference: Reference
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
@@ -125,6 +129,7 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
     finer = _finer(pair, reference, stack)
+    reference = finer.reference
     location = _located(ports, finer, reference)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
@@ -161,8 +166,11 @@ def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
             sides.drop_copy(proof.doubt)
             comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
     rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
+    if not rounded and "float64" in traces:
+        port = sides.ports["float64"]
+        reference, rounded = _without_casts(reference, port, traces["float64"], comparisons, left_out, stack)
     comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
-    return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded)
+    return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded, reference)
 
 
 def _halves(pair: _Pair, finer: _Finer, reference: Reference, notes: list[str]) -> dict[str, Comparison]:
@@ -237,6 +245,50 @@ def _within_rounding(
         comparisons["float64"] = judged
         stack.enter_context(trial.pop_all())
     return moved
+
+
+def _without_casts(
+    reference: Reference,
+    port: Port,
+    trace: Trace,
+    comparisons: dict[str, Comparison],
+    left_out: list[str],
+    stack: ExitStack,
+) -> tuple[Reference, str]:
+    """Judge float64 without the casts to float32 that the models make by themselves, where these may be all.
+
+    Args:
+        reference: PyTorch's side.
+        port: the Keras model.
+        trace: Keras's, in float64.
+        comparisons: precision -> the verdict; float64's is replaced where it then agrees.
+        left_out: what is not compared.
+        stack: puts Keras's casts back in the end.
+
+    Returns:
+        PyTorch's side as it was judged by, and which side casts, in words; "" where float64 is as it was.
+    """
+    exact = comparisons["float64"]
+    if exact.passed or not all(row.relative is not None and row.relative < NEAR for row in exact.failures):
+        return reference, ""
+    truths = [(reference.truth, ""), *widened(reference)]
+    with ExitStack() as trial:
+        for wide in (False, True):
+            casts = trial.enter_context(widened_casts()) if wide else []
+            ours = port.record(reference.state, reference.truth) if wide else trace
+            if wide and not casts:
+                break
+            for truth, names in truths[0 if wide else 1 :]:
+                judged = _judged(replace(reference, truth=truth), port, ours, "float64", left_out)
+                if judged.passed:
+                    comparisons["float64"] = judged
+                    stack.enter_context(trial.pop_all())
+                    sides = [f"PyTorch's module ({names})"] * bool(names) + ["the Keras model"] * wide
+                    return replace(reference, truth=truth), (
+                        f"there are casts to float32, whatever the models are in, in {' and in '.join(sides)}: with "
+                        "float64 in their place float64 agrees"
+                    )
+    return reference, ""
 
 
 def _in_other_modes(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from parity.core.modes import MODES, PRECISIONS
 
 _EXAMPLES = {
@@ -39,7 +39,8 @@ class Options:
             raise BlitzError(f"dtypes must be some of {', '.join(PRECISIONS)}, not {list(self.dtypes)}")
         if not self.modes or not set(self.modes) <= set(MODES):
             raise BlitzError(f"modes must be some of {', '.join(MODES)}, not {list(self.modes)}")
-        if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
+        named = isinstance(self.weights, str) and self.weights in ("auto", "keep")
+        if not (named or isinstance(self.weights, Mapping)):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):
             raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")
@@ -55,6 +56,8 @@ class Options:
         self._validate_weights()
         if self.optimizer is not None and not (isinstance(self.optimizer, tuple | list) and len(self.optimizer) == 2):
             raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
+        if not isinstance(self.steps, int | np.integer):
+            raise BlitzError(f"steps must be a number of steps, not {self.steps!r}")
         if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):
             raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
         if self.steps and self.loss is False:
@@ -108,7 +111,10 @@ def arrays_of(tree: Any) -> Any:
         return {str(key): arrays_of(value) for key, value in tree.items()}
     if isinstance(tree, tuple) or (isinstance(tree, list) and any(hasattr(entry, "shape") for entry in tree)):
         return tuple(map(arrays_of, tree))
-    array = np.array(tree.detach().cpu().numpy() if hasattr(tree, "detach") else tree)
+    try:
+        array = np.array(tree.detach().cpu().numpy() if hasattr(tree, "detach") else tree)
+    except (TypeError, ValueError) as error:  # bfloat16, a sparse tensor, a list of unlike rows
+        raise BlitzError(f"inputs must be arrays of numbers, or dense tensors: {one_line(error)}") from None
     if array.dtype.kind not in "fiub":
         raise BlitzError(f"inputs must be numbers, not {array.dtype}")
     return array

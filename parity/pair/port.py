@@ -212,6 +212,7 @@ class Port:
         if self.squeezed:
             names = ", ".join(self.squeezed)
             found.append(f"{names}: without PyTorch's first axis, of layers, which Keras's states do not have")
+        found += filter(None, [feed.note(self.theirs, self.model)])
         if self.extra:
             found.append(f"Keras returns more than PyTorch, not compared: {', '.join(self.extra)}")
         if unmatched := [name for name in self.unmatched if name]:

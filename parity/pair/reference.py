@@ -1,12 +1,13 @@
 """PyTorch's side of a pair, recorded: the truth, and its own error in each other precision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from keras_blitz.errors import BlitzError
 from parity.core import inputs as streams
 from parity.core.difference import Difference
 from parity.core.modes import PRECISIONS
@@ -16,6 +17,7 @@ from parity.pair import reduced, step, theirs
 from parity.pair.options import Options
 from parity.pair.port import Port
 from parity.pair.theirs import Theirs
+from parity.record.torch_exact import Widened
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Reference:
         measure: (precision, numbers of runs, a set) -> its own errors in that precision; the set gets the
             half-precision types that its modules return.
         types: those that they return in float32.
+        record: (precision, weights) -> its trace.
     """
 
     state: Mapping[str, np.ndarray]
@@ -38,6 +41,7 @@ class Reference:
     errors: Mapping[str, Difference]
     measure: Callable[[str, range, set[str]], dict[str, Difference]]
     types: set[str]
+    record: Callable[..., Trace]
 
 
 def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> Reference:
@@ -61,7 +65,22 @@ def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool)
     measure, types = partial(_own_errors, record, state, truth), set[str]()
     samples = (reduced.SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
     errors = measure("float32", range(samples), types) if samples else {}
-    return Reference(state, truth, fed, errors, measure, types)
+    return Reference(state, truth, fed, errors, measure, types, record)
+
+
+def widened(reference: Reference) -> Iterator[tuple[Trace, str]]:
+    """Yield the trace in float64 with what the module itself casts to float32 left in float64, and what that is.
+
+    Without the constants that it makes in float32, then with them; a module that does not run so has none.
+    """
+    for constants in (False, True):
+        within = Widened(constants)
+        try:
+            trace = reference.record("float64", reference.state, within=within)
+        except BlitzError:  # of float32 and float64 in one operation
+            continue
+        if within.names:
+            yield trace, ", ".join(sorted(within.names))
 
 
 def _own_errors(

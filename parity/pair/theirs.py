@@ -1,6 +1,7 @@
 """PyTorch's side of a pair: what its dry run told, and its recordings."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -121,6 +122,7 @@ def record(
     squeezed: Collection[str] = (),
     slots: bool = False,
     fed: bool = False,
+    within: AbstractContextManager | None = None,
 ) -> Trace:
     """Run a copy of the module and return its trace, sequences as Keras has them.
 
@@ -134,6 +136,7 @@ def record(
         squeezed: names of the outputs without the axis of layers, (1, N, H), which Keras's states lack.
         slots: record the optimizer's state, too.
         fed: record what each innermost module is given, too.
+        within: the block in which it runs, if any.
     """
     run = partial(
         torch_recorder.record, torch_modules.copied(theirs.module), state, typed(theirs.inputs, dtype),
@@ -141,7 +144,8 @@ def record(
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
         slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed, root=True,
     )  # fmt: skip
-    trace = guarded("the PyTorch module", run)
+    with within or nullcontext():
+        trace = guarded("the PyTorch module", run)
     if options.loss is None:
         trace.terms = {**(trace.terms or {}), "loss": _sum_of_terms(trace, theirs.weighting())}
     trace = _as_in_keras(trace, theirs.recurrent, last_only)

@@ -15,17 +15,34 @@ import tensorflow as tf
 
 from keras_blitz.layers import activations
 
+_INSIDE = import_module(tf.cast.__module__)  # where TensorFlow's own functions, such as gelu, look up `cast`
+
 
 @contextmanager
 def exact_floats() -> Iterator[None]:
     """Make float64 constants of Python floats, in `tf.cast` and `tf.nn.leaky_relu`, within this context."""
-    inside = import_module(tf.cast.__module__)  # where TensorFlow's own functions, such as gelu, look it up
     with ExitStack() as stack:
         cast, leaky_relu = _exact_cast(tf.cast), _exact_leaky_relu(tf.nn.leaky_relu)
-        for module, name, function in ((tf, "cast", cast), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
+        for module, name, function in ((tf, "cast", cast), (_INSIDE, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
             stack.enter_context(patch.object(module, name, function))
         stack.enter_context(patch.object(activations, "SIXTH", 1 / 6))  # as `torch_exact` has PyTorch's
         yield
+
+
+@contextmanager
+def widened_casts() -> Iterator[list[str]]:
+    """Leave in float64 what a Keras model casts to float32 by itself, within this context; the list gets such casts."""
+    found: list[str] = []
+    cast = tf.cast
+
+    def wide_cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if tf.as_dtype(dtype) == tf.float32 and getattr(x, "dtype", None) == tf.float64:
+            found.append(name or "cast")
+            return x
+        return cast(x, dtype, name)
+
+    with patch.object(tf, "cast", wide_cast), patch.object(_INSIDE, "cast", wide_cast):
+        yield found
 
 
 def _exact_cast(cast: Any) -> Any:
