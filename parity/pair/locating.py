@@ -73,6 +73,20 @@ def locate(
         fed: `fed:path` -> what PyTorch's modules were given.
         truth: PyTorch's trace.
     """
+    location = _located(port, row, comparison, state, fed, truth)
+    if location.explained:
+        return location
+    return replace(location, explained=reasons.of_masks(port, row, state, truth))
+
+
+def _located(
+    port: Port,
+    row: Row,
+    comparison: Comparison,
+    state: Mapping[str, np.ndarray],
+    fed: Mapping[str, np.ndarray],
+    truth: Trace,
+) -> Location:
     before = _last_before(row, comparison)
     _, _, path = row.name.rpartition("activation:")
     call = port.by_path.get(path) if row.kind == "activation" else None

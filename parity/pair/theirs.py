@@ -198,9 +198,16 @@ def _as_in_keras(trace: Trace, recurrent: Mapping[str, Any], last_only: Collecti
         value = value if module.batch_first else value.swapaxes(0, 1)
         if kind == "fed" or path not in last_only:
             return value
+        last = value[np.arange(len(value)), _lengths(value) - 1]
         if not module.bidirectional:
-            return value[:, -1]
+            return last
         half = value.shape[-1] // 2
-        return np.concatenate([value[:, -1, :half], value[:, 0, half:]], -1)
+        return np.concatenate([last[:, :half], value[:, 0, half:]], -1)
 
     return trace.with_entries((name, changed(name, value)) for name, value in trace.items())
+
+
+def _lengths(sequences: np.ndarray) -> np.ndarray:
+    """Return the steps of each example: of a packed sequence what is beyond its end is zero in all channels."""
+    steps = np.any(sequences != 0, -1) * np.arange(1, sequences.shape[1] + 1)
+    return np.where(steps.any(1), steps.max(1), sequences.shape[1])

@@ -36,7 +36,7 @@ def plain(module: torch.nn.Module) -> torch.nn.Module:
     """Return a module whose inner modules are called one by one: itself, or a copy without torch.compile.
 
     Raises:
-        BlitzError: TorchScript is in it, which calls no hooks.
+        BlitzError: TorchScript is in it, which calls no hooks, or a lazy module has no weights yet.
     """
     scripted = [path for path, inner in module.named_modules() if isinstance(inner, torch.jit.ScriptModule)]
     if scripted:
@@ -45,6 +45,9 @@ def plain(module: torch.nn.Module) -> torch.nn.Module:
             f"{where} is a {type(module).__name__}: what happens inside TorchScript cannot be observed; give the "
             "nn.Module that it was scripted or traced from, and load its state_dict into that"
         )
+    lazy = [name for name, each in module.named_parameters() if torch.nn.parameter.is_lazy(each)]
+    if lazy:
+        raise BlitzError(f"torch_module has no {lazy[0]} yet, which its first call makes: call it on the inputs once")
     if not any(_is_compiled(inner) for inner in module.modules()):
         return module
     return _uncompiled(copied(module))
