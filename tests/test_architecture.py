@@ -64,6 +64,7 @@ TORCH_IN_RECORD = {
         "torch_exact",
         "torch_flow",
         "torch_functions",
+        "torch_modules",
         "torch_uses",
         "frameworks",
     )

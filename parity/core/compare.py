@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from parity.core import tolerance
+from parity.core import cancellation, tolerance
 from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
 from parity.core.fingerprint import Fingerprint, Tensor
 from parity.core.modes import PRECISIONS, Precision
@@ -152,7 +152,10 @@ def compare(
             measured[name] = measure(expected, actual)
         else:
             rows[name] = Row(name, _size(expected), True, 0.0, 0.0, 0.0)
-    cancelled = _cancelled(measured, truth.terms or {})
+    terms = truth.terms or {}
+    cancelled = cancellation.cancelled(measured, terms)
+    if dtype == "float64":  # below it PyTorch's own error tells how much a sum has lost
+        measured |= {n: replace(measured[n], scale=s) for n, s in cancellation.scales(measured, terms, truth)}
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     sizes = {name: _size(port[name]) for name in measured}
     if dtype == "float64":
@@ -190,26 +193,6 @@ def _histogram(
     worst = max(large, key=lambda row: (not row.passed, row.excess))
     expected, actual = tensor_of(truth, worst.name), tensor_of(port, worst.name)
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
-
-
-def _cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) -> dict[str, float]:
-    """Return the sums that are zero but for rounding, and the size of their terms: the scale of their error.
-
-    A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
-    value when the batch is permuted. A loss with terms is the weighted sum of the outputs, each judged by itself: it
-    may be small by chance, and its few digits are then no mistake.
-    """
-    sums = {
-        name: total
-        for name, total in terms.items()
-        if name in measured and (name == "loss" or measured[name].scale < tolerance.CANCELLED * total)
-    }
-    averages = {}  # Adam's, of such a gradient and of its square
-    for name in measured:
-        key, _, parameter = name.partition(":slot:")[2].partition(":")
-        if f"grad:{parameter}" in sums and key in ("exp_avg", "exp_avg_sq"):
-            averages[name] = sums[f"grad:{parameter}"] ** (2 if key == "exp_avg_sq" else 1)
-    return sums | averages
 
 
 def _median_ratio(rows: Iterable[Row]) -> float | None:

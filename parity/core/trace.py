@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fnmatch import translate
 from math import prod
 from pathlib import Path
@@ -90,7 +90,8 @@ def step_of(name: str) -> int:
 
 
 def named_outputs(output: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict."""
+    """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict or a
+    dataclass."""
     yield from _named("output", output)
 
 
@@ -106,6 +107,8 @@ def _named(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(tree, tuple | list):
         for number, value in enumerate(tree):
             yield from _named(f"{name}:{number}", value)
+    elif is_dataclass(tree) and not isinstance(tree, type):
+        yield from _named(name, {field.name: getattr(tree, field.name) for field in fields(tree)})
     elif tree is not None:
         yield name, tree
 

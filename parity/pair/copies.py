@@ -14,7 +14,7 @@ from keras_blitz.errors import BlitzError, one_line
 from parity.core.modes import PRECISIONS
 from parity.core.trace import named_outputs
 from parity.pair import attributes
-from parity.pair.feed import is_functional
+from parity.pair.cloned import cloned, configuration, is_graph
 from parity.pair.guard import guarded
 from parity.pair.policy import copy_rounding, policies, running_in
 
@@ -38,8 +38,12 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
         raise BlitzError(
             f"keras_model must be a Keras model, or a function dtype -> model, not {type(function).__name__}"
         )
+    if isinstance(function, type):
+        raise BlitzError(
+            f"keras_model must be a Keras model, or a function dtype -> model; {function.__name__} is a class"
+        )
     with running_in(dtype):
-        model = guarded(f"keras_model, called as keras_model({dtype!r}),", function, dtype)
+        model = guarded(f"the function keras_model({dtype!r})", function, dtype)
         if not isinstance(model, keras.Layer):
             raise BlitzError(f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model")
         run(model)
@@ -74,18 +78,21 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
 
 def _filled(model, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
     """Return a copy in this precision, "" for the types that the model's layers have, with its weights and settings."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # Keras warns of layers without `build`; the proof judges copies
-            copy = _from_configuration(model, dtype)
-        with running_in(dtype or _usual_precision(model)):
-            run(copy)
-        if not model.built:
-            run(model)
-        copy.set_weights(model.get_weights() if weights is None else weights)
-        _carry_over(model, copy)
-    except Exception as error:  # a user's own constructor or get_config may raise anything
-        raise NotRebuiltError(one_line(error)) from None
-    return copy
+    ways = [_from_configuration, *([_layer_by_layer] if is_graph(model) else [])]
+    for way in ways:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # Keras warns of layers without `build`; the proof judges
+                copy = way(model, dtype)
+            with running_in(dtype or _usual_precision(model)):
+                run(copy)
+            if not model.built:
+                run(model)
+            copy.set_weights(model.get_weights() if weights is None else weights)
+            _carry_over(model, copy)
+            return copy
+        except Exception as error:  # a user's own constructor or get_config may raise anything
+            reason = one_line(error)
+    raise NotRebuiltError(reason)
 
 
 def _usual_precision(model) -> str:
@@ -150,23 +157,40 @@ def _carry_over(model, copy) -> None:
             other.trainable = one.trainable
 
 
-def _from_configuration(model, dtype: str):
+def _layer_by_layer(model, dtype: str):
+    """Return a copy of a functional or Sequential model, of copies of its layers."""
+    with running_in(dtype or _usual_precision(model)), _known_names(model):
+        return _cloned(model, dtype, {})
+
+
+def _cloned(model, dtype: str, done: dict[int, Any]):
+    def copied(layer):
+        return _cloned(layer, dtype, done) if is_graph(layer) else _copied(layer, dtype, done)
+
+    if id(model) not in done:
+        done[id(model)] = cloned(model, dtype, copied)
+    return done[id(model)]
+
+
+@contextmanager
+def _known_names(model) -> Iterator[dict[str, Any]]:
+    """Let Keras find the user's own classes and functions by their names in a block."""
     layers = keras_internals.inner_layers(model, itself=True)
     own: dict[str, Any] = {type(layer).__name__: type(layer) for layer in layers}
     own |= {f.__name__: f for layer in layers if inspect.isfunction(f := getattr(layer, "activation", None))}
     own = {name: value for name, value in own.items() if not keras_internals.is_own(value)}
     # A Lambda's function is taken as it is: its code alone would lack the names it uses.
     functions = {f"{layer.name}/function": layer.function for layer in layers if isinstance(layer, keras.layers.Lambda)}
-    with (
-        running_in(dtype or _usual_precision(model)),
-        keras_internals.unsafe_loading(),
-    ):  # the user's own code, in the user's own process
-        if not is_functional(model) and not isinstance(model, keras.Sequential):
-            with keras.saving.custom_object_scope(own | functions):
-                return _copied(model, dtype, {})
+    with keras_internals.unsafe_loading(), keras.saving.custom_object_scope(own | functions):  # the user's own code
+        yield own | functions
+
+
+def _from_configuration(model, dtype: str):
+    with running_in(dtype or _usual_precision(model)), _known_names(model) as objects:
+        if not is_graph(model):
+            return _copied(model, dtype, {})
         document = keras.saving.serialize_keras_object(model)
         document.pop("compile_config", None)
-        objects = own | functions
         return keras.saving.deserialize_keras_object(_typed(document, dtype), custom_objects=objects, safe_mode=False)
 
 
@@ -179,11 +203,21 @@ def _copied(layer, dtype: str, done: dict[int, Any]):
     """
     if id(layer) not in done:
         kept = type(layer).get_config not in (keras.Model.get_config, keras.layers.Layer.get_config)
-        if kept or is_functional(layer) or isinstance(layer, keras.Sequential):
-            done[id(layer)] = type(layer).from_config(_typed(layer.get_config(), dtype))
+        if is_graph(layer):
+            done[id(layer)] = _graph_copied(layer, dtype, done)
+        elif kept:
+            done[id(layer)] = type(layer).from_config(_typed(configuration(layer), dtype))
         else:
             done[id(layer)] = _of_attributes(layer, dtype, done)
     return done[id(layer)]
+
+
+def _graph_copied(model, dtype: str, done: dict[int, Any]):
+    """Return the copy of a model inside a model: of its configuration, else layer by layer."""
+    try:
+        return type(model).from_config(_typed(model.get_config(), dtype))
+    except Exception:  # of the user's own code
+        return _cloned(model, dtype, done)
 
 
 def _of_attributes(layer, dtype: str, done: dict[int, Any]):

@@ -99,9 +99,15 @@ class Report:
         return {**document, **found}
 
     def write_html(self, path: str | os.PathLike) -> None:
-        """Write the report as one self-contained page, whole or not at all."""
+        """Write the report as one self-contained page, whole or not at all.
+
+        Raises:
+            BlitzError: it cannot be written.
+        """
         from parity.report import html
 
+        if not isinstance(path, str | os.PathLike):
+            raise BlitzError(f"path must be the name of a file, not {path!r}")
         html.write(self.to_dict(), path)
 
     def __repr__(self) -> str:

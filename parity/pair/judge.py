@@ -16,13 +16,12 @@ from parity.core.locate import first_divergence
 from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace
-from parity.pair import feed, feeding, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
+from parity.pair import casts, feed, feeding, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
 from parity.pair.locating import Location, is_cropped, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
-from parity.pair.policy import plain_precision
 from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
@@ -30,6 +29,8 @@ from parity.pair.reference import Reference, reference_of
 from parity.pair.sides import Sides, record, record_again, sides_of
 from parity.pair.theirs import Theirs
 from parity.record.exact_floats import exact_floats
+
+NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is no rounding to float32
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Judgement:
         unproven: why a copy in another precision was not believed, "" where it was, or none was made.
         coarse: by how much float32 alone is coarser than PyTorch's, "" where it is not.
         precision: in which reduced precision the Keras model runs, and how it was judged; "" where in none.
-        rounded: that float64 was judged with Keras's constants moved within their rounding to float32, "" where not.
+        rounded: that float64 was judged with Keras's constants moved within their rounding to float32, or without
+            PyTorch's own casts to it; "" where neither.
     """
 
     comparisons: Mapping[str, Comparison]
@@ -77,14 +79,15 @@ class _Pair:
 
 @dataclass
 class _Finer:
-    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes, and what
-    was moved of Keras's constants."""
+    """What came of float64 and float32: traces and verdicts by precision, names that are left out, notes, what was
+    moved of Keras's constants or widened of PyTorch's casts, and PyTorch's side with those."""
 
     traces: Mapping[str, Trace]
     comparisons: dict[str, Comparison]
     left_out: list[str]
     notes: list[str]
     rounded: str
+    reference: Reference
 
 
 def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
@@ -104,7 +107,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     if torch_side.random:
         return _undecided(torch_side.random)
     options = replace(options, weights=lasting(model, options.weights))
-    with exact_floats(_is_copied(model)) as narrowed, ExitStack() as stack:
+    with exact_floats(), ExitStack() as stack:
         torch_side = feeding.fed(torch_side, model, options)
         try:
             sides = sides_of(torch_side, model, options, stack)
@@ -116,31 +119,18 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         pair = _Pair(torch_side, model, options, sides, halves)
         if reason := random_keras.describe(pair.first):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
-        return _judged_pair(pair, stack, narrowed)
+        return _judged_pair(pair, stack)
 
 
 def _undecided(reason: str) -> Judgement:
     return Judgement({}, None, [], [], (reason,))
 
 
-def _is_copied(model: Any) -> bool:
-    """Return whether it is not the user's own object that runs in float64."""
-    return not isinstance(model, keras.Layer) or plain_precision(model) != "float64"
-
-
-def _widened(truth: Trace, narrowed: Sequence[str]) -> Iterator[str]:
-    """Say what asks for float32 by its name, which a float64 run does not give it."""
-    torch_side = truth.meta.get("widened", ())
-    sides = [f"PyTorch's {', '.join(torch_side)}"] if torch_side else []
-    sides += [f"Keras's {', '.join(sorted(set(narrowed)))}"] if narrowed else []
-    if sides:
-        yield f"float32 is asked for inside float64, and float64 compared all the same: {'; '.join(sides)}"
-
-
-def _judged_pair(pair: _Pair, stack: ExitStack, narrowed: Sequence[str]) -> Judgement:
+def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
     finer = _finer(pair, reference, stack)
+    reference = finer.reference
     location = _located(ports, finer, reference)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
@@ -151,7 +141,6 @@ def _judged_pair(pair: _Pair, stack: ExitStack, narrowed: Sequence[str]) -> Judg
     verdicts = {key: each for key, each in (finer.comparisons | halves).items() if mode_of(key) in options.modes}
     verdicts |= compiled
     notes += reduced.notes(pair.torch_side.module, verdicts, reference.types)
-    notes += _widened(reference.truth, narrowed)
     doubts += reduced.doubts(pair.model, verdicts, pair.halves.refused)
     unproven = pair.sides.unproven(bool(verdicts))
     doubts += undecided(verdicts.values(), loss_given=bool(options.loss))
@@ -178,8 +167,10 @@ def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
             sides.drop_copy(proof.doubt)
             comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
     rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
+    if not rounded:
+        reference, rounded = _without_casts(reference, sides.ports, traces, comparisons, left_out, stack)
     comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
-    return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded)
+    return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded, reference)
 
 
 def _halves(pair: _Pair, finer: _Finer, reference: Reference, notes: list[str]) -> dict[str, Comparison]:
@@ -256,6 +247,41 @@ def _within_rounding(
     return moved
 
 
+def _without_casts(
+    reference: Reference,
+    ports: Mapping[str, Port],
+    traces: Mapping[str, Trace],
+    comparisons: dict[str, Comparison],
+    left_out: list[str],
+    stack: ExitStack,
+) -> tuple[Reference, str]:
+    """Judge float64 again without the models' own casts to float32, where these may be all that differs.
+
+    Args:
+        reference: PyTorch's side.
+        ports: precision -> the Keras model.
+        traces: precision -> what it does.
+        comparisons: precision -> the verdict; float64's is replaced where it then agrees.
+        left_out: what is not compared.
+        stack: puts Keras's casts back in the end.
+
+    Returns:
+        PyTorch's side as it was judged by, and what was cast, in words; "" where float64 is as it was.
+    """
+    exact = comparisons.get("float64")
+    if not exact or exact.passed or not all(r.relative is not None and r.relative < NEAR for r in exact.failures):
+        return reference, ""
+
+    def judged(truth: Trace, trace: Trace) -> Comparison:
+        return _judged(replace(reference, truth=truth), ports["float64"], trace, "float64", left_out)
+
+    found = casts.without_casts(reference, ports["float64"], traces["float64"], judged, stack)
+    if found is None:
+        return reference, ""
+    comparisons["float64"] = found.comparison
+    return replace(reference, truth=found.truth), found.said
+
+
 def _in_other_modes(
     ports: Mapping[str, Port], reference: Reference, dtypes: Sequence[str], modes: Sequence[str], left_out: list[str]
 ) -> dict[str, Comparison]:
@@ -328,14 +354,15 @@ def _layer_of(port: Port, name: str) -> str:
 def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:
     """Return the activations that differ though everything else agrees, outputs and gradients among it.
 
-    They were paired by kind and order alone, or Keras takes a step more there, such as a crop.
+    They were paired by kind and order alone, or Keras takes a step more there, such as a crop, or a hook of the user's
+    changes what PyTorch's module returns.
 
     Args:
         comparison: of everything that was recorded.
         pairing: which modules have weights.
     """
     failed = [row for row in comparison.rows if not row.passed]
-    weighted = {one.name for one, _, _ in pairing.units}
+    weighted = {one.name for one, _, _ in pairing.units if not getattr(one.owner, "_forward_hooks", None)}
     judged = any(row.passed and row.kind == "output" for row in comparison.rows)
     for row in failed:
         path = row.name.removeprefix("activation:").partition("#")[0]

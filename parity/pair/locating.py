@@ -73,6 +73,20 @@ def locate(
         fed: `fed:path` -> what PyTorch's modules were given.
         truth: PyTorch's trace.
     """
+    location = _located(port, row, comparison, state, fed, truth)
+    if location.explained:
+        return location
+    return replace(location, explained=reasons.of_masks(port, row, state, truth))
+
+
+def _located(
+    port: Port,
+    row: Row,
+    comparison: Comparison,
+    state: Mapping[str, np.ndarray],
+    fed: Mapping[str, np.ndarray],
+    truth: Trace,
+) -> Location:
     before = _last_before(row, comparison)
     _, _, path = row.name.rpartition("activation:")
     call = port.by_path.get(path) if row.kind == "activation" else None
@@ -157,8 +171,7 @@ class _Run:
 
 def _of_output(run: _Run, row: Row, truth: Trace) -> tuple[str, ...]:
     """Explain an output that a layer of Keras's returns which PyTorch has no module for."""
-    names = list(run.port.theirs.outputs)
-    own = dict(zip(names, run.outputs.values(), strict=False)).get(row.name)
+    own = {run.port.renamed.get(name, name): value for name, value in run.outputs.items()}.get(row.name)
     if own is None or not is_floating(truth.get(row.name)):
         return ()
     expected, call = array_of(truth, row.name), run.source(own)

@@ -50,7 +50,7 @@ class Options:
         if (self.sample_weight is not None or self.class_weight) and not self.loss:
             raise BlitzError("sample_weight and class_weight weigh Keras's loss: give loss=")
         self._validate_weights()
-        if not isinstance(self.steps, int):
+        if not isinstance(self.steps, int | np.integer):
             raise BlitzError(f"steps must be an integer, not {self.steps!r}")
         if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):
             raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")

@@ -24,6 +24,7 @@ from parity.pair import (
     layouts,
     masks,
     meeting,
+    outputs,
     own_loss,
     pairing,
     penalty,
@@ -70,6 +71,9 @@ class Port:
         self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing = self._paired()
         self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units, self._met()))
+        returned = theirs.trained if options.train else theirs.outputs
+        self.renamed = outputs.paired(returned, self.outputs, self._values)  # Keras's name of an output -> PyTorch's
+        self.extra = [name for name in self.outputs if name not in self.renamed and len(self.renamed) == len(returned)]
         ranks = {call.name: len(call.shape) for call in theirs.calls}
         self.last_only = {
             path
@@ -86,10 +90,10 @@ class Port:
     @property
     def squeezed(self) -> list[str]:
         """PyTorch's names of the outputs that have an axis of layers, (1, N, H), where Keras's state is (N, H)."""
-        if not self.theirs.recurrent or len(self.outputs) != len(self.theirs.outputs):
+        if not self.theirs.recurrent:
             return []
-        pairs = zip(self.theirs.outputs.items(), self.outputs.values(), strict=True)
-        return [name for (name, value), own in pairs if value.shape == (1, *own.shape)]
+        pairs = ((name, self.theirs.outputs.get(name), self.outputs[own]) for own, name in self.renamed.items())
+        return [name for name, value, own in pairs if value is not None and value.shape == (1, *own.shape)]
 
     def _their_shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of an output, by PyTorch's name, as it is compared."""
@@ -113,16 +117,23 @@ class Port:
         ]
         return calls, dict(named_outputs(output))
 
+    def _run_filled(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
+        """Run with PyTorch's weights."""
+        if self.options.weights != "keep":
+            state = state_of(self.theirs, self.pairing.twins)
+            for weight in self.pairing.weights:
+                weight.assign(state[weight.name])
+        return self._run_once()
+
+    def _values(self) -> dict[str, np.ndarray]:
+        return {name: as_array(value) for name, value in self._run_filled()[1].items()}
+
     def _met(self) -> wiring.Names:
         """Return the calls that pair by what they are given, where their order may say the wrong thing."""
         tokens = wiring.tokens(self.theirs.calls, self.calls, self.pairing.units)
         if not meeting.is_needed(*tokens):
             return {}
-        if self.options.weights != "keep":
-            state = state_of(self.theirs, self.pairing.twins)
-            for weight in self.pairing.weights:
-                weight.assign(state[weight.name])
-        calls, _ = self._run_once()
+        calls, _ = self._run_filled()
         given, results = ({(c.name, c.number): getattr(c, what) for c in calls} for what in ("given", "result"))
         return meeting.met(self.theirs, tokens, given, results, self.dtype)
 
@@ -202,6 +213,8 @@ class Port:
         if self.squeezed:
             names = ", ".join(self.squeezed)
             found.append(f"{names}: without PyTorch's first axis, of layers, which Keras's states do not have")
+        if self.extra:
+            found.append(f"Keras returns more than PyTorch, not compared: {', '.join(self.extra)}")
         if unmatched := [name for name in self.unmatched if name]:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(unmatched)}")
         if self.options.loss is None:
@@ -284,9 +297,9 @@ class Port:
             )
             inputs, target = typed(self.theirs.inputs, self.dtype), typed(options.target, self.dtype)
             trace = guarded("the Keras model", recorder.record, state, inputs, target, options.steps)
-        renamed = {name: self._their_output(name) for name in self.outputs}
-        trace = trace.with_entries((renamed.get(name, name), value) for name, value in trace.items())
-        return penalty.settled(self._as_grouped(trace.without(["activation:keras/*"]), truth), truth)
+        trace = trace.without(["activation:keras/*", *self.extra])
+        trace = trace.with_entries((self.renamed.get(name, name), value) for name, value in trace.items())
+        return penalty.settled(self._as_grouped(trace, truth), truth)
 
     def _as_grouped(self, trace: Trace, truth: Trace) -> Trace:
         """Return the trace with activations whose leading axes PyTorch has merged, or apart, as PyTorch has them."""
@@ -307,7 +320,7 @@ class Port:
             same = [n for n in self.theirs.outputs if self._their_shape(n) == tuple(shape)]
             return self._output_layout(same[0]) if same else layout.SAME
         if name.startswith("output"):
-            return self._output_layout(self._their_output(name))
+            return self._output_layout(self.renamed.get(name, name))
         path = name.removeprefix("activation:")
         call = self.by_path.get(path)
         if call and (call.name, -1 - call.number) in self.flattened:
@@ -319,18 +332,11 @@ class Port:
         """Whether PyTorch's axis 1 holds the channels that Keras has last."""
         return self.theirs.channels_first.get(path, False) and not self.keeps_channels_first
 
-    def _their_output(self, name: str) -> str:
-        if name in self.theirs.outputs or len(self.outputs) != len(self.theirs.outputs):
-            return name
-        return list(self.theirs.outputs)[list(self.outputs).index(name)]
-
     def _output_layout(self, name: str) -> Layout:
         """Return the layout of an output, by PyTorch's name of it."""
         theirs = self.theirs.outputs.get(name)
-        own = name if name in self.outputs or theirs is None else None
-        if own is None and len(self.outputs) == len(self.theirs.outputs):
-            own = list(self.outputs)[list(self.theirs.outputs).index(name)]
-        if own not in self.outputs or theirs is None:
+        own = next((own for own, other in self.renamed.items() if other == name), None)
+        if own is None or theirs is None:
             return layout.SAME
         last = self.theirs.calls[-1].name if self.theirs.calls else ""
         return layouts.fit(tuple(self.outputs[own].shape), self._their_shape(name), self.channels_first(last))
@@ -359,7 +365,7 @@ class Port:
         """Return the sum of all outputs, each value times its weight, as PyTorch's side has it."""
         weights, total = self.theirs.weighting(), 0.0
         for name, value in named_outputs(output):
-            theirs = self._their_output(name)
+            theirs = self.renamed.get(name, name)
             if theirs not in weights:
                 continue
             weight = self._output_layout(theirs).to_keras(weights[theirs].reshape(self._their_shape(theirs)))

@@ -1,14 +1,17 @@
 """What the hints are told of a model: the Keras side, run again on what was recorded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz import keras_internals
 from parity.core.compare import Comparison, Row
 from parity.core.difference import measure
 from parity.core.tolerance import SAME_VALUE
@@ -17,6 +20,8 @@ from parity.pair import hints, own_loss, step
 from parity.pair.guard import guarded
 from parity.pair.policy import running_in
 from parity.pair.port import Port
+
+MASKS = ("mask", "query_mask", "value_mask", "key_mask")  # arguments that layers get of the layers before them
 
 
 def explain(
@@ -41,6 +46,44 @@ def explain(
     elif step_of(row.name) and row.kind == "parameter":
         said += _of_step(port, row, comparison, state, truth)
     return tuple(said)
+
+
+def of_masks(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace) -> tuple[str, ...]:
+    """Explain a difference by the mask that Keras's layers take: the model is run again without it."""
+    layers = keras_internals.inner_layers(port.model)
+    makers = [each for each in layers if isinstance(each, keras.layers.Masking) or getattr(each, "mask_zero", False)]
+    if not makers or row.relative is None or step_of(row.name):
+        return ()
+    with ExitStack() as stack:
+        for each in layers:
+            stack.enter_context(keras_internals.called_as(each, partial(_unmasked, each.call)))
+        for each in makers:
+            masking = isinstance(each, keras.layers.Masking)
+            stack.enter_context(_set(each, *(("mask_value", np.nan) if masking else ("mask_zero", False))))
+        found = _again(port, optimizer=None, steps=0).record(state, truth)
+    if not is_floating(found.get(row.name)) or found[row.name].shape != truth[row.name].shape:
+        return ()
+    if measure(truth[row.name], found[row.name]).relative > (row.allowed or 0):
+        return ()
+    return (
+        "Keras leaves masked steps out (mask_zero=True, Masking), PyTorch does not, and without the mask it agrees",
+    )
+
+
+def _unmasked(call: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Call a layer without the masks that Keras hands on by itself; a functional model has them in its graph."""
+    return call(*args, **{name: None if name in MASKS else value for name, value in kwargs.items()})
+
+
+@contextmanager
+def _set(layer: Any, name: str, value: Any) -> Iterator[None]:
+    """Let an attribute have another value for a block; nothing equals NaN, so that masks no step."""
+    before = getattr(layer, name)
+    keras_internals.set_untracked(layer, name, value)
+    try:
+        yield
+    finally:
+        keras_internals.set_untracked(layer, name, before)
 
 
 def _again(port: Port, **options: Any) -> Port:

@@ -30,6 +30,7 @@ class Reference:
         measure: (precision, numbers of runs, a set) -> its own errors in that precision; the set gets the
             half-precision types that its modules return.
         types: those that they return in float32.
+        record: (precision, weights) -> its trace.
     """
 
     state: Mapping[str, np.ndarray]
@@ -38,6 +39,7 @@ class Reference:
     errors: Mapping[str, Difference]
     measure: Callable[[str, range, set[str]], dict[str, Difference]]
     types: set[str]
+    record: Callable[..., Trace]
 
 
 def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> Reference:
@@ -61,7 +63,7 @@ def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool)
     measure, types = partial(_own_errors, record, state, truth), set[str]()
     samples = (reduced.SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
     errors = measure("float32", range(samples), types) if samples else {}
-    return Reference(state, truth, fed, errors, measure, types)
+    return Reference(state, truth, fed, errors, measure, types, record)
 
 
 def _own_errors(

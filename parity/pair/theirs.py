@@ -1,7 +1,7 @@
 """PyTorch's side of a pair: what its dry run told, and its recordings."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import deepcopy
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -17,7 +17,7 @@ from parity.pair import random_torch, wiring
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.pairing import summed
-from parity.record import torch_flow, torch_recorder
+from parity.record import torch_flow, torch_modules, torch_recorder
 
 COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
 
@@ -82,11 +82,9 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     """
     if not torch_recorder.is_module(module):
         raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(module).__name__}")
-    module, folded = torch_flow.folded(module)
+    module, folded = torch_flow.folded(torch_modules.plain(module))
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
-    if lazy := torch_recorder.unmade(module):
-        raise BlitzError(f"the PyTorch module's {lazy[0]} has no shape yet: run the module once on the inputs first")
     given = ", ".join(f"{a.shape}{'' if a.dtype.kind == 'f' else f' {a.dtype}'}" for a in named.values()) or "nothing"
     side = f"the PyTorch module, given {given},"
     run = guarded(side, torch_recorder.run, module, inputs)
@@ -124,6 +122,7 @@ def record(
     squeezed: Collection[str] = (),
     slots: bool = False,
     fed: bool = False,
+    within: AbstractContextManager | None = None,
 ) -> Trace:
     """Run a copy of the module and return its trace, sequences as Keras has them.
 
@@ -137,14 +136,16 @@ def record(
         squeezed: names of the outputs without the axis of layers, (1, N, H), which Keras's states lack.
         slots: record the optimizer's state, too.
         fed: record what each innermost module is given, too.
+        within: the block in which it runs, if any.
     """
     run = partial(
-        torch_recorder.record, deepcopy(theirs.module), state, typed(theirs.inputs, dtype),
+        torch_recorder.record, torch_modules.copied(theirs.module), state, typed(theirs.inputs, dtype),
         typed(options.target, dtype), loss=_loss(theirs, options, dtype),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
         slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed, root=True,
     )  # fmt: skip
-    trace = guarded("the PyTorch module", run)
+    with within or nullcontext():
+        trace = guarded("the PyTorch module", run)
     if options.loss is None:
         trace.terms = {**(trace.terms or {}), "loss": _sum_of_terms(trace, theirs.weighting())}
     trace = _as_in_keras(trace, theirs.recurrent, last_only)
@@ -197,9 +198,16 @@ def _as_in_keras(trace: Trace, recurrent: Mapping[str, Any], last_only: Collecti
         value = value if module.batch_first else value.swapaxes(0, 1)
         if kind == "fed" or path not in last_only:
             return value
+        last = value[np.arange(len(value)), _lengths(value) - 1]
         if not module.bidirectional:
-            return value[:, -1]
+            return last
         half = value.shape[-1] // 2
-        return np.concatenate([value[:, -1, :half], value[:, 0, half:]], -1)
+        return np.concatenate([last[:, :half], value[:, 0, half:]], -1)
 
     return trace.with_entries((name, changed(name, value)) for name, value in trace.items())
+
+
+def _lengths(sequences: np.ndarray) -> np.ndarray:
+    """Return the steps of each example: of a packed sequence what is beyond its end is zero in all channels."""
+    steps = np.any(sequences != 0, -1) * np.arange(1, sequences.shape[1] + 1)
+    return np.where(steps.any(1), steps.max(1), sequences.shape[1])

@@ -3,9 +3,6 @@
 `tf.cast(0.1, tf.float64)` makes a float32 of 0.1 first, and the slope of `tf.nn.leaky_relu` is a float32 in the
 operation itself. So gelu, leaky_relu, `Rescaling`, the scale of attention and `ReLU(max_value=…)` are off by 1e-9 to
 1e-7 in a float64 Keras model, whose algebra is right. In float32 the rounding is the number's own.
-
-The same holds for layers that cast to float32 whatever their policy is, so that a half-precision model keeps its norms
-exact: they do nothing in the user's float32 model, and would round in its float64 copy.
 """
 
 from collections.abc import Iterator
@@ -14,36 +11,38 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-import keras
 import tensorflow as tf
 
-from keras_blitz import keras_internals
 from keras_blitz.layers import activations
+
+_INSIDE = import_module(tf.cast.__module__)  # where TensorFlow's own functions, such as gelu, look up `cast`
 
 
 @contextmanager
-def exact_floats(widen: bool = False) -> Iterator[list[str]]:
-    """Make float64 constants of Python floats, in `tf.cast` and `tf.nn.leaky_relu`, within this context.
-
-    Args:
-        widen: leave float64 what `keras.ops.cast` would make float32, as `torch_exact.Widened` does for PyTorch. What
-            Keras and TensorFlow cast themselves is left alone: their kernels and optimizers may take nothing else.
-
-    Yields:
-        The names of the operations that were left float64; one that is repeated is listed again.
-    """
-    narrowed: list[str] = []
-    inside = import_module(tf.cast.__module__)  # where TensorFlow's own functions, such as gelu, look it up
+def exact_floats() -> Iterator[None]:
+    """Make float64 constants of Python floats, in `tf.cast` and `tf.nn.leaky_relu`, within this context."""
     with ExitStack() as stack:
         cast, leaky_relu = _exact_cast(tf.cast), _exact_leaky_relu(tf.nn.leaky_relu)
-        for module, name, function in ((tf, "cast", cast), (inside, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
+        for module, name, function in ((tf, "cast", cast), (_INSIDE, "cast", cast), (tf.nn, "leaky_relu", leaky_relu)):
             stack.enter_context(patch.object(module, name, function))
         stack.enter_context(patch.object(activations, "SIXTH", 1 / 6))  # as `torch_exact` has PyTorch's
-        if widen:  # of a functional model it is an operation of its graph
-            stack.enter_context(patch.object(keras.ops, "cast", _wide_cast(keras.ops.cast, narrowed)))
-            operation: Any = keras_internals.cast_operation()
-            stack.enter_context(patch.object(operation, "call", _wide_call(operation.call, narrowed)))
-        yield narrowed
+        yield
+
+
+@contextmanager
+def widened_casts() -> Iterator[list[str]]:
+    """Leave in float64 what a Keras model casts to float32 by itself, within this context; the list gets such casts."""
+    found: list[str] = []
+    cast = tf.cast
+
+    def wide_cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+        if tf.as_dtype(dtype) == tf.float32 and getattr(x, "dtype", None) == tf.float64:
+            found.append(name or "cast")
+            return x
+        return cast(x, dtype, name)
+
+    with patch.object(tf, "cast", wide_cast), patch.object(_INSIDE, "cast", wide_cast):
+        yield found
 
 
 def _exact_cast(cast: Any) -> Any:
@@ -53,27 +52,6 @@ def _exact_cast(cast: Any) -> Any:
         return cast(x, dtype, name)
 
     return exact_cast
-
-
-def _wide_cast(cast: Any, narrowed: list[str]) -> Any:
-    def wide_cast(x: Any, dtype: Any) -> Any:
-        return x if _is_narrowed(x, dtype, narrowed) else cast(x, dtype)
-
-    return wide_cast
-
-
-def _wide_call(call: Any, narrowed: list[str]) -> Any:
-    def wide_call(operation: Any, x: Any) -> Any:
-        return x if _is_narrowed(x, operation.dtype, narrowed) else call(operation, x)
-
-    return wide_call
-
-
-def _is_narrowed(x: Any, dtype: Any, narrowed: list[str]) -> bool:
-    if not tf.is_tensor(x) or x.dtype != tf.float64 or keras.backend.standardize_dtype(dtype) != "float32":
-        return False
-    narrowed.append("cast")
-    return True
 
 
 def _exact_leaky_relu(leaky_relu: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import nan
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from keras_blitz.weights import kinds
 from parity.core.fingerprint import condensed
@@ -50,9 +52,17 @@ def leaves(module: torch.nn.Module, root: bool = False) -> list[tuple[str, torch
     ]
 
 
-def first(value):
-    """Return the first tensor of what a module takes or gives, such as a recurrent layer's sequence."""
+def first(value, module: torch.nn.Module | None = None, beyond: float = 0.0):
+    """Return the first tensor of what a module takes or gives, such as a recurrent layer's sequence.
+
+    Args:
+        value: a tensor, or a structure of them.
+        module: whose it is; it says which axis of a packed sequence comes first.
+        beyond: what a packed sequence has beyond the end of each example.
+    """
     while isinstance(value, tuple | list):
+        if isinstance(value, PackedSequence):
+            return pad_packed_sequence(value, getattr(module, "batch_first", True), beyond)[0]
         value = value[0]
     return value
 
@@ -80,18 +90,19 @@ def recorded_calls(
     calls: dict[str, int] = {}
 
     def hooks(path: str):
-        def record_output(_module, _inputs, output):
+        def record_output(module, _inputs, output):
             calls[path] = calls.get(path, 0) + 1
             name = path if calls[path] == 1 else f"{path}#{calls[path]}"
-            result = first(output)
+            result = first(output, module)
             recorded[f"activation:{name}"] = snapshot(result, keep)
             if types is not None:
                 types.add(type_name(result))
 
-        def record_input(_module, inputs):
+        def record_input(module, inputs):
             number = calls.get(path, 0) + 1
-            if inputs:
-                recorded[f"fed:{path}" + (f"#{number}" if number > 1 else "")] = snapshot(first(inputs), keep)
+            if inputs:  # NaN, which is not compared: what is beyond the end, the module is not given
+                given = first(inputs, module, nan)
+                recorded[f"fed:{path}" + (f"#{number}" if number > 1 else "")] = snapshot(given, keep)
 
         return record_input, record_output
 

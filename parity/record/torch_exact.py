@@ -1,8 +1,8 @@
-"""PyTorch's float64 where something in it is float32: a kernel's constant, or what a module asks for by its name.
+"""PyTorch's float64 where it is none: the gradient of hardsigmoid, and what a module casts to float32 by itself.
 
 The kernel of hardsigmoid multiplies the gradient by float32's 1/6, in float64 too: 3e-8 off, and no port could agree.
-Modules that are made for half precision have `softmax(x, dtype=torch.float32)` or `x.float()` in them, as transformers'
-have. In a float32 run that changes nothing; in a float64 run it leaves the rounding of float32 in the truth.
+In float32 it is the rounding that any spelling has. And a module such as transformers' attention takes its softmax in
+float32, `softmax(x, -1, dtype=torch.float32)`, whatever the module is in: then float64 is off by 1e-8.
 """
 
 from collections.abc import Iterator
@@ -13,36 +13,6 @@ from unittest.mock import patch
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-
-
-class Widened(TorchFunctionMode):
-    """Have float64 wherever float32 is asked for.
-
-    Attributes:
-        narrowed: the names of the functions that would have made float32 of float64, in order.
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.narrowed: dict[str, None] = {}
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a function of PyTorch."""
-        kwargs = kwargs or {}
-        asked = function is torch.Tensor.float or any(
-            each is torch.float32 for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype)
-        )
-        if not asked:
-            return function(*args, **kwargs)
-        if args and isinstance(args[0], torch.Tensor) and args[0].dtype == torch.float64:
-            self.narrowed[function.__name__] = None
-        if function is torch.Tensor.float:
-            return args[0].double()
-        return function(*map(_wide, args), **{name: _wide(each) for name, each in kwargs.items()})
-
-
-def _wide(value: Any) -> Any:
-    return torch.float64 if value is torch.float32 else value
 
 
 @contextmanager
@@ -58,3 +28,30 @@ def exact_gradients() -> Iterator[None]:
 
     with patch.object(functional, "hardsigmoid", exact_hardsigmoid):
         yield
+
+
+class Widened(TorchFunctionMode):
+    """Within this context what a module casts to float32 becomes float64; `names` gets the functions that did.
+
+    Args:
+        constants: what it makes of no tensor, such as `torch.arange(n, dtype=torch.float32)`, too.
+    """
+
+    def __init__(self, constants: bool) -> None:
+        super().__init__()
+        self.constants, self.names = constants, set[str]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the function with float64 in place of float32."""
+        kwargs = kwargs or {}
+        of_tensor = any(isinstance(value, torch.Tensor) for value in args)
+        if not of_tensor and not self.constants:
+            return func(*args, **kwargs)
+        if func is torch.Tensor.float:
+            self.names.add("float")
+            return args[0].double()
+        if any(value is torch.float32 for value in args) or kwargs.get("dtype") is torch.float32:
+            self.names.add(func.__name__)
+            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+            kwargs = {key: torch.float64 if value is torch.float32 else value for key, value in kwargs.items()}
+        return func(*args, **kwargs)

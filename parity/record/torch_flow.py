@@ -1,7 +1,6 @@
 """What a PyTorch module's own modules are given in a forward pass, which tensors it uses, which of them it computes."""
 
 from contextlib import nullcontext
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 
 from keras_blitz.weights import kinds
 from parity.core.trace import named_inputs
-from parity.record.torch_exact import Widened
+from parity.record.torch_modules import copied
 from parity.record.torch_recorder import forward
 from parity.record.torch_uses import ParameterUses
 
@@ -45,7 +44,7 @@ class Flow:
 
 def seen(module: torch.nn.Module, inputs) -> Flow:
     """Run a module forward once, in eval mode and float64, on weights rounded to float32; it is not changed."""
-    module = deepcopy(module).float().double().eval()
+    module = copied(module).float().double().eval()
     given: dict[str, list[np.ndarray]] = {}
 
     arguments: dict[str, list[list[np.ndarray]]] = {}
@@ -68,7 +67,7 @@ def seen(module: torch.nn.Module, inputs) -> Flow:
             inner.register_forward_pre_hook(hook(path), with_kwargs=True)
     own = _own_tensors(module)
     uses = ParameterUses(own)
-    with torch.no_grad(), Widened(), uses if own else nullcontext():
+    with torch.no_grad(), uses if own else nullcontext():
         outputs = forward(module, inputs)
     return Flow(given, arguments, uses.met, uses.columns, {name: value.numpy() for name, value in outputs})
 
@@ -89,7 +88,7 @@ def unused(module: torch.nn.Module, inputs, train: bool = False) -> set[str]:
 
     A module may be left out of `forward`, or used as a tensor and not called; so it is the gradient that tells.
     """
-    module = deepcopy(module).float().train(train)
+    module = copied(module).float().train(train)
     for parameter in module.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     called: set[str] = set()
@@ -114,9 +113,7 @@ def folded(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
     parametrized = {p: inner for p, inner in module.named_modules() if parametrize.is_parametrized(inner)}
     if not any(hooked.values()) and not parametrized:
         return module, []
-    # A weight that a hook computed is no leaf, which deepcopy refuses to copy.
-    computed = [v for inner in module.modules() for v in vars(inner).values() if isinstance(v, torch.Tensor)]
-    copy = deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed if not tensor.is_leaf}).eval()
+    copy = copied(module).eval()
     found = []
     for path, inner in copy.named_modules():
         names = [hook.name for hook in hooked[path]]

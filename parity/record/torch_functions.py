@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.record.torch_modules import copied
+
 # What `interpolate` is called with, in words.
 RESIZES: Mapping[str, Mapping[str, Any]] = {
     "nearest": {"mode": "nearest"},
@@ -35,3 +37,11 @@ def rescaled(images: np.ndarray, factors: Any, mode: str, align_corners: bool | 
     """Return images (N, C, H, W) resized by `scale_factor`, which steps by its inverse and not by the sizes' ratio."""
     resize = torch.nn.functional.interpolate
     return resize(torch.tensor(images), scale_factor=factors, mode=mode, align_corners=align_corners).numpy()
+
+
+def without_hooks(module: torch.nn.Module, x: np.ndarray) -> np.ndarray:
+    """Return what a module returns where no forward hook changes it, in the type of what it is given."""
+    plain = copied(module).to(torch.from_numpy(x).dtype).eval()
+    plain._forward_hooks.clear()
+    with torch.no_grad():
+        return plain(torch.tensor(x)).numpy()

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
@@ -15,10 +14,12 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.weights import kinds
 from parity.core.draws import Draw
 from parity.core.modes import PRECISIONS, Precision
-from parity.core.trace import ABSENT, Trace, Value, named_inputs, named_outputs
+from parity.core.trace import ABSENT, Trace, Value, named_inputs
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 from parity.record.torch_draws import shared_draws
-from parity.record.torch_exact import Widened, exact_gradients
+from parity.record.torch_exact import exact_gradients
+from parity.record.torch_modules import copied, uncompiled_name
+from parity.record.torch_modules import outputs as outputs_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Run:
 
 def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = False, dtype: str = "float32") -> Run:
     """Run a copy of a module forward once, without gradients; the arguments are those of `record`."""
-    module = in_mode(deepcopy(module).to(getattr(torch, dtype)), train)
+    module = in_mode(copied(module).to(getattr(torch, dtype)), train)
     found: list[Call] = []
 
     def hook(path: str):
@@ -77,7 +78,7 @@ def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = F
     sharing = shared_draws(module, follow=True) if share else nothing
     with torch.no_grad(), recorded_calls(module, fed=True, root=True) as values, sharing as draws:
         output = module(*args, **kwargs)
-    outputs = {name: array(value) for name, value in named_outputs(output)}
+    outputs = {name: array(value) for name, value in outputs_of(output)}
     return Run(tuple(found), outputs, {**values, **outputs}, _generators() != before, tuple(draws))
 
 
@@ -109,20 +110,14 @@ def is_module(value) -> bool:
     return isinstance(value, torch.nn.Module)
 
 
-def unmade(module: torch.nn.Module) -> list[str]:
-    """Return the names of a lazy module's tensors that its first run would make."""
-    tensors = chain(module.named_parameters(), module.named_buffers())
-    return [name for name, tensor in tensors if torch.nn.parameter.is_lazy(tensor)]
-
-
 def state_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return a copy of the module's state_dict as arrays."""
-    return {name: array(value.cpu()).copy() for name, value in module.state_dict().items()}
+    return {uncompiled_name(name): array(value.cpu()).copy() for name, value in module.state_dict().items()}
 
 
 def fill(module: torch.nn.Module, values: Mapping[str, np.ndarray]) -> None:
     """Give the module these values of its state_dict, rounded to its types; the others stay as they are."""
-    tensors = module.state_dict()
+    tensors = {uncompiled_name(name): tensor for name, tensor in module.state_dict().items()}
     with torch.no_grad():
         for name, value in values.items():
             tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(value)).reshape(tensors[name].shape))
@@ -135,7 +130,7 @@ def reduced_types(module: torch.nn.Module) -> set[str]:
 
 def weighted(output, weights: Mapping[str, np.ndarray]) -> torch.Tensor:
     """Return the sum of all outputs, each value times its weight; of half precision in float32."""
-    values = {name: value.float() if value.dtype in REDUCED else value for name, value in named_outputs(output)}
+    values = {name: value.float() if value.dtype in REDUCED else value for name, value in outputs_of(output)}
     return sum((v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in values.items() if n in weights)
 
 
@@ -166,8 +161,7 @@ def record(
 ) -> Trace:
     """Load weights, run, and return the trace.
 
-    Its `meta` has "reduced", the half-precision types of what modules return, and "widened", the functions that were
-    asked for float32 in a float64 run and gave float64, where there are any.
+    Its `meta` has "reduced", the half-precision types of what modules return, where there are any.
 
     Args:
         module: changed: it gets `state` and `dtype`, and the updates.
@@ -208,7 +202,6 @@ def record(
     update = optimizer(trained) if optimizer and steps else None
     after = plan(update) if plan else None
     types: set[str] = set()
-    widened = Widened()
     for step in range(1, max(steps, 1) + 1):
         module.zero_grad()
         first = step == 1
@@ -217,15 +210,14 @@ def record(
         if first:
             calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
-        widening = widened if dtype == "float64" else nullcontext()
-        with autocast(precision), exact_gradients(), widening:
+        with autocast(precision), exact_gradients():
             with calling as activations, summing as terms, sharing:
                 output = module(*args, **kwargs)
             value = None if loss is None else _number(loss(output, y))
         if value is not None:
             value.backward()
         if first:
-            types |= {type_name(tensor) for _, tensor in named_outputs(output)}
+            types |= {type_name(tensor) for _, tensor in outputs_of(output)}
             _add_pass(trace, module, activations, output, value, x, keep)
             trace.terms = {f"grad:{name}": total for name, total in terms.items()}
             if not steps:  # else they are step1's
@@ -244,8 +236,6 @@ def record(
             after(step)
     if reduced := sorted(types & set(map(type_name, REDUCED))):
         trace.meta["reduced"] = reduced
-    if widened.narrowed:
-        trace.meta["widened"] = list(widened.narrowed)
     return trace
 
 
@@ -306,7 +296,7 @@ def _add_slots(trace: Trace, module: torch.nn.Module, update, prefix: str, keep:
 def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | None) -> None:
     for name, value_then in activations.items():
         trace.add(name, value_then)
-    for name, tensor in named_outputs(output):
+    for name, tensor in outputs_of(output):
         _add(trace, name, tensor, keep)
     if value is None:
         return
@@ -321,7 +311,7 @@ def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | N
 def forward(module: torch.nn.Module, inputs) -> list[tuple[str, torch.Tensor]]:
     """Return what a module gives for arrays, by the outputs' names; its inputs have gradients."""
     args, kwargs = _arguments(_tensors(inputs))
-    return list(named_outputs(module(*args, **kwargs)))
+    return list(outputs_of(module(*args, **kwargs)))
 
 
 def _arguments(x) -> tuple[tuple, dict]:

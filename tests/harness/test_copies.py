@@ -1,5 +1,6 @@
 """Copies of a user's Keras model in float64: each way to write one, what is refused, and what stays as it was."""
 
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -43,6 +44,17 @@ class Scaled(layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "by": self.by}
+
+
+class Plain(layers.Layer):
+    """Without a configuration, and with what none could hold."""
+
+    def __init__(self, by, function):
+        super().__init__()
+        self.by, self.function, self.fc = by, function, layers.Dense(4)
+
+    def call(self, x):
+        return self.function(self.fc(x) * self.by)
 
 
 class Forgetful(Scaled):
@@ -126,6 +138,11 @@ def compiled():
     return model
 
 
+def shared_lambda():
+    inputs, shared = keras.Input((4,)), layers.Dense(4, activation=lambda x: ops.sin(x))
+    return keras.Model(inputs, shared(shared(inputs)))
+
+
 FACTOR = 3.0
 # Each returns a model of (N, 4)
 MODELS = {
@@ -141,6 +158,17 @@ MODELS = {
     "subclassed": Subclassed,
     "subclassed-with-arguments": lambda: Subclassed(7, by=2.5),
     "subclassed-with-a-functional-inside": lambda: Outer(functional(layers.Dense(5))),
+    "subclassed-inside-a-functional": lambda: functional(Subclassed(7, by=2.5)),
+    "two-lambdas-as-activations": lambda: functional(
+        layers.Dense(3, activation=lambda x: x * FACTOR), layers.Activation(lambda x: x + FACTOR)
+    ),
+    "partial-as-activation": lambda: functional(layers.Dense(3, activation=partial(ops.gelu, approximate=True))),
+    "lambdas-in-a-sequential": lambda: keras.Sequential(
+        [keras.Input((4,)), layers.Dense(2, activation=lambda x: x**2)]
+    ),
+    "layers-without-a-configuration": lambda: functional(Plain(2.0, tf.tanh), Plain(0.5, tf.exp)),
+    "a-lambda-in-a-model-in-a-model": lambda: Outer(functional(layers.Dense(5, activation=lambda x: x * FACTOR))),
+    "a-lambda-in-a-shared-layer": shared_lambda,
     "shared-layer": Shared,
     "collections-of-layers": Collections,
     "own-weight": OwnWeight,
@@ -282,8 +310,6 @@ REFUSED = {
     "a-variable-in-float32": (lambda: functional(Float32()), "makes .*factor in another type than float64"),
     "a-constant-in-float32": (Constant, "InvalidArgumentError: cannot compute Mul"),
     "no-configuration": (lambda: functional(Raises(2.0)), "NotImplementedError.*there is"),
-    # Keras rebuilds the inner model from its default configuration, which lacks the constructor's arguments.
-    "a-subclassed-model-in-a-functional": (lambda: functional(Subclassed(7, by=2.5)), "could not be deserialized"),
 }
 
 

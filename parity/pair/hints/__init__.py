@@ -6,14 +6,14 @@ what was recorded with that one thing changed, has PyTorch's values.
 
 from itertools import islice
 
-from parity.pair.hints import activations, losses, normalization, optimizers, resizing, sequences, windows
+from parity.pair.hints import activations, hooks, losses, normalization, optimizers, resizing, sequences, windows
 from parity.pair.hints.clue import Clue, explanations
 from parity.pair.hints.losses import LossClue
 from parity.pair.hints.optimizers import StepClue
 from parity.pair.hints.sequences import of_padding
 from parity.pair.hints.statistics import of_row
 
-LAYERS = (*normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS)
+LAYERS = (*normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS, *hooks.HINTS)
 
 __all__ = ["LAYERS", "Clue", "LossClue", "StepClue", "of_layer", "of_loss", "of_padding", "of_row", "of_step"]
 

@@ -31,6 +31,19 @@ def _masked_steps(clue: Clue) -> str:
     return "Keras skips the masked steps (mask_zero=True, Masking), PyTorch does not, and without the mask it agrees"
 
 
+def _held_steps(clue: Clue) -> str:
+    """A packed sequence has zeros beyond the end of each example, Keras repeats the last value there."""
+    if not isinstance(clue.layer, keras.layers.RNN) or clue.actual.shape != clue.expected.shape:
+        return ""
+    steps = np.any(clue.expected != 0, -1, keepdims=True)
+    if steps.all() or clue.layer.zero_output_for_mask or not clue.is_expected(np.where(steps, clue.actual, 0)):
+        return ""
+    return (
+        "only the padded steps differ: PyTorch's packed sequence has zeros there, Keras repeats the last value; with "
+        "zero_output_for_mask=True it agrees"
+    )
+
+
 def _batch_first(clue: Clue) -> str:
     """PyTorch's recurrent modules take (T, N, C) unless they are told batch_first=True."""
     if getattr(clue.module, "batch_first", True) or clue.given.ndim != 3:
@@ -73,6 +86,7 @@ HINTS = (
     Hint("embedding-max-norm", _max_norm),
     Hint("", _batch_first),
     Hint("", _masked_steps),
+    Hint("", _held_steps),
     *(Hint(gap, partial(_gates, gap)) for gap in RECURRENT),
 )
 
