@@ -1,7 +1,7 @@
 """Casts to float32 that models make themselves, whatever precision they are in: float64 judged without them.
 
-Modules made for half precision have `softmax(x, dtype=torch.float32)` or `x.float()` in them, as those of
-transformers do, and Keras layers `ops.cast(x, "float32")`. In float32 that changes nothing; in float64 it leaves float32's rounding.
+Modules made for half precision have `softmax(x, dtype=torch.float32)` or `x.float()` in them, as those of transformers
+do, and Keras layers `ops.cast(x, "float32")`. In float32 that changes nothing; in float64 it leaves float32's rounding.
 """
 
 from collections.abc import Callable, Iterator
