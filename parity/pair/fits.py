@@ -128,12 +128,12 @@ def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mappin
     found = set()
     for names in given.items():
         for side, name in zip((theirs, ours), names, strict=True):
-            if any(part.name == name for unit in side if unit.kind != FREE for part in _tensors(unit)):
+            if any(part.name == name for unit in side if unit.kind != FREE for part in tensors(unit)):
                 found |= {
                     id(unit)
                     for side, name in zip((theirs, ours), names, strict=True)
                     for unit in side
-                    if unit.name == name or any(part.name == name for part in _tensors(unit))
+                    if unit.name == name or any(part.name == name for part in tensors(unit))
                 }
     return found
 
@@ -147,7 +147,7 @@ def _loosened(unit: Unit, others: Sequence[Unit], free: Sequence[Unit], apart: C
         free: those of them that are single tensors.
         apart: ids of the units that are taken apart in any case.
     """
-    parts = list(_tensors(unit))
+    parts = list(tensors(unit))
     if unit.kind == FREE or not parts:
         return [unit]
     if id(unit) in apart:
@@ -166,7 +166,8 @@ def _can_be(one: Unit, other: Unit) -> bool:
     return bool(_orders(one, other)) or bool(_orders(other, one))
 
 
-def _tensors(unit: Unit) -> Iterable[Unit]:
+def tensors(unit: Unit) -> Iterable[Unit]:
+    """Yield the tensors of a unit of a known kind, each as a unit; of Keras's those that one variable holds."""
     for leaf, shape in unit.shapes.items():
         weight = unit.weights.get(leaf)
         columns = False if unit.kind == "linear" and leaf == "weight" else unit.columns

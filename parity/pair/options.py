@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from parity.core.modes import MODES, PRECISIONS
+from parity.pair import byhand
 
 _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
@@ -32,6 +33,11 @@ class Options:
     compiled: bool = False  # Keras's loss and optimizer are those that the model was compiled with
     modes: tuple[str, ...] = ("eager",)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the Keras model keeps its own weights."""
+        return isinstance(self.weights, byhand.Kept) or self.weights == "keep"
+
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
         unknown = [dtype for dtype in self.dtypes if dtype not in PRECISIONS]
@@ -39,7 +45,9 @@ class Options:
             raise BlitzError(f"dtypes must be some of {', '.join(PRECISIONS)}, not {list(self.dtypes)}")
         if not self.modes or not set(self.modes) <= set(MODES):
             raise BlitzError(f"modes must be some of {', '.join(MODES)}, not {list(self.modes)}")
-        if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
+        if isinstance(self.weights, Mapping):
+            byhand.parse(self.weights)
+        elif self.weights not in ("auto", "keep"):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not (isinstance(self.loss, tuple | list) and len(self.loss) == 2):
             raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")

@@ -17,7 +17,7 @@ from keras_blitz.weights.mapped import Mapped
 from parity.pair import pieces
 from parity.pair.advice import advise
 from parity.pair.fits import fitted, forms, prepared
-from parity.pair.units import FREE, Unit, join_path
+from parity.pair.units import FREE, Unit, full_names, join_path
 
 LISTED = 6  # units of either side that a refusal names
 
@@ -141,11 +141,11 @@ def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
     over = [one for one in left.theirs if one.name not in unused]
     notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
     not_used = set(uncalled()) if over else set()
-    never_used = [one for one in over if not_used.issuperset(_full_names(one))]
+    never_used = [one for one in over if not_used.issuperset(full_names(one))]
     if never_used:
         names = ", ".join(one.name for one in never_used)
         notes.append(f"PyTorch's modules that its forward does not use, without a counterpart, left alone: {names}")
-        unused += [name for one in never_used for name in _full_names(one)]
+        unused += [name for one in never_used for name in full_names(one)]
         over = [one for one in over if one not in never_used]
     if over:
         raise UnpairedError(_unpaired(over, left.ours), left.units)
@@ -260,13 +260,6 @@ def _merged(units: Sequence[Match]) -> list[Mapped]:
     """Return Keras's weights by PyTorch's names, the pieces of a tensor as one."""
     weights = [(weight, one.rows) for one, other, _ in units for weight in _renamed(one, other)]
     return pieces.merged([weight for weight, _ in weights], [rows for _, rows in weights])
-
-
-def _full_names(one: Unit) -> list[str]:
-    """Return the names of a PyTorch unit's tensors in the module's state."""
-    if one.kind == FREE:
-        return [one.name]
-    return [join_path(one.path, one.numbered.get(leaf, leaf)) for leaf in one.shapes]
 
 
 def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:

@@ -69,6 +69,13 @@ def join_path(path: str, leaf: str) -> str:
     return f"{path}.{leaf}" if path and leaf else path or leaf
 
 
+def full_names(unit: Unit) -> list[str]:
+    """Return the names of a PyTorch unit's tensors in the module's state."""
+    if unit.kind == FREE:
+        return [unit.name]
+    return [join_path(unit.path, unit.numbered.get(leaf, leaf)) for leaf in unit.shapes]
+
+
 def torch_units(module: Any, order: Sequence[str]) -> list[Unit]:
     """Return the units of a PyTorch module, those called first, in their order, then the others."""
     found: dict[str, list[Unit]] = {}
