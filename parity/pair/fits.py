@@ -10,8 +10,9 @@ from math import prod
 
 import numpy as np
 
+from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import torch_name
-from keras_blitz.weights.mapped import Mapped, stack
+from keras_blitz.weights.mapped import Mapped, shifted, stack
 from parity.pair import pieces
 from parity.pair.units import FREE, RECURRENT, Unit, join_path, projections
 
@@ -40,9 +41,9 @@ def forms(one: Unit, other: Unit) -> list[Unit]:
     """
     if one.kind == FREE == other.kind:
         weights = [_in_order(other.weights[""], one.shapes[""], order) for order in _orders(one, other)]
-        return [replace(other, shapes=one.shapes, weights={"": weight}) for weight in weights]
+        return [replace(other, shapes=one.shapes, weights={"": weight}) for weight in _shifts(one, other, weights)]
     if one.signature == other.signature:
-        return [other]
+        return [_multiplied_by_one_more(other), other] if one.plus_one else [other]
     idle = [leaf for leaf in other.shapes if leaf not in one.shapes]
     if not _are_alike(one, other) or len(one.shapes) + len(idle) != len(other.shapes):
         return []
@@ -51,6 +52,24 @@ def forms(one: Unit, other: Unit) -> list[Unit]:
     if len(kept) < len(in_shape) or not all(_is_neutral(other.kind, leaf, other.weights[leaf]) for leaf in idle):
         return []
     return [replace(other, shapes=one.shapes, weights=kept, idle=tuple(other.weights[leaf] for leaf in idle))]
+
+
+def _shifts(one: Unit, other: Unit, weights: Sequence[Mapped]) -> list[Mapped]:
+    """Return a scale as it is, and as 1 more, or 1 less, than PyTorch's: some norms multiply by 1 + w.
+
+    Of PyTorch's it is seen; that a Keras layer which is none of Keras's own does, only values tell.
+    """
+    shape, leaves = one.shapes[""], {leaf_of(one), leaf_of(other)}
+    if not weights or sum(size > 1 for size in shape) > 1:
+        return list(weights)
+    own = kinds.of_keras(other.owner) is None
+    if one.plus_one:
+        return [*weights, shifted(weights[0], 1)] if own else [shifted(weights[0], 1), *weights]
+    return [*weights, shifted(weights[0], -1)] if own and leaves & {"weight", "scale", "gamma"} else list(weights)
+
+
+def _multiplied_by_one_more(other: Unit) -> Unit:
+    return replace(other, weights={**other.weights, "weight": shifted(other.weights["weight"], 1)})
 
 
 def _are_alike(one: Unit, other: Unit) -> bool:
@@ -118,7 +137,7 @@ def _projected(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
         stacked = {leaf: stack(leaf, weights) for leaf, weights in shapes.items()}
         sizes = {leaf: weight.shape for leaf, weight in stacked.items()}
         packed = Unit(f"{unit.name}/query+key+value", "linear", sizes, stacked, unit.owner)
-        if any(fitted(one, packed) for one in theirs):
+        if any(fitted(one, packed) and not pieces.is_by_head(one) for one in theirs):
             return [packed, parts[-1]]
     return parts
 

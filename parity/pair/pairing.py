@@ -34,11 +34,16 @@ class Seen(NamedTuple):
 
 
 class UnpairedError(BlitzError):
-    """Weights that cannot be mapped; `units` are those that can, `rest` is the pairing where Keras alone has more."""
+    """Weights that cannot be mapped; `units` are those that can.
 
-    def __init__(self, message: str, units: list[Match], rest: "Pairing | None" = None):
+    `rest` is the pairing where Keras alone has more, `left` are PyTorch's units that are left over.
+    """
+
+    def __init__(
+        self, message: str, units: list[Match], rest: "Pairing | None" = None, left: Sequence[Unit] = ()
+    ):  # fmt: skip
         super().__init__(message)
-        self.units, self.rest = units, rest
+        self.units, self.rest, self.left = units, rest, left
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ class Pairing:
     surplus: Sequence[Unit] = ()
 
     @property
-    def twins(self) -> list[str]:
-        """PyTorch's names of the second biases that Keras has in one with the first."""
-        return [weight.name for weight in self.weights if weight.twin]
+    def twins(self) -> dict[str, str]:
+        """PyTorch's names of the second biases that Keras has in one with the first -> that of the first."""
+        return _twins(self.weights)
 
 
 def pair(
@@ -148,7 +153,7 @@ def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
         unused += [name for one in never_used for name in full_names(one)]
         over = [one for one in over if one not in never_used]
     if over:
-        raise UnpairedError(_unpaired(over, left.ours), left.units)
+        raise UnpairedError(_unpaired(over, left.ours), left.units, left=over)
     fixed = [other for other in left.ours if _is_fixed(other)]
     notes += _notes_on_keras(fixed, left.units)
     surplus = [other for other in left.ours if other not in fixed]
@@ -163,9 +168,19 @@ def _notes_on_keras(fixed: Sequence[Unit], units: Sequence[Match]) -> Iterator[s
     if fixed:
         names = ", ".join(other.name for other in fixed)
         yield f"Keras's weights that are not trained, without a counterpart, left alone: {names}"
+    for one, other, _ in units:
+        yield from (_shift_note(one, other, weight) for weight in other.weights.values() if weight.read)
     idle = [f"{other.name}/{v.name}" for _, other, _ in units for weight in other.idle for v in weight.variables]
     if idle:
         yield f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}"
+
+
+def _shift_note(one: Unit, other: Unit, weight: Mapped) -> str:
+    """Say which side multiplies by 1 + weight."""
+    scale = other.name if other.kind == FREE else f"{other.name}/{weight.variable.name}"
+    if weight.part(np.zeros(weight.shape))[0].mean() > 0:
+        return f"{one.name}: the PyTorch side multiplies by 1 + weight; Keras's {scale} = 1 + weight"
+    return f"{one.name}: Keras's layer multiplies by 1 + {scale}, which is PyTorch's weight - 1"
 
 
 def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
@@ -177,22 +192,27 @@ def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[
         state: PyTorch's whole state.
     """
     weights = _renamed(one, other)
-    own = summed({weight.name: state[weight.name] for weight in weights}, [w.name for w in weights if w.twin])
+    own = summed({weight.name: state[weight.name] for weight in weights}, _twins(weights))
     for weight in weights:
         yield weight, own[weight.name] if one.rows is None else own[weight.name][one.rows]
 
 
-def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str, np.ndarray]:
-    """Return a state with the first of two biases as the sum of both, and the second, its twin, as zero.
+def _twins(weights: Sequence[Mapped]) -> dict[str, str]:
+    """Return the second biases -> the first ones, which the same variables hold."""
+    first = {id(weight.variable): weight.name for weight in weights if not weight.twin}
+    return {weight.name: first[id(weight.variable)] for weight in weights if weight.twin}
+
+
+def summed(state: Mapping[str, np.ndarray], twins: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return a state with the first of several biases as the sum of all, and the others, its twins, as zero.
 
     Args:
         state: PyTorch's weights.
-        twins: names of the second biases.
+        twins: names of the second biases -> that of the first.
     """
     found = dict(state)
-    for name in twins:
-        first = name.replace("bias_hh", "bias_ih")
-        found[first] = found[first] + found[name]
+    for name, first in twins.items():
+        found[first] = found[first] + found[name].reshape(found[first].shape)
         found[name] = np.zeros_like(found[name])
     return found
 
@@ -252,8 +272,13 @@ def _renamed(one: Unit, other: Unit) -> list[Mapped]:
         for short, leaf in leaves.items()
     ]
     if one.kind == FREE and one.owner is not None:  # of no known layer: PyTorch knows whether it is a parameter
-        return [replace(weight, trainable=_is_parameter(one)) for weight in found]
-    return found
+        found = [replace(weight, trainable=_is_parameter(one)) for weight in found]
+    return found + [_reshaped(found[0], name, shape) for name, shape in one.added.items()]
+
+
+def _reshaped(weight: Mapped, name: str, shape: tuple[int, ...]) -> Mapped:
+    """Return a bias as another one of PyTorch's that is added to it."""
+    return replace(weight, name=name, shape=shape, join=lambda arrays: weight.join(arrays).reshape(shape), twin=True)
 
 
 def _merged(units: Sequence[Match]) -> list[Mapped]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from parity.pair import (
     own_loss,
     pairing,
     penalty,
+    readings,
     step,
     units,
     wiring,
@@ -137,20 +137,16 @@ class Port:
         named = self.options.weights
         entries = byhand.parse(addresses.unit_names(self.model, named) if isinstance(named, Mapping) else named)
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
-        columns = self.theirs.flow.columns
-        theirs = [replace(unit, columns=columns.get(unit.name)) for unit in theirs]
+        theirs = readings.as_seen(theirs, self.theirs.flow)
         told = hand.resolve(entries, theirs, ours, self.theirs.module)
-        fixed = self.options.keeps
-        state = state_of(self.theirs, ())
-        for weight in told.weights(self.theirs.module) if not fixed else ():
-            weight.assign(state[weight.name])
-        seen = following.paired(self.theirs, self.model, self.dtype, (told.theirs, told.ours), told.pairs, fixed)
+        if not self.options.keeps:
+            state = state_of(self.theirs, {})
+            for weight in told.weights(self.theirs.module):
+                weight.assign(state[weight.name])
         try:
-            found = pairing.pair(told.theirs, told.ours, told.pairs, seen, self._uncalled)
+            found = readings.paired(self.theirs, self.model, self.dtype, told, self.options.keeps, self._uncalled)
         except pairing.UnpairedError as error:
-            if error.rest is None:
-                raise BlitzError(f"{error}{self._parted(error.units)}") from None
-            found = error.rest
+            raise BlitzError(f"{error}{self._parted(error.units)}") from None
         found = told.added_to(found, self.theirs.module)
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:

@@ -34,6 +34,10 @@ class Unit:
         numbered: of a recurrent PyTorch module: the same names -> its own, with the number in its stack.
         idle: of a Keras layer: weights that do nothing and that PyTorch lacks, such as a bias of zeros.
         columns: of a single matrix: whether it is used as in `x @ w`, and not as in `F.linear(x, w)`; None: unknown.
+        split: of a linear map of PyTorch's: the axes into which its outputs are split, such as (heads, 3, dim).
+        arranged: which of the arrangements that this allows its pieces have, see `pieces.arrangements`.
+        added: of a single bias of PyTorch's: others that are added to it -> their shapes.
+        plus_one: of a single tensor, or a norm, of PyTorch's: the weight is used as 1 + w.
         rows: of a piece of PyTorch's tensors: which rows; None for all.
         number: of a piece, from 0.
     """
@@ -46,6 +50,10 @@ class Unit:
     numbered: Mapping[str, str] = field(default_factory=dict)
     idle: tuple[Mapped, ...] = ()
     columns: bool | None = None
+    split: tuple[int, ...] = ()
+    arranged: int = 0
+    added: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    plus_one: bool = False
     rows: np.ndarray | None = None
     number: int = 0
 
@@ -87,7 +95,9 @@ def torch_units(module: Any, order: Sequence[str]) -> list[Unit]:
         known = kind if kind and kind.has_weights else None
         deep = bool(known and known.whole and not known.gates)
         inside = f"{path}." if deep else ""
-        own = {n: tuple(p.shape) for n, p in inner.named_parameters(recurse=deep) if id(p) not in seen}
+        parameters = dict(inner.named_parameters(recurse=deep))
+        own = {n: tuple(p.shape) for n, p in parameters.items() if id(p) not in seen}
+        known = known if not own or len(own) == len(parameters) else None  # a tied weight's bias is a single tensor
         seen |= {id(p) for p in inner.parameters(recurse=deep)}
         buffers = {n: tuple(b.shape) for n, b in inner.named_buffers(recurse=deep) if n != "num_batches_tracked"}
         found[path] = _torch_units(path, inner, known, own, buffers)
