@@ -88,9 +88,11 @@ def _reshaped(name: str, variable: Any, shape: tuple[int, ...]) -> Mapped:
 
 def shifted(weight: Mapped, by: float) -> Mapped:
     """Return a weight of which the variable holds w + by, such as the 1 + w of a norm; gradients are the same."""
-    return replace(
-        weight, part=lambda array: weight.part(array + by), read=lambda arrays: weight.join(arrays) - by, layout=None
-    )  # fmt: skip
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        return weight.part(np.asarray(array, np.float64) + by)  # rounded once, to the variable's type
+
+    return replace(weight, part=part, read=lambda arrays: weight.join(arrays) - by, layout=None)
 
 
 def prelu(variable: Any) -> Mapped:
