@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import torch_name
-from keras_blitz.weights.mapped import Mapped, shifted, stack
+from keras_blitz.weights.mapped import Mapped, plain, shifted, stack
 from parity.pair import pieces
 from parity.pair.units import FREE, RECURRENT, Unit, join_path, projections
 
@@ -99,6 +99,7 @@ def prepared(
     given = given or {}
     theirs = [_unnumbered(unit) for unit in theirs]
     ours = [part for other in ours for part in _projected(other, theirs)]
+    ours = [part for other in ours for part in _as_declared(other, theirs)]
     theirs = [part for one in theirs for part in pieces.opened(one, ours, _fits)]
     theirs, ours = pieces.cut(theirs, ours, _fits), pieces.cut(ours, theirs, lambda other, one: _fits(one, other))
     free = [[unit for unit in side if unit.kind == FREE] for side in (theirs, ours)]
@@ -140,6 +141,17 @@ def _projected(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
         if any(fitted(one, packed) and not pieces.is_by_head(one) for one in theirs):
             return [packed, parts[-1]]
     return parts
+
+
+def _as_declared(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
+    """Return the kernel and bias of an EinsumDense as they are, where PyTorch has the kernel so, as for `einsum`."""
+    raw = [plain("", each.variable) for each in unit.weights.values()] if hasattr(unit.owner, "equation") else []
+    shapes = {one.shapes[""] for one in theirs if one.kind == FREE}
+    if unit.kind != "linear" or not raw or raw[0].shape not in shapes or any(fitted(one, unit) for one in theirs):
+        return [unit]
+    return [
+        Unit(f"{unit.name}/{each.variable.name}", FREE, {"": each.shape}, {"": each}, unit.owner) for each in raw
+    ]
 
 
 def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> set[int]:

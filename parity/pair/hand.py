@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,16 +14,10 @@ from parity.pair.byhand import Entry, split_index
 from parity.pair.fits import tensors
 from parity.pair.links import Link, Part
 from parity.pair.pairing import Match, Pairing
-from parity.pair.units import FREE, Unit, full_names, projections
+from parity.pair.units import FREE, Unit, full_names
+from parity.pair.variables import Held, held_by, parts_of
 
 NEAREST = 4  # names that a message lists
-
-
-class Held(NamedTuple):
-    """A variable of Keras's, and PyTorch's tensor that it is, where the layer is known."""
-
-    variable: Any
-    known: Mapped | None
 
 
 @dataclass
@@ -116,9 +110,9 @@ class _Names:
         self.shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         self.first = {name: tied.get(name, name) for name in state}
         self.theirs = {unit.name: unit for unit in theirs}
-        self.ours = {part.name: part for unit in ours for part in _parts(unit)}
+        self.ours = {part.name: part for unit in ours for part in [unit, *parts_of(unit)]}
         self.whole = list(ours)
-        self.held = dict(_held(self.ours.values()))
+        self.held = dict(held_by(ours))
 
     def parts(self, entry: Entry) -> list[Part]:
         """Return the tensors that an entry names, a module's one by one."""
@@ -198,7 +192,7 @@ def _linked(parts: Sequence[Part], held: Sequence[Held], entry: Entry) -> list[L
     if len(held) == 1:
         return [_link(parts, held[0], entry)]
     (part,) = parts
-    counts = [each.known.shape[0] if each.known else int(each.variable.shape[0]) for each in held]
+    counts = [each.shape[0] for each in held]
     if sum(counts) != len(part.places):
         raise BlitzError(f"weights: {entry}: {part.tensor} has {len(part.places)} rows, they have {counts}")
     pieces = np.split(part.places, np.cumsum(counts)[:-1])
@@ -215,24 +209,6 @@ def _link(parts: Sequence[Part], held: Held, entry: Entry) -> Link:
         return known.part(array)[0] if known is not None and fits else array
 
     return links.link(parts, held.variable, entry.form, function, str(entry))
-
-
-def _parts(unit: Unit) -> list[Unit]:
-    """Return a Keras unit, an attention with its projections, too."""
-    return [unit, *projections(unit)] if unit.kind == "attention" and unit.weights else [unit]
-
-
-def _held(units: Iterable[Unit]) -> Iterable[tuple[str, Held]]:
-    """Yield the name of each variable, "dense/kernel", and the variable."""
-    for unit in units:
-        if unit.kind == FREE:
-            yield unit.name, Held(unit.weights[""].variable, None)
-        for part, weight in zip(tensors(unit), _single(unit), strict=True) if unit.kind != FREE else ():
-            yield part.name, Held(weight.variable, weight)
-
-
-def _single(unit: Unit) -> list[Mapped]:
-    return [weight for weight in unit.weights.values() if len(weight.variables) == 1]
 
 
 def _their_rest(unit: Unit, taken: set[str]) -> list[Unit]:
@@ -252,5 +228,5 @@ def _our_rest(unit: Unit, held: set[int]) -> list[Unit]:
 
     if not is_linked(unit):
         return [unit]
-    parts = [each for part in _parts(unit)[1:] or [unit] for each in ([part] if not is_linked(part) else tensors(part))]
+    parts = [each for part in parts_of(unit) for each in ([part] if not is_linked(part) else tensors(part))]
     return [part for part in parts if not is_linked(part)]

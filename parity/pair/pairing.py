@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.mapped import Mapped
-from parity.pair import pieces
+from parity.pair import nearest, pieces
 from parity.pair.advice import advise
 from parity.pair.fits import fitted, forms, prepared
 from parity.pair.units import FREE, Unit, full_names, join_path
@@ -77,6 +77,7 @@ def pair(
     given: Mapping[str, str] | None = None,
     seen: Sequence[Seen] = (),
     uncalled: Callable[[], Collection[str]] = frozenset,
+    written: Callable[[str], str] = str,
 ) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
@@ -86,6 +87,7 @@ def pair(
         given: module path -> layer name, for those that are not to be found.
         seen: those that a run of both models has told.
         uncalled: () -> names of PyTorch's tensors that its forward does not use.
+        written: the name of a Keras unit -> as the user may write it.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
@@ -99,7 +101,7 @@ def pair(
         left.take(by_name[0][path], by_name[1][name], how, form)
     left.take_names()
     left.take_structure()
-    return _finished(left, uncalled)
+    return _finished(left, uncalled, written)
 
 
 @dataclass
@@ -136,7 +138,7 @@ class _Left:
                 self.take(one, fitting[0], "structure")
 
 
-def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
+def _finished(left: _Left, uncalled: Callable[[], Collection[str]], written: Callable[[str], str]) -> Pairing:
     """Return the pairs, with what may be left over.
 
     Raises:
@@ -153,13 +155,13 @@ def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
         unused += [name for one in never_used for name in full_names(one)]
         over = [one for one in over if one not in never_used]
     if over:
-        raise UnpairedError(_unpaired(over, left.ours), left.units, left=over)
+        raise UnpairedError(_unpaired(over, left.ours, written), left.units, left=over)
     fixed = [other for other in left.ours if _is_fixed(other)]
     notes += _notes_on_keras(fixed, left.units)
     surplus = [other for other in left.ours if other not in fixed]
     found = Pairing(_merged(left.units), left.units, notes, unused, surplus)
     if surplus:
-        raise UnpairedError(_unpaired([], left.ours), left.units, found)
+        raise UnpairedError(_unpaired([], left.ours, written), left.units, found)
     return found
 
 
@@ -287,16 +289,10 @@ def _merged(units: Sequence[Match]) -> list[Mapped]:
     return pieces.merged([weight for weight, _ in weights], [rows for _, rows in weights])
 
 
-def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
+def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit], written: Callable[[str], str]) -> str:
     """Say what is left over, by cause, and which `weights=` would try the nearest of it."""
     left = "; ".join(f"{side} has {_listed(units)}" for side, units in (("PyTorch", theirs), ("Keras", ours)))
-    fitting: dict[str, str] = {}
-    for one in theirs:
-        nearest = [other.name for other in ours if other.name not in fitting.values() and fitted(one, other)]
-        if nearest:
-            fitting[one.name] = nearest[0]
-    pairs = [f'"{path}": "{name}"' for path, name in list(fitting.items())[:3]] or ['"module path": "layer name"']
-    hint = f"name the layers alike, or give weights={{{', '.join(pairs)}}}"
+    hint = "name the layers alike, or try weights=" + nearest.suggest(theirs, ours, written) if theirs else ""
     return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{advise(theirs, ours)}{hint}"
 
 

@@ -6,10 +6,11 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from keras_blitz.weights.mapped import Mapped
-from parity.pair import following, pairing
+from parity.pair import addresses, following, pairing
 from parity.pair.hand import ByHand
 from parity.pair.pairing import Pairing, UnpairedError
 from parity.pair.pieces import arrangements
@@ -65,7 +66,7 @@ def paired(
         units = _read(told.theirs, told.ours, reading)
         seen = following.paired(theirs, model, dtype, units, told.pairs, fixed, reading)
         try:
-            return _first_of_twins(pairing.pair(*units, told.pairs, seen, uncalled))
+            return _first_of_twins(pairing.pair(*units, told.pairs, seen, uncalled, partial(addresses.way_to, model)))
         except UnpairedError as error:
             if error.rest is None:
                 raise

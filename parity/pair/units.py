@@ -162,6 +162,11 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         if kind and kind.verbatim:
             return [_unit(name, cell, layer, weights_of(kind, layer))]
         return [_unit(name, cell, layer, mapped.recurrent(BY_NAME[cell].gates, getattr(layer, "cell", layer)))]
+    if inner := getattr(getattr(layer, "cell", None), "cells", ()):
+        if all(cell_kind(each) for each in inner):
+            gates = [BY_NAME[cell_kind(each)].gates for each in inner]
+            weights = [mapped.recurrent(order, each) for order, each in zip(gates, inner, strict=True)]
+            return [_unit(f"{name}[{k}]", cell_kind(each), layer, weights[k]) for k, each in enumerate(inner)]
     if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
         return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):

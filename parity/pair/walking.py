@@ -144,7 +144,7 @@ class Run:
         fitting = self._fitting(name)
         if not fitting:
             return
-        same = self._same(fitting, value)
+        same = self._same(name, fitting, value)
         if not same:
             self._take_back(name, value)
         choice, how, others = self._choose(name, same, fitting)
@@ -164,13 +164,20 @@ class Run:
         each = {path: self.known.forms(path, name) for path in paths}
         return [Choice(path, form) for form in (0, 1) for path in paths if form < len(each[path])]
 
-    def _same(self, fitting: Sequence[Choice], value: Value) -> list[Choice]:
-        """Return what was given this value, the nearest; what a parameter itself was used with tells more."""
+    def _same(self, name: str, fitting: Sequence[Choice], value: Value) -> list[Choice]:
+        """Return what was given this value, the nearest; what a parameter itself was used with tells more.
+
+        Of single tensors those of the same name, too, whose module was given the value: what becomes of them is not
+        always seen.
+        """
         apart = {choice.path: self.known.apart(choice.path, value) for choice in fitting}
+        leaf, unit = leaf_of(self.known.ours[name]), self.known.ours[name]
         for which in (0, 1):
             nearest = min(apart[choice.path][which] for choice in fitting)
             if np.isfinite(nearest):
-                return [choice for choice in fitting if self.known.is_near(apart[choice.path][which], nearest)]
+                found = [choice for choice in fitting if self.known.is_near(apart[choice.path][which], nearest)]
+                named = [c for c in fitting if unit.kind == FREE and leaf_of(self.known.theirs[c.path]) == leaf]
+                return found + [c for c in named if np.isfinite(apart[c.path][1]) and c not in found]
         return []
 
     def _take_back(self, name: str, value: Value) -> None:
