@@ -130,8 +130,8 @@ def _entry(theirs: Any, ours: Any) -> Entry:
                 "several layers are a list"
             )
     left = (theirs,) if isinstance(theirs, str) else () if theirs is None else theirs
-    right = (ours,) if isinstance(ours, str) else () if ours is None else ours
-    if not (_are_names(left, tuple) and _are_names(right, list | tuple)) or not (left or right):
+    right = [ours] if isinstance(ours, str) else [] if ours is None else ours
+    if not (_are_names(left, tuple) and _are_names(right, list)) or not (left or right):
         raise BlitzError(
             f"weights: {theirs!r}: {ours!r} must be a name or a tuple of names of PyTorch's, and of Keras's a name, a "
             'list of names, (name, "transpose"), (name, an order of axes), (name, a function), or None'

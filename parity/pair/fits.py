@@ -57,15 +57,20 @@ def forms(one: Unit, other: Unit) -> list[Unit]:
 def _shifts(one: Unit, other: Unit, weights: Sequence[Mapped]) -> list[Mapped]:
     """Return a scale as it is, and as 1 more, or 1 less, than PyTorch's: some norms multiply by 1 + w.
 
-    Of PyTorch's it is seen; that a Keras layer which is none of Keras's own does, only values tell.
+    Of PyTorch's it is seen; that a Keras layer which is none of Keras's own does, only values tell. The likelier comes
+    first: what multiplies by 1 + w begins with zeros.
     """
     shape, leaves = one.shapes[""], {leaf_of(one), leaf_of(other)}
     if not weights or sum(size > 1 for size in shape) > 1:
         return list(weights)
     own = kinds.of_keras(other.owner) is None
     if one.plus_one:
-        return [*weights, shifted(weights[0], 1)] if own else [shifted(weights[0], 1), *weights]
-    return [*weights, shifted(weights[0], -1)] if own and leaves & {"weight", "scale", "gamma"} else list(weights)
+        more = [shifted(weights[0], 1), *weights]
+        return more if not own or other.start == 1 else more[::-1]
+    less = [shifted(weights[0], -1), *weights]
+    if not (own and leaves & {"weight", "scale", "gamma"}):
+        return list(weights)
+    return less if other.start == 0 else less[::-1]
 
 
 def _multiplied_by_one_more(other: Unit) -> Unit:

@@ -71,14 +71,14 @@ def resolve(entries: Sequence[Entry], theirs: Sequence[Unit], ours: Sequence[Uni
     """
     names = _Names(theirs, ours, module)
     found = ByHand(list(theirs), list(ours))
-    linked = [entry for entry in entries if not _is_plain(entry) and entry.theirs and entry.ours]
+    linked = [entry for entry in entries if entry.theirs and entry.ours and not names.is_plain(entry)]
     used = {part.tensor for entry in linked for part in names.parts(entry)}
     for entry in entries:
         if not entry.ours:
             found.alone += names.tensors_of(entry.theirs[0])
         elif not entry.theirs:
             found.kept += [unit for name in entry.ours for unit in names.units_of(name)]
-        elif _is_plain(entry) and not used & names.tensors_of_unit(entry.theirs[0]):
+        elif names.is_plain(entry) and not used & names.tensors_of_unit(entry.theirs[0]):
             found.pairs[entry.theirs[0]] = names.full(entry.ours[0])
         else:
             found.links += names.links(entry)
@@ -88,10 +88,6 @@ def resolve(entries: Sequence[Entry], theirs: Sequence[Unit], ours: Sequence[Uni
     found.theirs = [part for unit in theirs for part in _their_rest(unit, taken)]
     found.ours = [part for unit in ours if unit not in found.kept for part in _our_rest(unit, held)]
     return found
-
-
-def _is_plain(entry: Entry) -> bool:
-    return len(entry.theirs) == len(entry.ours) == 1 and entry.form is None and not split_index(entry.theirs[0])[1]
 
 
 class _Names:
@@ -113,6 +109,13 @@ class _Names:
         self.ours = {part.name: part for unit in ours for part in [unit, *parts_of(unit)]}
         self.whole = list(ours)
         self.held = dict(held_by(ours))
+
+    def is_plain(self, entry: Entry) -> bool:
+        """Return whether an entry names two units, or two tensors of no known layer, which are paired like any others."""
+        if len(entry.theirs) > 1 or len(entry.ours) > 1 or entry.form is not None or split_index(entry.theirs[0])[1]:
+            return False
+        held = self.held.get(entry.ours[0])
+        return entry.theirs[0] not in self.shapes or held is None or held.known is None
 
     def parts(self, entry: Entry) -> list[Part]:
         """Return the tensors that an entry names, a module's one by one."""

@@ -7,7 +7,7 @@ from parity.pair.fits import fitted
 from parity.pair.units import Unit, full_names
 from parity.pair.variables import Held, held_by
 
-LENGTH = 700  # of the text; what is longer is cut, because nobody reads it
+LENGTH = 600  # of the text; what is longer is cut, because nobody reads it
 MOST_AXES = 5
 
 Shapes = Mapping[str, tuple[int, ...]]

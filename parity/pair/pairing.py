@@ -94,10 +94,11 @@ def pair(
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
     left = _Left(*prepared(theirs, ours, given))
+    given_forms = {(pair.path, pair.name): pair.form for pair in seen if pair.how == "given"}
     for one, other in pairs_by_hand(left.theirs, left.ours, given or {}):
-        left.take(one, other, "given")
+        left.take(one, other, "given", given_forms.get((one.name, other.name), 0))
     by_name = [{unit.name: unit for unit in side} for side in (left.theirs, left.ours)]
-    for path, name, how, form in seen:
+    for path, name, how, form in (pair for pair in seen if pair.how != "given"):
         left.take(by_name[0][path], by_name[1][name], how, form)
     left.take_names()
     left.take_structure()
@@ -179,10 +180,12 @@ def _notes_on_keras(fixed: Sequence[Unit], units: Sequence[Match]) -> Iterator[s
 
 def _shift_note(one: Unit, other: Unit, weight: Mapped) -> str:
     """Say which side multiplies by 1 + weight."""
-    scale = other.name if other.kind == FREE else f"{other.name}/{weight.variable.name}"
+    name, scale = one.name, other.name
+    if one.kind != FREE:
+        name, scale = join_path(one.path, "weight"), f"{other.name}/{weight.variable.name}"
     if weight.part(np.zeros(weight.shape))[0].mean() > 0:
-        return f"{one.name}: the PyTorch side multiplies by 1 + weight; Keras's {scale} = 1 + weight"
-    return f"{one.name}: Keras's layer multiplies by 1 + {scale}, which is PyTorch's weight - 1"
+        return f"{name}: the PyTorch side multiplies by 1 + weight; Keras's {scale} = 1 + weight"
+    return f"{name}: Keras's layer multiplies by 1 + {scale}, which is PyTorch's weight - 1"
 
 
 def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
@@ -217,6 +220,12 @@ def summed(state: Mapping[str, np.ndarray], twins: Mapping[str, str]) -> dict[st
         found[first] = found[first] + found[name].reshape(found[first].shape)
         found[name] = np.zeros_like(found[name])
     return found
+
+
+def is_rounded(weight: Mapped, value: np.ndarray) -> bool:
+    """Return whether a weight is PyTorch's but for what float32 has lost of it, as 1 + w loses of w."""
+    bound = 2 * np.finfo(np.float32).eps
+    return weight.read is not None and np.allclose(weight.value(), value, bound, bound)
 
 
 def have_one_name(one: Unit, other: Unit) -> bool:

@@ -147,14 +147,20 @@ def _without_bias(unit: Unit, alike: Collection, name: str) -> Iterator[Unit]:
 
 
 def _first_of_twins(found: Pairing) -> Pairing:
-    """Return the pairs with the sum of biases in that layer of PyTorch's whose twin has the one bias in Keras."""
+    """Return the pairs with each sum of biases in that layer of PyTorch's whose twin has the one bias in Keras.
+
+    Where none has, as where it is added after them, the layer that has the sum returns more than its twin.
+    """
     layers = {id(other.owner): one.path for one, other, _ in found.units if one.kind != FREE}
-    sums = [(one, join_path(layers.get(id(other.owner), "?"), "bias")) for one, other, _ in found.units if one.added]
-    firsts = {one.name: own for one, own in sums if own in one.added}
-    if not firsts:
-        return found
+    sums = {one.name: join_path(layers.get(id(other.owner), "?"), "bias") for one, other, _ in found.units if one.added}
+    firsts = {first: own for first, own in sums.items() if own in {w.name for w in found.weights if w.twin}}
+    apart = {first.rpartition(".")[0] for first, own in sums.items() if own != first and first not in firsts}
 
     def of(weight: Mapped) -> Mapped:
         return replace(weight, twin=weight.name in firsts) if weight.name in {*firsts, *firsts.values()} else weight
 
-    return replace(found, weights=[of(weight) for weight in found.weights])
+    units = [
+        (replace(one, partial=True) if one.kind != FREE and one.path in apart else one, other, how)
+        for one, other, how in found.units
+    ]
+    return replace(found, weights=[of(weight) for weight in found.weights], units=units) if sums else found

@@ -38,6 +38,8 @@ class Unit:
         arranged: which of the arrangements that this allows its pieces have, see `pieces.arrangements`.
         added: of a single bias of PyTorch's: others that are added to it -> their shapes.
         plus_one: of a single tensor, or a norm, of PyTorch's: the weight is used as 1 + w.
+        start: of a single vector of Keras's: the value that all of it had at first, None where they differ.
+        partial: what the layer returns is not comparable, because its bias is elsewhere.
         rows: of a piece of PyTorch's tensors: which rows; None for all.
         number: of a piece, from 0.
     """
@@ -54,6 +56,8 @@ class Unit:
     arranged: int = 0
     added: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     plus_one: bool = False
+    start: float | None = None
+    partial: bool = False
     rows: np.ndarray | None = None
     number: int = 0
 
@@ -148,7 +152,7 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
     held = {id(variable) for unit in units for weight in unit.weights.values() for variable in weight.variables}
     known = {id(variable) for unit in units for variable in unit.owner.weights}
     return [
-        _unit(variable.path, FREE, model, [mapped.plain("", variable)])
+        _single(variable.path, model, variable)
         for variable in model.weights
         if id(variable) not in held | known
     ]
@@ -170,7 +174,7 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
     if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
         return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):
-        return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
+        return [_single(f"{name}/{v.name}", layer, v) for v in layer.weights]
     if kind.name.startswith("separable"):
         return _separable(name, kind, layer)
     if kind.verbatim and kind.paired in RECURRENT:
@@ -225,6 +229,14 @@ def _separable(name: str, kind: Kind, layer: Any) -> list[Unit]:
     """Return the two convolutions of a separable one, as PyTorch has them."""
     depth, *point = [replace(w, name=w.name.rpartition(".")[2]) for w in weights_of(kind, layer)]
     return [_unit(f"{name}/depthwise", kind.paired, layer, [depth]), _unit(name, kind.paired, layer, point)]
+
+
+def _single(name: str, layer: Any, variable: Any) -> Unit:
+    """Return a variable of no known layer."""
+    values = np.unique(variable.numpy()) if len(variable.shape) == 1 else ()
+    return replace(
+        _unit(name, FREE, layer, [mapped.plain("", variable)]), start=float(values[0]) if len(values) == 1 else None
+    )
 
 
 def _unit(name: str, kind: str, layer: Any, weights: Iterable[Mapped]) -> Unit:

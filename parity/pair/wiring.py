@@ -90,7 +90,7 @@ def tokens(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) 
     def token(path: str | None, own: str, side: int, does: str) -> Token:
         if path is not None:
             return "=", path
-        is_cut = any(names[side] == own for names in cut)  # a packed layer returns what none of the other side does
+        is_cut = any(names[side] == own for names in cut)  # such a layer returns what none of the other side does
         return f"piece {side}: {own}" if is_cut else does
 
     left = [
@@ -101,8 +101,8 @@ def tokens(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) 
 
 
 def is_piece(unit: Unit) -> bool:
-    """Return whether a unit is a part of a packed layer, of either side."""
-    return unit.rows is not None or (bool(unit.weights) and unit.name.endswith("]") and unit.kind not in RECURRENT)
+    """Return whether a unit is a part of a layer of either side, of a packed one or without its bias."""
+    return unit.partial or unit.rows is not None or (bool(unit.weights) and unit.name.endswith("]") and unit.kind not in RECURRENT)
 
 
 def _paths(units: Sequence[Match]) -> dict[str, str]:
@@ -118,9 +118,10 @@ def _paths(units: Sequence[Match]) -> dict[str, str]:
 def _of_own_modules(units: Sequence[Match]) -> dict[str, str]:
     """Return the same of classes of a user's own, such as a Linear with a transposed weight, beside a known layer."""
     layers: dict[str, set[str]] = {}
+    whole = {one.path for one, _, _ in units if one.kind != FREE}
     for one, other, _ in units:
         path, layer = one.name.rpartition(".")[0], other.name.rpartition("/")[0]
-        if one.kind == FREE == other.kind and path:
+        if one.kind == FREE == other.kind and path and path not in whole:
             layers.setdefault(path, set()).add(layer if _is_known(one, other) else "")
     single = {path: next(iter(names)) for path, names in layers.items() if len(names) == 1}
     counts = Counter(single.values())
@@ -128,8 +129,9 @@ def _of_own_modules(units: Sequence[Match]) -> dict[str, str]:
 
 
 def _is_known(one: Unit, other: Unit) -> bool:
+    """Return whether one of the layers is a known one; not a table, which the other side may add to something."""
     found = (kinds.of_torch(one.owner), kinds.of_keras(other.owner))
-    return any(kind is not None and kind.has_weights for kind in found)
+    return any(kind is not None and kind.has_weights and kind.paired != "embedding" for kind in found)
 
 
 def match(

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 BY_COLUMNS = frozenset({"matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "addmm", "baddbmm"})  # x @ w
 BY_ROWS = frozenset({"linear"})  # x @ w.T
 ADDING = frozenset({"addmm", "baddbmm"})  # which take what they add to the product first
+ALIKE = frozenset({"type_as", "to", "expand_as", "view_as", "reshape_as"})  # another tensor says the type or the shape
 VIEWS = frozenset({"view", "reshape", "unflatten"})
 SUMS = frozenset({"add", "__add__", "__radd__", "__iadd__", "add_"})
 TRANSPOSING = frozenset({"t", "transpose", "permute", "swapaxes", "swapdims", "moveaxis", "movedim", "T", "mT"})
@@ -51,8 +52,8 @@ class ParameterUses(TorchFunctionMode):
         kwargs = kwargs or {}
         tensors = list(_tensors((args, kwargs)))
         held = [tensor for tensor in tensors if id(tensor) in self._known]
-        others = [tensor for tensor in tensors if id(tensor) not in self._known]
         name = _name_of(func)
+        others = [tensor for tensor in tensors if id(tensor) not in self._known and name not in ALIKE]
         other = others[-1 if name in ADDING else 0] if others else None
         value = other.detach().numpy().copy() if held and other is not None else None  # it may be overwritten
         result = func(*args, **kwargs)
@@ -76,11 +77,12 @@ class ParameterUses(TorchFunctionMode):
             dims = _last_axes(tuple(result.shape), tensors[0].shape[-1])
             if len(dims) > 1:
                 self.splits[self._results[id(tensors[0])]] = dims
-        if name in SUMS and len(tensors) == 2 and any(id(tensor) in self._biases for tensor in tensors):
+        if name in SUMS and len(tensors) == 2:
             parts = [self._biases.get(id(tensor), self._own_bias(tensor)) for tensor in tensors]
-            if None not in parts:
+            known = [part for part in parts if part is not None]
+            if len(known) == 2:
                 self._keep(result)
-                self._biases[id(result)] = both = frozenset().union(*parts)
+                self._biases[id(result)] = both = known[0] | known[1]
                 self.added |= {both: None} if len(both) > 1 else {}
 
     def _own_bias(self, tensor: torch.Tensor) -> frozenset[str] | None:
