@@ -27,6 +27,7 @@ class Mapped:
         part: PyTorch's array -> one array for each variable.
         twin: the second of two biases that Keras has as one, their sum: zero, with the same gradient.
         layout: of the variable, where there is one whose axes are only permuted.
+        read: as `join`, of the variables' values, where these are not what PyTorch has, such as 1 + w.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Mapped:
     part: Callable[[np.ndarray], list[np.ndarray]]
     twin: bool = False
     layout: Layout | None = None
+    read: Callable[[list[np.ndarray]], np.ndarray] | None = None
 
     @property
     def variable(self) -> Any:
@@ -58,7 +60,7 @@ class Mapped:
 
     def value(self) -> np.ndarray:
         """Return the value in PyTorch's layout."""
-        value = self.join([np.asarray(variable.numpy()) for variable in self.variables])
+        value = (self.read or self.join)([np.asarray(variable.numpy()) for variable in self.variables])
         return np.zeros_like(value) if self.twin else value
 
     def assign(self, array: np.ndarray) -> None:
@@ -82,6 +84,15 @@ def _reshaped(name: str, variable: Any, shape: tuple[int, ...]) -> Mapped:
         name, shape, (variable,), True,
         lambda arrays: arrays[0].reshape(shape), lambda array: [array.reshape(tuple(variable.shape))],
     )  # fmt: skip
+
+
+def shifted(weight: Mapped, by: float) -> Mapped:
+    """Return a weight of which the variable holds w + by, such as the 1 + w of a norm; gradients are the same."""
+
+    def part(array: np.ndarray) -> list[np.ndarray]:
+        return weight.part(np.asarray(array, np.float64) + by)  # rounded once, to the variable's type
+
+    return replace(weight, part=part, read=lambda arrays: weight.join(arrays) - by, layout=None)
 
 
 def prelu(variable: Any) -> Mapped:

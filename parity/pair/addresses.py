@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from parity.pair import byhand
+from parity.pair.feed import is_functional
 from parity.record.keras_recorder import leaves
 
 
@@ -24,13 +26,25 @@ def lasting(model: Any, weights: Any) -> Any:
     return _renamed(model, weights, lambda layer: ways.get(id(layer)))
 
 
-def unit_names(model: Any, weights: Mapping[str, str]) -> dict[str, str]:
+def unit_names(model: Any, weights: Mapping) -> dict:
     """Return `weights=` with the names of this model's units in place of the ways to their layers."""
     names = {id(layer): name for name, layer in leaves(model).items()}
     return _renamed(model, weights, lambda layer: names.get(id(layer)))
 
 
-def _renamed(model: Any, weights: Mapping[str, str], name_of: Callable[[Any], str | None]) -> dict[str, str]:
+def way_to(model: Any, name: str) -> str:
+    """Return how a user can write the name of a unit: one that each copy of the model understands."""
+    head, _, rest = name.partition("/")
+    listed = {layer.name for layer in model.layers} if is_functional(model) else set()
+    layers, ways = leaves(model), _ways(model)
+    for known, after in ((name, ""), (head, rest)):
+        if known in layers:
+            way = known if known in listed else ways.get(id(layers[known]), known)
+            return f"{way}/{after}" if after else way
+    return name
+
+
+def _renamed(model: Any, weights: Mapping, name_of: Callable[[Any], str | None]) -> dict:
     layers = leaves(model)
 
     def of(address: str) -> str:
@@ -41,7 +55,7 @@ def _renamed(model: Any, weights: Mapping[str, str], name_of: Callable[[Any], st
                 return name + after
         return address
 
-    return {path: of(address) for path, address in weights.items()}
+    return byhand.renamed(weights, of)
 
 
 def _ways(model: Any) -> dict[int, str]:

@@ -35,7 +35,7 @@ def with_steps_enough(options: Options, module: Any, model: Any) -> tuple[Option
 
 def _zeros(options: Options, module: Any, model: Any) -> Iterator[str]:
     """Return the names of the trained weights that are zero throughout."""
-    if options.weights == "keep" and isinstance(model, keras.Layer):
+    if options.keeps and isinstance(model, keras.Layer):
         weights = [(variable.path, np.asarray(variable)) for variable in model.trainable_variables]
     else:
         state = torch_recorder.state_of(module)

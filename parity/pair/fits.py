@@ -10,8 +10,9 @@ from math import prod
 
 import numpy as np
 
+from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import torch_name
-from keras_blitz.weights.mapped import Mapped, stack
+from keras_blitz.weights.mapped import Mapped, plain, shifted, stack
 from parity.pair import pieces
 from parity.pair.units import FREE, RECURRENT, Unit, join_path, projections
 
@@ -40,9 +41,9 @@ def forms(one: Unit, other: Unit) -> list[Unit]:
     """
     if one.kind == FREE == other.kind:
         weights = [_in_order(other.weights[""], one.shapes[""], order) for order in _orders(one, other)]
-        return [replace(other, shapes=one.shapes, weights={"": weight}) for weight in weights]
+        return [replace(other, shapes=one.shapes, weights={"": weight}) for weight in _shifts(one, other, weights)]
     if one.signature == other.signature:
-        return [other]
+        return [_multiplied_by_one_more(other), other] if one.plus_one else [other]
     idle = [leaf for leaf in other.shapes if leaf not in one.shapes]
     if not _are_alike(one, other) or len(one.shapes) + len(idle) != len(other.shapes):
         return []
@@ -51,6 +52,29 @@ def forms(one: Unit, other: Unit) -> list[Unit]:
     if len(kept) < len(in_shape) or not all(_is_neutral(other.kind, leaf, other.weights[leaf]) for leaf in idle):
         return []
     return [replace(other, shapes=one.shapes, weights=kept, idle=tuple(other.weights[leaf] for leaf in idle))]
+
+
+def _shifts(one: Unit, other: Unit, weights: Sequence[Mapped]) -> list[Mapped]:
+    """Return a scale as it is, and as 1 more, or 1 less, than PyTorch's: some norms multiply by 1 + w.
+
+    Of PyTorch's it is seen; that a Keras layer which is none of Keras's own does, only values tell. The likelier comes
+    first: what multiplies by 1 + w begins with zeros.
+    """
+    shape, leaves = one.shapes[""], {leaf_of(one), leaf_of(other)}
+    if not weights or sum(size > 1 for size in shape) > 1:
+        return list(weights)
+    own = kinds.of_keras(other.owner) is None
+    if one.plus_one:
+        more = [shifted(weights[0], 1), *weights]
+        return more if not own or other.start == 1 else more[::-1]
+    less = [shifted(weights[0], -1), *weights]
+    if not (own and leaves & {"weight", "scale", "gamma"}):
+        return list(weights)
+    return less if other.start == 0 else less[::-1]
+
+
+def _multiplied_by_one_more(other: Unit) -> Unit:
+    return replace(other, weights={**other.weights, "weight": shifted(other.weights["weight"], 1)})
 
 
 def _are_alike(one: Unit, other: Unit) -> bool:
@@ -80,6 +104,7 @@ def prepared(
     given = given or {}
     theirs = [_unnumbered(unit) for unit in theirs]
     ours = [part for other in ours for part in _projected(other, theirs)]
+    ours = [part for other in ours for part in _as_declared(other, theirs)]
     theirs = [part for one in theirs for part in pieces.opened(one, ours, _fits)]
     theirs, ours = pieces.cut(theirs, ours, _fits), pieces.cut(ours, theirs, lambda other, one: _fits(one, other))
     free = [[unit for unit in side if unit.kind == FREE] for side in (theirs, ours)]
@@ -118,9 +143,20 @@ def _projected(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
         stacked = {leaf: stack(leaf, weights) for leaf, weights in shapes.items()}
         sizes = {leaf: weight.shape for leaf, weight in stacked.items()}
         packed = Unit(f"{unit.name}/query+key+value", "linear", sizes, stacked, unit.owner)
-        if any(fitted(one, packed) for one in theirs):
+        if any(fitted(one, packed) and not pieces.is_by_head(one) for one in theirs):
             return [packed, parts[-1]]
     return parts
+
+
+def _as_declared(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
+    """Return the kernel and bias of an EinsumDense as they are, where PyTorch has the kernel so, as for `einsum`."""
+    raw = [plain("", each.variable) for each in unit.weights.values()] if hasattr(unit.owner, "equation") else []
+    shapes = {one.shapes[""] for one in theirs if one.kind == FREE}
+    if unit.kind != "linear" or not raw or raw[0].shape not in shapes or any(fitted(one, unit) for one in theirs):
+        return [unit]
+    return [
+        Unit(f"{unit.name}/{each.variable.name}", FREE, {"": each.shape}, {"": each}, unit.owner) for each in raw
+    ]
 
 
 def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> set[int]:
@@ -128,12 +164,12 @@ def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mappin
     found = set()
     for names in given.items():
         for side, name in zip((theirs, ours), names, strict=True):
-            if any(part.name == name for unit in side if unit.kind != FREE for part in _tensors(unit)):
+            if any(part.name == name for unit in side if unit.kind != FREE for part in tensors(unit)):
                 found |= {
                     id(unit)
                     for side, name in zip((theirs, ours), names, strict=True)
                     for unit in side
-                    if unit.name == name or any(part.name == name for part in _tensors(unit))
+                    if unit.name == name or any(part.name == name for part in tensors(unit))
                 }
     return found
 
@@ -147,7 +183,7 @@ def _loosened(unit: Unit, others: Sequence[Unit], free: Sequence[Unit], apart: C
         free: those of them that are single tensors.
         apart: ids of the units that are taken apart in any case.
     """
-    parts = list(_tensors(unit))
+    parts = list(tensors(unit))
     if unit.kind == FREE or not parts:
         return [unit]
     if id(unit) in apart:
@@ -166,7 +202,8 @@ def _can_be(one: Unit, other: Unit) -> bool:
     return bool(_orders(one, other)) or bool(_orders(other, one))
 
 
-def _tensors(unit: Unit) -> Iterable[Unit]:
+def tensors(unit: Unit) -> Iterable[Unit]:
+    """Yield the tensors of a unit of a known kind, each as a unit; of Keras's those that one variable holds."""
     for leaf, shape in unit.shapes.items():
         weight = unit.weights.get(leaf)
         columns = False if unit.kind == "linear" and leaf == "weight" else unit.columns

@@ -43,12 +43,14 @@ class Followed:
         agrees: the outputs are PyTorch's.
         runs: how many assignments were tried.
         cut: there were more to try.
+        reading: of PyTorch's units, see `readings.py`.
     """
 
     found: list[tuple[int, int, str, int]]
     agrees: bool
     runs: int
     cut: bool
+    reading: Any = None
 
 
 class Follower:
@@ -168,6 +170,8 @@ def _fed(theirs: Theirs, unit: Unit) -> list[list[Value]]:
         return []
     path = next((path for path, module in theirs.module.named_modules() if module is unit.owner), "")
     given = theirs.flow.given.get(path, [])
+    for name in unit.added:
+        given = [*given, *theirs.flow.given.get(name.rpartition(".")[0], ())]
     if unit.name.startswith(f"{path}[out_proj]"):
         given = []
     if unit.number and path in theirs.flow.arguments:  # an attention's key and value
@@ -175,7 +179,7 @@ def _fed(theirs: Theirs, unit: Unit) -> list[list[Value]]:
     if cell_kind(unit.owner) and len({array.shape for array in given}) == 1:
         given = [*given, np.stack(given, 1)]  # (N, T, C), what the whole layer is given
     own = [Value(array) for array in given]
-    met = theirs.flow.met.get(unit.name)
+    met = [value for name in (unit.name, *unit.added) for value in theirs.flow.met.get(name, ())]
     return [[Value(array) for array in met], own] if met else [own]
 
 
@@ -201,24 +205,25 @@ def notes(theirs: Theirs, units: Sequence[pairing.Match]) -> list[str]:
 
 def paired(
     theirs: Theirs, model: Any, dtype: str, units: tuple[Sequence[Unit], Sequence[Unit]], given: Mapping[str, str],
-    fixed: bool,
+    fixed: bool, reading: Any = None,
 ) -> list[Seen]:  # fmt: skip
     """Return the pairs of units that a run of both models tells.
 
-    The arguments are those of `Follower`. What one precision has told holds for the others, whose layers may have other
-    names, if the models agreed in it; else this precision is asked, too.
+    The arguments are those of `Follower`, and how PyTorch's weights are read. What one precision has told holds for the
+    others, whose layers may have other names, if the models agreed in it; else this precision is asked, too.
     """
     torch_side, keras_side = prepared(*units, given)
-    if not (theirs.followed and theirs.followed[-1].agrees):
+    known = [each for each in theirs.followed if each.reading == reading]
+    if not (known and known[-1].agrees):
         by_hand = pairing.pairs_by_hand(torch_side, keras_side, given)
         hand = {one.name: other.name for one, other in by_hand}
         follower = Follower(theirs, model, dtype, (torch_side, keras_side), hand, fixed)
         walk = follower.follow()
         names = [[unit.name for unit in side] for side in (torch_side, keras_side)]
         found = [(names[0].index(p.path), names[1].index(p.name), p.how, p.form) for p in walk.found]
-        if walk.agrees or not theirs.followed:
-            theirs.followed.append(Followed(found, walk.agrees, follower.runs, follower.cut))
+        if walk.agrees or not known:
+            known.append(Followed(found, walk.agrees, follower.runs, follower.cut, reading))
+            theirs.followed.append(known[-1])
         if walk.agrees:
             theirs.flow.forget()
-    found = theirs.followed[-1].found
-    return [Seen(torch_side[i].name, keras_side[j].name, how, form) for i, j, how, form in found]
+    return [Seen(torch_side[i].name, keras_side[j].name, how, form) for i, j, how, form in known[-1].found]

@@ -142,7 +142,7 @@ class _Run:
 
     def __init__(self, port: Port, state: Mapping[str, np.ndarray]):
         self.port = port
-        if port.options.weights != "keep":
+        if not port.options.keeps:
             for weight in port.pairing.weights:
                 weight.assign(state[weight.name])
         self._given: dict = {}

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.core.modes import PRECISIONS
+from parity.pair import byhand
 
 _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
@@ -32,9 +33,16 @@ class Options:
     compiled: bool = False  # Keras's loss and optimizer are those that the model was compiled with
     modes: tuple[str, ...] = ("eager",)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the Keras model keeps its own weights."""
+        return isinstance(self.weights, byhand.Kept) or self.weights == "keep"
+
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
-        if not (isinstance(self.weights, Mapping) or str(self.weights) in ("auto", "keep")):
+        if isinstance(self.weights, Mapping):
+            byhand.parse(self.weights)
+        elif not (isinstance(self.weights, str) and self.weights in ("auto", "keep")):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not _is_pair(self.loss):
             raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")

@@ -14,10 +14,10 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.mapped import Mapped
-from parity.pair import pieces
+from parity.pair import nearest, pieces
 from parity.pair.advice import advise
 from parity.pair.fits import fitted, forms, prepared
-from parity.pair.units import FREE, Unit, join_path
+from parity.pair.units import FREE, Unit, full_names, join_path
 
 LISTED = 6  # units of either side that a refusal names
 
@@ -34,11 +34,16 @@ class Seen(NamedTuple):
 
 
 class UnpairedError(BlitzError):
-    """Weights that cannot be mapped; `units` are those that can, `rest` is the pairing where Keras alone has more."""
+    """Weights that cannot be mapped; `units` are those that can.
 
-    def __init__(self, message: str, units: list[Match], rest: "Pairing | None" = None):
+    `rest` is the pairing where Keras alone has more, `left` are PyTorch's units that are left over.
+    """
+
+    def __init__(
+        self, message: str, units: list[Match], rest: "Pairing | None" = None, left: Sequence[Unit] = ()
+    ):  # fmt: skip
         super().__init__(message)
-        self.units, self.rest = units, rest
+        self.units, self.rest, self.left = units, rest, left
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,9 @@ class Pairing:
     surplus: Sequence[Unit] = ()
 
     @property
-    def twins(self) -> list[str]:
-        """PyTorch's names of the second biases that Keras has in one with the first."""
-        return [weight.name for weight in self.weights if weight.twin]
+    def twins(self) -> dict[str, str]:
+        """PyTorch's names of the second biases that Keras has in one with the first -> that of the first."""
+        return _twins(self.weights)
 
 
 def pair(
@@ -72,6 +77,7 @@ def pair(
     given: Mapping[str, str] | None = None,
     seen: Sequence[Seen] = (),
     uncalled: Callable[[], Collection[str]] = frozenset,
+    written: Callable[[str], str] = str,
 ) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
@@ -81,20 +87,22 @@ def pair(
         given: module path -> layer name, for those that are not to be found.
         seen: those that a run of both models has told.
         uncalled: () -> names of PyTorch's tensors that its forward does not use.
+        written: the name of a Keras unit -> as the user may write it.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
     left = _Left(*prepared(theirs, ours, given))
+    given_forms = {(pair.path, pair.name): pair.form for pair in seen if pair.how == "given"}
     for one, other in pairs_by_hand(left.theirs, left.ours, given or {}):
-        left.take(one, other, "given")
+        left.take(one, other, "given", given_forms.get((one.name, other.name), 0))
     by_name = [{unit.name: unit for unit in side} for side in (left.theirs, left.ours)]
-    for path, name, how, form in seen:
+    for path, name, how, form in (pair for pair in seen if pair.how != "given"):
         left.take(by_name[0][path], by_name[1][name], how, form)
     left.take_names()
     left.take_structure()
-    return _finished(left, uncalled)
+    return _finished(left, uncalled, written)
 
 
 @dataclass
@@ -131,7 +139,7 @@ class _Left:
                 self.take(one, fitting[0], "structure")
 
 
-def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
+def _finished(left: _Left, uncalled: Callable[[], Collection[str]], written: Callable[[str], str]) -> Pairing:
     """Return the pairs, with what may be left over.
 
     Raises:
@@ -141,20 +149,20 @@ def _finished(left: _Left, uncalled: Callable[[], Collection[str]]) -> Pairing:
     over = [one for one in left.theirs if one.name not in unused]
     notes = [f"PyTorch's buffers without a counterpart, left alone: {', '.join(unused)}"] if unused else []
     not_used = set(uncalled()) if over else set()
-    never_used = [one for one in over if not_used.issuperset(_full_names(one))]
+    never_used = [one for one in over if not_used.issuperset(full_names(one))]
     if never_used:
         names = ", ".join(one.name for one in never_used)
         notes.append(f"PyTorch's modules that its forward does not use, without a counterpart, left alone: {names}")
-        unused += [name for one in never_used for name in _full_names(one)]
+        unused += [name for one in never_used for name in full_names(one)]
         over = [one for one in over if one not in never_used]
     if over:
-        raise UnpairedError(_unpaired(over, left.ours), left.units)
+        raise UnpairedError(_unpaired(over, left.ours, written), left.units, left=over)
     fixed = [other for other in left.ours if _is_fixed(other)]
     notes += _notes_on_keras(fixed, left.units)
     surplus = [other for other in left.ours if other not in fixed]
     found = Pairing(_merged(left.units), left.units, notes, unused, surplus)
     if surplus:
-        raise UnpairedError(_unpaired([], left.ours), left.units, found)
+        raise UnpairedError(_unpaired([], left.ours, written), left.units, found)
     return found
 
 
@@ -163,9 +171,21 @@ def _notes_on_keras(fixed: Sequence[Unit], units: Sequence[Match]) -> Iterator[s
     if fixed:
         names = ", ".join(other.name for other in fixed)
         yield f"Keras's weights that are not trained, without a counterpart, left alone: {names}"
+    for one, other, _ in units:
+        yield from (_shift_note(one, other, weight) for weight in other.weights.values() if weight.read)
     idle = [f"{other.name}/{v.name}" for _, other, _ in units for weight in other.idle for v in weight.variables]
     if idle:
         yield f"Keras's weights that PyTorch lacks and that do nothing, left as they are: {', '.join(idle)}"
+
+
+def _shift_note(one: Unit, other: Unit, weight: Mapped) -> str:
+    """Say which side multiplies by 1 + weight."""
+    name, scale = one.name, other.name
+    if one.kind != FREE:
+        name, scale = join_path(one.path, "weight"), f"{other.name}/{weight.variable.name}"
+    if weight.part(np.zeros(weight.shape))[0].mean() > 0:
+        return f"{name}: the PyTorch side multiplies by 1 + weight; Keras's {scale} = 1 + weight"
+    return f"{name}: Keras's layer multiplies by 1 + {scale}, which is PyTorch's weight - 1"
 
 
 def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[tuple[Mapped, np.ndarray]]:
@@ -177,24 +197,35 @@ def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[
         state: PyTorch's whole state.
     """
     weights = _renamed(one, other)
-    own = summed({weight.name: state[weight.name] for weight in weights}, [w.name for w in weights if w.twin])
+    own = summed({weight.name: state[weight.name] for weight in weights}, _twins(weights))
     for weight in weights:
         yield weight, own[weight.name] if one.rows is None else own[weight.name][one.rows]
 
 
-def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str, np.ndarray]:
-    """Return a state with the first of two biases as the sum of both, and the second, its twin, as zero.
+def _twins(weights: Sequence[Mapped]) -> dict[str, str]:
+    """Return the second biases -> the first ones, which the same variables hold."""
+    first = {id(weight.variable): weight.name for weight in weights if not weight.twin}
+    return {weight.name: first[id(weight.variable)] for weight in weights if weight.twin}
+
+
+def summed(state: Mapping[str, np.ndarray], twins: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Return a state with the first of several biases as the sum of all, and the others, its twins, as zero.
 
     Args:
         state: PyTorch's weights.
-        twins: names of the second biases.
+        twins: names of the second biases -> that of the first.
     """
     found = dict(state)
-    for name in twins:
-        first = name.replace("bias_hh", "bias_ih")
-        found[first] = found[first] + found[name]
+    for name, first in twins.items():
+        found[first] = found[first] + found[name].reshape(found[first].shape)
         found[name] = np.zeros_like(found[name])
     return found
+
+
+def is_rounded(weight: Mapped, value: np.ndarray) -> bool:
+    """Return whether a weight is PyTorch's but for what float32 has lost of it, as 1 + w loses of w."""
+    bound = 2 * np.finfo(np.float32).eps
+    return weight.read is not None and np.allclose(weight.value(), value, bound, bound)
 
 
 def have_one_name(one: Unit, other: Unit) -> bool:
@@ -252,8 +283,13 @@ def _renamed(one: Unit, other: Unit) -> list[Mapped]:
         for short, leaf in leaves.items()
     ]
     if one.kind == FREE and one.owner is not None:  # of no known layer: PyTorch knows whether it is a parameter
-        return [replace(weight, trainable=_is_parameter(one)) for weight in found]
-    return found
+        found = [replace(weight, trainable=_is_parameter(one)) for weight in found]
+    return found + [_reshaped(found[0], name, shape) for name, shape in one.added.items()]
+
+
+def _reshaped(weight: Mapped, name: str, shape: tuple[int, ...]) -> Mapped:
+    """Return a bias as another one of PyTorch's that is added to it."""
+    return replace(weight, name=name, shape=shape, join=lambda arrays: weight.join(arrays).reshape(shape), twin=True)
 
 
 def _merged(units: Sequence[Match]) -> list[Mapped]:
@@ -262,23 +298,10 @@ def _merged(units: Sequence[Match]) -> list[Mapped]:
     return pieces.merged([weight for weight, _ in weights], [rows for _, rows in weights])
 
 
-def _full_names(one: Unit) -> list[str]:
-    """Return the names of a PyTorch unit's tensors in the module's state."""
-    if one.kind == FREE:
-        return [one.name]
-    return [join_path(one.path, one.numbered.get(leaf, leaf)) for leaf in one.shapes]
-
-
-def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit]) -> str:
+def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit], written: Callable[[str], str]) -> str:
     """Say what is left over, by cause, and which `weights=` would try the nearest of it."""
     left = "; ".join(f"{side} has {_listed(units)}" for side, units in (("PyTorch", theirs), ("Keras", ours)))
-    fitting: dict[str, str] = {}
-    for one in theirs:
-        nearest = [other.name for other in ours if other.name not in fitting.values() and fitted(one, other)]
-        if nearest:
-            fitting[one.name] = nearest[0]
-    pairs = [f'"{path}": "{name}"' for path, name in list(fitting.items())[:3]] or ['"module path": "layer name"']
-    hint = f"name the layers alike, or give weights={{{', '.join(pairs)}}}"
+    hint = "name the layers alike, or try weights=" + nearest.suggest(theirs, ours, written) if theirs else ""
     return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{advise(theirs, ours)}{hint}"
 
 

@@ -96,10 +96,41 @@ def _suffices(unit: Unit, counts: Sequence[int], surplus: Counter) -> bool:
     return all(surplus[size] >= number for size, number in needed.items())
 
 
+def arrangements(split: Sequence[int], counts: Sequence[int]) -> list[list[np.ndarray]]:
+    """Return the rows of each piece, in each way in which they may be arranged, the likeliest first.
+
+    Rows may be piece after piece, or all pieces head by head, as GPT-NeoX and BLOOM have them; what PyTorch does with
+    the outputs tells: split into (heads, 3, dim), the axis of 3 is that of the pieces; (groups, n + 2, dim) are n
+    queries, a key and a value. An axis of as many as there are pieces is likelier than one that can be divided.
+
+    Args:
+        split: the axes, () where they are not known.
+        counts: the rows of each piece.
+    """
+    dims = tuple(split) or (sum(counts),)
+    found = []
+    for axis in range(len(dims)):
+        each = [count * dims[axis] / sum(counts) for count in counts]  # of this axis
+        if sum(counts) == np.prod(dims) and all(size == int(size) for size in each):
+            places = np.moveaxis(np.arange(sum(counts)).reshape(dims), axis, 0)
+            parts = np.split(places, np.cumsum(each).astype(int)[:-1])
+            rows = [np.moveaxis(part, 0, axis).reshape(-1) for part in parts]
+            found.append((dims[axis] != len(counts), axis, rows))
+    return [rows for *_, rows in sorted(found, key=lambda each: each[:2])]
+
+
+def is_by_head(unit: Unit) -> bool:
+    """Return whether three pieces of the same size would not be one below the other in PyTorch's tensor."""
+    outputs = unit.shapes["weight"][0] if unit.kind == "linear" else 1
+    likely = arrangements(unit.split, [outputs // 3] * 3) if unit.split and outputs % 3 == 0 else []
+    return bool(likely) and not np.array_equal(likely[0][0], np.arange(outputs // 3))
+
+
 def _pieces(unit: Unit, counts: Sequence[int]) -> list[Unit]:
     first = unit.rows if unit.rows is not None else np.arange(_size(unit)[0])
+    likely = arrangements(unit.split, counts) or arrangements((), counts)
     found = []
-    for number, rows in enumerate(np.split(np.arange(len(first)), np.cumsum(counts)[:-1])):
+    for number, rows in enumerate(likely[min(unit.arranged, len(likely) - 1)]):
         shapes = {leaf: (len(rows), *shape[1:]) for leaf, shape in unit.shapes.items()}
         held = {leaf: rows_of(weight, rows) for leaf, weight in unit.weights.items()}
         own = None if unit.weights else first[rows]

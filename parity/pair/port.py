@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,8 +18,10 @@ from parity.core.ranks import regrouped
 from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import (
     addresses,
+    byhand,
     feed,
     following,
+    hand,
     layouts,
     masks,
     meeting,
@@ -28,6 +29,7 @@ from parity.pair import (
     own_loss,
     pairing,
     penalty,
+    readings,
     step,
     units,
     wiring,
@@ -119,7 +121,7 @@ class Port:
 
     def _run_filled(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         """Run with PyTorch's weights."""
-        if self.options.weights != "keep":
+        if not self.options.keeps:
             state = state_of(self.theirs, self.pairing.twins)
             for weight in self.pairing.weights:
                 weight.assign(state[weight.name])
@@ -143,19 +145,20 @@ class Port:
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}
         ours = units.keras_units(ordered, sizes)
         ours += units.loose_units(self.model, ours)
-        by_hand = self.options.weights if isinstance(self.options.weights, Mapping) else {}
-        given = addresses.unit_names(self.model, by_hand)
+        named = self.options.weights
+        entries = byhand.parse(addresses.unit_names(self.model, named) if isinstance(named, Mapping) else named)
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
-        columns = self.theirs.flow.columns
-        theirs = [replace(unit, columns=columns.get(unit.name)) for unit in theirs]
-        fixed = self.options.weights == "keep"
-        seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
+        theirs = readings.as_seen(theirs, self.theirs.flow)
+        told = hand.resolve(entries, theirs, ours, self.theirs.module)
+        if not self.options.keeps:
+            state = state_of(self.theirs, {})
+            for weight in told.weights(self.theirs.module):
+                weight.assign(state[weight.name])
         try:
-            found = pairing.pair(theirs, ours, given, seen, self._uncalled)
+            found = readings.paired(self.theirs, self.model, self.dtype, told, self.options.keeps, self._uncalled)
         except pairing.UnpairedError as error:
-            if error.rest is None:
-                raise BlitzError(f"{error}{self._parted(error.units)}") from None
-            found = error.rest
+            raise BlitzError(f"{error}{self._parted(error.units)}") from None
+        found = told.added_to(found, self.theirs.module)
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:
             raise BlitzError(
@@ -256,7 +259,7 @@ class Port:
     def _run_with(self, shared: masks.Shared) -> float:
         """Run in train mode from PyTorch's weights, and return how far the outputs are from PyTorch's, in any order."""
         with kept(self.model.variables), shared_draws(self.model, shared.pair):
-            if self.options.weights != "keep":
+            if not self.options.keeps:
                 state = state_of(self.theirs, self.pairing.twins)
                 for weight in self.pairing.weights:
                     weight.assign(state[weight.name])
@@ -276,7 +279,7 @@ class Port:
             mode: "eager", "graph" or "xla".
         """
         options, own = self.options, self._own_loss()
-        if options.weights == "keep":  # as they were before a first recording moved them
+        if options.keeps:  # as they were before a first recording moved them
             state = self.start or {weight.name: weight.value() for weight in self.pairing.weights}
         self.start = state
         put_back = own.compiled() if own else nullcontext()

@@ -12,7 +12,7 @@ from parity.core.difference import Difference
 from parity.core.modes import PRECISIONS
 from parity.core.own_error import own_error
 from parity.core.trace import Trace, array_of
-from parity.pair import reduced, step, theirs
+from parity.pair import pairing, reduced, step, theirs
 from parity.pair.options import Options
 from parity.pair.port import Port
 from parity.pair.theirs import Theirs
@@ -52,6 +52,9 @@ def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool)
         coarse: float32 is judged, or proves a copy.
     """
     state = theirs.state_of(torch_side, port.pairing.twins)
+    if options.keeps:  # what Keras has in another form, 1 + w, has lost bits of w
+        held = [weight for weight in port.pairing.weights if pairing.is_rounded(weight, state[weight.name])]
+        state |= {weight.name: weight.value() for weight in held}
     record = partial(
         theirs.record, torch_side, options, left_out=port.left_out, last_only=port.last_only,
         squeezed=port.squeezed,

@@ -101,12 +101,12 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     )  # fmt: skip
 
 
-def state_of(theirs: Theirs, twins: Collection[str]) -> dict[str, np.ndarray]:
+def state_of(theirs: Theirs, twins: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Return the weights that both sides get: PyTorch's, two biases that Keras has as one added up.
 
     Args:
         theirs: PyTorch's side.
-        twins: PyTorch's names of the second biases.
+        twins: PyTorch's names of the second biases -> that of the first.
     """
     return summed(typed(torch_recorder.state_of(theirs.module), "float32"), twins)
 

@@ -11,6 +11,7 @@ import numpy as np
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.mapped import Mapped
 from parity.pair import copies, feed, feeding
+from parity.pair.byhand import Kept
 from parity.pair.equivalence import Report, check
 from parity.pair.options import Options, arrays_of
 from parity.pair.pairing import summed
@@ -109,7 +110,8 @@ def transfer(
     port = _paired(torch_module, keras_model, arrays_of(inputs), weights)
     fill = _fill_torch if reverse else _fill_keras
     with fill(torch_module, keras_model, port) as (tensors, left, keep):
-        report = check(torch_module, keras_model, inputs, loss=False, weights="keep")
+        kept = Kept(weights) if isinstance(weights, Mapping) else "keep"
+        report = check(torch_module, keras_model, inputs, loss=False, weights=kept)
         filled = report.passed or unproven
         if filled:
             keep()

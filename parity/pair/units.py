@@ -34,6 +34,12 @@ class Unit:
         numbered: of a recurrent PyTorch module: the same names -> its own, with the number in its stack.
         idle: of a Keras layer: weights that do nothing and that PyTorch lacks, such as a bias of zeros.
         columns: of a single matrix: whether it is used as in `x @ w`, and not as in `F.linear(x, w)`; None: unknown.
+        split: of a linear map of PyTorch's: the axes into which its outputs are split, such as (heads, 3, dim).
+        arranged: which of the arrangements that this allows its pieces have, see `pieces.arrangements`.
+        added: of a single bias of PyTorch's: others that are added to it -> their shapes.
+        plus_one: of a single tensor, or a norm, of PyTorch's: the weight is used as 1 + w.
+        start: of a single vector of Keras's: the value that all of it had at first, None where they differ.
+        partial: what the layer returns is not comparable, because its bias is elsewhere.
         rows: of a piece of PyTorch's tensors: which rows; None for all.
         number: of a piece, from 0.
     """
@@ -46,6 +52,12 @@ class Unit:
     numbered: Mapping[str, str] = field(default_factory=dict)
     idle: tuple[Mapped, ...] = ()
     columns: bool | None = None
+    split: tuple[int, ...] = ()
+    arranged: int = 0
+    added: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    plus_one: bool = False
+    start: float | None = None
+    partial: bool = False
     rows: np.ndarray | None = None
     number: int = 0
 
@@ -69,6 +81,13 @@ def join_path(path: str, leaf: str) -> str:
     return f"{path}.{leaf}" if path and leaf else path or leaf
 
 
+def full_names(unit: Unit) -> list[str]:
+    """Return the names of a PyTorch unit's tensors in the module's state."""
+    if unit.kind == FREE:
+        return [unit.name]
+    return [join_path(unit.path, unit.numbered.get(leaf, leaf)) for leaf in unit.shapes]
+
+
 def torch_units(module: Any, order: Sequence[str]) -> list[Unit]:
     """Return the units of a PyTorch module, those called first, in their order, then the others."""
     found: dict[str, list[Unit]] = {}
@@ -80,7 +99,9 @@ def torch_units(module: Any, order: Sequence[str]) -> list[Unit]:
         known = kind if kind and kind.has_weights else None
         deep = bool(known and known.whole and not known.gates)
         inside = f"{path}." if deep else ""
-        own = {n: tuple(p.shape) for n, p in inner.named_parameters(recurse=deep) if id(p) not in seen}
+        parameters = dict(inner.named_parameters(recurse=deep))
+        own = {n: tuple(p.shape) for n, p in parameters.items() if id(p) not in seen}
+        known = known if not own or len(own) == len(parameters) else None  # a tied weight's bias is a single tensor
         seen |= {id(p) for p in inner.parameters(recurse=deep)}
         buffers = {n: tuple(b.shape) for n, b in inner.named_buffers(recurse=deep) if n != "num_batches_tracked"}
         found[path] = _torch_units(path, inner, known, own, buffers)
@@ -131,7 +152,7 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
     held = {id(variable) for unit in units for weight in unit.weights.values() for variable in weight.variables}
     known = {id(variable) for unit in units for variable in unit.owner.weights}
     return [
-        _unit(variable.path, FREE, model, [mapped.plain("", variable)])
+        _single(variable.path, model, variable)
         for variable in model.weights
         if id(variable) not in held | known
     ]
@@ -145,10 +166,15 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         if kind and kind.verbatim:
             return [_unit(name, cell, layer, weights_of(kind, layer))]
         return [_unit(name, cell, layer, mapped.recurrent(BY_NAME[cell].gates, getattr(layer, "cell", layer)))]
+    if inner := getattr(getattr(layer, "cell", None), "cells", ()):
+        if all(cell_kind(each) for each in inner):
+            gates = [BY_NAME[cell_kind(each)].gates for each in inner]
+            weights = [mapped.recurrent(order, each) for order, each in zip(gates, inner, strict=True)]
+            return [_unit(f"{name}[{k}]", cell_kind(each), layer, weights[k]) for k, each in enumerate(inner)]
     if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
         return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):
-        return [_unit(f"{name}/{v.name}", FREE, layer, [mapped.plain("", v)]) for v in layer.weights]
+        return [_single(f"{name}/{v.name}", layer, v) for v in layer.weights]
     if kind.name.startswith("separable"):
         return _separable(name, kind, layer)
     if kind.verbatim and kind.paired in RECURRENT:
@@ -203,6 +229,14 @@ def _separable(name: str, kind: Kind, layer: Any) -> list[Unit]:
     """Return the two convolutions of a separable one, as PyTorch has them."""
     depth, *point = [replace(w, name=w.name.rpartition(".")[2]) for w in weights_of(kind, layer)]
     return [_unit(f"{name}/depthwise", kind.paired, layer, [depth]), _unit(name, kind.paired, layer, point)]
+
+
+def _single(name: str, layer: Any, variable: Any) -> Unit:
+    """Return a variable of no known layer."""
+    values = np.unique(variable.numpy()) if len(variable.shape) == 1 else ()
+    return replace(
+        _unit(name, FREE, layer, [mapped.plain("", variable)]), start=float(values[0]) if len(values) == 1 else None
+    )
 
 
 def _unit(name: str, kind: str, layer: Any, weights: Iterable[Mapped]) -> Unit:

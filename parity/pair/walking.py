@@ -11,7 +11,7 @@ from parity.core import tolerance
 from parity.core.modes import PRECISIONS
 from parity.pair.alike import Value, distance
 from parity.pair.fits import forms, leaf_of
-from parity.pair.pairing import Seen, have_one_name, spelled, values
+from parity.pair.pairing import Seen, have_one_name, is_rounded, spelled, values
 from parity.pair.units import FREE, RECURRENT, Unit
 
 
@@ -27,7 +27,7 @@ class Walk:
     """What one run of the Keras model has told.
 
     Args:
-        found: the pairs, in the order of Keras's calls; `how` is "flow", "name" or "structure".
+        found: the pairs, in the order of Keras's calls; `how` is "given", "flow", "name" or "structure".
         choices: Keras's unit -> what it could have had as well, what it took first.
         taken_back: Keras's unit -> what it needs and what one before it has taken on a guess.
         apart: how far the outputs are from PyTorch's, relative; infinite where they are others.
@@ -51,7 +51,7 @@ class Walk:
     @property
     def open_choices(self) -> list[str]:
         """The units of Keras whose choice may be why the next one did not find its twin; the latest first."""
-        hows = [pair.how for pair in self.found]
+        hows = ["flow" if pair.how == "given" else pair.how for pair in self.found]
         last = len(hows) - 1 - hows[::-1].index("flow") if "flow" in hows else -1
         lost = next((k for k in range(last + 1, len(hows)) if hows[k] != "flow"), len(hows))
         return [pair.name for pair in self.found[lost::-1] if len(self.choices.get(pair.name, ())) > 1]
@@ -108,7 +108,7 @@ class Witness:
     def holds(self, choice: Choice, name: str) -> bool:
         """Return whether a Keras unit has the weights of PyTorch's, as a model has that was converted."""
         held = values(self.theirs[choice.path], self.forms(choice.path, name)[choice.form], self.state)
-        return all(np.array_equal(weight.value(), value) for weight, value in held)
+        return all(np.array_equal(weight.value(), value) or is_rounded(weight, value) for weight, value in held)
 
 
 class Run:
@@ -138,18 +138,26 @@ class Run:
     def arrive(self, name: str, value: Value) -> None:
         """Find the twin of a Keras unit whose layer is called with this value, and copy its weights."""
         if name in self.by_hand:
-            self._copy(Choice(self.by_hand[name]), name)
+            self._take_given(name, self.by_hand[name])
             return
         fitting = self._fitting(name)
         if not fitting:
             return
-        same = self._same(fitting, value)
+        same = self._same(name, fitting, value)
         if not same:
             self._take_back(name, value)
         choice, how, others = self._choose(name, same, fitting)
         self.walk.choices[name] = [choice, *(other for other in others if other != choice)]
         self.walk.found.append(Seen(choice.path, name, how, choice.form))
         self.free.remove(choice.path)
+        self._copy(choice, name)
+
+    def _take_given(self, name: str, path: str) -> None:
+        """Copy what was given by hand, in the first of the forms that fit, or in the one to try."""
+        options = [Choice(path, form) for form in range(len(self.known.forms(path, name)))]
+        choice = self.forced.get(name, options[0])
+        self.walk.choices[name] = [choice, *(other for other in options if other != choice)]
+        self.walk.found.append(Seen(path, name, "given", choice.form))
         self._copy(choice, name)
 
     def _fitting(self, name: str) -> list[Choice]:
@@ -163,18 +171,25 @@ class Run:
         each = {path: self.known.forms(path, name) for path in paths}
         return [Choice(path, form) for form in (0, 1) for path in paths if form < len(each[path])]
 
-    def _same(self, fitting: Sequence[Choice], value: Value) -> list[Choice]:
-        """Return what was given this value, the nearest; what a parameter itself was used with tells more."""
+    def _same(self, name: str, fitting: Sequence[Choice], value: Value) -> list[Choice]:
+        """Return what was given this value, the nearest; what a parameter itself was used with tells more.
+
+        Of single tensors those of the same name, too, whose module was given the value: what becomes of them is not
+        always seen.
+        """
         apart = {choice.path: self.known.apart(choice.path, value) for choice in fitting}
+        leaf, unit = leaf_of(self.known.ours[name]), self.known.ours[name]
         for which in (0, 1):
             nearest = min(apart[choice.path][which] for choice in fitting)
             if np.isfinite(nearest):
-                return [choice for choice in fitting if self.known.is_near(apart[choice.path][which], nearest)]
+                found = [choice for choice in fitting if self.known.is_near(apart[choice.path][which], nearest)]
+                named = [c for c in fitting if unit.kind == FREE and leaf_of(self.known.theirs[c.path]) == leaf]
+                return found + [c for c in named if np.isfinite(apart[c.path][1]) and c not in found]
         return []
 
     def _take_back(self, name: str, value: Value) -> None:
         """Note that a unit before this one has taken, on a guess, what was given the value that this one is given."""
-        guessed = [pair for pair in self.walk.found if pair.how != "flow" and self.known.forms(pair.path, name)]
+        guessed = [pair for pair in self.walk.found if pair.how not in ("flow", "given") and self.known.forms(pair.path, name)]
         needed = [pair.path for pair in guessed if np.isfinite(self.known.apart(pair.path, value)[1])]
         if needed:
             self.walk.taken_back[name] = Choice(needed[0])

@@ -85,17 +85,53 @@ def tokens(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) 
     """Return what each call of both sides does; the arguments are those of `match`."""
     of = _paths(units)
     weighted = set(of.values())
-    left = [("=", c.path) if c.path in weighted else family(c.module, kinds.of_torch(c.module)) for c in theirs]
-    return left, [("=", of[c.name]) if c.name in of else _does(c) for c in ours]
+    cut = [(one.path, other.path) for one, other, _ in units if is_piece(one) or is_piece(other)]
+
+    def token(path: str | None, own: str, side: int, does: str) -> Token:
+        if path is not None:
+            return "=", path
+        is_cut = any(names[side] == own for names in cut)  # such a layer returns what none of the other side does
+        return f"piece {side}: {own}" if is_cut else does
+
+    left = [
+        token(c.path if c.path in weighted else None, c.path, 0, family(c.module, kinds.of_torch(c.module)))
+        for c in theirs
+    ]
+    return left, [token(of.get(c.name), c.name, 1, _does(c)) for c in ours]
+
+
+def is_piece(unit: Unit) -> bool:
+    """Return whether a unit is a part of a layer of either side, of a packed one or without its bias."""
+    return unit.partial or unit.rows is not None or (bool(unit.weights) and unit.name.endswith("]") and unit.kind not in RECURRENT)
 
 
 def _paths(units: Sequence[Match]) -> dict[str, str]:
     """Return Keras's layer -> PyTorch's path, of the layers whose weights are paired."""
-    found = {}
+    found = _of_own_modules(units)
     for one, other, _ in units:
-        if one.kind != FREE and one.rows is None and not _is_inside(one) and not _is_a_bags_table(one, other):
+        known = one.kind != FREE and not _is_inside(one) and not _is_a_bags_table(one, other)
+        if known and not (is_piece(one) or is_piece(other)):
             found[other.path.removesuffix("/attention_output")] = one.path  # what an attention returns
     return found
+
+
+def _of_own_modules(units: Sequence[Match]) -> dict[str, str]:
+    """Return the same of classes of a user's own, such as a Linear with a transposed weight, beside a known layer."""
+    layers: dict[str, set[str]] = {}
+    whole = {one.path for one, _, _ in units if one.kind != FREE}
+    for one, other, _ in units:
+        path, layer = one.name.rpartition(".")[0], other.name.rpartition("/")[0]
+        if one.kind == FREE == other.kind and path and path not in whole:
+            layers.setdefault(path, set()).add(layer if _is_known(one, other) else "")
+    single = {path: next(iter(names)) for path, names in layers.items() if len(names) == 1}
+    counts = Counter(single.values())
+    return {layer: path for path, layer in single.items() if layer and counts[layer] == 1}
+
+
+def _is_known(one: Unit, other: Unit) -> bool:
+    """Return whether one of the layers is a known one; not a table, which the other side may add to something."""
+    found = (kinds.of_torch(one.owner), kinds.of_keras(other.owner))
+    return any(kind is not None and kind.has_weights and kind.paired != "embedding" for kind in found)
 
 
 def match(

@@ -1,7 +1,7 @@
 """What a PyTorch module's own modules are given in a forward pass, which tensors it uses, which of them it computes."""
 
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ class Flow:
             `F.linear(x, w, b)`, `x @ w`, `x * w`.
         columns: name of such a matrix -> whether it was used as in `x @ w`, and not as in `F.linear(x, w)`.
         outputs: by their names in a trace.
+        splits: name of a matrix, path of a linear module -> the axes its outputs are split into: (heads, 3, dim).
+        added: names of biases that are parts of one sum.
+        plus_one: names of parameters that are used as 1 + w.
     """
 
     given: dict[str, list[np.ndarray]]
@@ -35,6 +38,9 @@ class Flow:
     met: dict[str, list[np.ndarray]]
     columns: dict[str, bool]
     outputs: dict[str, np.ndarray]
+    splits: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    added: list[frozenset[str]] = field(default_factory=list)
+    plus_one: set[str] = field(default_factory=set)
 
     def forget(self) -> None:
         """Free the memory of what was given, which is no longer needed when the pairs are known."""
@@ -65,19 +71,27 @@ def seen(module: torch.nn.Module, inputs) -> Flow:
     for path, inner in module.named_modules():
         if any(inner.named_parameters(recurse=False)) or any(inner.named_buffers(recurse=False)):
             inner.register_forward_pre_hook(hook(path), with_kwargs=True)
-    own = _own_tensors(module)
-    uses = ParameterUses(own)
-    with torch.no_grad(), uses if own else nullcontext():
-        outputs = forward(module, inputs)
-    return Flow(given, arguments, uses.met, uses.columns, {name: value.numpy() for name, value in outputs})
+    uses = ParameterUses(_own_tensors(module))
+    for path, inner in module.named_modules():
+        kind = kinds.of_torch(inner)
+        if kind is not None and kind.linear:
+            inner.register_forward_hook(partial(_note_result, uses, path))
+    with torch.no_grad(), uses:
+        outputs = {name: value.numpy() for name, value in forward(module, inputs)}
+    return Flow(given, arguments, uses.met, uses.columns, outputs, uses.splits, list(uses.added), uses.plus_one)
+
+
+def _note_result(uses: ParameterUses, path: str, inner: torch.nn.Module, _inputs: Any, result: Any) -> None:
+    bias = "bias" if isinstance(getattr(inner, "bias", None), torch.nn.Parameter) else ""
+    uses.returned(path, result, f"{path}.{bias}" if path and bias else bias)
 
 
 def _own_tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return the parameters and buffers of the modules whose kind is not known, by name."""
+    """Return the parameters and buffers of the modules whose kind is not known, or that a user's class has, by name."""
     found: dict[str, torch.Tensor] = {}
     for path, inner in module.named_modules():
         kind = kinds.of_torch(inner)
-        if kind is None or not kind.has_weights:
+        if kind is None or not kind.has_weights or not kinds.is_of_framework(type(inner)):
             own = [*inner.named_parameters(recurse=False), *inner.named_buffers(recurse=False)]
             found |= {f"{path}.{name}" if path else name: tensor for name, tensor in own}
     return found

@@ -437,11 +437,11 @@ def test_a_stacks_weights_have_the_numbers_of_their_layers():
     assert [weight.name for weight in found.weights] == [
         f"lstm.{leaf}_l{k}" for k in (0, 1) for leaf in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ]
-    assert found.twins == ["lstm.bias_hh_l0", "lstm.bias_hh_l1"]
+    assert found.twins == {f"lstm.bias_hh_l{k}": f"lstm.bias_ih_l{k}" for k in (0, 1)}
 
 
 def test_a_bidirectional_layers_twins_are_those_of_both_ways():
     found = pair(*units_of(*FITTING["bidirectional"][:2]))
-    assert found.twins == ["lstm.bias_hh_l0", "lstm.bias_hh_l0_reverse"]
+    assert found.twins == {f"lstm.bias_hh_l0{way}": f"lstm.bias_ih_l0{way}" for way in ("", "_reverse")}
     backward = next(weight for weight in found.weights if weight.name == "lstm.weight_ih_l0_reverse")
     assert backward.variables[0].path == "b/backward/kernel"
