@@ -174,8 +174,9 @@ def _tensors(unit: Unit) -> Iterable[Unit]:
             yield replace(unit, name=join_path(unit.name, leaf), kind=FREE, shapes={"": shape}, columns=columns)
         elif len(weight.variables) == 1:
             name = f"{unit.name}/{weight.variables[0].name}"
-            part = replace(weight, name="")
-            yield replace(unit, name=name, kind=FREE, shapes={"": shape}, weights={"": part}, columns=columns)
+            part = replace(unit, name=name, kind=FREE, shapes={"": shape}, columns=columns)
+            plain = {"": replace(unit.plain[leaf], name="")} if unit.plain else {}
+            yield replace(part, weights={"": replace(weight, name="")}, plain=plain)
 
 
 def _in_shape(weight: Mapped, shape: tuple[int, ...]) -> Mapped | None:

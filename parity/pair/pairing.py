@@ -72,6 +72,7 @@ def pair(
     given: Mapping[str, str] | None = None,
     seen: Sequence[Seen] = (),
     uncalled: Callable[[], Collection[str]] = frozenset,
+    plain: Collection[str] = (),
 ) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
@@ -81,12 +82,14 @@ def pair(
         given: module path -> layer name, for those that are not to be found.
         seen: those that a run of both models has told.
         uncalled: () -> names of PyTorch's tensors that its forward does not use.
+        plain: names of Keras's units that are given features which PyTorch has flattened in the same order.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
     left = _Left(*prepared(theirs, ours, given))
+    left.ours = [unit.in_plain_order() if unit.name in plain else unit for unit in left.ours]
     for one, other in pairs_by_hand(left.theirs, left.ours, given or {}):
         left.take(one, other, "given")
     by_name = [{unit.name: unit for unit in side} for side in (left.theirs, left.ours)]

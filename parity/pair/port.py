@@ -67,8 +67,10 @@ class Port:
         self.calls, self.outputs = self._run_once()
         given = feed.tensors(theirs, model, dtype)
         given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
-        self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
-        self.pairing = self._paired()
+        flat = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
+        self.pairing, plain = self._paired({name: each.sizes for (name, number), each in flat.items() if not number})
+        as_in_torch = {each.origin for (name, number), each in flat.items() if not number and name in plain}
+        self.flattened = {key: each.sizes for key, each in flat.items() if each.origin not in as_in_torch}
         self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units, self._met()))
         ranks = {call.name: len(call.shape) for call in theirs.calls}
         self.last_only = {
@@ -126,8 +128,15 @@ class Port:
         given, results = ({(c.name, c.number): getattr(c, what) for c in calls} for what in ("given", "result"))
         return meeting.met(self.theirs, tokens, given, results, self.dtype)
 
-    def _paired(self) -> pairing.Pairing:
-        sizes = {name: shape for (name, number), shape in self.flattened.items() if not number}
+    def _paired(self, sizes: Mapping[str, tuple[int, ...]]) -> tuple[pairing.Pairing, set[str]]:
+        """Pair the weights.
+
+        Args:
+            sizes: Keras's layers that are given flattened features -> what these were flattened from.
+
+        Returns:
+            The pairing, and the layers whose features PyTorch has flattened in the same order.
+        """
         called = dict.fromkeys(call.name for call in self.calls if call.name in self.layers)
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}
         ours = units.keras_units(ordered, sizes)
@@ -138,9 +147,9 @@ class Port:
         columns = self.theirs.flow.columns
         theirs = [replace(unit, columns=columns.get(unit.name)) for unit in theirs]
         fixed = self.options.weights == "keep"
-        seen = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
+        seen, plain = following.paired(self.theirs, self.model, self.dtype, (theirs, ours), given, fixed)
         try:
-            found = pairing.pair(theirs, ours, given, seen, self._uncalled)
+            found = pairing.pair(theirs, ours, given, seen, self._uncalled, plain)
         except pairing.UnpairedError as error:
             if error.rest is None:
                 raise BlitzError(f"{error}{self._parted(error.units)}") from None
@@ -150,7 +159,7 @@ class Port:
             raise BlitzError(
                 f"Keras trains {', '.join(idle[:3])}, which PyTorch lacks: use use_bias=False or trainable=False"
             )
-        return found
+        return found, {name for name in sizes if any(f"{each}/".startswith((f"{name}/", f"{name}[")) for each in plain)}
 
     def _uncalled(self) -> set[str]:
         """Return the names of the tensors that PyTorch's forward does not use."""
