@@ -10,7 +10,7 @@ import numpy as np
 from parity.core import cancellation, tolerance
 from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
 from parity.core.fingerprint import Fingerprint, Tensor
-from parity.core.modes import PRECISIONS, Precision
+from parity.core.modes import PRECISIONS, Precision, ulp
 from parity.core.trace import ABSENT, Absent, Trace, Value, is_floating, kind_of, step_of, tensor_of
 from parity.core.vacuous import Content, content_of, warnings_for
 from parity.core.yardstick import Yardstick, yardsticks
@@ -126,8 +126,8 @@ def compare(
         port: the port's trace.
         case: the case's id, for the tolerance table.
         dtype: what the port was run in, a name in `PRECISIONS`.
-        own: below float64: PyTorch's own error in the same precision against `truth`, by name. Without it float32 is
-            only screened.
+        own: PyTorch's own error against `truth`, by name. Below float64: in the same precision; without it float32 is
+            only screened. For float64: in float32, which tells how far rounding moves a tensor.
 
     Raises:
         ValueError: a reduced precision without PyTorch's own error.
@@ -157,6 +157,7 @@ def compare(
     if dtype == "float64":  # below it PyTorch's own error tells how much a sum has lost
         measured |= {n: replace(measured[n], scale=s) for n, s in cancellation.scales(measured, terms, truth)}
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
+    measured = {name: _scaled(found, (own or {}).get(name), precision) for name, found in measured.items()}
     sizes = {name: _size(port[name]) for name in measured}
     if dtype == "float64":
         rows |= {name: _float64_row(case, name, sizes[name], found) for name, found in measured.items()}
@@ -175,7 +176,7 @@ def compare(
     if middle is not None and middle > tolerance.MEDIAN_RATIO:
         problem = f"the median error is {middle:.2f} × PyTorch's own, allowed {tolerance.MEDIAN_RATIO:g} ×"
     screened = dtype == "float32" and own is None
-    counted = _histogram(finished, truth, port, measured, own)
+    counted = _histogram(finished, truth, port, measured, None if dtype == "float64" else own)
     return Comparison(finished, middle, problem, port_only, screened, dtype, counted)
 
 
@@ -193,6 +194,19 @@ def _histogram(
     worst = max(large, key=lambda row: (not row.passed, row.excess))
     expected, actual = tensor_of(truth, worst.name), tensor_of(port, worst.name)
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
+
+
+def _scaled(found: Difference, own: Difference | None, precision: Precision) -> Difference:
+    """Return a difference whose scale is not the tensor's largest value, where rounding moves the tensor by more.
+
+    What cancels in one layer makes all gradients before it small, or zero: those before a GroupNorm with a channel a
+    group, whose values are then averaged. The terms are not recorded, but PyTorch's own error tells their size.
+    """
+    if own is None or not own.finite:
+        return found
+    if precision.name == "float64":
+        return replace(found, scale=max(found.scale, own.max_abs * tolerance.ROUNDED_SCALE))
+    return replace(found, scale=own.max_abs / ulp(1.0, precision.compute)) if own.max_abs > found.scale else found
 
 
 def _median_ratio(rows: Iterable[Row]) -> float | None:

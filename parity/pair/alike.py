@@ -51,6 +51,39 @@ def distance(expected: Value, actual: Value, bound: float) -> float:
     return np.inf
 
 
+def distance_padded(expected: Value, actual: Value, bound: float) -> float:
+    """Return the distance of two tensors of which one has zeros around the other; infinite where that is not so.
+
+    A convolution that pads by itself is given the value without them, one after a ZeroPadding2D with them. The arguments
+    are those of `distance`.
+    """
+    if expected.array.ndim != actual.array.ndim or actual.array.ndim < 3 or expected.flat.size == actual.flat.size:
+        return np.inf
+    nearest = np.inf
+    for array in (np.moveaxis(expected.array, 1, -1), expected.array):
+        margins = np.subtract(actual.array.shape, array.shape)
+        if margins[0] or not ((margins >= 0).all() or (margins <= 0).all()):
+            continue
+        small, large = sorted((Value(array), actual), key=lambda value: value.flat.size)
+        middle = Value(large.array[tuple(map(_middle, abs(margins), small.array.shape))])
+        if large.sums[1] - middle.sums[1] <= (bound + 1e-12) * large.scale:
+            pair = (middle, actual) if small is actual else (small, middle)
+            nearest = min(nearest, distance(*pair, bound))
+    return nearest
+
+
+def _middle(margin: int, size: int) -> slice:
+    """Return the place of a tensor with a margin around it; of an odd one, the larger half comes after it."""
+    return slice(margin // 2, margin // 2 + size)
+
+
+def apart(expected: Value, actual: Value) -> float:
+    """Return max|actual − expected| / max|expected| in the order that both are in; infinite where shapes differ."""
+    if expected.array.shape != actual.array.shape:
+        return np.inf
+    return float(np.abs(actual.flat - expected.flat).max(initial=0)) / max(expected.scale, np.finfo(np.float64).tiny)
+
+
 def _orders(expected: np.ndarray, actual: Value):
     """Yield the values of both, in each order that one of two layouts may have them in."""
     array = np.asarray(expected, np.float64)

@@ -154,9 +154,7 @@ def _as_declared(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
     shapes = {one.shapes[""] for one in theirs if one.kind == FREE}
     if unit.kind != "linear" or not raw or raw[0].shape not in shapes or any(fitted(one, unit) for one in theirs):
         return [unit]
-    return [
-        Unit(f"{unit.name}/{each.variable.name}", FREE, {"": each.shape}, {"": each}, unit.owner) for each in raw
-    ]
+    return [Unit(f"{unit.name}/{each.variable.name}", FREE, {"": each.shape}, {"": each}, unit.owner) for each in raw]
 
 
 def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> set[int]:
@@ -211,8 +209,9 @@ def tensors(unit: Unit) -> Iterable[Unit]:
             yield replace(unit, name=join_path(unit.name, leaf), kind=FREE, shapes={"": shape}, columns=columns)
         elif len(weight.variables) == 1:
             name = f"{unit.name}/{weight.variables[0].name}"
-            part = replace(weight, name="")
-            yield replace(unit, name=name, kind=FREE, shapes={"": shape}, weights={"": part}, columns=columns)
+            part = replace(unit, name=name, kind=FREE, shapes={"": shape}, columns=columns)
+            plain = {"": replace(unit.plain[leaf], name="")} if unit.plain else {}
+            yield replace(part, weights={"": replace(weight, name="")}, plain=plain)
 
 
 def _in_shape(weight: Mapped, shape: tuple[int, ...]) -> Mapped | None:

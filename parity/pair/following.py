@@ -40,6 +40,7 @@ class Followed:
 
     Args:
         found: the numbers of PyTorch's unit and of Keras's, how, and in which form.
+        plain: the numbers of Keras's units given features that PyTorch has flattened in the same order.
         agrees: the outputs are PyTorch's.
         runs: how many assignments were tried.
         cut: there were more to try.
@@ -47,6 +48,7 @@ class Followed:
     """
 
     found: list[tuple[int, int, str, int]]
+    plain: list[int]
     agrees: bool
     runs: int
     cut: bool
@@ -206,8 +208,8 @@ def notes(theirs: Theirs, units: Sequence[pairing.Match]) -> list[str]:
 def paired(
     theirs: Theirs, model: Any, dtype: str, units: tuple[Sequence[Unit], Sequence[Unit]], given: Mapping[str, str],
     fixed: bool, reading: Any = None,
-) -> list[Seen]:  # fmt: skip
-    """Return the pairs of units that a run of both models tells.
+) -> tuple[list[Seen], set[str]]:  # fmt: skip
+    """Return the pairs of units that a run of both models tells, and Keras's that features arrive at in PyTorch's order.
 
     The arguments are those of `Follower`, and how PyTorch's weights are read. What one precision has told holds for the
     others, whose layers may have other names, if the models agreed in it; else this precision is asked, too.
@@ -221,9 +223,12 @@ def paired(
         walk = follower.follow()
         names = [[unit.name for unit in side] for side in (torch_side, keras_side)]
         found = [(names[0].index(p.path), names[1].index(p.name), p.how, p.form) for p in walk.found]
+        plain = [names[1].index(name) for name in walk.plain]
         if walk.agrees or not known:
-            known.append(Followed(found, walk.agrees, follower.runs, follower.cut, reading))
+            known.append(Followed(found, plain, walk.agrees, follower.runs, follower.cut, reading))
             theirs.followed.append(known[-1])
         if walk.agrees:
             theirs.flow.forget()
-    return [Seen(torch_side[i].name, keras_side[j].name, how, form) for i, j, how, form in known[-1].found]
+    told = known[-1]
+    seen = [Seen(torch_side[i].name, keras_side[j].name, how, form) for i, j, how, form in told.found]
+    return seen, {keras_side[j].name for j in told.plain}

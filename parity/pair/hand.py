@@ -1,6 +1,6 @@
 """What the entries of `weights=` name in two models: pairs of layers, links of tensors, and what is left alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any

@@ -13,9 +13,22 @@ from parity.pair.wiring import KerasCall
 Sizes = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Flat:
+    """Features that were flattened.
+
+    Args:
+        sizes: (H, W, C) that they were flattened from.
+        origin: the same for all that one Flatten has ordered, such as a Dropout's result after it.
+    """
+
+    sizes: Sizes
+    origin: int
+
+
 def flattened(
     ours: Sequence[KerasCall], inputs: Sequence[np.ndarray], theirs: Sequence, channels_first: bool = False
-) -> dict[tuple[str, int], Sizes]:
+) -> dict[tuple[str, int], Flat]:
     """Find the calls whose features (N, H·W·C) were flattened from a channels-last tensor, by their values.
 
     (name, number) is the call's input, (name, −1 − number) what it returns. What PyTorch flattened in the same order,
@@ -30,25 +43,25 @@ def flattened(
     """
     seen = [array for array in inputs if array.ndim > 2 and not channels_first]
     permuted: list[np.ndarray] = []
-    known: list[tuple[np.ndarray, Sizes]] = []  # flat arrays, and what they were flattened from
-    found: dict[tuple[str, int], Sizes] = {}
+    known: list[tuple[np.ndarray, Flat]] = []  # flat arrays, and what they were flattened from
+    found: dict[tuple[str, int], Flat] = {}
     orders = {shape[1:] for call in theirs for shape in (call.shape, call.fed) if len(shape) > 2}
 
     def reordered(sizes: Sizes) -> bool:
         return len(sizes) > 1 and (sizes not in orders or (sizes[-1], *sizes[:-1]) in orders)
 
     for call in ours:
-        if call.given.ndim == 2 and (sizes := _origin(call.given, known, seen)) and reordered(sizes):
-            found[call.name, call.number] = sizes
+        if call.given.ndim == 2 and (flat := _origin(call.given, known, seen)) and reordered(flat.sizes):
+            found[call.name, call.number] = flat
             if call.name.endswith("/activation") or _keeps_features(call.layer):
-                known.append((call.result, sizes))
-                found[call.name, -1 - call.number] = sizes
+                known.append((call.result, flat))
+                found[call.name, -1 - call.number] = flat
         name = type(call.layer).__name__
         moves = channels_first and name == "Flatten" and call.layer.data_format == "channels_first"
         given = np.moveaxis(call.given, 1, -1) if moves and call.given.ndim > 2 else call.given
         flattens = moves if channels_first else name in ("Flatten", "Reshape")
         if flattens and call.result.ndim == 2 and reordered(given.shape[1:]):
-            found[call.name, -1 - call.number] = given.shape[1:]
+            found[call.name, -1 - call.number] = Flat(given.shape[1:], _signature(call.result))
         if flattens and given.ndim > 2 and not channels_first and not any(_equal(given, each) for each in permuted):
             seen.append(given)  # what an operation returned, and no layer
         if name == "Permute":
@@ -61,10 +74,15 @@ def flattened(
     return found
 
 
-def _origin(flat: np.ndarray, known: Sequence[tuple[np.ndarray, Sizes]], seen: Sequence[np.ndarray]) -> Sizes | None:
-    """Return the sizes (H, W, C) that an array (N, H·W·C) was flattened from, None where it was not."""
-    sizes = next((sizes for array, sizes in known if _equal(array, flat)), None)
-    return sizes or next((array.shape[1:] for array in reversed(seen) if _flat_of(array, flat)), None)
+def _origin(flat: np.ndarray, known: Sequence[tuple[np.ndarray, Flat]], seen: Sequence[np.ndarray]) -> Flat | None:
+    """Return what an array (N, H·W·C) was flattened from, None where it was not."""
+    same = (each for array, each in known if _equal(array, flat))
+    new = (Flat(array.shape[1:], _signature(flat)) for array in reversed(seen) if _flat_of(array, flat))
+    return next(same, None) or next(new, None)
+
+
+def _signature(flat: np.ndarray) -> int:
+    return hash(np.ascontiguousarray(flat).tobytes())
 
 
 def _keeps_features(layer: Any) -> bool:

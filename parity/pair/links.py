@@ -82,7 +82,7 @@ def link(parts: Sequence[Part], variable: Any, form: Form, known: Callable | Non
             made = np.asarray(function(*arrays), np.float64)
         except Exception as error:  # a user's own function may raise anything
             raise BlitzError(f"weights: {said}: given {_listed(shapes)} it raises {one_line(error)}") from None
-        if made.shape != shape and not (form is None or form == "transpose") or not _is_regrouped(made.shape, shape):
+        if (made.shape != shape and not (form is None or form == "transpose")) or not _is_regrouped(made.shape, shape):
             raise BlitzError(
                 f"weights: {said}: {_listed(shapes)} in PyTorch makes {made.shape}, but the variable has shape {shape}; "
                 'give (name, "transpose"), (name, an order of axes) or (name, a function)'

@@ -78,6 +78,7 @@ def pair(
     seen: Sequence[Seen] = (),
     uncalled: Callable[[], Collection[str]] = frozenset,
     written: Callable[[str], str] = str,
+    plain: Collection[str] = (),
 ) -> Pairing:
     """Pair PyTorch's units with Keras's.
 
@@ -88,12 +89,14 @@ def pair(
         seen: those that a run of both models has told.
         uncalled: () -> names of PyTorch's tensors that its forward does not use.
         written: the name of a Keras unit -> as the user may write it.
+        plain: names of Keras's units that are given features which PyTorch has flattened in the same order.
 
     Raises:
         UnpairedError: what cannot be paired, both sides' leftovers with their shapes.
         BlitzError: a name in `given` is of no layer, or the two do not fit.
     """
     left = _Left(*prepared(theirs, ours, given))
+    left.ours = [unit.in_plain_order() if unit.name in plain else unit for unit in left.ours]
     given_forms = {(pair.path, pair.name): pair.form for pair in seen if pair.how == "given"}
     for one, other in pairs_by_hand(left.theirs, left.ours, given or {}):
         left.take(one, other, "given", given_forms.get((one.name, other.name), 0))

@@ -132,7 +132,9 @@ def _pieces(unit: Unit, counts: Sequence[int]) -> list[Unit]:
     found = []
     for number, rows in enumerate(likely[min(unit.arranged, len(likely) - 1)]):
         shapes = {leaf: (len(rows), *shape[1:]) for leaf, shape in unit.shapes.items()}
-        held = {leaf: rows_of(weight, rows) for leaf, weight in unit.weights.items()}
-        own = None if unit.weights else first[rows]
-        found.append(replace(unit, name=f"{unit.name}[{number}]", shapes=shapes, weights=held, rows=own, number=number))
+        held, plain = (
+            {leaf: rows_of(weight, rows) for leaf, weight in weights.items()} for weights in (unit.weights, unit.plain)
+        )
+        piece = replace(unit, name=f"{unit.name}[{number}]", shapes=shapes, weights=held, plain=plain, number=number)
+        found.append(replace(piece, rows=None if unit.weights else first[rows]))
     return found

@@ -70,8 +70,10 @@ class Port:
         self.calls, self.outputs = self._run_once()
         given = feed.tensors(theirs, model, dtype)
         given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
-        self.flattened = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
-        self.pairing = self._paired()
+        flat = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
+        self.pairing, plain = self._paired({name: each.sizes for (name, number), each in flat.items() if not number})
+        as_in_torch = {each.origin for (name, number), each in flat.items() if not number and name in plain}
+        self.flattened = {key: each.sizes for key, each in flat.items() if each.origin not in as_in_torch}
         self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units, self._met()))
         returned = theirs.trained if options.train else theirs.outputs
         self.renamed = outputs.paired(returned, self.outputs, self._values)  # Keras's name of an output -> PyTorch's
@@ -139,8 +141,15 @@ class Port:
         given, results = ({(c.name, c.number): getattr(c, what) for c in calls} for what in ("given", "result"))
         return meeting.met(self.theirs, tokens, given, results, self.dtype)
 
-    def _paired(self) -> pairing.Pairing:
-        sizes = {name: shape for (name, number), shape in self.flattened.items() if not number}
+    def _paired(self, sizes: Mapping[str, tuple[int, ...]]) -> tuple[pairing.Pairing, set[str]]:
+        """Pair the weights.
+
+        Args:
+            sizes: Keras's layers that are given flattened features -> what these were flattened from.
+
+        Returns:
+            The pairing, and the layers whose features PyTorch has flattened in the same order.
+        """
         called = dict.fromkeys(call.name for call in self.calls if call.name in self.layers)
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}
         ours = units.keras_units(ordered, sizes)
@@ -155,7 +164,9 @@ class Port:
             for weight in told.weights(self.theirs.module):
                 weight.assign(state[weight.name])
         try:
-            found = readings.paired(self.theirs, self.model, self.dtype, told, self.options.keeps, self._uncalled)
+            found, plain = readings.paired(
+                self.theirs, self.model, self.dtype, told, self.options.keeps, self._uncalled
+            )
         except pairing.UnpairedError as error:
             raise BlitzError(f"{error}{self._parted(error.units)}") from None
         found = told.added_to(found, self.theirs.module)
@@ -164,7 +175,7 @@ class Port:
             raise BlitzError(
                 f"Keras trains {', '.join(idle[:3])}, which PyTorch lacks: use use_bias=False or trainable=False"
             )
-        return found
+        return found, {name for name in sizes if any(f"{each}/".startswith((f"{name}/", f"{name}[")) for each in plain)}
 
     def _uncalled(self) -> set[str]:
         """Return the names of the tensors that PyTorch's forward does not use."""

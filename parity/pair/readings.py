@@ -47,8 +47,10 @@ def as_seen(units: Sequence[Unit], flow: Flow) -> list[Unit]:
 
 def paired(
     theirs: Theirs, model: Any, dtype: str, told: ByHand, fixed: bool, uncalled: Callable[[], Collection[str]]
-) -> Pairing:
+) -> tuple[Pairing, set[str]]:
     """Return the pairs of units under the first reading in which the models agree, or else in which all are paired.
+
+    And the names of Keras's units that are given features which PyTorch has flattened in the same order.
 
     Args:
         theirs: PyTorch's side.
@@ -62,15 +64,17 @@ def paired(
         UnpairedError: what cannot be paired as it is.
     """
 
-    def under(reading: Reading) -> Pairing:
+    written = partial(addresses.way_to, model)
+
+    def under(reading: Reading) -> tuple[Pairing, set[str]]:
         units = _read(told.theirs, told.ours, reading)
-        seen = following.paired(theirs, model, dtype, units, told.pairs, fixed, reading)
+        seen, plain = following.paired(theirs, model, dtype, units, told.pairs, fixed, reading)
         try:
-            return _first_of_twins(pairing.pair(*units, told.pairs, seen, uncalled, partial(addresses.way_to, model)))
+            return _first_of_twins(pairing.pair(*units, told.pairs, seen, uncalled, written, plain)), plain
         except UnpairedError as error:
             if error.rest is None:
                 raise
-            return _first_of_twins(error.rest)
+            return _first_of_twins(error.rest), plain
 
     agreeing = [each.reading for each in theirs.followed if each.agrees]
     if agreeing:
@@ -85,7 +89,7 @@ def paired(
             return under(Reading(sums))
         except UnpairedError:
             raise error from None
-    if theirs.followed[-1].agrees or not _is_open(told.theirs, found):
+    if theirs.followed[-1].agrees or not _is_open(told.theirs, found[0]):
         return found
     other = under(Reading(arranged=1))
     return other if theirs.followed[-1].agrees else found

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from parity.core import inputs as streams
 from parity.core.difference import Difference
 from parity.core.modes import PRECISIONS
-from parity.core.own_error import own_error
+from parity.core.own_error import larger, own_error
 from parity.core.trace import Trace, array_of
 from parity.pair import pairing, reduced, step, theirs
 from parity.pair.options import Options
@@ -31,6 +31,7 @@ class Reference:
             half-precision types that its modules return.
         types: those that they return in float32.
         record: (precision, weights) -> its trace.
+        samples: how many runs `errors` is the largest of.
     """
 
     state: Mapping[str, np.ndarray]
@@ -40,6 +41,20 @@ class Reference:
     measure: Callable[[str, range, set[str]], dict[str, Difference]]
     types: set[str]
     record: Callable[..., Trace]
+    samples: int
+
+    @cached_property
+    def rounding(self) -> Mapping[str, Difference]:
+        """How far float32 rounding moves each tensor; nothing where PyTorch's module computes in half precision inside.
+
+        It takes runs of PyTorch where float32 is not judged, so it is only for a difference in float64 to ask for.
+        """
+        if self.samples < reduced.SAMPLES and not self.types:
+            more = self.measure("float32", range(self.samples, reduced.SAMPLES), self.types)
+            own = larger(self.errors, more) if self.errors else more
+        else:
+            own = dict(self.errors)
+        return {} if self.types else own
 
 
 def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool) -> Reference:
@@ -66,7 +81,7 @@ def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool)
     measure, types = partial(_own_errors, record, state, truth), set[str]()
     samples = (reduced.SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
     errors = measure("float32", range(samples), types) if samples else {}
-    return Reference(state, truth, fed, errors, measure, types, record)
+    return Reference(state, truth, fed, errors, measure, types, record, samples)
 
 
 def _own_errors(

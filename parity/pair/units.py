@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_blitz import keras_internals
-from keras_blitz.weights import kinds, mapped
+from keras_blitz.weights import kinds, layout, mapped
 from keras_blitz.weights.held import weights_of
 from keras_blitz.weights.kinds import KINDS, Kind
 from keras_blitz.weights.layout import Layout
@@ -42,6 +42,8 @@ class Unit:
         partial: what the layer returns is not comparable, because its bias is elsewhere.
         rows: of a piece of PyTorch's tensors: which rows; None for all.
         number: of a piece, from 0.
+        flattened: of a Keras layer whose input was flattened from channels last: the layout of that input.
+        plain: of such a layer: the weights as they are where PyTorch flattened in the same order.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Unit:
     partial: bool = False
     rows: np.ndarray | None = None
     number: int = 0
+    flattened: Layout | None = None
+    plain: Mapping[str, Mapped] = field(default_factory=dict)
 
     @property
     def signature(self) -> tuple:
@@ -70,6 +74,11 @@ class Unit:
     def path(self) -> str:
         """PyTorch's module, without the number of the layer in a stack of recurrent ones."""
         return self.name.split("[")[0]
+
+    def in_plain_order(self) -> "Unit":
+        """Return the unit as it is where PyTorch has flattened its input in the order that Keras has."""
+        weights = {leaf: weight for leaf, weight in self.plain.items() if leaf in self.weights}
+        return replace(self, flattened=None, weights=weights, plain={}) if self.plain else self
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{name} {tuple(shape)}" for name, shape in self.shapes.items())
@@ -151,11 +160,7 @@ def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
     """Return the weights that belong to no innermost layer, such as a subclassed model's own, each as a unit."""
     held = {id(variable) for unit in units for weight in unit.weights.values() for variable in weight.variables}
     known = {id(variable) for unit in units for variable in unit.owner.weights}
-    return [
-        _single(variable.path, model, variable)
-        for variable in model.weights
-        if id(variable) not in held | known
-    ]
+    return [_single(variable.path, model, variable) for variable in model.weights if id(variable) not in held | known]
 
 
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:
@@ -182,7 +187,11 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
     if kind.name == "bidirectional" and (inner := kinds.of_keras(layer.forward_layer)):
         both = mapped.bidirectional(inner.gates, layer.forward_layer, layer.backward_layer)
         return [_unit(name, inner.paired, layer, both)]
-    return [_unit(name, kind.paired, layer, weights_of(kind, layer, sizes))]
+    unit = _unit(name, kind.paired, layer, weights_of(kind, layer, sizes))
+    if sizes is None:
+        return [unit]
+    plain = _unit(name, kind.paired, layer, weights_of(kind, layer))
+    return [replace(unit, flattened=layout.flattened(sizes), plain=plain.weights)]
 
 
 def _einsum(name: str, layer: Any) -> Unit | None:

@@ -1,15 +1,16 @@
 """One run of a Keras model beside PyTorch's: each layer that is called takes the weights of its likely twin."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_blitz import keras_internals
+from keras_blitz.weights.mapped import Mapped
 from parity.core import tolerance
 from parity.core.modes import PRECISIONS
-from parity.pair.alike import Value, distance
+from parity.pair.alike import Value, apart, distance, distance_padded
 from parity.pair.fits import forms, leaf_of
 from parity.pair.pairing import Seen, have_one_name, is_rounded, spelled, values
 from parity.pair.units import FREE, RECURRENT, Unit
@@ -31,12 +32,14 @@ class Walk:
         choices: Keras's unit -> what it could have had as well, what it took first.
         taken_back: Keras's unit -> what it needs and what one before it has taken on a guess.
         apart: how far the outputs are from PyTorch's, relative; infinite where they are others.
+        plain: Keras's units that were given features which PyTorch has flattened in the same order.
     """
 
     found: list[Seen] = field(default_factory=list)
     choices: dict[str, list[Choice]] = field(default_factory=dict)
     taken_back: dict[str, Choice] = field(default_factory=dict)
     apart: float = np.inf
+    plain: set[str] = field(default_factory=set)
 
     @property
     def agrees(self) -> bool:
@@ -93,22 +96,42 @@ class Witness:
 
     def apart(self, path: str, value: Value) -> tuple[float, float]:
         """Return how far a value is from what PyTorch's unit was given, by the surest that is known, and by any."""
-        each = [min((distance(v, value, self.bound) for v in fed), default=np.inf) for fed in self.fed[path]]
+        measures = (distance, distance_padded)
+        each = [
+            min((measure(v, value, self.bound) for v in fed for measure in measures), default=np.inf)
+            for fed in self.fed[path]
+        ]
         return (each[0], min(each)) if each else (np.inf, np.inf)
 
     def is_near(self, apart: float, nearest: float) -> bool:
         """Whether a distance is as small as the nearest, but for rounding."""
         return apart <= max(nearest * tolerance.GIVEN_FACTOR, self.rounding)
 
-    def copy(self, choice: Choice, name: str) -> None:
-        """Give a Keras unit the weights of PyTorch's."""
-        for weight, value in values(self.theirs[choice.path], self.forms(choice.path, name)[choice.form], self.state):
+    def is_plain(self, path: str, name: str, value: Value) -> bool:
+        """Whether a Keras unit that a Flatten comes before is given the features in the order of PyTorch's."""
+        way = self.ours[name].flattened
+        if way is None or value.array.ndim != 2:
+            return False
+        turned = Value(way.to_torch(value.array))
+        fed = [each for known in self.fed[path] for each in known]
+        same, moved = (min((apart(each, one) for each in fed), default=np.inf) for one in (value, turned))
+        return same < min(moved, self.bound)
+
+    def copy(self, choice: Choice, name: str, plain: bool) -> None:
+        """Give a Keras unit the weights of PyTorch's; `plain`: features are in PyTorch's order, though flattened."""
+        for weight, value in self._values(choice, name, plain):
             weight.assign(value)
 
     def holds(self, choice: Choice, name: str) -> bool:
         """Return whether a Keras unit has the weights of PyTorch's, as a model has that was converted."""
-        held = values(self.theirs[choice.path], self.forms(choice.path, name)[choice.form], self.state)
-        return all(np.array_equal(weight.value(), value) or is_rounded(weight, value) for weight, value in held)
+        orders = (False, True) if self.ours[name].plain else (False,)
+        held = (self._values(choice, name, plain) for plain in orders)
+        return any(all(np.array_equal(w.value(), value) or is_rounded(w, value) for w, value in each) for each in held)
+
+    def _values(self, choice: Choice, name: str, plain: bool) -> Iterator[tuple[Mapped, np.ndarray]]:
+        one, unit = self.theirs[choice.path], self.ours[name]
+        form = (forms(one, unit.in_plain_order()) if plain else self.forms(choice.path, name))[choice.form]
+        return values(one, form, self.state)
 
 
 class Run:
@@ -138,7 +161,7 @@ class Run:
     def arrive(self, name: str, value: Value) -> None:
         """Find the twin of a Keras unit whose layer is called with this value, and copy its weights."""
         if name in self.by_hand:
-            self._take_given(name, self.by_hand[name])
+            self._take_given(name, self.by_hand[name], value)
             return
         fitting = self._fitting(name)
         if not fitting:
@@ -150,15 +173,15 @@ class Run:
         self.walk.choices[name] = [choice, *(other for other in others if other != choice)]
         self.walk.found.append(Seen(choice.path, name, how, choice.form))
         self.free.remove(choice.path)
-        self._copy(choice, name)
+        self._copy(choice, name, value)
 
-    def _take_given(self, name: str, path: str) -> None:
+    def _take_given(self, name: str, path: str, value: Value) -> None:
         """Copy what was given by hand, in the first of the forms that fit, or in the one to try."""
         options = [Choice(path, form) for form in range(len(self.known.forms(path, name)))]
         choice = self.forced.get(name, options[0])
         self.walk.choices[name] = [choice, *(other for other in options if other != choice)]
         self.walk.found.append(Seen(path, name, "given", choice.form))
-        self._copy(choice, name)
+        self._copy(choice, name, value)
 
     def _fitting(self, name: str) -> list[Choice]:
         """Return what fits a Keras unit, of its own kind first."""
@@ -189,7 +212,9 @@ class Run:
 
     def _take_back(self, name: str, value: Value) -> None:
         """Note that a unit before this one has taken, on a guess, what was given the value that this one is given."""
-        guessed = [pair for pair in self.walk.found if pair.how not in ("flow", "given") and self.known.forms(pair.path, name)]
+        guessed = [
+            pair for pair in self.walk.found if pair.how not in ("flow", "given") and self.known.forms(pair.path, name)
+        ]
         needed = [pair.path for pair in guessed if np.isfinite(self.known.apart(pair.path, value)[1])]
         if needed:
             self.walk.taken_back[name] = Choice(needed[0])
@@ -222,9 +247,12 @@ class Run:
         order = {path: k for k, path in enumerate(self.known.theirs)}
         return sorted(choices, key=lambda choice: (choice.form, order[choice.path]))
 
-    def _copy(self, choice: Choice, name: str) -> None:
+    def _copy(self, choice: Choice, name: str, value: Value) -> None:
+        plain = self.known.is_plain(choice.path, name, value)
+        if plain:
+            self.walk.plain.add(name)
         if not self.fixed:
-            self.known.copy(choice, name)
+            self.known.copy(choice, name, plain)
 
 
 def owner_of(unit: Unit, model: Any) -> Any:
