@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights.mapped import Mapped
+from keras_blitz.weights.mapped import Mapped, summed_biases
 from parity.pair import pieces
 from parity.pair.advice import advise
 from parity.pair.fits import fitted, forms, prepared
@@ -192,7 +192,7 @@ def summed(state: Mapping[str, np.ndarray], twins: Collection[str]) -> dict[str,
     found = dict(state)
     for name in twins:
         first = name.replace("bias_hh", "bias_ih")
-        found[first] = found[first] + found[name]
+        found[first] = summed_biases(found[first], found[name])
         found[name] = np.zeros_like(found[name])
     return found
 
