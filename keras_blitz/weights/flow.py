@@ -47,7 +47,7 @@ def after_flatten(layer: Any, variable: str, sizes: tuple[int, ...]) -> Layout:
         return SAME if variable == "num_batches_tracked" else feature_vector(sizes)
     name = type(layer).__name__
     raise BlitzError(
-        f"layer {layer.name!r}: no weight layout is declared for {name} after a Flatten of channels; use parity.transfer"
+        f"layer {layer.name!r}: no weight layout is declared for {name} after a Flatten; use parity.transfer"
     )
 
 

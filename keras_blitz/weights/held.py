@@ -122,8 +122,8 @@ def _check_widths(layer: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     packed = shapes.get("in_proj_weight") or (3 * inner, shapes.get("q_proj_weight", (inner, inner))[1])
     if packed != (3 * inner, inner) or output != inner:
         raise _refusal(
-            layer, f"PyTorch's MultiheadAttention has query, key, value and output of one width, the query's, {packed[1]}; "
-            f"this one has {packed[0]} together, and {output}; use parity.transfer where PyTorch has layers of its own"
+            layer, f"PyTorch's MultiheadAttention projects to the width of its query, {packed[1]}, three times and "
+            f"back; this one to {packed[0]} together and {output}; use parity.transfer where PyTorch has own layers"
         )  # fmt: skip
 
 

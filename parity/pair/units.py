@@ -147,7 +147,7 @@ def loose_units(model: Any, units: Sequence[Unit], layers: Iterable[Any] = ()) -
 def is_adapted(layer: Any) -> bool:
     """Return whether a layer's weights are statistics of data, as of a Normalization: it computes with copies of them.
 
-    What is assigned to them takes effect when the model is loaded again, and PyTorch may have a deviation, not a variance.
+    What is assigned to them takes effect when the model is loaded again, and PyTorch may have a deviation instead.
     """
     return any(cls.__name__ == "Normalization" and kinds.is_of_framework(cls) for cls in type(layer).__mro__)
 

@@ -14,7 +14,7 @@ from pairs.pair import trained  # noqa: E402
 from parity.pair.options import arrays_of, typed  # noqa: E402
 from parity.record.torch_recorder import run  # noqa: E402
 
-QUICK = {"deepfm", "gnn", "grouped-query", "vae"}  # about 1 s of CPU time each
+QUICK = {"deepfm", "gnn", "vae"}  # half a second of CPU time each
 ROWS = [pytest.param(pair, id=pair.name, marks=[pytest.mark.slow] * (pair.name not in QUICK)) for pair in PAIRS]
 
 
@@ -69,7 +69,7 @@ def test_weights_go_to_keras_and_back_without_a_changed_bit(pair: Pair):
     after = state(second)
     sums = {row.tensors[0]: row.tensors[1] for row in back.rows if row.tensors[1:]}
     for name, value in after.items():
-        expected = before[name]
+        expected = others[name] if name in back.left else before[name]
         if name in sums:  # one bias for two: the first has the sum, the second is zero
             expected = before[name] + before[sums[name]]
         elif name in sums.values():
