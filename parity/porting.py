@@ -1,7 +1,7 @@
 """The commands on a user's own models: `parity transfer` and `parity translate`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,9 +9,14 @@ from keras_blitz.command import announce_stop
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 
+if TYPE_CHECKING:
+    from parity.pair.transfer import Transfer
+
 Module = Annotated[
     str,
-    typer.Argument(metavar="MODULE:NAME", help="A torch.nn.Module, or what makes one, such as mypackage.nets:Net."),
+    typer.Argument(
+        metavar="MODULE:NAME", help="A torch.nn.Module, or what makes one: mypackage.nets:Net or nets.py:Net."
+    ),
 ]
 Inputs = Annotated[
     list[str] | None,
@@ -25,7 +30,9 @@ Inputs = Annotated[
 def transfer_command(
     module: Module,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The Keras model, a .keras file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help=".keras or .weights.h5; with --reverse .pth or so.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=".keras or .weights.h5; with --reverse .pth, .pt, .safetensors.")
+    ],
     checkpoint: Annotated[Path | None, typer.Option(help="The module's weights: .pth, .pt or .safetensors.")] = None,
     shapes: Inputs = None,
     reverse: Annotated[bool, typer.Option("--reverse", help="Keras's weights into the PyTorch module.")] = False,
@@ -35,14 +42,26 @@ def transfer_command(
 ) -> None:
     """Fill a Keras model with a PyTorch module's weights, and prove that both compute the same.
 
-    MODULE is imported, so its code runs, and so is what it registers with Keras. Exit status 1: the models are not
-    equivalent with these weights, and no file is written.
+    MODULE is imported, so its code runs; classes of the Keras model that it registers with Keras are known then.
+    Exit status: 0 written, 1 the models are not equivalent with these weights, and no file is written, 2 wrong usage.
     """
-    from keras_blitz.weights.checkpoint import write_model, write_state
-    from parity.pair.equivalence import require_torch
+    with announce_stop("parity", "interrupted: nothing was written"):
+        from keras_blitz.weights.checkpoint import KERAS_ENDINGS, TORCH_ENDINGS, ending
+        from parity.pair.equivalence import require_torch
 
-    check_target(output)
-    require_torch("parity transfer")
+        ending(output, TORCH_ENDINGS if reverse else (*KERAS_ENDINGS, *TORCH_ENDINGS))
+        check_target(output)
+        require_torch("parity transfer")
+        done = _transfer(module, model, output, checkpoint, shapes, reverse, unproven)
+        raise typer.Exit(0 if done.passed else 1)
+
+
+def _transfer(
+    module: str, model: Path, output: Path, checkpoint: Path | None, shapes: list[str] | None, reverse: bool,
+    unproven: bool,
+) -> "Transfer":  # fmt: skip
+    """Fill a model, print what was done, and write it; the arguments are those of the command."""
+    from keras_blitz.weights.checkpoint import write_model, write_state
     from parity.pair.transfer import transfer
     from parity.record import torch_recorder
 
@@ -50,14 +69,12 @@ def transfer_command(
     port = load_keras(model)
     done = transfer(net, port, draw_inputs(shapes, port), reverse=reverse, unproven=unproven)
     print(done)
-    if not done.filled:
-        raise typer.Exit(1)
-    if reverse:
+    if done.filled and reverse:
         write_state(torch_recorder.state_of(net), output)
-    else:
+    elif done.filled:
         write_model(port, output)
-    print(f"{output}: written")
-    raise typer.Exit(0 if done.passed else 1)
+    print(f"{output}: {'written' if done.filled else 'not written'}")
+    return done
 
 
 def translate_command(
@@ -83,21 +100,29 @@ def load_torch(address: str, checkpoint: Path | None) -> Any:
     Raises:
         BlitzError: it cannot be imported or made, is no module, or the checkpoint does not fit it.
     """
-    from keras_blitz.weights.checkpoint import read_state
+    from keras_blitz.weights.checkpoint import open_state
+    from keras_blitz.weights.names import by_expected_names
     from parity.record import torch_recorder
     from parity.translate.command import load
 
     net = load(address, trust=False)
     if checkpoint is not None:
-        state, shapes = read_state(checkpoint), torch_recorder.shapes(net)
-        wrong = [name for name, shape in shapes.items() if name not in state or state[name].shape != shape]
-        surplus = [name for name in state if name not in shapes]
-        if wrong or surplus:
-            raise BlitzError(
-                f"{checkpoint} does not fit {address}: {len(wrong)} tensors are missing or have another shape, "
-                f"{len(surplus)} are surplus, such as {(wrong + surplus)[0]}"
-            )
-        torch_recorder.fill(net, state)
+        shapes = torch_recorder.shapes(net)
+        expected = [name for name in shapes if not name.endswith(".num_batches_tracked")]  # older files lack them
+        tensors, _ = by_expected_names(open_state(checkpoint).tensors, expected)
+        problems = {
+            "missing": [name for name in expected if name not in tensors],
+            "surplus": [name for name in tensors if name not in shapes],
+            "of another shape": [
+                f"{name}, {tensor.shape} for {shapes[name]}"
+                for name, tensor in tensors.items()
+                if name in shapes and tensor.shape != shapes[name]
+            ],
+        }
+        said = [f"{len(names)} tensors are {what} ({names[0]})" for what, names in problems.items() if names]
+        if said:
+            raise BlitzError(f"{checkpoint} does not fit {address}: {'; '.join(said)}")
+        torch_recorder.fill(net, {name: tensor.array() for name, tensor in tensors.items()})
     return net
 
 

@@ -1,6 +1,7 @@
 """Networks of this package from `.keras` files."""
 
 import os
+import re
 import zipfile
 from typing import Any
 
@@ -23,10 +24,17 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     import keras
 
     path = existing(path)
+    if path.name.endswith(".weights.h5"):
+        raise CheckpointError(f"{path}: holds weights alone, and no model; give the .keras file")
     if not zipfile.is_zipfile(path):  # Keras reports such a file as missing
         raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
     register()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever the broken part raised
+        if missing := re.search(r"Could not locate (?:class|function) '([^']+)'", str(error)):
+            raise CheckpointError(
+                f"{path}: needs {missing[1]}, which no imported module registers with Keras "
+                "(@keras.saving.register_keras_serializable()); import the module that does first"
+            ) from None
         raise CheckpointError(f"{path}: cannot be read as a .keras file ({first_sentence(error)})") from None

@@ -20,6 +20,12 @@ CELLS = {"LSTMCell": "lstm", "GRUCell": "gru", "SimpleRNNCell": "rnn"}
 
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
+# Layers of Keras's whose weights no layer of PyTorch's has, and why.
+NO_COUNTERPART = {
+    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), "PyTorch has no convolutional LSTM"),
+    "SpectralNormalization": "Keras divides the kernel itself in each step of training, PyTorch keeps it as it was",
+}
+
 
 def weights_of(kind: Kind, layer: Any, sizes: Sizes | None = None) -> list[Mapped]:
     """Return the weights of a layer of this kind, named as in PyTorch's module.
@@ -59,14 +65,29 @@ def of_place(place: Place, sizes: Sizes | None = None) -> list[Mapped]:
         BlitzError: nothing is declared for a layer of its class, or PyTorch has none that computes the same.
     """
     layer, path = place.layer, place.path
-    declares = getattr(layer, "torch_weights", None) is not None
-    if declares or len(place.variables) < len(layer.weights):  # the others are of layers inside
+    if getattr(layer, "torch_weights", None) is not None:
+        return [weight.below(path) for weight in _own(layer, place.variables)]
+    if type(layer).__name__ in NO_COUNTERPART and kinds.is_of_framework(type(layer)):
+        raise _refusal(layer, f"{NO_COUNTERPART[type(layer).__name__]}; where your module has such a layer, "
+                       "layer.torch_weights says which of its tensors each variable is")  # fmt: skip
+    if len(place.variables) < len(layer.weights):  # the others are of layers inside
         return [weight.below(path) for weight in _own(layer, place.variables)]
     if cells := _cells(layer):
+        if sizes:
+            after_flatten(layer, "", sizes)
+        _check_cells(layer, cells)
         stack = re.fullmatch(r"(.+)\.l(\d+)", path)
         path, first = (stack[1], int(stack[2])) if stack else (path, 0)
         return [_numbered(w, first + k).below(path) for k, pair in enumerate(cells) for w in _of_cell(*pair)]
-    return [weight.below(path) for weight in _of_layer(layer, sizes)]
+    weights = _of_layer(layer, sizes)
+    held = {id(variable) for weight in weights for variable in weight.variables}
+    if lost := [variable.path for variable in place.variables if id(variable) not in held]:
+        raise _refusal(layer, f"no weight layout is declared for its variable {lost[0]}")
+    return [weight.below(path) for weight in weights]
+
+
+def _refusal(layer: Any, reason: str) -> BlitzError:
+    return BlitzError(f"layer {layer.name!r}: {reason}")
 
 
 def _of_layer(layer: Any, sizes: Sizes | None) -> list[Mapped]:
@@ -85,7 +106,25 @@ def _of_layer(layer: Any, sizes: Sizes | None) -> list[Mapped]:
         and any(len(variable.shape) > 1 for variable in layer.weights)
     ):
         return [_over_axes(layer, variable) for variable in layer.weights]
-    return weights_of(kind, layer, sizes)
+    weights = weights_of(kind, layer, sizes)
+    if kind.name == "attention":
+        _check_widths(layer, {weight.name: weight.shape for weight in weights})
+    return weights
+
+
+def _check_widths(layer: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise for an attention that PyTorch's MultiheadAttention cannot be: all it projects to is as wide as its query.
+
+    Raises:
+        BlitzError: names the widths.
+    """
+    output, inner = shapes["out_proj.weight"]
+    packed = shapes.get("in_proj_weight") or (3 * inner, shapes.get("q_proj_weight", (inner, inner))[1])
+    if packed != (3 * inner, inner) or output != inner:
+        raise _refusal(
+            layer, f"PyTorch's MultiheadAttention projects to the width of its query, {packed[1]}, three times and "
+            f"back; this one to {packed[0]} together and {output}; use parity.transfer where PyTorch has own layers"
+        )  # fmt: skip
 
 
 def _own(layer: Any, variables: Sequence[Any]) -> list[Mapped]:
@@ -107,8 +146,10 @@ def _own(layer: Any, variables: Sequence[Any]) -> list[Mapped]:
 
 def _declared(kind: Kind, layer: Any, variable: Any, sizes: Sizes | None) -> Mapped:
     declared = parameters(layer)
+    if variable.name.startswith("lora_"):
+        raise _refusal(layer, "PyTorch has no LoRA; fill a model without it, of which layer.kernel has the sum of both")
     if variable.name not in declared:
-        raise BlitzError(f"layer {layer.name!r}: no weight layout is declared for its variable {variable.name}")
+        raise _refusal(layer, f"no weight layout is declared for its variable {variable.name}")
     name, layout = declared[variable.name]
     if sizes and kind.flatten != "starts":
         layout = after_flatten(layer, variable.name, sizes)
@@ -156,6 +197,21 @@ def _cells(layer: Any) -> list[tuple[Any, ...]]:
     cell = layer.cell
     cells = cell.cells if type(cell).__name__ == "StackedRNNCells" else [cell]
     return [(one,) for one in cells] if all(type(one).__name__ in CELLS for one in cells) else []
+
+
+def _check_cells(layer: Any, cells: Sequence[tuple[Any, ...]]) -> None:
+    """Raise where the parts of a recurrent layer are not all of one kind and width.
+
+    Raises:
+        BlitzError: names two that differ.
+    """
+    parts = [each for pair in cells for each in pair]
+    described = [f"{type(part).__name__}({part.units}, use_bias={part.use_bias})" for part in parts]
+    if len(set(described)) > 1:
+        raise _refusal(
+            layer, "PyTorch's recurrent layers are of one kind and width in all layers and both directions; "
+            f"this one has {' and '.join(dict.fromkeys(described))}"
+        )  # fmt: skip
 
 
 def _of_cell(forward: Any, backward: Any = None) -> list[Mapped]:

@@ -72,10 +72,15 @@ SAME = Layout()
 BY_RANK = {3: Layout((0, 2, 1)), 4: Layout((0, 3, 1, 2)), 5: Layout((0, 4, 1, 2, 3))}
 
 
-def flattened(sizes: tuple[int, ...]) -> Layout:
-    """Return the layout of an activation (N, H·W·C) flattened from `sizes` (H, W, C)."""
-    last = len(sizes)
-    return Layout((0, last, *range(1, last)), (1, tuple(sizes)))
+def flattened(sizes: tuple[int, ...], axis: int = 1) -> Layout:
+    """Return the layout of an activation (N, H·W·C) flattened from `sizes` (H, W, C).
+
+    Args:
+        sizes: (H, W, C).
+        axis: the axis of the features, 2 in a sequence (N, T, H·W·C).
+    """
+    last = axis + len(sizes) - 1
+    return Layout((*range(axis), last, *range(axis, last)), (axis, tuple(sizes)))
 
 
 def dense_kernel(sizes: tuple[int, ...]) -> Layout:

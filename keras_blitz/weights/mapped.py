@@ -70,6 +70,11 @@ class Mapped:
                 variable.assign(value.astype(variable.dtype))
 
 
+def summed_biases(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the sum of two biases; one is kept as it is where the other is zero, even a negative zero."""
+    return np.where(other == 0, one, one + other)
+
+
 def plain(name: str, variable: Any, layout: Layout = SAME) -> Mapped:
     """Return the weight that one variable holds in this layout."""
     return Mapped(
@@ -273,7 +278,7 @@ def rows_of(weight: Mapped, rows: np.ndarray) -> Mapped:
         return weight.part(whole)
 
     shape = (len(rows), *weight.shape[1:])
-    return replace(weight, shape=shape, join=lambda arrays: weight.join(arrays)[rows], part=part)
+    return replace(weight, shape=shape, layout=None, join=lambda arrays: weight.join(arrays)[rows], part=part)
 
 
 def scattered(pieces: Sequence[tuple[Mapped, np.ndarray]]) -> Mapped:

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_blitz import keras_internals
 from keras_blitz.errors import CheckpointError
 from keras_blitz.weights import blocks
 from keras_blitz.weights.held import of_place
-from keras_blitz.weights.mapped import Mapped
+from keras_blitz.weights.mapped import Mapped, summed_biases
 from keras_blitz.weights.names import by_expected_names
 from keras_blitz.weights.observed import flattened_inputs
 from keras_blitz.weights.paths import places
@@ -105,6 +106,7 @@ def fill(
         problems += _renaming(targets, given)
         raise CheckpointError(f"the state does not fit {type(model).__name__}: " + "; ".join(problems))
     _assign(targets, given)
+    _settle(model)
     return left_out
 
 
@@ -118,12 +120,16 @@ def _assign(targets: Mapping[str, Mapped], given: Mapping[str, Tensor]) -> None:
         if twin is None:
             blocks.assign(targets[name], tensor)
         else:
-            targets[name].assign(_sum(tensor.array(), twin.array()))
+            targets[name].assign(summed_biases(tensor.array(), twin.array()))
 
 
-def _sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the sum of two biases; one is kept as it is where the other is zero, even a negative zero."""
-    return np.where(other == 0, one, one + other)
+def _settle(model: Any) -> None:
+    """Let layers that compute with copies of their weights take them again."""
+    import keras
+
+    for layer in keras_internals.inner_layers(model, itself=True):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def _renaming(targets: Mapping[str, Mapped], given: Mapping[str, Tensor]) -> list[str]:
@@ -193,9 +199,10 @@ def _tied(name: str, targets: Mapping[str, Mapped], given: Mapping[str, Tensor])
 def _would_round(tensor: Tensor, dtype: str) -> bool:
     if np.can_cast(tensor.dtype, dtype, "safe"):
         return False
-    return any(_rounds(array, dtype) for _, array in tensor.blocks())
+    return any(rounds(array, dtype) for _, array in tensor.blocks())
 
 
-def _rounds(array: np.ndarray, dtype: str) -> bool:
+def rounds(array: np.ndarray, dtype: Any) -> bool:
+    """Return whether an array has values that a type does not."""
     with np.errstate(over="ignore", invalid="ignore"):
         return not np.array_equal(array.astype(dtype).astype(array.dtype), array, equal_nan=array.dtype.kind == "f")

@@ -11,7 +11,7 @@ import numpy as np
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.weights import kinds
-from keras_blitz.weights.flow import flow
+from keras_blitz.weights.flow import flow, is_as_in_torch
 from keras_blitz.weights.merging import merging
 from keras_blitz.weights.paths import Place
 
@@ -116,7 +116,7 @@ def _observe(model: Any, asking: list[Any]) -> dict[Any, Sizes | None]:
         name: stream.uniform(-1, 1, (BATCH, *shape[1:])).astype(model.compute_dtype) for name, shape in shapes.items()
     }
     run = _Run()
-    run.seen += [(array, array.shape[1:] if array.ndim > 2 else None) for array in inputs.values()]
+    run.seen += [(array, array.shape[1:] if array.ndim > 3 else None) for array in inputs.values()]
     try:
         with ExitStack() as stack:
             for layer in keras_internals.inner_layers(model):
@@ -155,7 +155,9 @@ class _Run:
         kind = kinds.of_keras(layer)
         if returned.ndim > 2:
             its, order = self._order(returned)
-            self.seen += [(returned, order)] if its else []
+            plain = is_as_in_torch(kind, returned.ndim, known and sizes is None and given.ndim == returned.ndim)
+            order = returned.shape[1:] if kind is not None and kind.channels == 1 else order
+            self.seen += [(returned, None if plain else order)] if its or plain else []
         elif kind is not None and kind.flatten == "keeps":
             self.seen += [(returned, sizes)] if known else []
         elif kind is not None and kind.name != "flatten":  # a Dense layer, or a pool of all of H and W
@@ -171,7 +173,9 @@ class _Run:
             if array.ndim > 2 and sizes is not None and _follows(value, np.moveaxis(array, -1, 1)):
                 return True, None
         if value.ndim > 2:  # a new value, unless a function has moved its axes
-            return not any(_extremes(array) == _extremes(value) for array, _ in same), value.shape[1:]
+            plain = {sizes is None for array, sizes in self.seen if array.ndim == value.ndim == 3}
+            known = len(plain) < 2 and not any(_extremes(array) == _extremes(value) for array, _ in same)
+            return known, None if plain == {True} else value.shape[1:]
         channels = [array.shape[-1] for array, _ in self.seen if array.ndim > 2]
         return not channels or channels[-1] == value.shape[-1], None  # the mean over H and W has as many as channels
 

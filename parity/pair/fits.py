@@ -229,7 +229,7 @@ def _in_order(weight: Mapped, shape: tuple[int, ...], order: tuple[int, ...]) ->
     moved = tuple(weight.shape[axis] for axis in order)
     back = np.argsort(order)
     return replace(
-        weight, shape=tuple(shape),
+        weight, shape=tuple(shape), layout=None,
         join=lambda arrays: weight.join(arrays).transpose(order).reshape(shape),
         part=lambda array: weight.part(array.reshape(moved).transpose(back)),
     )  # fmt: skip

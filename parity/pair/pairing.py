@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights.mapped import Mapped
+from keras_blitz.weights.mapped import Mapped, summed_biases
 from parity.pair import nearest, pieces
 from parity.pair.advice import advise
 from parity.pair.fits import fitted, forms, prepared
@@ -220,7 +220,7 @@ def summed(state: Mapping[str, np.ndarray], twins: Mapping[str, str]) -> dict[st
     """
     found = dict(state)
     for name, first in twins.items():
-        found[first] = found[first] + found[name].reshape(found[first].shape)
+        found[first] = summed_biases(found[first], found[name].reshape(found[first].shape))
         found[name] = np.zeros_like(found[name])
     return found
 

@@ -153,7 +153,7 @@ class Port:
         called = dict.fromkeys(call.name for call in self.calls if call.name in self.layers)
         ordered = {name: self.layers[name] for name in [*called, *(n for n in self.layers if n not in called)]}
         ours = units.keras_units(ordered, sizes)
-        ours += units.loose_units(self.model, ours)
+        ours += units.loose_units(self.model, ours, self.layers.values())
         named = self.options.weights
         entries = byhand.parse(addresses.unit_names(self.model, named) if isinstance(named, Mapping) else named)
         theirs = units.torch_units(self.theirs.module, [call.path for call in self.theirs.calls])
@@ -221,6 +221,8 @@ class Port:
         merged = [one.name for one, other, _ in self.pairing.units if any(w.twin for w in other.weights.values())]
         if merged:
             found.append(f"{', '.join(merged)}: Keras has one bias, the sum of PyTorch's two (gap lstm-map)")
+        if adapted := [name for name, layer in self.layers.items() if layer.weights and units.is_adapted(layer)]:
+            found.append(f"{', '.join(adapted)}: the statistics are left as they are, what it returns is compared")
         if self.theirs.folded:
             names = ", ".join(self.theirs.folded)
             found.append(f"computed in PyTorch (weight_norm and the like), compared as plain weights: {names}")

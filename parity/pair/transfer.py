@@ -2,25 +2,32 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights.mapped import Mapped
+from keras_blitz.weights.mapped import Mapped, plain
+from keras_blitz.weights.mapping import rounds
 from parity.pair import copies, feed, feeding
 from parity.pair.byhand import Kept
 from parity.pair.equivalence import Report, check
+from parity.pair.filled import Filled, filled_lines, filled_rows
 from parity.pair.options import Options, arrays_of
-from parity.pair.pairing import summed
+from parity.pair.pairing import Pairing, summed
 from parity.pair.policy import own_precision, plain_precision
 from parity.pair.port import Port
-from parity.pair.theirs import COUNTS, dry_run
-from parity.record import torch_recorder
+from parity.pair.theirs import dry_run
+from parity.record import torch_flow, torch_recorder
+from parity.report.text import check_lines
 
 LISTED = 8  # names that a line lists
+COUNT = "num_batches_tracked"
+
+Filling = tuple[list[str], list[str], Callable[[], None]]  # names that are left, and rounded; what keeps the values
 
 
 @dataclass(frozen=True)
@@ -31,16 +38,20 @@ class Transfer:
         report: of `parity.check` with the weights as they were filled in.
         filled: whether the model has them now: not where the report is not equivalent, unless `unproven=True`.
         weights: (PyTorch's module, Keras's layer, how they were paired).
+        rows: for each Keras weight which tensors it has, and in which layout, see `filled.py`.
         tensors: how many of PyTorch's tensors were copied.
         left: what was left as it is: names of tensors or variables without a counterpart.
+        rounded: PyTorch's names of what was rounded, because the other model has another type.
         target: which model was filled: "Keras" or "PyTorch".
     """
 
     report: Report
     filled: bool
     weights: Sequence[tuple[str, str, str]]
+    rows: Sequence[Filled]
     tensors: int
     left: Sequence[str]
+    rounded: Sequence[str]
     target: str
 
     @property
@@ -53,7 +64,7 @@ class Transfer:
         return self.passed
 
     def __str__(self) -> str:
-        return "\n".join([*self._lines(), str(self.report)])
+        return "\n".join([*self._lines(), *check_lines(self.report, weights=not self.filled)])
 
     def __repr__(self) -> str:
         return f"<Transfer: {self._lines()[0]}; {self.report.verdict.headline}>"
@@ -61,6 +72,7 @@ class Transfer:
     def _lines(self) -> list[str]:
         if self.filled:
             lines = [f"{self.tensors} tensors of {len(self.weights)} layers were copied into the {self.target} model"]
+            lines += filled_lines(self.rows, self.target == "PyTorch")
         else:
             lines = [
                 f"nothing was copied into the {self.target} model, because with these weights it is "
@@ -68,6 +80,8 @@ class Transfer:
             ]
         if self.left:
             lines.append(f"left as they are, without a counterpart: {_shortened(self.left)}")
+        if self.filled and self.rounded:
+            lines.append(f"rounded to the {self.target} model's type: {_shortened(self.rounded)}")
         return lines
 
 
@@ -107,20 +121,33 @@ def transfer(
         raise BlitzError(f"keras_model must be a Keras model, not a {type(keras_model).__name__}")
     if weights == "keep":
         raise BlitzError('weights="keep" copies nothing: use parity.check, or weights="auto"')
-    port = _paired(torch_module, keras_model, arrays_of(inputs), weights)
-    fill = _fill_torch if reverse else _fill_keras
-    with fill(torch_module, keras_model, port) as (tensors, left, keep):
+    if not torch_recorder.is_module(torch_module):
+        raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(torch_module).__name__}")
+    source, folded = torch_flow.folded(torch_module)
+    if reverse and folded:
+        raise BlitzError(
+            f"{folded[0]} is computed in PyTorch, as by weight_norm, and cannot be filled: "
+            "remove the parametrization first"
+        )
+    pairing = _paired(_shaken(source) if reverse else source, keras_model, arrays_of(inputs), weights)
+    filling = _fill_torch(torch_module, pairing) if reverse else _fill_keras(source, keras_model, pairing)
+    with filling as (left, rounded, keep):
         kept = Kept(weights) if isinstance(weights, Mapping) else "keep"
         report = check(torch_module, keras_model, inputs, loss=False, weights=kept)
-        filled = report.passed or unproven
-        if filled:
+        proven = report.passed or unproven
+        if proven:
             keep()
-    units = [(one.name, other.name, how) for one, other, how in port.pairing.units]
-    return Transfer(report, filled, units, tensors, left, "PyTorch" if reverse else "Keras")
+    units = [(one.name, other.name, how) for one, other, how in pairing.units]
+    table, target = filled_rows(pairing), "PyTorch" if reverse else "Keras"
+    return Transfer(report, proven, units, table, len(pairing.weights), left, rounded, target)
 
 
-def _paired(torch_module: Any, model: Any, inputs: Any, weights: str | Mapping[str, str]) -> Port:
-    """Return the Keras model read by PyTorch's names; both models are as they were."""
+def _paired(torch_module: Any, model: Any, inputs: Any, weights: str | Mapping[str, str]) -> Pairing:
+    """Return which weights are whose, counts of batches too; both models are as they were.
+
+    Raises:
+        BlitzError: weights cannot be paired, or a model raises.
+    """
     theirs = dry_run(torch_module, inputs)
     precision = plain_precision(model) or own_precision(model) or "float32"
     options = Options(False, weights, False, None, 0, (precision,), None)
@@ -128,36 +155,58 @@ def _paired(torch_module: Any, model: Any, inputs: Any, weights: str | Mapping[s
     theirs = feeding.fed(theirs, model, options)
     feed.run_once(theirs, precision)(model)  # builds it, if it was not
     with copies.borrowed(model):
-        return Port(theirs, options, model, precision)
+        pairing = Port(theirs, options, model, precision).pairing
+    return replace(pairing, weights=[*pairing.weights, *_counts(pairing)])
+
+
+def _counts(pairing: Pairing) -> Iterator[Mapped]:
+    """Yield the counts of batches of the layers that have one in both frameworks, which `check` does not compare."""
+    for one, other, _ in pairing.units:
+        count = getattr(other.owner, COUNT, None)
+        if count is not None and getattr(one.owner, COUNT, None) is not None:
+            yield plain(COUNT, count).below(one.path)
+
+
+def _shaken(module: Any) -> Any:
+    """Return a copy of a module whose parameters are no longer what a constructor makes of them.
+
+    Two layers of ones and zeros that are given one value cannot be told apart, and scales of zero hide what they scale.
+    """
+    copy, stream = deepcopy(module), np.random.RandomState(0)
+    state = {name: torch_recorder.array(value) for name, value in copy.named_parameters()}
+    shaken = {}
+    for name, value in state.items():
+        size = np.sqrt(np.mean(np.square(value))) if value.ndim > 1 else 0.0  # of a matrix it stays in proportion
+        shaken[name] = value + (0.3 * size or 0.1) * stream.standard_normal(value.shape)
+    torch_recorder.fill(copy, shaken)
+    return copy
 
 
 @contextmanager
-def _fill_keras(module: Any, model: Any, port: Port) -> Iterator[tuple[int, list[str], Callable[[], None]]]:
+def _fill_keras(module: Any, model: Any, pairing: Pairing) -> Iterator[Filling]:
     """Give the Keras model PyTorch's weights within this block; after it, too, where `keep` was called."""
-    state = summed(torch_recorder.state_of(port.theirs.module), port.pairing.twins)
-    weights = port.pairing.weights
+    state = summed(torch_recorder.state_of(module), pairing.twins)
+    weights = pairing.weights
     held = {id(variable) for weight in weights for variable in weight.variables}
     left = [variable.path for variable in model.weights if id(variable) not in held]
-    left += _unused(state, weights)
+    left += _unused(module, state, weights)
+    rounded = [weight.name for weight in weights if rounds(state[weight.name], weight.dtype)]
     with _put_back([(v, v.numpy()) for v in model.weights], lambda each: each[0].assign(each[1])) as keep:
         for weight in weights:
             weight.assign(state[weight.name])
-        yield len(weights), left, keep
+        yield left, rounded, keep
 
 
 @contextmanager
-def _fill_torch(module: Any, model: Any, port: Port) -> Iterator[tuple[int, list[str], Callable[[], None]]]:
+def _fill_torch(module: Any, pairing: Pairing) -> Iterator[Filling]:
     """Give the PyTorch module Keras's weights within this block; after it, too, where `keep` was called."""
-    if port.theirs.folded:
-        raise BlitzError(
-            f"{port.theirs.folded[0]} is computed in PyTorch, as by weight_norm, and cannot be filled: "
-            "remove the parametrization first"
-        )
-    values = {weight.name: weight.value() for weight in port.pairing.weights}
+    values = {weight.name: weight.value() for weight in pairing.weights}
     before = torch_recorder.state_of(module)
+    left = _unused(module, before, pairing.weights)
+    rounded = [name for name, value in values.items() if rounds(value, before[name].dtype)]
     with _put_back([before], lambda state: torch_recorder.fill(module, state)) as keep:
         torch_recorder.fill(module, values)
-        yield len(values), _unused(before, port.pairing.weights), keep
+        yield left, rounded, keep
 
 
 @contextmanager
@@ -172,11 +221,11 @@ def _put_back(before: Sequence[Any], restore: Callable[[Any], Any]) -> Iterator[
                 restore(each)
 
 
-def _unused(state: Mapping[str, np.ndarray], weights: Sequence[Mapped]) -> list[str]:
-    """Return PyTorch's tensors that are not paired; counts of batches, which Keras does not have, aside."""
+def _unused(module: Any, state: Mapping[str, np.ndarray], weights: Sequence[Mapped]) -> list[str]:
+    """Return PyTorch's tensors that are not paired; other names of a tensor that is, and counts of batches, aside."""
     paired = {weight.name for weight in weights}
-    counts = tuple(pattern.rpartition("*")[2] for pattern in COUNTS)
-    return [name for name in state if name not in paired and not name.endswith(counts)]
+    tied = torch_recorder.tied_names(module, paired)
+    return [name for name in state if name not in paired | tied and not name.endswith(f".{COUNT}")]
 
 
 def _shortened(names: Sequence[str]) -> str:

@@ -151,16 +151,31 @@ def keras_units(layers: Mapping[str, Any], flattened: Mapping[str, tuple[int, ..
     return [
         unit
         for name, layer in layers.items()
-        if layer.weights
+        if layer.weights and not is_adapted(layer)
         for unit in _keras_units(name, layer, flattened.get(name))
     ]  # fmt: skip
 
 
-def loose_units(model: Any, units: Sequence[Unit]) -> list[Unit]:
-    """Return the weights that belong to no innermost layer, such as a subclassed model's own, each as a unit."""
+def loose_units(model: Any, units: Sequence[Unit], layers: Iterable[Any] = ()) -> list[Unit]:
+    """Return the weights that belong to no innermost layer, such as a subclassed model's own, each as a unit.
+
+    Args:
+        model: Keras's.
+        units: of its innermost layers.
+        layers: those layers.
+    """
     held = {id(variable) for unit in units for weight in unit.weights.values() for variable in weight.variables}
     known = {id(variable) for unit in units for variable in unit.owner.weights}
+    known |= {id(variable) for layer in layers if is_adapted(layer) for variable in layer.weights}
     return [_single(variable.path, model, variable) for variable in model.weights if id(variable) not in held | known]
+
+
+def is_adapted(layer: Any) -> bool:
+    """Return whether a layer's weights are statistics of data, as of a Normalization: it computes with copies of them.
+
+    What is assigned to them takes effect when the model is loaded again, and PyTorch may have a deviation instead.
+    """
+    return any(cls.__name__ == "Normalization" and kinds.is_of_framework(cls) for cls in type(layer).__mro__)
 
 
 def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[Unit]:

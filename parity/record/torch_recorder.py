@@ -2,7 +2,7 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -121,6 +121,17 @@ def fill(module: torch.nn.Module, values: Mapping[str, np.ndarray]) -> None:
     with torch.no_grad():
         for name, value in values.items():
             tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(value)).reshape(tensors[name].shape))
+
+
+def tied_names(module: torch.nn.Module, names: Collection[str]) -> set[str]:
+    """Return the other names, in a module's state_dict, of the tensors that have these."""
+    places = {name: _place(tensor) for name, tensor in module.state_dict().items()}
+    known = {places[name] for name in names if name in places}
+    return {name for name, place in places.items() if place in known} - set(names)
+
+
+def _place(tensor: torch.Tensor) -> tuple:
+    return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.numel() or id(tensor)
 
 
 def reduced_types(module: torch.nn.Module) -> set[str]:

@@ -219,10 +219,14 @@ def comparison_in_full(comparison: Comparison, undecided: Sequence[str] = ()) ->
     return Group(comparison_table(comparison), *_details(comparison), Text(), *(verdict or [_verdict(comparison)]))
 
 
-def check_lines(report) -> list[str]:
+def check_lines(report, weights: bool = True) -> list[str]:
     """Return the report of `parity.check`.
 
     The verdict, why it is not decided, each precision, where a difference begins, the weights, weak evidence, notes.
+
+    Args:
+        report: of `parity.check`.
+        weights: say which layers were paired.
     """
     lines = [f"{report.title}: {report.verdict.headline}", *(f"  {reason}" for reason in _reasons(report))]
     for dtype, comparison in report.comparisons.items():
@@ -240,7 +244,7 @@ def check_lines(report) -> list[str]:
         others = [row for row in comparison.failures if row.name != report.first_divergence]
         lines += [f"    {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
         lines += [f"    and {len(others) - SHOWN_FAILURES} more"] if len(others) > SHOWN_FAILURES else []
-    lines.append("  weights: " + ", ".join(_mapped(*entry) for entry in report.weights))
+    lines += ["  weights: " + ", ".join(_mapped(*entry) for entry in report.weights)] if weights else []
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
     return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
 

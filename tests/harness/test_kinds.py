@@ -318,7 +318,9 @@ class Tied(nn.Module):
 
 def reversible(wrong):
     inputs, table = keras.Input((5,), dtype="int32"), layers.ReversibleEmbedding(12, 6)
-    return keras.Model(inputs, table(layers.Dense(6, activation="tanh" if wrong else None)(table(inputs)), reverse=True))
+    return keras.Model(
+        inputs, table(layers.Dense(6, activation="tanh" if wrong else None)(table(inputs)), reverse=True)
+    )
 
 
 class TiedWithBias(keras.Model):

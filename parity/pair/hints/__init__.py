@@ -8,6 +8,7 @@ from itertools import islice
 
 from parity.pair.hints import activations, hooks, losses, normalization, optimizers, resizing, sequences, windows
 from parity.pair.hints.clue import Clue, explanations
+from parity.pair.hints.copied import of_copied
 from parity.pair.hints.losses import LossClue
 from parity.pair.hints.optimizers import StepClue
 from parity.pair.hints.sequences import of_padding
@@ -15,7 +16,18 @@ from parity.pair.hints.statistics import of_row
 
 LAYERS = (*normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS, *hooks.HINTS)
 
-__all__ = ["LAYERS", "Clue", "LossClue", "StepClue", "of_layer", "of_loss", "of_padding", "of_row", "of_step"]
+__all__ = [
+    "LAYERS",
+    "Clue",
+    "LossClue",
+    "StepClue",
+    "of_copied",
+    "of_layer",
+    "of_loss",
+    "of_padding",
+    "of_row",
+    "of_step",
+]
 
 
 def of_layer(clue: Clue) -> list[str]:
