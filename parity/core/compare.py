@@ -152,10 +152,7 @@ def compare(
             measured[name] = measure(expected, actual)
         else:
             rows[name] = Row(name, _size(expected), True, 0.0, 0.0, 0.0)
-    terms = truth.terms or {}
-    cancelled = cancellation.cancelled(measured, terms)
-    if dtype == "float64":  # below it PyTorch's own error tells how much a sum has lost
-        measured |= {n: replace(measured[n], scale=s) for n, s in cancellation.scales(measured, terms, truth)}
+    cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     measured = {name: _scaled(found, (own or {}).get(name), precision) for name, found in measured.items()}
     sizes = {name: _size(port[name]) for name in measured}

@@ -79,13 +79,9 @@ FLOAT64 = (
 # BatchNorm in train mode) are at most 3.7e-16 of their terms; the other 278 are at least 6.7e-3 of theirs.
 CANCELLED = 1e-12
 
-# A float64 sum that cancels in part has the rounding of its terms, so its scale is never less than this share of them:
-# with a bound of 1e-12, 45 units in the last place of Σ|term|. Over 60 random nets whose last bias has a gradient of
-# 1e-2 to 1e-8 of its terms the error is at most 1.5e-16 of them.
-TERMS = 1e-2
-# Where terms cancel, rounding moves a tensor by more than 1e-12 of its largest value in float64, too. How far it does is
-# known from PyTorch's own float32 error: the same operations round to 2⁻⁵³ and not to 2⁻²⁴. The scale is then the value
-# of which 10 (as `MAX_RATIO`) of such roundings are 1e-12. Right random pairs are off by at most 7 of them.
+# Where terms cancel, rounding moves a tensor by more than 1e-12 of its largest value in float64, too. How far it does
+# is known from PyTorch's own float32 error: the same operations round to 2⁻⁵³ and not to 2⁻²⁴. The scale is then the
+# value of which 10 (as `MAX_RATIO`) of such roundings are 1e-12. Right random pairs are off by at most 7 of them.
 ROUNDED_SCALE = 10.0 * 2.0**-29 / 1e-12
 
 # A value so close to PyTorch's, relative to its scale, is the same value: what a layer was given, or what a candidate
