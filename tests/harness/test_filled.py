@@ -150,7 +150,8 @@ def test_layers_that_are_filled_alike_share_a_line():
 
 def test_the_other_way_the_arrows_turn_and_the_second_bias_is_zero():
     model = graph((5, 6), layers.LSTM(4, return_sequences=True, name="l"))
-    model.set_weights([np.random.RandomState(3).standard_normal(v.shape) for v in model.weights])
+    stream = np.random.RandomState(3)
+    model.set_weights([stream.standard_normal(v.shape) for v in model.weights])
     module = Recurrent(nn.LSTM)
     done = parity.transfer(module, model, SEQUENCES, reverse=True)
     assert done, str(done)
@@ -200,16 +201,25 @@ class Branches(nn.Module):
         return self.first(self.one(x)) + 2 * self.second(self.two(x))
 
 
-def branches():
-    given = keras.Input((6,))
-    two = layers.Dense(3)(layers.LayerNormalization(epsilon=1e-5)(given))
-    one = layers.Dense(3)(layers.LayerNormalization(epsilon=1e-5)(given))
-    return keras.Model(given, one + 2 * two)
+class KerasBranches(keras.Model):
+    def __init__(self, two_first):
+        super().__init__()
+        self.two_first, self.norms = two_first, [layers.LayerNormalization(epsilon=1e-5) for _ in range(2)]
+        self.heads = [layers.Dense(3) for _ in range(2)]
+
+    def call(self, x):
+        first, second = (norm(x) for norm in self.norms)
+        if self.two_first:
+            return 2 * self.heads[0](first) + self.heads[1](second)
+        return self.heads[0](first) + 2 * self.heads[1](second)
 
 
-def test_a_fresh_module_whose_layers_are_all_ones_is_filled_in_the_right_places():
-    model, module = branches(), Branches()
-    model.set_weights([np.random.RandomState(4).standard_normal(v.shape) for v in model.weights])
+@pytest.mark.parametrize("two_first", [False, True])
+def test_a_fresh_module_whose_layers_are_all_ones_is_filled_in_the_right_places(two_first):
+    model, module = KerasBranches(two_first), Branches()
+    model(VECTORS)
+    stream = np.random.RandomState(4)
+    model.set_weights([stream.standard_normal(v.shape) for v in model.weights])
     before = torch.get_rng_state()
     done = parity.transfer(module, model, VECTORS, reverse=True)
     assert done, str(done)
