@@ -158,8 +158,10 @@ def _passed_on(operation: Any, sources: list[Any], result: Any, incoming: Layout
         return _layout({}, result)
     kind, name = kinds.of_keras(_without_time(operation)), type(operation).__name__
     shape, rank = tuple(sources[0].shape), len(result.shape)
-    if name in ("Flatten", "Reshape") and rank == 2:
-        return flattened(shape[1:]) if len(shape) > 2 and is_reordered(shape[1:], incoming) else incoming
+    if name in ("Flatten", "Reshape") and rank == 2 < len(shape):
+        return flattened(shape[1:]) if is_reordered(shape[1:], incoming) else SAME
+    if name == "Reshape" and rank == 2:  # of features to features
+        return incoming
     if incoming.split and ((kind and kind.flatten == "keeps") or name in ELEMENTWISE):
         return incoming
     return SAME if is_as_in_torch(kind, rank, len(shape) == rank and incoming == SAME) else by_rank(rank)

@@ -44,7 +44,7 @@ def explain(
     elif row.kind == "parameter" and not step_of(row.name):
         weights = {f"param:{weight.name}": weight for weight in port.pairing.weights}
         name = row.name.removeprefix("param:")
-        said += hints.of_copied(weights[row.name].layout, state[name], array_of(truth, row.name))
+        said += hints.of_copied(weights[row.name].layout, port.start.get(name, state[name]), array_of(truth, row.name))
     elif row.kind == "gradient":
         said += _of_gradient(port, row, state, truth)
     elif step_of(row.name) and row.kind == "parameter":

@@ -211,12 +211,26 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "transfer_nets.py").write_text(NETS)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 4, 5))
     torch.save(module.state_dict(), "net.pth")
+    wrapped = {f"module.{name}": value for name, value in module.state_dict().items()}
+    torch.save({"state_dict": wrapped, "epoch": 3}, "wrapped.pth")
+    torch.save(module[:2].state_dict(), "part.pth")
+    torch.save({**module.state_dict(), "0.weight": torch.zeros(7, 3, 3, 3)}, "other.pth")
     conv, _, *rest = stack()
     keras.Sequential([keras.Input((8, 6, 3)), conv, *rest]).save("net.keras")
     keras.Sequential([keras.Input((8, 6, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(5)]).save(
         "wrong.keras"
     )
+    keras.Sequential([keras.Input((8, 6, 3)), *stack()]).save_weights("net.weights.h5")
+    with keras.saving.custom_object_scope({"Scale": Scale}):
+        keras.Sequential([keras.Input((8, 6, 3)), Scale()]).save("custom.keras")
     return module
+
+
+class Scale(layers.Layer):
+    """A class that is not registered."""
+
+    def call(self, x):
+        return 2 * x
 
 
 def run(*arguments):
@@ -235,10 +249,38 @@ def test_the_command_writes_a_filled_model(files, tmp_path):
     assert all(torch.equal(value, back[name]) for name, value in files.state_dict().items())
 
 
+def test_the_command_takes_a_wrapped_checkpoint(files, tmp_path):
+    done = run("transfer_nets.py:Net", "net.keras", "--checkpoint", "wrapped.pth", "-o", "filled.weights.h5")
+    assert done.exit_code == 0, done.output
+    model = keras.saving.load_model("net.keras")
+    model.load_weights(tmp_path / "filled.weights.h5")
+    np.testing.assert_array_equal(model.layers[-1].bias, files[3].bias.detach())
+
+
+def test_ctrl_c_says_so_and_writes_nothing(files, tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("parity.pair.transfer.check", interrupted)
+    done = run("transfer_nets:Net", "net.keras", "-o", "filled.keras")
+    assert done.exit_code == 130
+    assert "interrupted: nothing was written" in done.output + done.stderr
+    assert not list(tmp_path.glob("*filled*"))
+
+
+@pytest.mark.parametrize("name", ["nowhere/filled.keras", "filled.txt"])
+def test_a_file_that_cannot_be_written_is_said_at_once(files, name, monkeypatch):
+    monkeypatch.setattr("parity.porting.load_torch", None)  # nothing has been loaded yet
+    done = run("transfer_nets:Net", "net.keras", "-o", name)
+    assert isinstance(done.exception, BlitzError)
+    assert name in str(done.exception)
+
+
 def test_the_command_writes_nothing_where_the_models_differ(files, tmp_path):
     done = run("transfer_nets:Net", "wrong.keras", "--checkpoint", "net.pth", "-o", "filled.keras")
     assert done.exit_code == 1
     assert "nothing was copied" in done.output
+    assert "filled.keras: not written" in done.output
     assert not (tmp_path / "filled.keras").exists()
 
 
@@ -251,6 +293,11 @@ def test_the_command_writes_nothing_where_the_models_differ(files, tmp_path):
         (["transfer_nets:raises", "net.keras"], "no such data"),
         (["transfer_nets:number", "net.keras"], "transfer_nets:number"),
         (["transfer_nets:Net", "none.keras"], "no such file"),
+        (["transfer_nets:Net", "net.weights.h5"], "weights alone"),
+        (["transfer_nets:Net", "custom.keras"], "needs Scale, which no imported module registers"),
+        (["transfer_nets:Net", "net.keras", "--checkpoint", "other.pth"], r"0.weight, (7, 3, 3, 3) for (4, 3, 3, 3)"),
+        (["transfer_nets:Net", "net.keras", "--checkpoint", "part.pth"], "2 tensors are missing (3.weight)"),
+        (["transfer_nets:Net", "net.keras", "--reverse"], "must end in one of .safetensors, .pth, .pt"),
         (["transfer_nets:Net", "net.keras", "--checkpoint", "none.pth"], "no such file"),
         (["transfer_nets:Net", "net.keras", "--input", "2,x"], "--input"),
         (["transfer_nets:Net", "net.keras", "--input", "2,3,9,9"], "shape"),

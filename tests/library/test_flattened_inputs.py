@@ -268,3 +268,130 @@ def test_looking_leaves_a_model_as_it_is():
     state_dict(model)
     assert all(map(np.array_equal, before, [variable.numpy() for variable in model.variables]))
     assert "call" not in vars(model.fc)
+
+
+class Sequence(nn.Module):
+    """Something that returns (N, T, C), flattened as it is."""
+
+    def __init__(self, first, call=lambda first, x: first(x)):
+        super().__init__()
+        self.first, self.fc, self.call = first, nn.Linear(12, 2), call
+
+    def forward(self, x):
+        return self.fc(self.call(self.first, x).flatten(1))
+
+
+def stacked(*inner, shape=(3, 5), **options):
+    given = x = keras.Input(shape, **options)
+    for layer in (*inner, layers.Flatten(), fc()):
+        x = layer(x)
+    return keras.Model(given, x)
+
+
+class SubclassedSequence(keras.Model):
+    def __init__(self, first):
+        super().__init__()
+        self.first, self.flat, self.fc = first, layers.Flatten(), fc()
+
+    def call(self, x):
+        return self.fc(self.flat(self.first(x)))
+
+
+STEPS = np.random.RandomState(5).randn(2, 3, 5).astype("float32")
+IDS = np.random.RandomState(6).randint(0, 9, (2, 3))
+SEQUENCES = {
+    "embedding": (lambda: layers.Embedding(9, 4, name="first"), lambda: Sequence(nn.Embedding(9, 4)), IDS),
+    "GRU": (
+        lambda: layers.GRU(4, return_sequences=True, name="first"),
+        lambda: Sequence(nn.GRU(5, 4, batch_first=True), lambda first, x: first(x)[0]), STEPS,
+    ),
+    "dense": (lambda: layers.Dense(4, name="first"), lambda: Sequence(nn.Linear(5, 4)), STEPS),
+    "norm": (
+        lambda: layers.LayerNormalization(epsilon=1e-5, name="first"), lambda: Sequence(nn.LayerNorm(4)),
+        STEPS[..., :4].copy(),
+    ),
+    "convolution, which PyTorch has channels first": (
+        lambda: layers.Conv1D(4, 1, name="first"),
+        lambda: Sequence(nn.Conv1d(5, 4, 1), lambda first, x: first(x.mT)), STEPS,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("subclassed", [False, True])
+@pytest.mark.parametrize(("ours", "theirs", "inputs"), SEQUENCES.values(), ids=SEQUENCES)
+def test_a_sequence_is_flattened_as_pytorch_has_it(ours, theirs, inputs, subclassed):
+    kind = {"dtype": "int32"} if inputs.dtype.kind == "i" else {}
+    model = SubclassedSequence(ours()) if subclassed else stacked(ours(), shape=inputs.shape[1:], **kind)
+    model(inputs)
+    module = theirs()
+    load_state_dict(model, module.state_dict())
+    np.testing.assert_allclose(model(inputs), module(torch.tensor(inputs)).detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_images_without_channels_are_flattened_as_they_are():
+    model = stacked(shape=(4, 3))
+    np.testing.assert_array_equal(state_dict(model)["fc.weight"], model.get_layer("fc").kernel.numpy().T)
+
+
+AFTER = {
+    "lambda": (lambda: layers.Lambda(lambda x: x / 2), lambda x: x / 2),
+    "noise": (lambda: layers.GaussianNoise(0.1), lambda x: x),
+    "operator": (lambda: lambda x: x * 2.0, lambda x: x * 2),
+    "sum": (lambda: lambda x: layers.Add()([x, x]), lambda x: x + x),
+    "unit length": (lambda: layers.UnitNormalization(), lambda x: nn.functional.normalize(x)),
+    "reshape": (lambda: layers.Reshape((36,)), lambda x: x),
+}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), AFTER.values(), ids=AFTER)
+def test_what_follows_a_flatten_keeps_its_order(ours, theirs):
+    check_both_ways(graph(layers.Flatten(), ours()), Torch(36, lambda x: theirs(flat(x))))
+
+
+def test_features_that_are_concatenated_after_a_flatten_are_refused():
+    image, more = keras.Input((H, W, C)), keras.Input((3,))
+    flattened = layers.Flatten()(conv()(image))
+    model = keras.Model([image, more], fc()(layers.Concatenate()([more, flattened])))
+    with pytest.raises(BlitzError, match=r"cannot see what comes before fc .*parity\.transfer"):
+        state_dict(model)
+
+
+class Frames(nn.Module):
+    """A convolution and a linear layer for each image of a film."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(C, 3, 2), nn.Linear(36, 2)
+
+    def forward(self, x):
+        steps = self.conv(x.flatten(0, 1)).flatten(1).unflatten(0, x.shape[:2])
+        return self.fc(steps)
+
+
+FILM = {
+    "Dense inside": lambda: [layers.TimeDistributed(_frames(fc()), name="frames")],
+    "Dense after it": lambda: [layers.TimeDistributed(_frames(), name="frames"), fc()],
+    "Dense at each step after it": lambda: [
+        layers.TimeDistributed(_frames(), name="frames"), layers.TimeDistributed(layers.Dropout(0.5)),
+        layers.TimeDistributed(fc()),
+    ],
+}  # fmt: skip
+
+
+def _frames(*more):
+    return keras.Sequential([keras.Input((H, W, C)), conv(), layers.Flatten(), *more])
+
+
+@pytest.mark.parametrize("inner", FILM.values(), ids=FILM)
+def test_a_flatten_at_each_step(inner):
+    given = x = keras.Input((3, H, W, C))
+    for layer in inner():
+        x = layer(x)
+    model, module = keras.Model(given, x), Frames()
+    film = np.random.RandomState(7).randn(2, 3, H, W, C).astype("float32")
+    state = {
+        f"frames.{n}" if n.startswith("conv") or len(inner()) == 1 else n: v for n, v in module.state_dict().items()
+    }
+    load_state_dict(model, state)
+    expected = module(torch.tensor(film).permute(0, 1, 4, 2, 3)).detach()
+    np.testing.assert_allclose(model(film), expected, rtol=1e-5, atol=1e-5)
