@@ -230,7 +230,7 @@ ITEMS = (
                     for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
                                "proof", "hints", "hints_in_check",
                                "hints_of_losses", "verdicts",
-                               "random_models", "check_training", "reduced_precision", "meeting", "pairs",
+                               "random_models", "check_training", "reduced_precision", "meeting", "pairs", "pairing_kinds", "byhand",
                                "public_ports", "random_pairs")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",

@@ -154,9 +154,7 @@ def _as_declared(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
     shapes = {one.shapes[""] for one in theirs if one.kind == FREE}
     if unit.kind != "linear" or not raw or raw[0].shape not in shapes or any(fitted(one, unit) for one in theirs):
         return [unit]
-    return [
-        Unit(f"{unit.name}/{each.variable.name}", FREE, {"": each.shape}, {"": each}, unit.owner) for each in raw
-    ]
+    return [Unit(f"{unit.name}/{each.variable.name}", FREE, {"": each.shape}, {"": each}, unit.owner) for each in raw]
 
 
 def _given_by_tensor(theirs: Sequence[Unit], ours: Sequence[Unit], given: Mapping[str, str]) -> set[int]:

@@ -1,6 +1,6 @@
 """What the entries of `weights=` name in two models: pairs of layers, links of tensors, and what is left alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -111,7 +111,7 @@ class _Names:
         self.held = dict(held_by(ours))
 
     def is_plain(self, entry: Entry) -> bool:
-        """Return whether an entry names two units, or two tensors of no known layer, which are paired like any others."""
+        """Return whether an entry names two units, or tensors of no known layer, which are paired like any others."""
         if len(entry.theirs) > 1 or len(entry.ours) > 1 or entry.form is not None or split_index(entry.theirs[0])[1]:
             return False
         held = self.held.get(entry.ours[0])

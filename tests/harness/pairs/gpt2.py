@@ -117,7 +117,6 @@ class Generator(keras.Model):
         return ops.matmul(self.final_norm(x), ops.transpose(self.token_embedding.embeddings))
 
 
-
 PAIR = Pair(
     "gpt2", GPT2, Generator, tokens(3, 7), {"approximate": False}, begins="activation:h.0.mlp.c_proj",
     slow=True,
