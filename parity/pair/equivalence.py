@@ -144,7 +144,7 @@ def check(
     keras_model,
     inputs,
     loss=None,
-    weights: str | Mapping[str, str] = "auto",
+    weights: str | Mapping = "auto",
     train: bool = False,
     optimizer=None,
     steps: int = 0,
@@ -172,8 +172,10 @@ def check(
             values that are not reduced are averaged. None: the sum of the outputs, each value times a fixed random
             weight, so that gradients are compared without a loss. False: forward only.
         weights: "auto": copied from PyTorch, paired by the values that arrive at both layers, else by name, else by
-            structure. A dict {module path: layer name} pairs what cannot be found so. "keep": the Keras model's own
-            weights, paired likewise, and by their own values first.
+            structure. A dict pairs what cannot be found so: {module path: layer name}, {tensor: variable},
+            {module: [layers]}, {(modules): layer}, {"in_proj_weight[:64]": ("query/kernel", "transpose")},
+            {"norm.weight": ("norm/scale", lambda w: 1 + w)}, {module: None} to leave it alone; all of its forms are in
+            docs/report.md. "keep": the Keras model's own weights, paired likewise, and by their own values first.
         train: train mode, with the same dropout masks on both sides; otherwise eval mode. Submodules of a PyTorch
             module that is in train mode keep the modes they have; of one in eval mode all are put in train mode.
         optimizer: (PyTorch's: parameters -> optimizer, Keras's: an optimizer, () -> optimizer, a name, or "compiled").

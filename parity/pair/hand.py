@@ -111,7 +111,7 @@ class _Names:
         self.held = dict(held_by(ours))
 
     def is_plain(self, entry: Entry) -> bool:
-        """Return whether an entry names two units, or two tensors of no known layer, which are paired like any others."""
+        """Return whether an entry names two units, or tensors of no known layer, which are paired like any others."""
         if len(entry.theirs) > 1 or len(entry.ours) > 1 or entry.form is not None or split_index(entry.theirs[0])[1]:
             return False
         held = self.held.get(entry.ours[0])

@@ -84,8 +84,8 @@ def link(parts: Sequence[Part], variable: Any, form: Form, known: Callable | Non
             raise BlitzError(f"weights: {said}: given {_listed(shapes)} it raises {one_line(error)}") from None
         if (made.shape != shape and not (form is None or form == "transpose")) or not _is_regrouped(made.shape, shape):
             raise BlitzError(
-                f"weights: {said}: {_listed(shapes)} in PyTorch makes {made.shape}, but the variable has shape {shape}; "
-                'give (name, "transpose"), (name, an order of axes) or (name, a function)'
+                f"weights: {said}: {_listed(shapes)} in PyTorch makes {made.shape}, but the variable has shape "
+                f'{shape}; give (name, "transpose"), (name, an order of axes) or (name, a function)'
             )
         return made.reshape(-1)
 
@@ -99,7 +99,8 @@ def link(parts: Sequence[Part], variable: Any, form: Form, known: Callable | Non
     inside = bool(np.all((places >= 0) & (places < ends[-1])))
     if not inside or not np.allclose(of(random), scale * random[places] + shift, EXACT, EXACT):
         raise BlitzError(
-            f"weights: {said}: the function does more than move, scale and shift values, so gradients would not be its own"
+            f"weights: {said}: the function does more than move, scale and shift values, so that it cannot be undone "
+            "for gradients"
         )
     tensors = np.searchsorted(ends, places, side="right")
     flat = np.concatenate([part.places.reshape(-1) for part in parts])
@@ -154,12 +155,13 @@ def _numbers(each: Link, name: str) -> list[int]:
 
 
 def _function(form: Form, known: Callable | None) -> Callable:
-    if form == "transpose":
-        return np.transpose
     if callable(form):
         return form
+    if isinstance(form, str):  # "transpose"
+        return np.transpose
     if form is not None:
-        return lambda array: np.transpose(array, form)
+        order = tuple(form)
+        return lambda array: np.transpose(array, order)
     return known or (lambda array: array)
 
 

@@ -42,19 +42,20 @@ def _of_tensors(shapes: Shapes, held: dict[str, Held]) -> Iterator[str]:
         if name not in left:
             continue
         taken = [name]
+        packed = [variable for variable, each in held.items() if _of_several(each.shape, left, name)]
         if spelled := _of_one(shape, held):
             yield f'"{name}": {spelled}'
-        elif names := _of_several(shape, {v: each.shape for v, each in held.items()}):
-            yield f'"{name}": {_listed(names)}'.replace("(", "[").replace(")", "]")
+        elif names := _of_several(shape, {variable: each.shape for variable, each in held.items()}):
+            yield f'"{name}": [{_listed(names)}]'
             for variable in names:
                 del held[variable]
-        elif variable := next((v for v, each in held.items() if _of_several(each.shape, left, name)), None):
-            taken = _of_several(held.pop(variable).shape, left, name)
-            yield f'{_listed(taken)}: "{variable}"'
+        elif packed:
+            taken = _of_several(held.pop(packed[0]).shape, left, name)
+            yield f'({_listed(taken)}): "{packed[0]}"'
         else:
             yield f'"{name}": None'
-        for each in taken:
-            del left[each]
+        for done in taken:
+            del left[done]
 
 
 def _of_one(shape: tuple[int, ...], held: dict[str, Held]) -> str:
@@ -89,5 +90,4 @@ def _of_several(shape: tuple[int, ...], parts: Shapes, first: str = "") -> list[
 
 
 def _listed(names: Sequence[str]) -> str:
-    quoted = ", ".join(f'"{name}"' for name in names)
-    return f"({quoted})"
+    return ", ".join(f'"{name}"' for name in names)

@@ -218,9 +218,9 @@ class Port:
         for (name, number), sizes in self.flattened.items():
             if self.layers.get(name) is not None and self.layers[name].weights and not number:
                 found.append(f"{name}: its input is flattened from {sizes}, its weights permuted from PyTorch's order")
-        merged = [one.name for one, other, _ in self.pairing.units if any(w.twin for w in other.weights.values())]
-        if merged:
-            found.append(f"{', '.join(merged)}: Keras has one bias, the sum of PyTorch's two (gap lstm-map)")
+        if sums := [f"{first} + {name}" for name, first in self.pairing.twins.items()]:
+            more = f", and {len(sums) - 3} more" if len(sums) > 3 else ""
+            found.append(f"Keras has one bias, the sum of PyTorch's two: {', '.join(sums[:3])}{more} (gap lstm-map)")
         if adapted := [name for name, layer in self.layers.items() if layer.weights and units.is_adapted(layer)]:
             found.append(f"{', '.join(adapted)}: the statistics are left as they are, what it returns is compared")
         if self.theirs.folded:

@@ -105,8 +105,8 @@ def _sums(left: Sequence[Unit], flow: Flow) -> tuple[Sum, ...]:
 def _is_open(units: Sequence[Unit], found: Pairing) -> bool:
     """Return whether a layer was cut into pieces whose rows may be arranged in another way, too."""
     for unit in units:
-        pieces = [one for one, _, _ in found.units if one.rows is not None and one.path == unit.name]
-        if unit.split and pieces and len(arrangements(unit.split, [len(one.rows) for one in pieces])) > 1:
+        pieces = [one.rows for one, _, _ in found.units if one.rows is not None and one.path == unit.name]
+        if unit.split and pieces and len(arrangements(unit.split, list(map(len, pieces)))) > 1:
             return True
     return False
 

@@ -186,11 +186,9 @@ def _keras_units(name: str, layer: Any, sizes: tuple[int, ...] | None) -> list[U
         if kind and kind.verbatim:
             return [_unit(name, cell, layer, weights_of(kind, layer))]
         return [_unit(name, cell, layer, mapped.recurrent(BY_NAME[cell].gates, getattr(layer, "cell", layer)))]
-    if inner := getattr(getattr(layer, "cell", None), "cells", ()):
-        if all(cell_kind(each) for each in inner):
-            gates = [BY_NAME[cell_kind(each)].gates for each in inner]
-            weights = [mapped.recurrent(order, each) for order, each in zip(gates, inner, strict=True)]
-            return [_unit(f"{name}[{k}]", cell_kind(each), layer, weights[k]) for k, each in enumerate(inner)]
+    if (cells := getattr(getattr(layer, "cell", None), "cells", ())) and all(map(cell_kind, cells)):
+        held = [mapped.recurrent(BY_NAME[cell_kind(each)].gates, each) for each in cells]
+        return [_unit(f"{name}[{k}]", cell_kind(each), layer, held[k]) for k, each in enumerate(cells)]
     if kind and kind.name == "embedding" and {v.name for v in layer.weights} == {"embeddings", "reverse_embeddings"}:
         return _reversible(name, layer)
     if kind is None or not kind.has_weights or not _declares(kind, layer):
@@ -257,10 +255,9 @@ def _separable(name: str, kind: Kind, layer: Any) -> list[Unit]:
 
 def _single(name: str, layer: Any, variable: Any) -> Unit:
     """Return a variable of no known layer."""
-    values = np.unique(variable.numpy()) if len(variable.shape) == 1 else ()
-    return replace(
-        _unit(name, FREE, layer, [mapped.plain("", variable)]), start=float(values[0]) if len(values) == 1 else None
-    )
+    made = _unit(name, FREE, layer, [mapped.plain("", variable)])
+    values = np.unique(variable.numpy()) if len(variable.shape) == 1 else np.zeros(0)
+    return replace(made, start=float(values[0])) if values.size == 1 else made
 
 
 def _unit(name: str, kind: str, layer: Any, weights: Iterable[Mapped]) -> Unit:

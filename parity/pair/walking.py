@@ -212,9 +212,8 @@ class Run:
 
     def _take_back(self, name: str, value: Value) -> None:
         """Note that a unit before this one has taken, on a guess, what was given the value that this one is given."""
-        guessed = [
-            pair for pair in self.walk.found if pair.how not in ("flow", "given") and self.known.forms(pair.path, name)
-        ]
+        guesses = [pair for pair in self.walk.found if pair.how not in ("flow", "given")]
+        guessed = [pair for pair in guesses if self.known.forms(pair.path, name)]
         needed = [pair.path for pair in guessed if np.isfinite(self.known.apart(pair.path, value)[1])]
         if needed:
             self.walk.taken_back[name] = Choice(needed[0])

@@ -102,11 +102,8 @@ def tokens(theirs: Sequence, ours: Sequence[KerasCall], units: Sequence[Match]) 
 
 def is_piece(unit: Unit) -> bool:
     """Return whether a unit is a part of a layer of either side, of a packed one or without its bias."""
-    return (
-        unit.partial
-        or unit.rows is not None
-        or (bool(unit.weights) and unit.name.endswith("]") and unit.kind not in RECURRENT)
-    )
+    is_keras_piece = bool(unit.weights) and unit.name.endswith("]") and unit.kind not in RECURRENT
+    return unit.partial or unit.rows is not None or is_keras_piece
 
 
 def _paths(units: Sequence[Match]) -> dict[str, str]:

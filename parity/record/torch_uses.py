@@ -104,6 +104,7 @@ class ParameterUses(TorchFunctionMode):
             names = [self._known[id(tensor)][0] for tensor in sorted(held, key=lambda t: -t.ndim)]
             self.returned(names[0], result, names[1] if len(names) > 1 else "")
         elif origin is not None:
+            self._keep(result)
             self._results[id(result)] = next(self._results[id(t)] for t in tensors if id(t) in self._results)
 
     def _follow(self, name: str, tensor: torch.Tensor, result: torch.Tensor) -> None:

@@ -116,12 +116,8 @@ class Halves(layers.Layer):
 
     def __init__(self, kind, crossed=False):
         super().__init__(name="halves")
-        self.a, self.b, self.kind, self.crossed = (
-            getattr(layers, kind)(3, 3),
-            getattr(layers, kind)(3, 3),
-            kind,
-            crossed,
-        )
+        self.a, self.b = (getattr(layers, kind)(3, 3) for _ in range(2))
+        self.kind, self.crossed = kind, crossed
 
     def call(self, x):
         left, right = ops.split(x, 2, -1)
@@ -243,21 +239,12 @@ def test_a_scale_that_is_named_is_still_one_more():
         ({"in_proj_weight[0, 0, 0]": "q/kernel"}, r"has 3 axes"),
         ({"in_proj_weight[a:]": "q/kernel"}, r"'in_proj_weight\[a:\]' names none of PyTorch's"),
         ({"in_proj_weight[1:2:3:4]": "q/kernel"}, r"must be an index such as \[:64\]"),
-        (
-            {"in_proj_weight[:6]": "q/kernel"},
-            r"\(6, 8\) in PyTorch makes \(6, 8\), but the variable has shape \(8, 8\)",
-        ),
+        ({"in_proj_weight[:6]": "q/kernel"}, r"\(6, 8\) in PyTorch makes \(6, 8\), but the variable has shape"),
         ({"in_proj_weight[:8]": ("q/kernel", lambda w: w * w)}, r"more than move, scale and shift"),
         ({"in_proj_weight[:8]": ("q/kernel", lambda w: w @ w)}, r"more than move, scale and shift"),
-        (
-            {"in_proj_weight[:8]": ("q/kernel", lambda w: w.sum(0))},
-            r"makes \(8,\), but the variable has shape \(8, 8\)",
-        ),
+        ({"in_proj_weight[:8]": ("q/kernel", lambda w: w.sum(0))}, r"makes \(8,\), but the variable has"),
         ({"in_proj_weight[:8]": ("q/kernel", lambda w: w.columns)}, r"given \(8, 8\) it raises AttributeError"),
-        (
-            {"in_proj_weight[:8]": ("q/kernel", "transposed")},
-            r"the form must be \"transpose\", an order of axes or a f",
-        ),
+        ({"in_proj_weight[:8]": ("q/kernel", "transposed")}, r"the form must be \"transpose\", an order"),
         ({"in_proj_weight[:8]": ("q/kernel", (0, 2))}, r"the form must be"),
         ({"in_proj_weight": ("q", "k", "v")}, r"must be a name or a tuple of names of PyTorch's"),
         ({"in_proj_weight": ["q/kernel", "k/kernel"]}, r"in_proj_weight has 24 rows, they have \[8, 8\]"),

@@ -1,4 +1,4 @@
-"""Weights that belong to no module, or to another kind of layer in the other framework; right and wrong side by side."""
+"""Weights of no module, or of another kind of layer in the other framework; right and wrong side by side."""
 
 import re
 
@@ -318,9 +318,8 @@ class Tied(nn.Module):
 
 def reversible(wrong):
     inputs, table = keras.Input((5,), dtype="int32"), layers.ReversibleEmbedding(12, 6)
-    return keras.Model(
-        inputs, table(layers.Dense(6, activation="tanh" if wrong else None)(table(inputs)), reverse=True)
-    )
+    inner = layers.Dense(6, activation="tanh" if wrong else None)
+    return keras.Model(inputs, table(inner(table(inputs)), reverse=True))
 
 
 class TiedWithBias(keras.Model):
