@@ -271,6 +271,14 @@ def random_module() -> Any:
     return backend.random
 
 
+def decays(optimizer: Any, variable: Any) -> bool:
+    """Whether an optimizer of Keras applies its weight decay to a variable.
+
+    Needed because what `exclude_from_weight_decay` was told can be set, but not read.
+    """
+    return bool(_private(optimizer, "_use_weight_decay")(variable))
+
+
 def variable_index(optimizer: Any, variable: Any) -> int:
     """Return the index of a variable among those that an optimizer was built with; its slots have the same index."""
     return int(_private(optimizer, "_get_variable_index")(variable))

@@ -154,7 +154,7 @@ class Port:
             found = pairing.pair(theirs, ours, given, seen, self._uncalled)
         except pairing.UnpairedError as error:
             if error.rest is None:
-                raise BlitzError(f"{error}{self._parted(error.units)}") from None
+                raise BlitzError(f"{error}{self._parted(error.units)}{self._counts()}") from None
             found = error.rest
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:
@@ -181,6 +181,11 @@ class Port:
                     f"{call.result.shape} from Keras's {call.name}{reason}"
                 )
         return ""
+
+    def _counts(self) -> str:
+        """Say that the models return different numbers of outputs, "" where they do not."""
+        theirs, ours = len(self.theirs.trained if self.options.train else self.theirs.outputs), len(self.outputs)
+        return f". PyTorch returns {theirs} output{'s' * (theirs > 1)}, Keras {ours}" if theirs != ours else ""
 
     @property
     def left_out(self) -> list[str]:

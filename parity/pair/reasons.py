@@ -106,12 +106,25 @@ def _of_loss(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace
         seen.append((tf.identity(target), tf.identity(output)))
         return ours(target, output)
 
-    again = _again(port, loss=(theirs, noted), optimizer=None, steps=0)
-    actual = float(array_of(again.record(state, truth), "loss"))
+    again = _again(port, loss=(theirs, noted), optimizer=None, steps=0).record(state, truth)
+    actual = float(array_of(again, "loss"))
     with running_in(port.dtype):
         expected, bound = float(array_of(truth, "loss")), row.allowed or SAME_VALUE
         target, output = seen[0]
-        return hints.of_loss(hints.LossClue(theirs, ours, target, output, actual, expected, bound))
+        said = hints.of_loss(hints.LossClue(theirs, ours, target, output, actual, expected, bound))
+    return said or _of_loss_factor(again, truth, bound)
+
+
+def _of_loss_factor(trace: Trace, truth: Trace, bound: float) -> list[str]:
+    """Say by which factor a loss differs, where all gradients differ by the same."""
+    names = [name for name in truth if name == "loss" or (kind_of(name) == "gradient" and not step_of(name))]
+    if not all(is_floating(truth[name]) == is_floating(trace.get(name)) for name in names):
+        return []
+    both = [[np.ravel(array_of(side, name)) for name in names if is_floating(truth[name])] for side in (trace, truth)]
+    if [each.shape for each in both[0]] != [each.shape for each in both[1]]:
+        return []
+    said = hints.of_factor(*map(np.concatenate, both), bound)
+    return [f"the loss and all gradients differ by one factor: {said}"] if said else []
 
 
 def _of_gradient(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace) -> list[str]:
