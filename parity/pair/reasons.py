@@ -61,9 +61,10 @@ def of_masks(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace
             masking = isinstance(each, keras.layers.Masking)
             stack.enter_context(_set(each, *(("mask_value", np.nan) if masking else ("mask_zero", False))))
         found = _again(port, optimizer=None, steps=0).record(state, truth)
-    if not is_floating(found.get(row.name)) or found[row.name].shape != truth[row.name].shape:
+    expected, actual = truth.get(row.name), found.get(row.name)
+    if not is_floating(expected) or not is_floating(actual) or expected.shape != actual.shape:
         return ()
-    if measure(truth[row.name], found[row.name]).relative > (row.allowed or 0):
+    if measure(expected, actual).relative > (row.allowed or 0):
         return ()
     return (
         "Keras leaves masked steps out (mask_zero=True, Masking), PyTorch does not, and without the mask it agrees",
@@ -120,10 +121,12 @@ def _of_loss_factor(trace: Trace, truth: Trace, bound: float) -> list[str]:
     names = [name for name in truth if name == "loss" or (kind_of(name) == "gradient" and not step_of(name))]
     if not all(is_floating(truth[name]) == is_floating(trace.get(name)) for name in names):
         return []
-    both = [[np.ravel(array_of(side, name)) for name in names if is_floating(truth[name])] for side in (trace, truth)]
-    if [each.shape for each in both[0]] != [each.shape for each in both[1]]:
+    ours, theirs = (
+        [np.ravel(array_of(side, name)) for name in names if is_floating(truth[name])] for side in (trace, truth)
+    )
+    if [each.shape for each in ours] != [each.shape for each in theirs]:
         return []
-    said = hints.of_factor(*map(np.concatenate, both), bound)
+    said = hints.of_factor(np.concatenate(ours), np.concatenate(theirs), bound)
     return [f"the loss and all gradients differ by one factor: {said}"] if said else []
 
 

@@ -22,6 +22,13 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-b
 nn = torch.nn
 X = np.random.RandomState(0).randn(6, 4)
 QUICK = {"dtypes": ["float64"], "modes": ["eager"]}
+
+
+def slow(name):
+    """Return a parameter of the slow tests: the default ones have one of each kind."""
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
 Named = namedtuple("Named", "score hidden")
 
 
@@ -77,7 +84,7 @@ WRAPPED = {
 }
 
 
-@pytest.mark.parametrize("name", WRAPPED)
+@pytest.mark.parametrize("name", [slow(name) if "compiled" in name else name for name in WRAPPED])
 def test_a_wrapped_module_is_observed_layer_by_layer(name):
     module = WRAPPED[name]()
     assert parity.check(module, port(), X, **QUICK).passed
@@ -86,6 +93,7 @@ def test_a_wrapped_module_is_observed_layer_by_layer(name):
     assert wrong.first_divergence.endswith("2")
 
 
+@pytest.mark.slow
 def test_a_compiled_module_is_filled_too():
     module, model = torch.compile(net()), port()
     report = parity.transfer(module, model, X, reverse=True)
@@ -162,7 +170,9 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    "name", [name if name in ("dataclass-and-dict", "tuple-and-dict") else slow(name) for name in FORMS]
+)
 def test_outputs_are_paired_whatever_their_form(name):
     theirs, ours = FORMS[name]
     report = parity.check(Returns(theirs), returns(ours), X, **QUICK)
@@ -252,11 +262,10 @@ def same(x):
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        (lambda x: x.float(), same),
-        (lambda x: x.to(torch.float32), lambda x: ops.cast(x, "float32")),
-        (same, lambda x: tf.cast(x, "float32")),
+        pytest.param(lambda x: x.float(), same, id="in-pytorch", marks=pytest.mark.slow),
+        pytest.param(lambda x: x.to(torch.float32), lambda x: ops.cast(x, "float32"), id="in-both"),
+        pytest.param(same, lambda x: tf.cast(x, "float32"), id="in-keras", marks=pytest.mark.slow),
     ],
-    ids=["in-pytorch", "in-both", "in-keras"],
 )
 def test_a_cast_to_float32_inside_a_model_costs_no_right_port_its_verdict(theirs, ours, eps):
     report = parity.check(RmsNorm(theirs), sequential(KerasRmsNorm(ours, eps), layers.Dense(3)), X, **QUICK)

@@ -416,7 +416,7 @@ def unpacked(**options):
 PADDED = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0], [1, 2, 3, 4, 5]])
 
 
-@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("batch_first", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_packed_sequence_is_compared_step_by_step(batch_first):
     module = Packed(batch_first, 0 if batch_first else None)
     assert parity.check(module, unpacked(zero_output_for_mask=True), PADDED, dtypes=["float64"]).passed
@@ -428,6 +428,7 @@ def test_a_packed_sequence_is_compared_step_by_step(batch_first):
     assert "zero_output_for_mask" not in reason
 
 
+@pytest.mark.slow
 def test_the_last_state_of_a_packed_sequence_is_that_of_each_examples_last_step():
     class Last(Packed):
         def forward(self, x):
