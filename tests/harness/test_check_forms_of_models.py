@@ -16,7 +16,7 @@ from keras import layers, ops
 import parity
 from keras_blitz.errors import BlitzError
 
-pytestmark = [pytest.mark.covers("H12"), pytest.mark.filterwarnings("ignore:.*torch.jit")]
+pytestmark = [pytest.mark.covers("H12"), pytest.mark.torch, pytest.mark.filterwarnings("ignore:.*torch.jit")]
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 nn = torch.nn
