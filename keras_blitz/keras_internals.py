@@ -271,14 +271,12 @@ def random_module() -> Any:
     return backend.random
 
 
-def cast_operation() -> type:
-    """Return the class of a cast in a functional model's graph, whose `call` runs it.
+def decays(optimizer: Any, variable: Any) -> bool:
+    """Whether an optimizer of Keras applies its weight decay to a variable.
 
-    Needed to leave float64 what a model casts to float32 by that type's name.
+    Needed because what `exclude_from_weight_decay` was told can be set, but not read.
     """
-    from keras.src.ops.core import Cast
-
-    return Cast
+    return bool(_private(optimizer, "_use_weight_decay")(variable))
 
 
 def variable_index(optimizer: Any, variable: Any) -> int:

@@ -229,7 +229,7 @@ ITEMS = (
          (_CHECK, *(f"tests/harness/test_{of}.py"
                     for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
                                "proof", "hints", "hints_in_check",
-                               "hints_of_losses", "verdicts",
+                               "hints_of_losses", "verdicts", "check_forms_of_models",
                                "random_models", "check_training", "reduced_precision", "meeting", "pairs",
                                "pairing_kinds", "byhand",
                                "public_ports", "random_pairs")),

@@ -78,8 +78,8 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
 
 def _filled(model, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
     """Return a copy in this precision, "" for the types that the model's layers have, with its weights and settings."""
-    ways = [_from_configuration, *([_layer_by_layer] if is_graph(model) else [])]
-    for way in ways:
+    reason = ""
+    for way in [_from_configuration, *([_layer_by_layer] if is_graph(model) else [])]:
         try:
             with warnings.catch_warnings(action="ignore"):  # Keras warns of layers without `build`; the proof judges
                 copy = way(model, dtype)

@@ -103,7 +103,8 @@ def _located(
     )  # fmt: skip
     if location.is_fed_alike or location.fed is None:
         way = port.layout_of(truth, row.name, here.result.shape)
-        said = hints.of_layer(run.clue(module, here, array_of(truth, row.name), way, row))
+        given = fed.get(f"fed:{path}")
+        said = hints.of_layer(run.clue(module, here, array_of(truth, row.name), way, row, given))
         return replace(location, explained=tuple(said))
     given = fed[f"fed:{path}"]
     return replace(location, explained=_of_input(run, row, here, given, _input_layout(port, path, here, given)))
@@ -163,10 +164,13 @@ class _Run:
                 return None if (name, number) in self.port.names else self.call(name, number)
         return None
 
-    def clue(self, module: Any, call: KerasCall, expected: np.ndarray, way: layout.Layout, row: Row) -> hints.Clue:
+    def clue(
+        self, module: Any, call: KerasCall, expected: np.ndarray, way: layout.Layout, row: Row,
+        fed: np.ndarray | None = None,
+    ) -> hints.Clue:  # fmt: skip
         """Return what the hints are told of a call."""
         actual, bound = regrouped(way.to_torch(call.result), expected.shape), row.allowed or SAME_VALUE
-        return hints.Clue(module, call, call.given, actual, expected, way, self.port.options.train, bound)
+        return hints.Clue(module, call, call.given, actual, expected, way, self.port.options.train, bound, fed)
 
 
 def _of_output(run: _Run, row: Row, truth: Trace) -> tuple[str, ...]:
@@ -183,10 +187,10 @@ def _of_output(run: _Run, row: Row, truth: Trace) -> tuple[str, ...]:
 
 def _of_input(run: _Run, row: Row, call: KerasCall, expected: np.ndarray, way: layout.Layout) -> tuple[str, ...]:
     """Explain a layer's input that a layer of Keras's returns which PyTorch has no module for."""
-    source = run.source(call.given)
-    if source is None:
-        return ()
-    return _told(source, hints.of_layer(run.clue(None, source, expected, way, row)))
+    source, actual = run.source(call.given), way.to_torch(call.given)
+    factor = hints.of_factor(actual, expected, row.allowed or SAME_VALUE, shifted=True)
+    told = _told(source, hints.of_layer(run.clue(None, source, expected, way, row))) if source else ()
+    return (*told, *filter(None, [f"of this input {factor}" * bool(factor and not told)]))
 
 
 def _told(call: KerasCall, reasons: list[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ A Keras model returns a dict where PyTorch returns a tuple, or one output more: 
 number says then which are meant, but the values do, where the models agree.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,35 @@ def paired(
     if len(alike) == min(len(ours), len(theirs)):
         return alike
     return positions or named or alike
+
+
+def of_other_mode(
+    renamed: Mapping[str, str], ours: Mapping[str, Any], returned: int, otherwise: Callable[[], int]
+) -> list[str]:
+    """Return Keras's outputs that PyTorch's module returns in the other mode alone, such as an auxiliary head's.
+
+    Any other that Keras alone returns is a difference, and so are all where one of PyTorch's has no counterpart.
+
+    Args:
+        renamed: Keras's name -> PyTorch's, of those that both have.
+        ours: Keras's outputs.
+        returned: how many PyTorch returns.
+        otherwise: () -> how many it returns in the other mode.
+    """
+    more = [name for name in ours if name not in renamed]
+    return more if more and len(renamed) == returned and otherwise() >= len(ours) else []
+
+
+def names_of_rest(renamed: Mapping[str, str], ours: Mapping[str, Any], left_out: Collection[str]) -> dict[str, str]:
+    """Return a name for each output that Keras alone returns, where PyTorch may have another by its own."""
+    taken = {name for own, name in renamed.items() if own != name}
+    rest = [name for name in ours if name not in renamed and name not in left_out]
+    return {name: f"output:keras:{name.partition(':')[2]}" for name in rest if taken}
+
+
+def counts(theirs: int, ours: int) -> str:
+    """Say that the models return different numbers of outputs, "" where they do not."""
+    return f". PyTorch returns {theirs} output{'s' * (theirs > 1)}, Keras {ours}" if theirs != ours else ""
 
 
 def _has_names(outputs: Mapping[str, Any]) -> bool:

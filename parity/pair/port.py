@@ -39,7 +39,7 @@ from parity.pair.kept import kept
 from parity.pair.options import Options, typed
 from parity.pair.own_loss import OwnLoss
 from parity.pair.policy import running_in
-from parity.pair.theirs import Theirs, state_of
+from parity.pair.theirs import Theirs, outputs_in_mode, state_of
 from parity.record import keras_step, torch_flow
 from parity.record.keras_draws import shared_draws
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
@@ -77,7 +77,9 @@ class Port:
         self._name_calls(wiring.match(theirs.calls, self.calls, self.pairing.units, self._met()))
         returned = theirs.trained if options.train else theirs.outputs
         self.renamed = outputs.paired(returned, self.outputs, self._values)  # Keras's name of an output -> PyTorch's
-        self.extra = [name for name in self.outputs if name not in self.renamed and len(self.renamed) == len(returned)]
+        otherwise = partial(outputs_in_mode, theirs, not options.train)
+        self.extra = outputs.of_other_mode(self.renamed, self.outputs, len(returned), otherwise)
+        self.renamed |= outputs.names_of_rest(self.renamed, self.outputs, self.extra)
         ranks = {call.name: len(call.shape) for call in theirs.calls}
         self.last_only = {
             path
@@ -168,7 +170,9 @@ class Port:
                 self.theirs, self.model, self.dtype, told, self.options.keeps, self._uncalled
             )
         except pairing.UnpairedError as error:
-            raise BlitzError(f"{error}{self._parted(error.units)}") from None
+            returned = self.theirs.trained if self.options.train else self.theirs.outputs
+            counts = outputs.counts(len(returned), len(self.outputs))
+            raise BlitzError(f"{error}{self._parted(error.units)}{counts}") from None
         found = told.added_to(found, self.theirs.module)
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:
@@ -230,7 +234,8 @@ class Port:
             names = ", ".join(self.squeezed)
             found.append(f"{names}: without PyTorch's first axis, of layers, which Keras's states do not have")
         if self.extra:
-            found.append(f"Keras returns more than PyTorch, not compared: {', '.join(self.extra)}")
+            mode = "eval" if self.options.train else "train"
+            found.append(f"returned by PyTorch in {mode} mode alone, not compared: {', '.join(self.extra)}")
         if unmatched := [name for name in self.unmatched if name]:
             found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(unmatched)}")
         if self.options.loss is None:

@@ -65,9 +65,10 @@ def of_masks(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace
             masking = isinstance(each, keras.layers.Masking)
             stack.enter_context(_set(each, *(("mask_value", np.nan) if masking else ("mask_zero", False))))
         found = _again(port, optimizer=None, steps=0).record(state, truth)
-    if not is_floating(found.get(row.name)) or found[row.name].shape != truth[row.name].shape:
+    expected, actual = truth.get(row.name), found.get(row.name)
+    if not is_floating(expected) or not is_floating(actual) or expected.shape != actual.shape:
         return ()
-    if measure(truth[row.name], found[row.name]).relative > (row.allowed or 0):
+    if measure(expected, actual).relative > (row.allowed or 0):
         return ()
     return (
         "Keras leaves masked steps out (mask_zero=True, Masking), PyTorch does not, and without the mask it agrees",
@@ -110,12 +111,27 @@ def _of_loss(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace
         seen.append((tf.identity(target), tf.identity(output)))
         return ours(target, output)
 
-    again = _again(port, loss=(theirs, noted), optimizer=None, steps=0)
-    actual = float(array_of(again.record(state, truth), "loss"))
+    again = _again(port, loss=(theirs, noted), optimizer=None, steps=0).record(state, truth)
+    actual = float(array_of(again, "loss"))
     with running_in(port.dtype):
         expected, bound = float(array_of(truth, "loss")), row.allowed or SAME_VALUE
         target, output = seen[0]
-        return hints.of_loss(hints.LossClue(theirs, ours, target, output, actual, expected, bound))
+        said = hints.of_loss(hints.LossClue(theirs, ours, target, output, actual, expected, bound))
+    return said or _of_loss_factor(again, truth, bound)
+
+
+def _of_loss_factor(trace: Trace, truth: Trace, bound: float) -> list[str]:
+    """Say by which factor a loss differs, where all gradients differ by the same."""
+    names = [name for name in truth if name == "loss" or (kind_of(name) == "gradient" and not step_of(name))]
+    if not all(is_floating(truth[name]) == is_floating(trace.get(name)) for name in names):
+        return []
+    ours, theirs = (
+        [np.ravel(array_of(side, name)) for name in names if is_floating(truth[name])] for side in (trace, truth)
+    )
+    if [each.shape for each in ours] != [each.shape for each in theirs]:
+        return []
+    said = hints.of_factor(np.concatenate(ours), np.concatenate(theirs), bound)
+    return [f"the loss and all gradients differ by one factor: {said}"] if said else []
 
 
 def _of_gradient(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace) -> list[str]:

@@ -101,6 +101,14 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     )  # fmt: skip
 
 
+def outputs_in_mode(theirs: Theirs, train: bool) -> int:
+    """Return how many outputs a module has in a mode; 0 where it does not run in it, as on a batch of one."""
+    try:
+        return len(guarded("", partial(torch_recorder.run, train=train), theirs.module, theirs.inputs).outputs)
+    except BlitzError:
+        return 0
+
+
 def state_of(theirs: Theirs, twins: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Return the weights that both sides get: PyTorch's, two biases that Keras has as one added up.
 

@@ -142,7 +142,8 @@ def reduced_types(module: torch.nn.Module) -> set[str]:
 def weighted(output, weights: Mapping[str, np.ndarray]) -> torch.Tensor:
     """Return the sum of all outputs, each value times its weight; of half precision in float32."""
     values = {name: value.float() if value.dtype in REDUCED else value for name, value in outputs_of(output)}
-    return sum((v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in values.items() if n in weights)
+    terms = [(v * torch.from_numpy(weights[n]).to(v.dtype)).sum() for n, v in values.items() if n in weights]
+    return sum(terms[1:], start=terms[0])
 
 
 def shapes(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:

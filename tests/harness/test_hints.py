@@ -74,6 +74,13 @@ class Resize(nn.Module):
         return nn.functional.interpolate(x, **self.options)
 
 
+class Quick(nn.Module):
+    """The fast form of gelu, as in CLIP and GPT-2's forerunners."""
+
+    def forward(self, x):
+        return x * torch.sigmoid(1.702 * x)
+
+
 class Scaled(nn.Module):
     """An activation of one's own."""
 
@@ -159,6 +166,28 @@ MISTAKES = {
     "hard-sigmoid-of-keras-2": (
         nn.Hardsigmoid, lambda: layers.Activation(lambda x: tf.clip_by_value(0.2 * x + 0.5, 0, 1), **F64), FEATURES,
         None, "hard_sigmoid (x/6 + 0.5), Keras's is hard_sigmoid (0.2·x + 0.5)",
+    ),
+    "quick-gelu-in-pytorch": (
+        Quick, lambda: layers.Activation("gelu", **F64), FEATURES, None, "PyTorch's is gelu (x·sigmoid(1.702·x))",
+    ),
+    "quick-gelu-in-keras": (
+        nn.GELU, lambda: layers.Activation(lambda x: x * tf.sigmoid(1.702 * x), **F64), FEATURES, "gelu",
+        "Keras's is gelu (x·sigmoid(1.702·x))",
+    ),
+    "hard-swish-of-keras-2": (
+        nn.Hardswish, lambda: layers.Activation(lambda x: x * tf.clip_by_value(0.2 * x + 0.5, 0, 1), **F64), FEATURES,
+        None, "hard_swish (x·(x/6 + 0.5)), Keras's is hard_swish (x·(0.2·x + 0.5))",
+    ),
+    "antialias-in-keras": (
+        lambda: Resize(size=(5, 4), mode="bilinear"), lambda: layers.Resizing(5, 4, antialias=True, **F64), PICTURE,
+        None, "PyTorch's is bilinear, Keras's is bilinear, antialias=True",
+    ),
+    "align-corners-of-cubic-ones": (
+        lambda: Resize(size=(16, 12), mode="bicubic", align_corners=True),
+        lambda: layers.Resizing(16, 12, "bicubic", **F64), PICTURE, "upsample-align-corners", "align_corners=True",
+    ),
+    "a-factor-of-its-own": (
+        nn.Identity, lambda: layers.Rescaling(1 / 255.0, **F64), FEATURES, None, "PyTorch's is 255 × Keras's",
     ),
     "sigmoid-for-a-hard-one": (
         Scaled, lambda: layers.Activation("sigmoid", **F64), FEATURES, None, "PyTorch's is hard_sigmoid (0.2·x + 0.5)",

@@ -138,6 +138,11 @@ def made(cls, **options):
     return lambda parameters: cls(parameters, **options)
 
 
+def excluding(optimizer):
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
 K = keras.optimizers
 OPTIMIZERS = {
     "rate": (made(torch.optim.SGD, lr=0.1), K.SGD(0.2), "learning_rate is 0.1 in PyTorch, 0.2 in Keras"),
@@ -156,6 +161,17 @@ OPTIMIZERS = {
     ),
     "clipped-each": (made(Clipped, lr=0.1), K.SGD(0.1, clipnorm=0.1), "clip-grad-norm-each"),
     "clipped-together": (made(Clipped, lr=0.1), K.SGD(0.1, global_clipnorm=0.1), "see `parity gaps clip-grad-norm`"),
+    "accumulated": (
+        made(torch.optim.SGD, lr=0.1), K.SGD(0.1, gradient_accumulation_steps=2), "updates once in 2 steps",
+    ),
+    "excluded-alike": (
+        undecayed(torch.optim.AdamW, lr=0.1, weight_decay=0.3),
+        excluding(K.AdamW(0.1, weight_decay=0.3, epsilon=1e-8)), "which keras_blitz.optim.AdamW has, it agrees",
+    ),
+    "decayed-too": (
+        undecayed(torch.optim.AdamW, lr=0.1, weight_decay=0.3), K.AdamW(0.1, weight_decay=0.3, epsilon=1e-8),
+        "and with its parameter groups (weight_decay) it agrees",
+    ),
     "clipped-in-keras-alone": (made(torch.optim.SGD, lr=0.1), K.SGD(0.1, clipvalue=1e-3), "without it agrees"),
     "groups": (
         undecayed(torch.optim.SGD, lr=0.1, weight_decay=0.3), K.SGD(0.1, weight_decay=0.3), "exclude_from_weight_decay",
@@ -239,3 +255,189 @@ def test_the_models_optimizer_and_loss_are_left_as_they_were():
     assert model.optimizer is optimizer
     assert not optimizer.built
     assert float(tf.convert_to_tensor(optimizer.learning_rate)) == pytest.approx(0.2)
+
+
+def test_a_constraint_is_the_reason_of_a_step():
+    constraint = keras.constraints.MaxNorm(0.3)
+    model = keras.Sequential([
+        keras.Input((4,)), layers.Dense(5, activation="tanh", kernel_constraint=constraint), layers.Dense(2),
+    ])  # fmt: skip
+    options = {"loss": (nn.MSELoss(), "mse"), "target": Y, "steps": 1}
+    found, reason = said(net(), model, X, **options, optimizer=(made(torch.optim.SGD, lr=0.1), K.SGD(0.1)))
+    assert found == "step1:param:0.weight"
+    assert "MaxNorm constrains" in reason
+    assert model.layers[0].kernel.constraint is constraint
+    found, reason = said(net(), model, X, **options, optimizer=(made(torch.optim.SGD, lr=0.1), K.SGD(0.2)))
+    assert "MaxNorm" not in reason
+
+
+class Times(keras.losses.Loss):
+    """Without a configuration that says by what."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def call(self, y_true, y_pred):
+        return self.by * tf.reduce_mean((y_true - y_pred) ** 2, -1)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"), [(nn.MSELoss(), "all gradients differ by one factor: Keras's is 3 ×"), (nn.L1Loss(), "")]
+)
+def test_a_factor_of_a_loss_is_that_of_its_gradients(theirs, words):
+    found, reason = said(net(), port(), X, loss=(theirs, Times(3.0)), target=Y)
+    assert found == "loss"
+    assert words in reason if words else not reason
+
+
+class Pixels(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x):
+        return self.conv(x / 127.5 - 1)
+
+
+@pytest.mark.parametrize(
+    ("stack", "words"),
+    [
+        ([], "PyTorch's is 0.00784314 × Keras's − 1"),
+        ([layers.Rescaling(1 / 127.5)], "PyTorch's is 1 × Keras's − 1"),
+        ([layers.Rescaling(1 / 127.5, -1), layers.Lambda(lambda x: x**3)], ""),
+    ],
+    ids=["forgotten", "offset-forgotten", "something-else"],
+)
+def test_the_factor_between_two_inputs(stack, words):
+    model = keras.Sequential([keras.Input((6, 5, 3)), *stack, layers.Conv2D(2, 3)])
+    found, reason = said(Pixels(), model, 255 * RANDOM.rand(2, 3, 6, 5))
+    assert found == "activation:conv"
+    assert words in reason if words else not reason
+
+
+class Bordered(nn.Module):
+    def __init__(self, pad):
+        super().__init__()
+        torch.manual_seed(0)
+        self.pad, self.conv = pad, nn.Conv2d(3, 2, 3, stride=2)
+
+    def forward(self, x):
+        return self.conv(self.pad(x))
+
+
+@pytest.mark.parametrize(
+    ("pad", "words"),
+    [
+        (nn.ReflectionPad2d(1), "PyTorch pads 'reflect' by ((1, 1), (1, 1)) before it"),
+        (nn.ReplicationPad2d(2), "PyTorch pads 'replicate' by ((2, 2), (2, 2))"),
+        (nn.ZeroPad2d(1), "PyTorch pads 'zeros' by ((1, 1), (1, 1)) before it"),
+        (nn.ConstantPad2d(1, 0.5), ""),
+    ],
+    ids=["reflected", "repeated", "zeros-on-both-sides", "another-number"],
+)
+def test_a_border_that_pytorch_makes_before_a_convolution(pad, words):
+    model = keras.Sequential([keras.Input((6, 8, 3)), layers.Conv2D(2, 3, strides=2, padding="same")])
+    found, reason = said(Bordered(pad), model, RANDOM.randn(2, 3, 6, 8))
+    assert found == "activation:conv"
+    assert words in reason if words else not reason
+
+
+class Attended(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.fc = nn.Embedding(10, 4), nn.Linear(4, 2)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        x = self.table(x)
+        return self.fc(self.attention(x, x, x)[0].mean(1))
+
+
+def attended(factor=1.0):
+    tokens = keras.Input((5,), dtype="int32")
+    x = layers.Rescaling(factor)(layers.Embedding(10, 4, mask_zero=True, name="table")(tokens))
+    x = layers.MultiHeadAttention(2, 2, name="attention")(x, x)
+    return keras.Model(tokens, layers.Dense(2, name="fc")(layers.GlobalAveragePooling1D()(x)))
+
+
+class Averaged(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.fc = nn.Embedding(10, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(self.table(x).mean(1))
+
+
+def averaged(*between):
+    return keras.Sequential([
+        keras.Input((5,), dtype="int32"), layers.Embedding(10, 4, mask_zero=True, name="table"), *between,
+        layers.GlobalAveragePooling1D(), layers.Dense(2, name="fc"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("theirs", "right", "wrong"),
+    [(Attended, attended, lambda: attended(1.1)), (Averaged, averaged, lambda: averaged(layers.Rescaling(1.1)))],
+    ids=["attention", "average"],
+)
+def test_a_mask_is_the_reason_wherever_it_goes(theirs, right, wrong):
+    assert "without the mask it agrees" in said(theirs(), right(), WORDS)[1]
+    assert "mask" not in said(theirs(), wrong(), WORDS)[1]
+
+
+class Packed(nn.Module):
+    def __init__(self, batch_first, padding):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table = nn.Embedding(10, 6, padding_idx=padding)
+        self.lstm, self.fc = nn.LSTM(6, 5, batch_first=batch_first), nn.Linear(5, 2)
+
+    def forward(self, x):
+        first, lengths = self.lstm.batch_first, (x != 0).sum(1)
+        given = self.table(x) if first else self.table(x).transpose(0, 1)
+        packed = nn.utils.rnn.pack_padded_sequence(given, lengths, batch_first=first, enforce_sorted=False)
+        steps, (state, _) = self.lstm(packed)
+        steps, _ = nn.utils.rnn.pad_packed_sequence(steps, batch_first=True, total_length=x.shape[1])
+        return {"last": state[-1], "steps": self.fc(steps)}
+
+
+def unpacked(**options):
+    tokens = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(10, 6, mask_zero=True, name="table")(tokens)
+    steps, last, _ = layers.LSTM(5, return_sequences=True, return_state=True, name="lstm", **options)(x)
+    return keras.Model(tokens, {"last": last, "steps": layers.Dense(2, name="fc")(steps)})
+
+
+PADDED = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0], [1, 2, 3, 4, 5]])
+
+
+@pytest.mark.parametrize("batch_first", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_packed_sequence_is_compared_step_by_step(batch_first):
+    module = Packed(batch_first, 0 if batch_first else None)
+    assert parity.check(module, unpacked(zero_output_for_mask=True), PADDED, dtypes=["float64"]).passed
+    found, reason = said(module, unpacked(), PADDED)
+    assert found == "activation:lstm"
+    assert "with zero_output_for_mask=True it agrees" in reason
+    found, reason = said(module, unpacked(recurrent_activation="relu"), PADDED)
+    assert found == "activation:lstm"
+    assert "zero_output_for_mask" not in reason
+
+
+@pytest.mark.slow
+def test_the_last_state_of_a_packed_sequence_is_that_of_each_examples_last_step():
+    class Last(Packed):
+        def forward(self, x):
+            return self.fc(super().forward(x)["last"])
+
+    def last(**options):
+        tokens = keras.Input((5,), dtype="int32")
+        x = layers.Embedding(10, 6, mask_zero=options.pop("mask", True), name="table")(tokens)
+        return keras.Model(tokens, layers.Dense(2, name="fc")(layers.LSTM(5, name="lstm", **options)(x)))
+
+    assert parity.check(Last(True, 0), last(), PADDED, dtypes=["float64"]).passed
+    assert not parity.check(Last(True, 0), last(mask=False), PADDED, dtypes=["float64"]).passed

@@ -6,9 +6,20 @@ what was recorded with that one thing changed, has PyTorch's values.
 
 from itertools import islice
 
-from parity.pair.hints import activations, hooks, losses, normalization, optimizers, resizing, sequences, windows
+from parity.pair.hints import (
+    activations,
+    factors,
+    hooks,
+    losses,
+    normalization,
+    optimizers,
+    resizing,
+    sequences,
+    windows,
+)
 from parity.pair.hints.clue import Clue, explanations
 from parity.pair.hints.copied import of_copied
+from parity.pair.hints.factors import of_factor
 from parity.pair.hints.losses import LossClue
 from parity.pair.hints.optimizers import StepClue
 from parity.pair.hints.sequences import of_padding
@@ -22,6 +33,7 @@ __all__ = [
     "LossClue",
     "StepClue",
     "of_copied",
+    "of_factor",
     "of_layer",
     "of_loss",
     "of_padding",
@@ -31,8 +43,8 @@ __all__ = [
 
 
 def of_layer(clue: Clue) -> list[str]:
-    """Return the reasons that hold of a layer."""
-    return list(explanations(LAYERS, clue))
+    """Return the reasons that hold of a layer; a factor alone is said only where nothing tells why."""
+    return list(explanations(LAYERS, clue)) or list(explanations(factors.HINTS, clue))
 
 
 def of_loss(clue: LossClue) -> list[str]:

@@ -29,6 +29,7 @@ class Clue:
         layout: of the output.
         train: train mode.
         bound: within which a value is PyTorch's, relative.
+        fed: what PyTorch's module was given, in its layout; None where it is not known.
     """
 
     module: Any
@@ -39,6 +40,7 @@ class Clue:
     layout: Layout
     train: bool
     bound: float = SAME_VALUE
+    fed: np.ndarray | None = None
 
     @property
     def layer(self) -> Any:

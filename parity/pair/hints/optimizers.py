@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_blitz import optim
+from keras_blitz import keras_internals, optim
 from keras_blitz.optim.groups import parameter_name
 from parity.pair.hints.clue import Hint, vanishes
 
@@ -154,6 +154,28 @@ def _unclipped(clue: StepClue) -> str:
     return f"Keras's clips ({', '.join(f'{name}={value:g}' for name, value in clips.items())}), and without it agrees"
 
 
+def _accumulated(clue: StepClue) -> str:
+    every = _mine(clue).get("gradient_accumulation_steps")
+    if not every or not clue.agrees(partial(_with, clue, gradient_accumulation_steps=None)):
+        return ""
+    return f"Keras's updates once in {every} steps (gradient_accumulation_steps), and without that it agrees"
+
+
+def _constrained(clue: StepClue) -> str:
+    """A constraint of Keras's changes a weight after each step."""
+    held = [(v, v.constraint) for members in clue.members for v in members if v.constraint is not None]
+    try:
+        for variable, _ in held:
+            variable.constraint = None
+        if not held or not clue.agrees(clue.copy):
+            return ""
+    finally:
+        for variable, constraint in held:
+            variable.constraint = constraint
+    name = type(held[0][1]).__name__
+    return f"Keras's {name} constrains {held[0][0].path} after each step, and without its constraints it agrees"
+
+
 def _undecayed(clue: StepClue) -> list[Any]:
     """Return the Keras variables of the parameters without weight decay, where there are others."""
     decays = [bool(group.get("weight_decay")) for group in clue.groups]
@@ -213,6 +235,7 @@ def _rule(clue: StepClue, gap: str) -> str:
     if _gap_of(clue) != gap or "lr" in _plain(clue.copy()).get_config() or not hasattr(optim, clue.theirs):
         return ""
     others = [name for group in clue.groups for name in _others(group, clue.groups[0])]
+    others = [] if set(others) == {"weight_decay"} and _decays_alike(clue) else others
     grouped = f" and with its parameter groups ({', '.join(dict.fromkeys(others))})" if others else ""
     said = f"by PyTorch's rule, which keras_blitz.optim.{clue.theirs} has,{grouped} it agrees"
     if clue.agrees(partial(_ruled, clue, _mine(clue))):
@@ -221,6 +244,13 @@ def _rule(clue: StepClue, gap: str) -> str:
     if differing and clue.agrees(partial(_ruled, clue, _theirs(clue))):
         return f"{_in_words(differing)}; with PyTorch's and {said}"
     return ""
+
+
+def _decays_alike(clue: StepClue) -> bool:
+    """Whether Keras's optimizer excludes from weight decay what PyTorch's groups do."""
+    made = _plain(clue.copy())
+    each = [(v, bool(group["weight_decay"])) for group, m in zip(clue.groups, clue.members, strict=True) for v in m]
+    return all(keras_internals.decays(made, variable) == decays for variable, decays in each)
 
 
 def _ruled(clue: StepClue, settings: Mapping[str, Any]) -> keras.optimizers.Optimizer:
@@ -253,6 +283,8 @@ def rows() -> Iterator[Hint]:
     yield Hint("clip-grad-norm-each", _each_by_itself)
     yield Hint("clip-grad-norm", _divisor)
     yield Hint("", _unclipped)
+    yield Hint("", _accumulated)
+    yield Hint("", _constrained)
     yield Hint("opt-param-groups", _groups)
     yield Hint("", _all_settings)
     yield from (Hint(gap, partial(_rule, gap=gap)) for gap in dict.fromkeys([*(gap for gap, _, _ in RULES), ""]))

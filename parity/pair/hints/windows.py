@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_blitz.weights import kinds
+from parity.core.difference import measure
 from parity.pair.hints.clue import Clue, Hint, called_with
 
 VALID = {"padding": "valid", "activation": keras.activations.linear}
@@ -112,6 +113,28 @@ def _padding_mode(clue: Clue) -> str:
     return f"PyTorch's padding_mode is {mode!r}, Keras pads with zeros, and so padded it agrees"
 
 
+def _border_before(clue: Clue) -> str:
+    """PyTorch pads by a function or a layer of its own before the convolution or pooling; Keras with padding="same"."""
+    x = clue.layout.to_torch(clue.given)
+    if (
+        clue.fed is None
+        or clue.fed.ndim != x.ndim
+        or not (_is_convolution(clue) or "Pool" in type(clue.layer).__name__)
+    ):
+        return ""
+    more = np.subtract(clue.fed.shape, x.shape)
+    if more[:2].any() or (more < 0).any() or not more.any():
+        return ""
+    for said, mode in PADDINGS.items():
+        for low in (more // 2, more - more // 2, 0 * more, more):
+            padded = np.pad(x, list(zip(low, more - low, strict=True)), mode=mode)  # type: ignore[call-overload]
+            same = measure(clue.fed, padded).relative <= clue.bound
+            if same and clue.agrees(called_with(clue.layer, clue.layout.to_keras(padded), **VALID)):
+                pads = tuple((int(p), int(q)) for p, q in zip(low[2:], (more - low)[2:], strict=True))
+                return f"PyTorch pads {said!r} by {pads} before it, and so padded Keras's, of padding='valid', agrees"
+    return ""
+
+
 def _mirrored(clue: Clue) -> str:
     """A layer that does nothing but pad."""
     name = type(clue.module).__name__
@@ -173,6 +196,7 @@ def _adaptive(clue: Clue, word: str) -> str:
 HINTS = (
     Hint("conv-same-stride2", _same_convolution),
     Hint("conv-padding-mode", _padding_mode),
+    Hint("", _border_before),
     Hint("pad-symmetric-vs-reflect", _mirrored),
     Hint("convtranspose-same", _transposed),
     Hint("maxpool-same", _same_maximum),
