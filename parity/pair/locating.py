@@ -9,7 +9,7 @@ import numpy as np
 from keras_blitz.weights import kinds, layout
 from parity.core.compare import Comparison, Row
 from parity.core.difference import measure
-from parity.core.ranks import regrouped
+from parity.core.ranks import aligned, regrouped
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, array_of, is_floating, named_outputs
 from parity.pair import feed, hints, layouts, reasons
@@ -151,7 +151,8 @@ class _Run:
 
     def clue(self, module: Any, call: KerasCall, expected: np.ndarray, way: layout.Layout, row: Row) -> hints.Clue:
         """Return what the hints are told of a call."""
-        actual, bound = regrouped(way.to_torch(call.result), expected.shape), row.allowed or SAME_VALUE
+        actual = regrouped(aligned(way.to_torch(call.result), expected.shape), expected.shape)
+        bound = row.allowed or SAME_VALUE
         return hints.Clue(module, call, call.given, actual, expected, way, self.port.options.train, bound)
 
 
