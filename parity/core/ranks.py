@@ -19,3 +19,16 @@ def regrouped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         alike += 1
     leading = prod(shape[: len(shape) - alike]) == prod(array.shape[: array.ndim - alike])
     return array.reshape(shape) if alike and array.ndim != len(shape) and leading else array
+
+
+def aligned(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array (2, 6) as (2, 6, 1, 1), or back; itself where more than axes of 1 differ.
+
+    A global pooling keeps the axes of the image in one framework, and drops them in the other.
+
+    Args:
+        array: any, in PyTorch's layout.
+        shape: as which it is compared.
+    """
+    sizes = [[size for size in each if size != 1] for each in (array.shape, shape)]
+    return array.reshape(shape) if sizes[0] == sizes[1] else array

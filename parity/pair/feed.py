@@ -32,12 +32,14 @@ def keeps_channels_first(model: Any) -> bool:
 def ordered_names(model: Any, inputs: Any) -> dict[str, tuple | None]:
     """Return, in the order the model takes its inputs, their names in the trace, with the declared shapes if any.
 
+    A subclassed model declares none, but knows the shape of its only input that it was first called with.
+
     Raises:
         BlitzError: the model takes another number of inputs.
     """
     names = [name for name, _ in named_inputs(inputs)]
     if not is_functional(model):
-        return dict.fromkeys(names)
+        return dict.fromkeys(names, _built_with(model) if len(names) == 1 else None)
     shapes = declared(model)
     if len(shapes) != len(names):
         raise BlitzError(f"{len(names)} inputs were given, the Keras model takes {len(shapes)}: {', '.join(shapes)}")
@@ -71,6 +73,14 @@ def _written_order(model: Any) -> list[str]:
     written = [getattr(each, "name", "") for each in struct.values()] if isinstance(struct, Mapping) else []
     names = list(declared(model))
     return written if sorted(written) == sorted(names) else names
+
+
+def _built_with(model: Any) -> tuple | None:
+    """Return the shape of the only input that a model was first called with, whose batch may be any."""
+    config = model.get_build_config() if isinstance(model, keras.Layer) else None
+    shape = (config or {}).get("input_shape")
+    plain = isinstance(shape, tuple | list) and all(size is None or isinstance(size, int) for size in shape)
+    return (None, *shape[1:]) if plain else None
 
 
 def structured(theirs: Theirs, model: Any, given: Sequence[Any]) -> Any:
@@ -121,6 +131,8 @@ def input_layouts(theirs: Theirs, model: Any) -> dict[str, layout.Layout]:
         candidates = [last, layout.SAME] if channels_first or array.ndim > 3 else [layout.SAME, last]
         candidates = candidates[::-1] if kept else candidates
         fitting = [each for each in candidates if _fits(keras_shape(each, array.shape), shapes[name])]
+        if not fitting and not is_functional(model):  # it was built with an input of another size
+            fitting = candidates
         if not fitting:
             raise BlitzError(
                 f"{name} is {array.shape} in PyTorch; the Keras model takes {shapes[name]}, and it fits "

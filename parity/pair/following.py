@@ -32,6 +32,7 @@ from parity.record.watch import watched
 # layers given one value 720. A run takes the time of the model, so a large one has fewer beyond the first 24.
 RUNS = 24
 MORE_RUNS = 6000  # divided by the number of units
+DEAD_RUNS = 8  # at most, where the outputs agree and a layer was given another value than the unit that it took
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Follower:
         """Run the Keras model, again with other choices where a layer or the output shows that one was wrong."""
         best = self._walk({})
         open_ones, tried = self._others(best, {}), set[tuple]()
-        while open_ones and best.apart > self.known.rounding and self.runs < self.most:
+        while open_ones and self.runs < self.most and not self._is_done(best):
             forced = open_ones.pop()
             key = tuple(sorted(forced.items()))
             if key not in tried:
@@ -104,8 +105,15 @@ class Follower:
         self.cut = bool(open_ones) and self.runs >= self.most
         return best if best.agrees else self._by_names(best)
 
+    def _is_done(self, best: Walk) -> bool:
+        """Whether the outputs agree, and not by chance: a dead layer gives the same ones, whatever comes before it."""
+        crossed = any(pair.how != "flow" and any(self.known.fed[pair.path]) for pair in best.found)
+        return best.apart <= self.known.rounding and not (crossed and self.runs < DEAD_RUNS)
+
     def _is_better(self, walk: Walk, best: Walk) -> bool:
         """Whether a run has better pairs: outputs that agree, or are nearer by far, else more units by flow."""
+        if max(walk.apart, best.apart) <= self.known.rounding:
+            return walk.flows > best.flows
         if walk.agrees and best.agrees:
             return not self.known.is_near(best.apart, walk.apart)
         return (walk.agrees, walk.flows) > (best.agrees, best.flows)
@@ -157,13 +165,21 @@ class Follower:
         return run.walk
 
     def _apart(self, output: Any) -> float:
-        """Return how far the output that is furthest from PyTorch's is; infinite where one is none of Keras's."""
-        actual = [Value(np.asarray(value)) for _, value in named_outputs(output)]
+        """Return how far the output that is furthest from PyTorch's is; infinite where one is none of Keras's.
 
-        def nearest(expected: Value) -> float:
-            return min((distance(expected, each, self.known.bound) for each in actual), default=np.inf)
+        Outputs are those of one name, or of one place, where both models return as many: two heads of one shape that
+        are given the same value are told apart by nothing else.
+        """
+        actual = {name: Value(np.asarray(value)) for name, value in named_outputs(output)}
+        flow = self.theirs.flow.outputs
+        if actual.keys() != flow.keys() and len(actual) == len(flow):
+            actual = dict(zip(flow, actual.values(), strict=True))
 
-        return max(map(nearest, self.outputs.values()), default=0.0)
+        def nearest(name: str) -> float:
+            ours = [actual[name]] if len(actual) == len(flow) else actual.values()
+            return min((distance(self.outputs[name], each, self.known.bound) for each in ours), default=np.inf)
+
+        return max(map(nearest, self.outputs), default=0.0)
 
 
 def _fed(theirs: Theirs, unit: Unit) -> list[list[Value]]:

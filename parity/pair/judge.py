@@ -19,7 +19,7 @@ from parity.core.trace import Trace
 from parity.pair import casts, feed, feeding, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
-from parity.pair.locating import Location, is_cropped, locate
+from parity.pair.locating import Location, is_cropped, is_mispaired, locate
 from parity.pair.options import Options
 from parity.pair.pairing import Match, Pairing
 from parity.pair.port import Port
@@ -336,8 +336,12 @@ def _located(ports: Mapping[str, Port], finer: _Finer, reference: Reference) -> 
             if row.passed or not is_cropped(ports[dtype], row, truth, finer.traces[dtype])
         ]
         row = first_divergence(rows) or first_divergence(comparison.rows)
+        told = (comparison, reference.state, reference.fed, truth)
+        while row and is_mispaired(ports[dtype], row, *told) and first_divergence(rows[rows.index(row) + 1 :]):
+            rows.remove(row)
+            row = first_divergence(rows)
         if row:
-            return locate(ports[dtype], row, comparison, reference.state, reference.fed, truth)
+            return locate(ports[dtype], row, *told)
     return None
 
 

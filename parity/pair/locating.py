@@ -9,7 +9,7 @@ import numpy as np
 from keras_blitz.weights import kinds, layout
 from parity.core.compare import Comparison, Row
 from parity.core.difference import measure
-from parity.core.ranks import regrouped
+from parity.core.ranks import aligned, regrouped
 from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, array_of, is_floating, named_outputs
 from parity.pair import feed, hints, layouts, reasons
@@ -133,6 +133,35 @@ def is_cropped(port: Port, row: Row, truth: Trace, trace: Trace) -> bool:
     return part.shape == actual.shape and measure(part, actual).relative < SAME_VALUE
 
 
+def is_mispaired(
+    port: Port, row: Row, comparison: Comparison, state: Mapping[str, np.ndarray], fed: Mapping[str, np.ndarray],
+    truth: Trace,
+) -> bool:  # fmt: skip
+    """Return whether a layer without weights is not PyTorch's module of this name, though it does the same.
+
+    Of two branches one may have a function where the other has a layer, in PyTorch and in Keras the other way round.
+    Then the module was given what a layer returns on both sides, the Keras layer something else, and layers with
+    weights after it agree. The arguments are those of `locate`.
+    """
+    path = row.name.removeprefix("activation:")
+    call, given = port.by_path.get(path), fed.get(f"fed:{path}")
+    if call is None or given is None or call.layer.weights or row.name not in truth:
+        return False
+    weighted = {one.path for one, _, _ in port.pairing.units}
+    at = comparison.rows.index(row)
+    agreeing = [each for each in comparison.rows if each.passed and each.kind == "activation"]
+    after = [each for each in comparison.rows[at:] if each in agreeing and _path_of(each) in weighted]
+    known = any(np.array_equal(array_of(truth, each.name), given) for each in agreeing if each.name in truth)
+    if not (after and known):
+        return False
+    apart = _distance(port, path, _Run(port, state).call(call.name, call.number), None, given)
+    return apart is None or apart > (row.allowed or SAME_VALUE)
+
+
+def _path_of(row: Row) -> str:
+    return row.name.removeprefix("activation:").partition("#")[0]
+
+
 class _Run:
     """A forward pass of the Keras model, call by call.
 
@@ -169,7 +198,8 @@ class _Run:
         fed: np.ndarray | None = None,
     ) -> hints.Clue:  # fmt: skip
         """Return what the hints are told of a call."""
-        actual, bound = regrouped(way.to_torch(call.result), expected.shape), row.allowed or SAME_VALUE
+        actual = regrouped(aligned(way.to_torch(call.result), expected.shape), expected.shape)
+        bound = row.allowed or SAME_VALUE
         return hints.Clue(module, call, call.given, actual, expected, way, self.port.options.train, bound, fed)
 
 

@@ -14,7 +14,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.weights import layout
 from keras_blitz.weights.layout import Layout
 from parity.core.modes import PRECISIONS
-from parity.core.ranks import regrouped
+from parity.core.ranks import aligned, regrouped
 from parity.core.trace import Trace, named_outputs, widened
 from parity.pair import (
     addresses,
@@ -323,12 +323,13 @@ class Port:
         return penalty.settled(self._as_grouped(trace, truth), truth)
 
     def _as_grouped(self, trace: Trace, truth: Trace) -> Trace:
-        """Return the trace with activations whose leading axes PyTorch has merged, or apart, as PyTorch has them."""
+        """Return the trace with activations whose leading axes are merged, or which lack axes of 1, as PyTorch has them."""
 
         def alike(name: str, value: Any) -> Any:
             expected, path = truth.get(name), name.removeprefix("activation:")
             if path == name or not isinstance(value, np.ndarray) or not isinstance(expected, np.ndarray):
                 return value
+            value = aligned(value, expected.shape)
             return value if self.channels_first(path) else regrouped(value, expected.shape)
 
         return trace.with_entries((name, alike(name, value)) for name, value in trace.items())

@@ -12,7 +12,7 @@ from keras_blitz.errors import BlitzError, one_line
 from parity.core.verdict import Verdict
 from parity.faults.random import draw, in_keras, in_torch, truth
 from parity.faults.random.mistakes import Mistake, mistake
-from parity.faults.random.network import Network
+from parity.faults.random.network import WEIGHTED, Network
 
 EQUIVALENT, DIFFERENT, UNDECIDED, REFUSED, CRASHED = "equivalent", "different", "not decided", "refused", "crashed"
 RIGHT, WRONG, UNCLEAR = "right", "wrong", "unclear"
@@ -130,22 +130,26 @@ def _verdict(module, model: keras.Model, inputs: tuple[np.ndarray, ...]) -> tupl
 
 
 def _where(pair: Pair, tensor: str) -> str:
-    """Say whether a mistake was found at its layer, or at the next that both frameworks record."""
+    """Say whether a mistake was found at its layer, or at the next that both frameworks record.
+
+    That is the next with weights at the latest: what has none may be a function, whose value neither records.
+    """
     path = tensor.partition(":")[2].partition("#")[0] if ":" in tensor else tensor
-    nodes = {node.name: node for node in pair.network.nodes}
     begin = pair.mistake.at if pair.mistake else ()
-    if path in {nodes[name].holder for name in begin}:
+    holders = {node.name: node.holder for node in pair.network.nodes}
+    if any(_is_in(path, holders[name]) for name in begin):
         return AT
     after = set(begin)
-    for node in pair.network.nodes:  # all that flows on until something is recorded
+    for node in pair.network.nodes:
         if after & set(node.inputs):
-            if path in (node.holder, node.name):
+            if _is_in(path, node.holder) or path == node.name:
                 return NEXT
-            if not _is_recorded(pair, node.holder):
+            if node.kind not in WEIGHTED:
                 after.add(node.name)
     ends = after & set(pair.network.outputs)
     return NEXT if ends and tensor.startswith("output") else ELSEWHERE
 
 
-def _is_recorded(pair: Pair, path: str) -> bool:
-    return path in dict(in_torch.emit(pair.network, pair.number).named_modules())
+def _is_in(path: str, holder: str) -> bool:
+    """Whether a module is a node's, such as the first of a Sequential of two."""
+    return f"{path}.".startswith(f"{holder}.")
