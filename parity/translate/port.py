@@ -23,7 +23,7 @@ from parity.translate.capture import record
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, values_in
 from parity.translate.module_text import file_text
-from parity.translate.prove import Filled, Proof, prove
+from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.transfer import fill
 
 if TYPE_CHECKING:
@@ -128,8 +128,9 @@ class Port:
 
 
 def translate(
-    module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None
-) -> Port:
+    module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
+    dtypes: Sequence[str] = DTYPES,
+) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
     The module runs on the inputs, and its calls are translated one by one. In the source each module class is a
@@ -142,6 +143,7 @@ def translate(
         partial: write what has no translation as a stub that raises.
         check: prove it.
         train: prove train mode as well; None: where there is a BatchNorm or a dropout.
+        dtypes: the precisions to prove it in, "float64" and "float32".
 
     Raises:
         BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
@@ -169,7 +171,7 @@ def translate(
         arrays = tuple(tensor.numpy() for tensor in tensors)
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
         filled = Filled(partial_of(port.build, "float64"), *layouts)
-        proof = prove(copy.deepcopy(module), port.fresh, arrays, builder.weights, train, filled)
+        proof = prove(copy.deepcopy(module), port.fresh, arrays, builder.weights, train, filled, dtypes)
         port = replace(port, proof=proof)
     return port
 

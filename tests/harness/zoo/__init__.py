@@ -1,0 +1,16 @@
+"""Models that people use, translated and proven by `scripts/zoo.py`: name, module, inputs."""
+
+from importlib import import_module
+
+from zoo.row import Row
+
+GROUPS = {"transformers": "hugging_face", "own": "own", "timm": "image_models"}  # group -> its file
+
+
+def rows(group: str) -> dict[str, Row]:
+    """Return the models of a group by name.
+
+    Raises:
+        ImportError: the group's package is not installed.
+    """
+    return {row.name: row for row in import_module(f"zoo.{GROUPS[group]}").ROWS}
