@@ -32,9 +32,6 @@ def run(group: str, name: str, sources: Path | None, end: Any) -> None:
     try:
         found = judge(rows(group)[name])
     except Exception as error:  # a fault of the translator, or of the harness: the table has it, and the run goes on
-        import traceback
-
-        traceback.print_exc()
         found = {"reason": f"crashed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}
     source = found.pop("source", None)
     if sources and source:

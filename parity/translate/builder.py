@@ -258,14 +258,14 @@ class Builder:
         return View(symbol, tuple(out.shape), tuple(out.batched), order, flat)
 
     def layer_of_several(
-        self, name: str, inputs: Sequence[View], arguments: Mapping[str, Any], layouts: Sequence[Layout],
-        names: Sequence[str] = (),
+        self, name: str, inputs: Sequence[View | tuple[View, ...]], arguments: Mapping[str, Any],
+        layouts: Sequence[Layout], names: Sequence[str] = (),
     ) -> list[View]:  # fmt: skip
         """Write a layer that returns several tensors, at least as many as the call did.
 
         Args:
             name: the class.
-            inputs: what it is called with.
+            inputs: what it is called with; a tuple is one argument.
             arguments: of the constructor.
             layouts: of the results.
             names: of the inputs in the call, "" where they are positional.
@@ -275,7 +275,8 @@ class Builder:
         outputs = [
             self._symbol(value, order if value.shape else ()) for value, order in zip(shapes, layouts, strict=True)
         ]
-        self._write_layer(name, [v.symbol for v in inputs], outputs, literals_of(arguments), self.call.path, names)
+        symbols = [tuple(v.symbol for v in each) if isinstance(each, tuple) else each.symbol for each in inputs]
+        self._write_layer(name, symbols, outputs, literals_of(arguments), self.call.path, names)
         return [
             View(symbol, value.shape, value.batched, order)
             for symbol, value, order in zip(outputs, made, layouts, strict=False)
@@ -336,7 +337,7 @@ class Builder:
         return any(value in values for values in readers) or value in values_in(self.recording.outputs)
 
     def _write_layer(
-        self, name: str, inputs: list[Symbol], outputs: list[Symbol], literals: dict[str, Literal], path: str,
+        self, name: str, inputs: Sequence[Symbol | tuple[Symbol, ...]], outputs: list[Symbol], literals: dict[str, Literal], path: str,
         names: Sequence[str] = (),
     ) -> None:  # fmt: skip
         several = self.recording.uses.get(path, 1) > 1 or self.is_tied(path)

@@ -181,7 +181,7 @@ class Recorder(TorchFunctionMode):
         tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
         if name == "__setitem__":
             output, tensors = args[0], [args[0]]
-        if not tensors or (not in_place and len(tensors) == 1 and tensors[0] is args[0]):
+        if not tensors or (not in_place and len(tensors) == 1 and args and tensors[0] is args[0]):
             return output  # contiguous, to
         if in_place:
             self._outdate(args[0])
