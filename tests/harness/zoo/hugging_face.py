@@ -23,6 +23,7 @@ BOTH = {
 WORDS = (tokens(3, 9),)
 PAIRS = (tokens(3, 9), tokens(3, 7, seed=1))
 PICTURES = (numbers(2, 3, 32, 32),)
+SCENES = (numbers(2, 3, 64, 96),)
 
 
 class EncoderDecoder(nn.Module):
@@ -116,11 +117,11 @@ ROWS = [
     _row("BEiT", "BeitForImageClassification", "BeitConfig", PICTURES, **IMAGES, use_relative_position_bias=True),
     _row("DINOv2", "Dinov2ForImageClassification", "Dinov2Config", PICTURES, **{**IMAGES, "mlp_ratio": 2}),
     _row(
-        "SegFormer", "SegformerForSemanticSegmentation", "SegformerConfig", PICTURES, hidden_sizes=[8, 16, 24, 32],
+        "SegFormer", "SegformerForSemanticSegmentation", "SegformerConfig", SCENES, hidden_sizes=[8, 16, 24, 32],
         depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 2, 4], decoder_hidden_size=16, num_labels=4,
     ),
     _row(
-        "ConvNeXt", "ConvNextForImageClassification", "ConvNextConfig", PICTURES, hidden_sizes=[8, 12, 16, 24],
+        "ConvNeXt", "ConvNextForImageClassification", "ConvNextConfig", SCENES, hidden_sizes=[6, 10, 14, 22],
         depths=[1, 1, 2, 1], num_labels=4,
     ),
     _row(

@@ -65,7 +65,7 @@ ROWS = [
     Row("N6 ResNet18", lambda: families.build("resnet18"), (numbers(2, 3, 64, 48),)),
     Row("N7 VGG11", lambda: families.build("vgg11_bn"), (numbers(2, 3, 32, 32),)),
     Row("N8 AlexNet", lambda: families.build("alexnet"), (numbers(2, 3, 64, 64),)),
-    Row("N9 Inception", lambda: families.build("inception_v3", aux_logits=False), (numbers(2, 3, 107, 75),)),
+    Row("N9 Inception", lambda: families.build("inception_v3", aux_logits=False), (numbers(4, 3, 139, 107),)),
     Row("LSTM classifier", Sequences, (numbers(3, 6, 5),)),
     Row("GRU classifier", GRUClassifier, (tokens(4, 9, high=30),)),
     Row("seq2seq", Seq2Seq, (tokens(2, 9, high=30), tokens(2, 7, high=24))),
