@@ -93,8 +93,11 @@ class Embedding(_Table):
         norm_type: p of that length, > 0.
         scale_grad_by_freq: divide a row's gradient by how often it is looked up in the batch.
 
+    Called with `reverse=True` it is the layer tied to it, which multiplies by the transposed table: every row has that
+    gradient, the padding's too.
+
     Shapes:
-        input (…,) of whole numbers, output (…, embedding_dim).
+        input (…,) of whole numbers, output (…, embedding_dim); reversed (…, embedding_dim) and (…, num_embeddings).
 
     Source: torch/nn/modules/sparse.py.
     """
@@ -111,13 +114,16 @@ class Embedding(_Table):
     ):
         super().__init__(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq, **options)
 
-    def call(self, inputs):
-        """Look up."""
+    def call(self, inputs, reverse=False):
+        """Look up, or multiply by the transposed table."""
+        if reverse:
+            return tf.matmul(inputs, tf.convert_to_tensor(self.embeddings), transpose_b=True)
         return self._look_up(tf.cast(inputs, "int32") if inputs.dtype.is_floating else inputs)
 
-    def compute_output_shape(self, input_shape):
-        """Return (…, embedding_dim)."""
-        return (*input_shape, self.embedding_dim)
+    def compute_output_spec(self, inputs, reverse=False):
+        """Return (…, embedding_dim), or (…, num_embeddings)."""
+        shape = (*inputs.shape[:-1], self.num_embeddings) if reverse else (*inputs.shape, self.embedding_dim)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("keras_blitz")

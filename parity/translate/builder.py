@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from parity.translate import layout, registry
+from parity.translate import layout, names, registry
 from parity.translate.capture import Untranslatable, at
 from parity.translate.graph import Call, Frame, Recording, Value, common, homes, values_in
 from parity.translate.layout import Layout
 from parity.translate.leaves import Leaves
-from parity.translate.names import parameters
 from parity.translate.program import (
     Block,
     BlockCall,
@@ -53,6 +52,7 @@ class Builder:
         self.flats: dict[str, tuple[int, ...]] = {}
         self.stubs: dict[str, str] = {}
         self.shared: dict[str, Symbol] = {}
+        self.state = set(recording.root.module.state_dict())
         self.leaves = Leaves(self)
         self._lists: dict[tuple[Frame, int], Symbol] = {}
         self._moved: dict[tuple, View] = {}
@@ -228,7 +228,7 @@ class Builder:
             if not isinstance(argument, (list, tuple)) or not all(isinstance(each, Value) for each in argument):
                 continue
             if tuple(self.views[each].symbol for each in argument if each in self.views) == symbols:
-                name = [*parameters(frame.module), *["tensors"] * (place + 1)][place]
+                name = [*names.parameters(frame.module), *["tensors"] * (place + 1)][place]
                 found = Symbol((), "", None, name, members=symbols, owner=frame)
                 return self._lists.setdefault((frame, place), found)
         return symbols
@@ -252,30 +252,32 @@ class Builder:
         order = layout if layout is not None else inputs[0].layout
         symbol = self._symbol(out, order)
         path = self.call.path if path is None else path
+        path = path or names.own(name, self.recording.root.module, self.call.frame.path)
         if inputs[0].flat:
             self.flats[path] = inputs[0].flat
         self._write_layer(name, [view.symbol for view in inputs], [symbol], literals_of(arguments), path)
         return View(symbol, tuple(out.shape), tuple(out.batched), order, flat)
 
     def layer_of_several(
-        self, name: str, inputs: Sequence[View], arguments: Mapping[str, Any], layouts: Sequence[Layout],
-        names: Sequence[str] = (),
+        self, name: str, inputs: Sequence[View | tuple[View, ...]], arguments: Mapping[str, Any],
+        layouts: Sequence[Layout], called: Sequence[str] = (),
     ) -> list[View]:  # fmt: skip
         """Write a layer that returns several tensors, at least as many as the call did.
 
         Args:
             name: the class.
-            inputs: what it is called with.
+            inputs: what it is called with; a tuple is one argument.
             arguments: of the constructor.
             layouts: of the results.
-            names: of the inputs in the call, "" where they are positional.
+            called: the names of the inputs in the call, "" where they are positional.
         """
         made = self.call.outputs
         shapes = [made[n] if n < len(made) else Value((), "") for n in range(len(layouts))]
         outputs = [
             self._symbol(value, order if value.shape else ()) for value, order in zip(shapes, layouts, strict=True)
         ]
-        self._write_layer(name, [v.symbol for v in inputs], outputs, literals_of(arguments), self.call.path, names)
+        symbols = [tuple(v.symbol for v in each) if isinstance(each, tuple) else each.symbol for each in inputs]
+        self._write_layer(name, symbols, outputs, literals_of(arguments), self.call.path, called)
         return [
             View(symbol, value.shape, value.batched, order)
             for symbol, value, order in zip(outputs, made, layouts, strict=False)
@@ -289,8 +291,9 @@ class Builder:
         return View(symbol, self.out.shape, self.out.batched, inputs[0].layout)
 
     def is_tied(self, path: str) -> bool:
-        """Return whether a module's weight is also that of another module."""
-        return path in self.recording.tied.values()
+        """Return whether the weight of a module is also that of a Linear."""
+        tied = self.recording.tied.items()
+        return any(owner == path and type(self.module(other)).__name__ == "Linear" for other, owner in tied)
 
     def constant(self, text: str, shape: tuple[int, ...]) -> View:
         """Write an expression without inputs, {shape} in its text."""
@@ -336,17 +339,17 @@ class Builder:
         return any(value in values for values in readers) or value in values_in(self.recording.outputs)
 
     def _write_layer(
-        self, name: str, inputs: list[Symbol], outputs: list[Symbol], literals: dict[str, Literal], path: str,
-        names: Sequence[str] = (),
+        self, name: str, inputs: Sequence[Symbol | tuple[Symbol, ...]], outputs: list[Symbol], literals: dict[str, Literal], path: str,
+        called: Sequence[str] = (),
     ) -> None:  # fmt: skip
         several = self.recording.uses.get(path, 1) > 1 or self.is_tied(path)
         if path and several and path == self.call.path:
             if path not in self.shared:
                 self.shared[path] = layer = Symbol((), "", self.call.where, path.rpartition(".")[2], is_layer=True)
                 self.add_at_home(path, Layer(name, [], [layer], literals, path, self.call.where))
-            self.add(LayerCall("", [self.shared[path], *inputs], outputs, where=self.call.where, names=names))
+            self.add(LayerCall("", [self.shared[path], *inputs], outputs, where=self.call.where, names=called))
             return
-        self.add(Layer(name, inputs, outputs, literals, self.free_name(path), self.call.where, names))
+        self.add(Layer(name, inputs, outputs, literals, self.free_name(path), self.call.where, called))
 
     def free_name(self, path: str) -> str | None:
         """Return a layer's name that no other has."""

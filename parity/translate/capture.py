@@ -69,9 +69,9 @@ def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callabl
         BlitzError: the module raises.
         Untranslatable: it takes another way with another batch size, or does what cannot be followed.
     """
-    recorded = _run(module, inputs, is_leaf)
+    recorded = run(copy.deepcopy(module).eval(), inputs, is_leaf)
     larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in inputs)
-    other = _run(module, larger, is_leaf)
+    other = run(copy.deepcopy(module).eval(), larger, is_leaf)
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
         raise Untranslatable("another batch size takes another way through the module")
     for one, two in zip(recorded.values, other.values, strict=True):
@@ -79,10 +79,14 @@ def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callabl
     return recorded
 
 
-def _run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
-    recorder = Recorder(copy.deepcopy(module).eval(), is_leaf)
+def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+    """Record a module, which may be changed by it, in the mode and precision it is in.
+
+    Raises:
+        BlitzError: the module raises, or does what cannot be followed.
+    """
     try:
-        return recorder.run(inputs)
+        return Recorder(module, is_leaf).run(inputs)
     except BlitzError:
         raise
     except Exception as error:  # a user's module may raise anything
@@ -160,9 +164,7 @@ class Recorder(TorchFunctionMode):
         given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
         call = self.pending
-        call.path = self.paths.get(id(module), "")
-        call.number = self.uses.get(call.path, 0)
-        self.uses[call.path] = call.number + 1
+        self._count(call, self._table_of(module) or self.paths.get(id(module), ""))
         self._finish(call, output, holds_weights=any(True for _ in module.parameters()))
         return output
 
@@ -175,13 +177,15 @@ class Recorder(TorchFunctionMode):
         in_place = name in IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
         call = self._call(name, args, kwargs)
         call.function = function
+        if name == "embedding" and (path := self._table_of(args[1])):
+            self._count(call, path)
         output = function(*args, **kwargs)
         if "dropout" in name and output is args[0]:
             output = _alias(output)
         tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
         if name == "__setitem__":
             output, tensors = args[0], [args[0]]
-        if not tensors or (not in_place and len(tensors) == 1 and tensors[0] is args[0]):
+        if not tensors or (not in_place and len(tensors) == 1 and args and tensors[0] is args[0]):
             return output  # contiguous, to
         if in_place:
             self._outdate(args[0])
@@ -191,6 +195,16 @@ class Recorder(TorchFunctionMode):
         elif in_place and id(args[0]) in self.views:
             self._write_back(args[0], call)
         return None if name == "__setitem__" else output
+
+    def _count(self, call: Call, path: str) -> None:
+        call.path, call.number = path, self.uses.get(path, 0)
+        self.uses[path] = call.number + 1
+
+    def _table_of(self, table: Any) -> str:
+        """Return the path of the first embedding that a table of vectors is of; "" of another module or tensor."""
+        weight = table.weight if isinstance(table, nn.Embedding) else table
+        path, _, name = self.named.get(id(weight), "").rpartition(".")
+        return path if name == "weight" and isinstance(self.module.get_submodule(path), nn.Embedding) else ""
 
     def _call(self, target: Any, args: tuple, kwargs: Mapping) -> Call:
         return Call(target, self.stack[-1], self._as_values(args), self._as_values(dict(kwargs)), _user_line())

@@ -33,15 +33,16 @@ class Text:
 
     Args:
         function: what to write.
-        all_names: of all functions, which no variable may have.
+        all_names: of all functions and layers, which no variable may have.
+        kept: parameters that are read after the last line, too.
     """
 
-    def __init__(self, function: Function, all_names: Sequence[str]):
+    def __init__(self, function: Function, all_names: Sequence[str], kept: Sequence[Id] = ()):
         self.function, self.skeleton = function, function.skeleton
         self.block: Block = self.skeleton.blocks[0]
         self.reserved = RESERVED | set(all_names) | {each.name for each in function.arguments}
         self.names: dict[Id, str] = {}
-        self.last = self._last_uses()
+        self.last = {**self._last_uses(), **dict.fromkeys(kept, len(self.skeleton.slots))}
         self.made = {phi.made: ("phi", n) for n, phi in enumerate(self.skeleton.phis)}
         self.lines: list[str] = []
         for number, symbol in enumerate(self.block.parameters):

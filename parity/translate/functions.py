@@ -64,6 +64,7 @@ def functions_of(root: Block) -> list[Function]:
             roll_up(block)
         for skeleton in _skeletons(blocks):
             name = _free_name(snake(skeleton.blocks[0].frame.title), [each.name for each in found])
+            _share_rows(skeleton)
             function = Function(name, skeleton)
             _parametrize(function)
             found.append(function)
@@ -129,6 +130,17 @@ def _give(function: Function, root: Block) -> None:
                 statement.literals = {
                     each.name: Literal(each.values[statement.block], each.default) for each in function.arguments
                 }
+
+
+def _share_rows(skeleton: Skeleton) -> None:
+    """Let a loop have a row for each number in which the loop of another block has one, even if its own are all one."""
+    for slot in skeleton.slots:
+        loops = [each for each in slot.members.values() if isinstance(each, Loop)]
+        every = tuple(dict.fromkeys(name for loop in loops for name in loop.rows))
+        for loop in loops:
+            count = loop.literals["count"].value
+            own = {name: Literal((loop.literals[name].value,) * count) for name in every if name not in loop.rows}
+            loop.rows, loop.literals = every, {**loop.literals, **own}
 
 
 def _parametrize(function: Function) -> None:

@@ -90,6 +90,7 @@ class Call:
         number: of a module, how many times it was called before.
         outputs: what it returned, tensors alone.
         function: of a function, itself: a user's rule is found by it.
+        in_train: arguments by name that are numbers, as they are in train mode.
         detached: a gradient could have passed and does not, as inside `torch.no_grad`.
     """
 
@@ -102,7 +103,12 @@ class Call:
     number: int = 0
     outputs: list[Value] = field(default_factory=list)
     function: Callable | None = None
+    in_train: Mapping[str, Any] = field(default_factory=dict)
     detached: bool = False
+
+    def constants(self) -> "list[Value]":
+        """Return the constants that it was given."""
+        return [value for value in values_in((self.args, self.kwargs)) if value.kind == "constant"]
 
     @property
     def title(self) -> str:
@@ -137,6 +143,20 @@ class Recording:
         """Path of a Linear whose weight is another module's -> path of that module."""
         pairs = ((name.rpartition(".")[0], first.rpartition(".")[0]) for name, first in self.names.items())
         return {path: owner for path, owner in pairs if path != owner}
+
+
+def unused_names(recording: Recording) -> set[str]:
+    """Return the names of the parameters that no output depends on, as of a mask that only training has."""
+    live = set(values_in(recording.outputs))
+    used: set[str] = set()
+    for call in reversed(recording.calls):
+        if live.isdisjoint(call.outputs):
+            continue
+        live.update(given := values_in((call.args, call.kwargs)))
+        used.update(value.name for value in given if value.kind == "parameter")
+        if not isinstance(call.target, str):
+            used.update(f"{call.path}.{name}" for name, _ in call.target.named_parameters())
+    return {name for name, first in recording.names.items() if not {name, first} & used}
 
 
 def values_in(tree: Any) -> list[Value]:

@@ -85,10 +85,13 @@ class Leaves:
             return self._expression("{number}", array.reshape(()), array.item())
         if text := _pattern(array):
             return self._expression(text, array, None)
-        call = self.builder.call
+        builder, call = self.builder, self.builder.call
         name = value.name or ".".join(filter(None, [call.path or call.frame.path, "constant"]))
-        if value.name and array.shape == value.shape:
-            self.builder.weights[value.name] = f"{value.name}/value"
+        kept = value.name in builder.state and array.shape == value.shape and value.is_float
+        if value.name and not kept:
+            name = f"{name}_constant"  # parity.check has no tensor of PyTorch's of this name
+        if kept:
+            builder.weights[value.name] = f"{value.name}/value"
         return self._hold(name, array, beside)
 
     def _expression(self, text: str, array: np.ndarray, number: object) -> Symbol:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_blitz import layers
 from parity.translate.emit import INDENT, Text, definition, literal
 from parity.translate.functions import Function
 from parity.translate.graph import Value
@@ -30,7 +31,7 @@ def file_text(
         header: the docstring.
     """
     *inner, network = functions
-    every = [function.name for function in functions]
+    every = [*(function.name for function in functions), *layers.__all__]
     parts = [_stub(name, reason) for name, reason in stubs.items()]
     parts += [definition(function, every) for function in inner]
     parts.append(_network(network, every, inputs, outputs, views))
@@ -55,7 +56,8 @@ def _stub(name: str, reason: str) -> str:
 def _network(
     function: Function, every: Sequence[str], inputs: Sequence[View], outputs: Any, views: Mapping[Value, View]
 ) -> str:
-    text = Text(function, every)
+    count = len(function.skeleton.blocks[0].parameters)
+    text = Text(function, every, kept=[("in", n) for n in range(count)] if count > 1 else [])
     paths = {statement.path for slot in function.skeleton.slots for statement in slot.members.values()}
     lines = [f'"""Return {function.title} as a functional Keras model, channels last."""']
     names = []
@@ -98,8 +100,6 @@ def _structure(outputs: Any, views: Mapping[Value, View], results: Mapping[int, 
 
 
 def _imports(body: str) -> str:
-    from keras_blitz import layers
-
     own = [
         name
         for name in sorted(layers.__all__, key=lambda name: (not name.isupper(), name))

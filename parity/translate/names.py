@@ -4,6 +4,7 @@ import ast
 import inspect
 import keyword
 import linecache
+import re
 from functools import cache
 from typing import Any
 
@@ -38,6 +39,16 @@ def parameters(module: Any) -> list[str]:
     except (TypeError, ValueError):
         return []
     return [each.name for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)][1:]
+
+
+def own(layer: str, module: Any, path: str) -> str:
+    """Return a name for a layer in the module of this path, where Keras would give it that of another module.
+
+    Keras calls a Dropout without a name "dropout", and so may a user call a module; "" where no such module is.
+    """
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", layer.rpartition(".")[2]).lower()
+    taken = {re.sub(r"_\d+$", "", child) for child, _ in module.named_children()}
+    return ".".join(filter(None, [path, f"{name}_function"])) if name in taken else ""
 
 
 def is_name(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partial_of
 from pathlib import Path
@@ -21,10 +21,12 @@ from parity.translate.blocks import settle
 from parity.translate.builder import Builder
 from parity.translate.capture import record
 from parity.translate.functions import functions_of
-from parity.translate.graph import Value, values_in
+from parity.translate.graph import Value, unused_names, values_in
 from parity.translate.module_text import file_text
-from parity.translate.prove import Filled, Proof, prove
+from parity.translate.prove import DTYPES, Filled, Proof, prove
+from parity.translate.runs import add_exact_constants, add_train_mode
 from parity.translate.transfer import fill
+from parity.translate.widened import widened
 
 if TYPE_CHECKING:
     from parity.pair.equivalence import Report
@@ -43,6 +45,7 @@ class Port:
         weights: PyTorch's name of a tensor -> that of the Keras weight that holds it, where the two differ.
         arrays: layer's name -> the constant that it holds.
         flats: layer's name -> (H, W, C) where its input was flattened from these.
+        unused: PyTorch's tensors that its forward does not use; the model may lack them.
         holes: what has no translation, a line each; such a port cannot run.
         proof: what `parity.check` said, once it was asked.
         weights_file: the name of the file that the source tells to load.
@@ -55,6 +58,7 @@ class Port:
     weights: Mapping[str, str]
     arrays: Mapping[str, np.ndarray]
     flats: Mapping[str, tuple[int, ...]]
+    unused: Collection[str] = ()
     holes: Sequence[str] = ()
     proof: Proof | None = None
     weights_file: str = "network.weights.h5"
@@ -84,7 +88,7 @@ class Port:
             raise BlitzError(f"the translation has holes and cannot run: {self.holes[0]}")
         if dtype not in self._models:
             self._models[dtype] = model = self.fresh(dtype)
-            fill(model, self.module, self.weights, self.arrays, self.flats)
+            fill(model, self.module, self.weights, self.arrays, self.flats, self.unused)
         return self._models[dtype]
 
     def fresh(self, dtype: str) -> keras.Model:
@@ -128,8 +132,9 @@ class Port:
 
 
 def translate(
-    module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None
-) -> Port:
+    module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
+    dtypes: Sequence[str] = DTYPES,
+) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
     The module runs on the inputs, and its calls are translated one by one. In the source each module class is a
@@ -142,6 +147,7 @@ def translate(
         partial: write what has no translation as a stub that raises.
         check: prove it.
         train: prove train mode as well; None: where there is a BatchNorm or a dropout.
+        dtypes: the precisions to prove it in, "float64" and "float32".
 
     Raises:
         BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
@@ -149,6 +155,8 @@ def translate(
     registry.load()
     tensors = _as_tensors(inputs)
     recording = record(module, tensors, _is_leaf)
+    add_train_mode(recording, module, tensors, _is_leaf)
+    add_exact_constants(recording, module, tensors, _is_leaf)
     builder = Builder(recording, partial)
     root = builder.run()
     outputs = builder.outputs()
@@ -163,13 +171,13 @@ def translate(
     text = file_text(functions, given, recording.outputs, builder.views, builder.stubs, header)
     port = Port(
         functions[-1].name, origin, module, text, builder.weights, builder.arrays, builder.flats,
-        list(builder.stubs.values()),
+        unused_names(recording), list(builder.stubs.values()),
     )  # fmt: skip
     if check and not port.holes:
         arrays = tuple(tensor.numpy() for tensor in tensors)
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
         filled = Filled(partial_of(port.build, "float64"), *layouts)
-        proof = prove(copy.deepcopy(module), port.fresh, arrays, builder.weights, train, filled)
+        proof = prove(widened(copy.deepcopy(module)), port.fresh, arrays, builder.weights, train, filled, dtypes)
         port = replace(port, proof=proof)
     return port
 

@@ -15,6 +15,9 @@ from parity.pair.equivalence import Report, check
 from parity.translate.layout import Layout
 
 
+DTYPES = ("float64", "float32")
+
+
 @dataclass(frozen=True)
 class Proof:
     """What was compared.
@@ -22,10 +25,12 @@ class Proof:
     Args:
         reports: mode ("eval mode", "train mode") -> the report.
         error: why nothing could be compared; "" otherwise.
+        dtypes: the precisions that were asked for.
     """
 
     reports: Mapping[str, Report]
     error: str = ""
+    dtypes: Sequence[str] = DTYPES
 
     @property
     def passed(self) -> bool:
@@ -53,7 +58,8 @@ class Proof:
         count = sum(
             len(comparison.rows) for report in self.reports.values() for comparison in report.comparisons.values()
         )
-        return f"proven by parity.check, {' and '.join(self.reports)}, {count} tensors"
+        where = "" if tuple(self.dtypes) == DTYPES else f" in {' and '.join(self.dtypes)}"
+        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors"
 
 
 @dataclass(frozen=True)
@@ -97,9 +103,9 @@ def _tensors(output: Any) -> list[torch.Tensor]:
 
 def prove(
     module: nn.Module, build: Callable[[str], Any], inputs: tuple[np.ndarray, ...], weights: Mapping[str, str],
-    train: bool | None, filled: Filled,
+    train: bool | None, filled: Filled, dtypes: Sequence[str] = DTYPES,
 ) -> Proof:  # fmt: skip
-    """Compare a module with the model that was written from it, in float64 and float32.
+    """Compare a module with the model that was written from it.
 
     Args:
         module: a copy, in eval mode or not.
@@ -108,10 +114,14 @@ def prove(
         weights: PyTorch's name -> Keras's, where the two differ.
         train: compare train mode, too; None: where there is something that differs in it.
         filled: the model with the weights that are written, which `check` replaces by the module's.
+        dtypes: the precisions to compare in.
     """
+    larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
     try:
         if said := filled.differs(module, inputs):
             return Proof({}, said)
+        if said := filled.differs(module, larger):
+            return Proof({}, f"{said} for another batch size")
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
@@ -123,11 +133,11 @@ def prove(
         try:
             reports[mode] = check(
                 module, build, given, weights=dict(weights) if weights else "auto", train=training,
-                dtypes=("float64", "float32"),
+                dtypes=tuple(dtypes),
             )  # fmt: skip
         except BlitzError as error:
             return Proof(reports, f"{mode}: {str(error).splitlines()[0]}")
-    return Proof(reports)
+    return Proof(reports, dtypes=dtypes)
 
 
 def has_train_mode(module: nn.Module) -> bool:

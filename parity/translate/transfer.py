@@ -1,6 +1,6 @@
 """A module's weights in the model that was written from it; which is which is known from the names."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from parity.record.keras_recorder import leaves
 
 def fill(
     model: Any, module: Any, names: Mapping[str, str], arrays: Mapping[str, np.ndarray],
-    flats: Mapping[str, tuple[int, ...]],
+    flats: Mapping[str, tuple[int, ...]], unused: Collection[str] = (),
 ) -> None:  # fmt: skip
     """Copy a module's weights into a model.
 
@@ -21,11 +21,13 @@ def fill(
         names: PyTorch's tensor -> Keras's weight, where their names differ.
         arrays: layer's name -> the constant that it holds, which stays.
         flats: layer's name -> (H, W, C) where its input was flattened from these.
+        unused: PyTorch's tensors that its forward does not use, which the model may lack.
     """
     constants = set(arrays) - {name.removesuffix("/value") for name in names.values()}
     layers = {name: layer for name, layer in leaves(model).items() if name not in constants}
+    names = {name: other for name, other in names.items() if other.partition("/")[0] in layers}
     theirs = units.torch_units(module, [])
-    paired = pairing.pair(theirs, units.keras_units(layers, flats), names)
+    paired = pairing.pair(theirs, units.keras_units(layers, flats), names, uncalled=lambda: unused)
     state = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers())}
     for weight in paired.weights:
         weight.assign(state[weight.name].detach().cpu().numpy())

@@ -122,6 +122,7 @@ def dropout(builder: "Builder", drop: Any, x: "Operand") -> View:
 @function("dropout")
 def functional_dropout(builder: "Builder", x: "Operand", p: float = 0.5, training: bool = False) -> View:
     """Write `F.dropout`: a layer that drops in train mode, as `training=self.training` says."""
+    p = builder.call.in_train.get("p", p)
     return _unnamed(builder, "Dropout", x, {"p": p}) if p else builder.any(x)
 
 

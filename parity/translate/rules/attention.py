@@ -40,7 +40,7 @@ def attention(
         text = 'ops.where({1}, {0}, float("-inf"))' if attn_mask.dtype == "bool" else "{0} + {1}"
         weights = combine(builder, text, weights, attn_mask, out=scores)
     weights = builder.op("ops.softmax({0}, axis={axis})", [weights], out=scores, axis=weights.axis(-1))
-    if dropout_p:
+    if dropout_p := builder.call.in_train.get("dropout_p", dropout_p):
         weights = builder.layer("Dropout", [weights], {"p": dropout_p}, out=scores, path="")
     return product(builder, weights, value, builder.out)
 

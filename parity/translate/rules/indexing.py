@@ -96,6 +96,7 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
         index = (*[slice(None)] * (index % x.rank), more[0])
     index = list(index) if isinstance(index, tuple) else [index]
     index = [list(each) if isinstance(each, range) else each for each in index]
+    index = [_as_slice(each) if isinstance(each, list) else each for each in index]
     if any(isinstance(each, (Value, list)) for each in index):
         return _take(builder, x, index)
     found = builder.view(x)
@@ -105,6 +106,14 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     if None not in index:
         return sliced
     return _insert_axes(builder, sliced, index)
+
+
+def _as_slice(places: list[int]) -> slice | list[int]:
+    """Return a slice for consecutive places; others as they are."""
+    first, stop = places[0], places[-1] + 1
+    if places == list(range(first, stop)) and (first >= 0 or places[-1] < 0):
+        return slice(first, stop or None)
+    return places
 
 
 def _complete(index: list[Any], rank: int) -> list[Any]:
@@ -153,6 +162,8 @@ def _take(builder: "Builder", x: "Operand", index: list[Any]) -> View:
     places = [n for n, each in enumerate(index) if each != slice(None)] if not _has_values(index) else [
         n for n, each in enumerate(index) if isinstance(each, (Value, list)) or each != slice(None)
     ]  # fmt: skip
+    if len(places) == 2 and (found := _one_of_each(builder, x, index)):
+        return found
     if len(places) != 1 or (isinstance(index[places[0]], Value) and index[places[0]].dtype == "bool"):
         raise Untranslatable("indexing with several tensors, or with truth values, has no translation")
     axis = places[0]
@@ -164,8 +175,32 @@ def _take(builder: "Builder", x: "Operand", index: list[Any]) -> View:
     return builder.op("ops.take({0}, {1}, {axis})", [found, taken], layout=layout.natural(builder.out.rank), axis=axis)
 
 
+def _one_of_each(builder: "Builder", x: "Operand", index: list[Any]) -> View | None:
+    """Write `x[arange(len(x)), places]`, a row of each sample; None of another index."""
+    rows, places = index[:2]
+    if not isinstance(rows, Value) or rows.kind != "constant" or not isinstance(places, Value) or rows.rank != 1:
+        return None
+    if rows.array is None or not rows.batched[0] or rows.array.tolist() != list(range(x.shape[0])):
+        return None
+    ones = "[:, None" + ", None" * (x.rank - 2) + "]"
+    text = f"ops.squeeze(ops.take_along_axis({{0}}, {{1}}{ones}, 1), 1)"
+    order = layout.natural(builder.out.rank)
+    return builder.op(text, [builder.natural(x), builder.natural(places)], layout=order)
+
+
 def _has_values(index: list[Any]) -> bool:
     return any(isinstance(each, Value) for each in index)
+
+
+@function("gather")
+def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View:
+    """Write a take along one axis by a tensor of places."""
+    found, order = builder.natural(x), layout.natural(x.rank)
+    sizes = [index.shape[axis] if axis == dim % x.rank else each for axis, each in enumerate(x.shape)]
+    if tuple(sizes) != tuple(index.shape):
+        raise Untranslatable("a gather of fewer rows than the tensor has no translation")
+    text = "ops.take_along_axis({0}, {1}, {axis})"
+    return builder.op(text, [found, builder.natural(index)], layout=order, axis=found.axis(dim))
 
 
 @function("index_select")

@@ -59,16 +59,23 @@ def embedding(builder: "Builder", table: Any, x: "Operand") -> View:
         raise Untranslatable("an Embedding with max_norm or scale_grad_by_freq has no translation")
     found = builder.leaves.held(x) if isinstance(x, Value) and x.kind == "constant" else builder.natural(x)
     order = layout.natural(builder.out.rank)
+    sizes = table.num_embeddings, table.embedding_dim
     if table.padding_idx is not None:
-        if builder.is_tied(builder.call.path):
-            raise Untranslatable("an Embedding with padding_idx that is tied to a Linear has no translation")
         arguments = {
-            "num_embeddings": table.num_embeddings,
-            "embedding_dim": table.embedding_dim,
+            "num_embeddings": sizes[0],
+            "embedding_dim": sizes[1],
             "padding_idx": optional(table.padding_idx, "none"),
             **frozen(table),
         }
         return builder.layer("Embedding", [found], arguments, layout=order)
     name = "layers.ReversibleEmbedding" if builder.is_tied(builder.call.path) else "layers.Embedding"
-    arguments = {"input_dim": table.num_embeddings, "output_dim": table.embedding_dim, **frozen(table)}
-    return builder.layer(name, [found], arguments, layout=order)
+    return builder.layer(name, [found], {"input_dim": sizes[0], "output_dim": sizes[1], **frozen(table)}, layout=order)
+
+
+@function("embedding")
+def functional_embedding(builder: "Builder", ids: "Operand", weight: Value, *_: Any, **__: Any) -> View:
+    """Write `F.embedding` of a module's own table as that module's layer, of another as a look-up."""
+    if builder.call.path:
+        return embedding(builder, builder.module(builder.call.path), ids)
+    order = layout.natural(builder.out.rank)
+    return builder.op("ops.take({0}, {1}, axis=0)", [builder.natural(weight), builder.natural(ids)], layout=order)

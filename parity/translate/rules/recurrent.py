@@ -30,6 +30,7 @@ def recurrent(builder: "Builder", cells: Any, x: "Operand", state: Any = None) -
     elif type(cells).__name__ == "RNN":
         arguments["nonlinearity"] = optional(cells.nonlinearity, "tanh")
     order = (0, 1, 2) if cells.batch_first else (1, 0, 2)
-    views = [builder.to(x, order), *(builder.natural(each) for each in values_in(state))]
+    states = tuple(builder.natural(each) for each in values_in(state))
+    views = [builder.to(x, order), *([states] if len(states) > 1 else states)]
     layouts = [order, *(layout.natural(3) for _ in builder.call.outputs[1:])]
     return builder.layer_of_several(type(cells).__name__, views, {**arguments, **frozen(cells)}, layouts)

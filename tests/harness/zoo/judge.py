@@ -1,0 +1,73 @@
+"""One model of the zoo, translated and proven, as a line of the table."""
+
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from pairs.pair import trained
+from zoo.row import Row
+
+import parity
+from keras_blitz.errors import BlitzError, one_line
+
+
+def judge(row: Row) -> dict[str, Any]:
+    """Translate a model and prove it in float64; return what the table says of it.
+
+    "reason" is why it does not pass, and empty where it does.
+    """
+    torch.manual_seed(0)
+    module = _without_random_depth(trained(row.build()))
+    begun = time.perf_counter()
+    try:
+        port = parity.translate(module, row.inputs, dtypes=("float64",))
+    except BlitzError as error:
+        return {"reason": str(error).splitlines()[0]}
+    found = {
+        "lines": port.source.count("\n"),
+        "functions": len(re.findall(r"^def ", port.source, re.M)),
+        "classes": len({type(inner) for inner in module.modules() if not type(inner).__module__.startswith("torch.")}),
+        "transposes": port.source.count("ops.transpose"),
+        "tensors": sum(len(c.rows) for r in port.proof.reports.values() for c in r.comparisons.values()),
+        "modes": list(port.proof.reports),
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
+    found["reason"] = _after_a_round_trip(port) if port.passed else port.proof.line
+    return {**found, "source": port.source}
+
+
+def _without_random_depth(module: Any) -> Any:
+    """Switch off what draws at random in train mode, whose draws a Keras layer does not share."""
+    for inner in module.modules():
+        if type(inner).__name__ == "StochasticDepth":
+            inner.p = 0.0
+        elif "DropPath" in type(inner).__name__:
+            inner.drop_prob = 0.0
+    return module
+
+
+def _after_a_round_trip(port: Any) -> str:
+    """Return what is wrong after the model was saved and loaded; "" where nothing is."""
+    model = port.build("float32")
+    stream = np.random.RandomState(0)
+    given = [
+        stream.standard_normal((2, *each.shape[1:])).astype("f")
+        if "float" in each.dtype
+        else np.ones((2, *each.shape[1:]), each.dtype)
+        for each in model.inputs
+    ]
+    before = keras.tree.flatten(model(given, training=False))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.keras"
+        try:
+            model.save(path)
+            after = keras.tree.flatten(keras.models.load_model(path)(given, training=False))
+        except Exception as error:  # Keras may raise anything
+            return f"cannot be saved and loaded: {one_line(error)}"
+    same = all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    return "" if same else "saved and loaded, it has other outputs"

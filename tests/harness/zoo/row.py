@@ -1,0 +1,32 @@
+"""What a model of the zoo is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model.
+
+    Args:
+        name: in the table.
+        build: makes the PyTorch module, in a small configuration.
+        inputs: arrays in PyTorch's layout, one for each argument of `forward`.
+    """
+
+    name: str
+    build: Callable[[], Any]
+    inputs: tuple[np.ndarray, ...]
+
+
+def numbers(*shape: int, seed: int = 0) -> np.ndarray:
+    """Return normal numbers."""
+    return np.random.RandomState(seed).randn(*shape).astype("f")
+
+
+def tokens(*shape: int, low: int = 3, high: int = 100, seed: int = 0) -> np.ndarray:
+    """Return whole numbers; the first few, which often mean padding, are left out."""
+    return np.random.RandomState(seed).randint(low, high, shape)
