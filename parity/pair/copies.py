@@ -16,6 +16,7 @@ from parity.core.trace import named_outputs
 from parity.pair import attributes
 from parity.pair.feed import is_functional
 from parity.pair.policy import copy_rounding, policies, running_in
+from parity.record.memory import held
 
 
 class NotRebuiltError(BlitzError):
@@ -242,11 +243,11 @@ def borrowed(model) -> Iterator[Any]:
     These are its weights, the states of its seeds and metrics, and its optimizer's, if it is compiled.
     """
     layers = keras_internals.inner_layers(model, itself=True)
-    held = [getattr(layer, "optimizer", None) for layer in layers]
-    optimizers = {id(each): each for each in held if isinstance(each, keras.optimizers.Optimizer)}
+    own = [getattr(layer, "optimizer", None) for layer in layers]
+    optimizers = {id(each): each for each in own if isinstance(each, keras.optimizers.Optimizer)}
     variables = [*model.variables, *(v for optimizer in optimizers.values() for v in optimizer.variables)]
     frozen = [(layer, layer.trainable) for layer in layers]
-    before = [(variable, variable.numpy(), variable.trainable) for variable in variables]
+    before = [(variable, held(variable), variable.trainable) for variable in variables]
     try:
         yield model
     finally:

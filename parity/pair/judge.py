@@ -26,9 +26,10 @@ from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
 from parity.pair.reference import Reference, reference_of
-from parity.pair.sides import Sides, record, record_again, sides_of
+from parity.pair.sides import Sides, judged, record, record_again, sides_of
 from parity.pair.theirs import Theirs
 from parity.record.exact_floats import exact_floats
+from parity.record.memory import release
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         except masks.UnsharedError as error:
             return _undecided(str(error))
         halves = reduced.ports(torch_side, model, options, stack)
+        torch_side.forget()
+        release()
         if not sides.ports and not halves.ports:
             raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
         pair = _Pair(torch_side, model, options, sides, halves)
@@ -150,8 +153,7 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
 def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
     """Record float64 and float32, and compare them; a copy that is not proven is dropped."""
     sides, first, notes = pair.sides, pair.first, list[str]()
-    traces = record(sides, reference)
-    comparisons, left_out = _compare(reference, traces, first)
+    traces, comparisons, left_out = _recorded(sides, reference, first)
     if sides.ported_again and len(traces) > 1:
         again = partial(record_again, sides, reference)
         itself = "the model itself" if sides.ports[sides.own].model is pair.model else "the float32 copy"
@@ -159,7 +161,8 @@ def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
         notes += filter(None, [proof.note])
         if proof.doubt:
             sides.drop_copy(proof.doubt)
-            comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
+            left_out = []
+            comparisons = {sides.own: _compare(reference, first, traces[sides.own], sides.own, left_out)}
     rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
     comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
     return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded)
@@ -197,17 +200,32 @@ def _first_location(location: Location | None, comparisons: Mapping[str, Compari
     return (location or Location(row)) if row else None
 
 
-def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
-    """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
+def _recorded(
+    sides: Sides, reference: Reference, port: Port
+) -> tuple[dict[str, Trace], dict[str, Comparison], list[str]]:
+    """Record the Keras side in each precision, and compare it at once.
+
+    Returns:
+        Precision -> the trace, of a copy that agrees only what is still asked of it; precision -> the verdict; the
+        names that are left out.
+    """
+    traces: dict[str, Trace] = {}
     comparisons: dict[str, Comparison] = {}
     left_out: list[str] = []
-    for dtype, trace in traces.items():
-        comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
-        strangers = other_steps(comparisons[dtype], port.pairing)
-        if strangers:
-            left_out += strangers
-            comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
-    return comparisons, left_out
+    for dtype, trace in record(sides, reference):
+        comparisons[dtype] = _compare(reference, port, trace, dtype, left_out)
+        traces[dtype] = judged(sides, dtype, trace) if comparisons[dtype].passed else trace
+        del trace
+    return traces, comparisons, left_out
+
+
+def _compare(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
+    """Return the verdict; `left_out` gets the names that are left out because Keras takes other steps there."""
+    found = _judged(reference, port, trace, dtype, left_out)
+    if strangers := other_steps(found, port.pairing):
+        left_out += strangers
+        found = _judged(reference, port, trace, dtype, left_out)
+    return found
 
 
 def _within_rounding(

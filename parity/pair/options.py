@@ -115,9 +115,9 @@ def arrays_of(tree: Any) -> Any:
 
 
 def typed(tree: Any, dtype: str) -> Any:
-    """Return a structure of arrays with its floating-point numbers as they are given in this precision."""
+    """Return a structure of arrays with its floating-point numbers as they are given in this precision; not a copy."""
     if isinstance(tree, Mapping):
         return {key: typed(value, dtype) for key, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(typed(value, dtype) for value in tree)
-    return tree.astype(PRECISIONS[dtype].arrays) if tree is not None and tree.dtype.kind == "f" else tree
+    return tree.astype(PRECISIONS[dtype].arrays, copy=False) if tree is not None and tree.dtype.kind == "f" else tree

@@ -40,6 +40,7 @@ from parity.pair.theirs import Theirs, state_of
 from parity.record import keras_step, torch_flow
 from parity.record.keras_draws import shared_draws
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
+from parity.record.memory import load
 
 
 class Port:
@@ -118,11 +119,9 @@ class Port:
         tokens = wiring.tokens(self.theirs.calls, self.calls, self.pairing.units)
         if not meeting.is_needed(*tokens):
             return {}
-        if self.options.weights != "keep":
-            state = state_of(self.theirs, self.pairing.twins)
-            for weight in self.pairing.weights:
-                weight.assign(state[weight.name])
-        calls, _ = self._run_once()
+        with kept(self.model.variables):
+            self._take_weights()
+            calls, _ = self._run_once()
         given, results = ({(c.name, c.number): getattr(c, what) for c in calls} for what in ("given", "result"))
         return meeting.met(self.theirs, tokens, given, results, self.dtype)
 
@@ -239,13 +238,15 @@ class Port:
         self._name_calls(wiring.renamed(self.names, dropouts, self.theirs.calls))
         return shared_draws(self.model, shared.again)
 
+    def _take_weights(self) -> None:
+        """Give the model PyTorch's weights, unless it keeps its own."""
+        if self.options.weights != "keep":
+            load(self.pairing.weights, state_of(self.theirs, self.pairing.twins))
+
     def _run_with(self, shared: masks.Shared) -> float:
         """Run in train mode from PyTorch's weights, and return how far the outputs are from PyTorch's, in any order."""
         with kept(self.model.variables), shared_draws(self.model, shared.pair):
-            if self.options.weights != "keep":
-                state = state_of(self.theirs, self.pairing.twins)
-                for weight in self.pairing.weights:
-                    weight.assign(state[weight.name])
+            self._take_weights()
             output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype, True)
         ours, theirs = (
             np.sort(np.concatenate([np.ravel(value) for value in side] or [np.zeros(0)]))
