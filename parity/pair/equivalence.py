@@ -146,7 +146,7 @@ def check(
     target=None,
     sample_weight=None,
     class_weight: Mapping[int, float] | None = None,
-    modes: Sequence[str] = ("eager",),
+    modes: Sequence[str] | None = None,
 ) -> Report:
     """Run both models on the same weights and inputs and compare everything that can be observed.
 
@@ -177,7 +177,8 @@ def check(
         target: what `loss` takes, in PyTorch's layout.
         sample_weight: (N,), as in `fit`, for Keras's loss; PyTorch's must weigh its examples itself.
         class_weight: {class: weight}, as in `fit`; PyTorch's loss has its own, `nn.CrossEntropyLoss(weight=…)`.
-        modes: how Keras runs: "eager", "graph" (in a `tf.function`), "xla"; each is compared.
+        modes: how Keras runs: "eager", "graph" (in a `tf.function`, as `fit` and `predict` do), "xla"; each is compared
+            in each of `dtypes`. None: eager, and graph in the Keras model's own precision where eager mode agrees.
 
     Raises:
         BlitzError: PyTorch is missing, a model raises, weights cannot be paired, or an argument is wrong.
@@ -201,7 +202,7 @@ def check(
         arrays_of(target),
         arrays_of(sample_weight),
         class_weight,
-        modes=tuple(modes),
+        modes=None if modes is None else tuple(modes),
     )
     options.validate()
     options = step.resolved(options, keras_model)

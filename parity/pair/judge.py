@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from typing import Any
 
 import keras
@@ -15,7 +14,7 @@ from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
 from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
-from parity.core.trace import Trace
+from parity.core.trace import Trace, kind_of
 from parity.pair import feed, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
@@ -131,11 +130,14 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     location = _located(ports, finer, reference)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
-    compiled = _in_other_modes(ports, reference, tuple(finer.comparisons), options.modes, finer.left_out)
-    doubts = [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
+    doubts: list[str] = []
+    compiled = _compiled(pair, finer, reference, notes, doubts)
+    doubts += [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
     notes += filter(None, [surplus.note(first)])
     halves = _halves(pair, finer, reference, notes)
-    verdicts = {key: each for key, each in (finer.comparisons | halves).items() if mode_of(key) in options.modes}
+    verdicts = {
+        k: each for k, each in (finer.comparisons | halves).items() if options.is_eager or mode_of(k) != "eager"
+    }
     verdicts |= compiled
     notes += reduced.notes(pair.torch_side.module, verdicts, reference.types)
     doubts += reduced.doubts(pair.model, verdicts, pair.halves.refused)
@@ -257,14 +259,36 @@ def _within_rounding(
     return moved
 
 
-def _in_other_modes(
-    ports: Mapping[str, Port], reference: Reference, dtypes: Sequence[str], modes: Sequence[str], left_out: list[str]
+def _compiled(
+    pair: _Pair, finer: _Finer, reference: Reference, notes: list[str], doubts: list[str]
 ) -> dict[str, Comparison]:
-    """Return "float64-graph" -> the verdict on the model compiled, in each precision and mode but eager."""
-    found: dict[str, Comparison] = {}
-    for dtype, mode in product(dtypes, (mode for mode in modes if mode != "eager")):
-        trace = ports[dtype].record(reference.state, reference.truth, mode)
-        found[key_of(dtype, mode)] = _judged(reference, ports[dtype], trace, dtype, left_out)
+    """Return "float32-graph" -> the verdict on the model compiled, in each precision and mode but eager.
+
+    Where nobody asked for a mode, it is compiled only if it agrees in eager mode: else there is a difference already.
+    `doubts` gets why it does not run compiled, `notes` that it need not.
+    """
+    sides, options, found = pair.sides, pair.options, dict[str, Comparison]()
+    if options.modes is None and not all(comparison.passed for comparison in finer.comparisons.values()):
+        return {}
+    if options.modes is None and getattr(pair.model, "run_eagerly", False):
+        notes.append("the Keras model was compiled with run_eagerly=True: compared in eager mode alone")
+        return {}
+    own = sides.own if sides.own in finer.comparisons else next(reversed(finer.comparisons), "")
+    for dtype in finer.comparisons:
+        for mode in options.compiled_modes(own=dtype == own):
+            try:
+                trace = sides.ports[dtype].record(reference.state, reference.truth, mode)
+            except BlitzError as error:
+                found[key_of(dtype, mode)] = Comparison((), problem="does not run", dtype=dtype)
+                doubts.append(
+                    f"in {mode} mode {error}: fit and predict run the model so, unless it is compiled with "
+                    'run_eagerly=True; modes=["eager"] leaves this out'
+                )
+                continue
+            inside = [n for n in reference.truth if kind_of(n) == "activation" and n not in trace]  # as in a while_loop
+            found[key_of(dtype, mode)] = _judged(
+                reference, sides.ports[dtype], trace, dtype, [*finer.left_out, *inside]
+            )
     return found
 
 

@@ -30,14 +30,14 @@ class Options:
     sample_weight: Any = None
     class_weight: Mapping[int, float] | None = None
     compiled: bool = False  # Keras's loss and optimizer are those that the model was compiled with
-    modes: tuple[str, ...] = ("eager",)
+    modes: tuple[str, ...] | None = None
 
     def validate(self) -> None:
         """Raise a BlitzError for what makes no sense."""
         unknown = [dtype for dtype in self.dtypes if dtype not in PRECISIONS]
         if unknown or not self.dtypes:
             raise BlitzError(f"dtypes must be some of {', '.join(PRECISIONS)}, not {list(self.dtypes)}")
-        if not self.modes or not set(self.modes) <= set(MODES):
+        if self.modes is not None and not (self.modes and set(self.modes) <= set(MODES)):
             raise BlitzError(f"modes must be some of {', '.join(MODES)}, not {list(self.modes)}")
         if not (self.weights in ("auto", "keep") or isinstance(self.weights, Mapping)):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
@@ -59,6 +59,24 @@ class Options:
             raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
         if self.steps and self.loss is False:
             raise BlitzError("loss=False records forward only; steps need a loss, or None")
+
+    def compiled_modes(self, *, own: bool) -> tuple[str, ...]:
+        """Return the modes but eager that the Keras model is compared in, in one precision.
+
+        By default it is "graph" in the model's own precision alone: what differs in a graph, such as a Python number
+        that is kept from the first call, is not rounding, and so any precision shows it.
+
+        Args:
+            own: it is the precision that the user's model runs in.
+        """
+        if self.modes is None:
+            return ("graph",) if own else ()
+        return tuple(mode for mode in self.modes if mode != "eager")
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the model is compared in eager mode, too."""
+        return self.modes is None or "eager" in self.modes
 
     def _validate_weights(self) -> None:
         """Raise a BlitzError where `sample_weight` or `class_weight` does not fit the target."""

@@ -200,8 +200,9 @@ class KerasRecorder:
                 output = self._call(x, self.train)
             loss = None if self.loss is None else self.loss(y, output)
             scaled, scale = (loss, None) if loss is None else keras_step.scaled(self.optimizer, loss)
+        seen = _of_this_graph(activations)
         if loss is None:
-            return dict(activations), output, None, [], None
+            return seen, output, None, [], None
         given, gradients = tape.gradient(scaled, [differentiable, self.variables])
         gradients = [g if v.trainable else None for g, v in zip(gradients, self.variables, strict=True)]
         penalty = keras_step.penalty(partial(self.penalty, y, output), self.variables) if self.penalty else None
@@ -212,7 +213,7 @@ class KerasRecorder:
             keras_step.update(self.optimizer, self.clip(taken) if self.clip else taken, updated)
         if scale is not None:
             given, gradients = ([keras_step.unscaled(g, scale) for g in each] for each in (given, gradients))
-        return dict(activations), output, loss, (given, gradients), penalty
+        return seen, output, loss, (given, gradients), penalty
 
     def _call(self, x: list, train: bool):
         return self.wiring.call(self.model, x, train) if self.wiring else self.model(*x, training=train)
@@ -294,6 +295,14 @@ def _gradient(gradients: list, join: Callable):
     if any(gradient is None for gradient in gradients):
         return ABSENT
     return join([view(gradient) for gradient in gradients])
+
+
+def _of_this_graph(activations: Mapping) -> dict:
+    """Return the activations that can be had: what a layer in a `tf.while_loop` returns is inside the loop's graph."""
+    if tf.executing_eagerly():
+        return dict(activations)
+    graph = tf.compat.v1.get_default_graph()
+    return {call: value for call, value in activations.items() if getattr(value, "graph", graph) is graph}
 
 
 @contextmanager
