@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.progress import late_line
 from keras_blitz.versions import versions
 from parity.core.compare import Comparison
 from parity.core.evidence import verdict_of
@@ -211,7 +212,9 @@ def check(
     if discrete and steps:
         raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")
     options, more = with_steps_enough(options, torch_side.module, keras_model)
-    found = judge(torch_side, keras_model, replace(options, loss=False) if discrete else options)
+    options = replace(options, loss=False) if discrete else options
+    with late_line("parity.check") as say:
+        found = judge(torch_side, keras_model, options, lambda doing: say(f"parity.check: {doing}"))
     unasked = ["no output is a floating-point number: gradients are not compared"] if discrete else []
     unasked += filter(None, [more])
     return Report(

@@ -1,6 +1,6 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -67,6 +67,7 @@ class _Pair:
     options: Options
     sides: Sides
     halves: Halves
+    say: Callable[[str], None]
 
     @property
     def first(self) -> Port:
@@ -86,7 +87,7 @@ class _Finer:
     rounded: str
 
 
-def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
+def judge(torch_side: Theirs, model: Any, options: Options, say: Callable[[str], None]) -> Judgement:
     """Record both models and compare them.
 
     In the Keras model's own precision it is the user's own object that is recorded; a copy in another precision is
@@ -96,6 +97,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         torch_side: PyTorch's side, after its dry run.
         model: a Keras model, or a function dtype -> model.
         options: what to record.
+        say: takes what is being done, in words.
 
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
@@ -105,6 +107,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     options = replace(options, weights=lasting(model, options.weights))
     with exact_floats(), ExitStack() as stack:
         try:
+            say("pairing the weights")
             sides = sides_of(torch_side, model, options, stack)
         except masks.UnsharedError as error:
             return _undecided(str(error))
@@ -113,7 +116,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         release()
         if not sides.ports and not halves.ports:
             raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
-        pair = _Pair(torch_side, model, options, sides, halves)
+        pair = _Pair(torch_side, model, options, sides, halves, say)
         if reason := random_keras.describe(pair.first):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
         return _judged_pair(pair, stack)
@@ -125,12 +128,16 @@ def _undecided(reason: str) -> Judgement:
 
 def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
+    pair.say("running the PyTorch module")
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
+    pair.say("running the Keras model")
     finer = _finer(pair, reference, stack)
+    pair.say("looking for what explains a difference")
     location = _located(ports, finer, reference)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
     doubts: list[str] = []
+    pair.say("running the Keras model in other modes and precisions")
     compiled = _compiled(pair, finer, reference, notes, doubts)
     doubts += [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
     notes += filter(None, [surplus.note(first)])
