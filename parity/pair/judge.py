@@ -117,9 +117,12 @@ def judge(torch_side: Theirs, model: Any, options: Options, say: Callable[[str],
         if not sides.ports and not halves.ports:
             raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
         pair = _Pair(torch_side, model, options, sides, halves, say)
-        if reason := random_keras.describe(pair.first):
+        early = random_keras.is_likely(pair.first)
+        found = None if early else _judged_pair(pair, stack)
+        agrees = bool(found and found.comparisons) and all(each.passed for each in found.comparisons.values())
+        if not agrees and (reason := random_keras.describe(pair.first)):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
-        return _judged_pair(pair, stack)
+        return found or _judged_pair(pair, stack)
 
 
 def _undecided(reason: str) -> Judgement:

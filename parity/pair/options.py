@@ -13,6 +13,7 @@ _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
     "optimizer": "such as lambda parameters: torch.optim.SGD(parameters, lr=0.1)",
 }
+COMPILED_BY_DEFAULT: tuple[str, ...] = ("graph",)  # in the model's own precision, beside eager mode in each
 COMPILED = "compiled"  # in place of Keras's loss or optimizer: what the model was compiled with
 
 
@@ -70,7 +71,7 @@ class Options:
             own: it is the precision that the user's model runs in.
         """
         if self.modes is None:
-            return ("graph",) if own else ()
+            return COMPILED_BY_DEFAULT if own else ()
         return tuple(mode for mode in self.modes if mode != "eager")
 
     @property

@@ -105,7 +105,7 @@ class Port:
     def _run_once(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         fed: dict = {}
         with recorded_calls(self.model, fed, fused=True) as results:
-            output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype)
+            output = feed.run_once(self.theirs, self.dtype)(self.model)
         calls = [
             wiring.KerasCall(
                 name, k, self.layers[name.removesuffix("/activation")], as_array(fed[name, k]), as_array(result)

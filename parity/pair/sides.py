@@ -91,7 +91,8 @@ def _with_copies(
     torch_side: Theirs, model: Any, own: str, asked: Sequence[str], ported: Callable[[Any, str], Port], stack: ExitStack
 ) -> Sides:
     """Return a model in its own precision, borrowed, and copies of it in the others."""
-    feed.run_once(torch_side, own)(model)  # builds it, if it was not
+    if not all(layer.built for layer in keras_internals.inner_layers(model, itself=True)):
+        feed.run_once(torch_side, own)(model)  # which builds it
     weights = [view(variable) for variable in model.weights]
 
     def copied(dtype: str) -> Port:
