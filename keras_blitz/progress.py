@@ -4,9 +4,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import parent_process
+from threading import Timer
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+_bars: list[Any] = []  # those that are shown
 
 
 @contextmanager
@@ -37,7 +40,11 @@ def progress_bar(
         disable=hidden or not console.is_terminal,
         redirect_stdout=sys.stdout.isatty(),
     ) as bar:
-        yield partial(bar.update, bar.add_task("", total=total, **fields))
+        _bars.append(bar)
+        try:
+            yield partial(bar.update, bar.add_task("", total=total, **fields))
+        finally:
+            _bars.remove(bar)
 
 
 def track(items: Sequence[Item], title: str, name: Callable[[Item], str]) -> Iterator[Item]:
@@ -56,3 +63,31 @@ def spinner(text: str) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(text) as status:
         yield status.update
+
+
+@contextmanager
+def late_line(text: str, after: float = 5.0) -> Iterator[Callable[[str], None]]:
+    """Show one line while work goes on that takes long; yield what changes the text. The line is gone at the end.
+
+    Nothing is shown under another progress bar, or by a process that another one started.
+
+    Args:
+        text: what is done.
+        after: seconds from which on it is shown.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or _bars or parent_process():
+        yield lambda _text: None
+        return
+    status = console.status(text)
+    timer = Timer(after, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield status.update
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()

@@ -40,10 +40,10 @@ def dense(depth: int, width: int, sequential: bool = False):
 
 def resnet(name: str):
     """torchvision's ResNet beside ours: images (2, 3, 64, 64)."""
-    from keras_blitz.models import NETWORKS
+    from keras_blitz import models
     from parity.twins.torch.families import build
 
-    return build(name), NETWORKS[name](input_shape=(64, 64, 3)), draw(2, 3, 64, 64)
+    return build(name), models.build(name, input_shape=(64, 64, 3)), draw(2, 3, 64, 64)
 
 
 def densenet121():

@@ -25,11 +25,11 @@ class Layout:
     split: tuple[int, tuple[int, ...]] | None = None
 
     def to_torch(self, array: np.ndarray) -> np.ndarray:
-        """Return a Keras array in PyTorch's layout."""
+        """Return a Keras array in PyTorch's layout; where axes are only permuted, it is in the same memory."""
         if self.permutation is None:
             return array
         if self.split is None:
-            return np.ascontiguousarray(array.transpose(self.permutation))
+            return array.transpose(self.permutation)
         axis, sizes = self.split
         parts = array.reshape(*array.shape[:axis], *sizes, *array.shape[axis + 1 :]).transpose(self.permutation)
         first = _first_split_axis(self.permutation, axis, len(sizes))

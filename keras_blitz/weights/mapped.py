@@ -14,6 +14,11 @@ from keras_blitz.weights.kinds import BUFFERS
 from keras_blitz.weights.layout import SAME, Layout
 
 
+def copied(variable: Any) -> np.ndarray:
+    """Return a copy of what a Keras variable holds."""
+    return np.asarray(variable.numpy())
+
+
 @dataclass(frozen=True)
 class Mapped:
     """One PyTorch tensor and the Keras variables that hold it: a `parity.record.weight.Weight`.
@@ -58,9 +63,13 @@ class Mapped:
         """Return arrays in the layouts of `variables`, such as their gradients or slots, as PyTorch's tensor."""
         return self.join(arrays)
 
-    def value(self) -> np.ndarray:
-        """Return the value in PyTorch's layout."""
-        value = (self.read or self.join)([np.asarray(variable.numpy()) for variable in self.variables])
+    def value(self, read: Callable[[Any], np.ndarray] = copied) -> np.ndarray:
+        """Return the value in PyTorch's layout.
+
+        Args:
+            read: a variable -> what it holds.
+        """
+        value = (self.read or self.join)([read(variable) for variable in self.variables])
         return np.zeros_like(value) if self.twin else value
 
     def assign(self, array: np.ndarray) -> None:

@@ -4,7 +4,7 @@
 can change a bit. All values are float32 values; a float64 run uses the same ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod, sqrt
 from zlib import crc32
 
@@ -41,17 +41,33 @@ def mask(shape: tuple[int, ...], p: float, *names: object) -> np.ndarray:
     return kept / (1 - p) if p < 1 else np.zeros(shape)
 
 
-def moved(state: Mapping[str, np.ndarray], sample: int, reach: float = 4 * 2.0**-23) -> dict[str, np.ndarray]:
+def moved(state: Mapping[str, np.ndarray], sample: int, reach: float = 4 * 2.0**-23) -> Mapping[str, np.ndarray]:
     """Return float32 weights each moved by rounding, by at most this share of its value; sample 0 moves none.
 
-    What a network gives from them is what an equally good arithmetic could have given from `state`.
+    What a network gives from them is what an equally good arithmetic could have given from `state`. Each is computed
+    when it is read: BERT's weights are 0.4 GB.
 
     Args:
         state: the weights.
         sample: the number of the run.
         reach: a power of 2; four units in the last place of float32, or `Precision.moves` of another precision.
     """
-    return dict(state) if not sample else {name: _moved(value, sample, name, reach) for name, value in state.items()}
+    return _Moved(state, sample, reach)
+
+
+class _Moved(Mapping[str, np.ndarray]):
+    def __init__(self, state: Mapping[str, np.ndarray], sample: int, reach: float):
+        self._state, self._sample, self._reach = state, sample, reach
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        value = self._state[name]
+        return _moved(value, self._sample, name, self._reach) if self._sample else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state)
+
+    def __len__(self) -> int:
+        return len(self._state)
 
 
 def _moved(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from parity.pair import attributes
 from parity.pair.cloned import cloned, configuration, is_graph
 from parity.pair.guard import guarded
 from parity.pair.policy import copy_rounding, policies, running_in
+from parity.record.memory import held
 
 
 class NotRebuiltError(BlitzError):
@@ -277,11 +278,11 @@ def borrowed(model) -> Iterator[Any]:
     These are its weights, the states of its seeds and metrics, and its optimizer's, if it is compiled.
     """
     layers = keras_internals.inner_layers(model, itself=True)
-    held = [getattr(layer, "optimizer", None) for layer in layers]
-    optimizers = {id(each): each for each in held if isinstance(each, keras.optimizers.Optimizer)}
+    own = [getattr(layer, "optimizer", None) for layer in layers]
+    optimizers = {id(each): each for each in own if isinstance(each, keras.optimizers.Optimizer)}
     variables = [*model.variables, *(v for optimizer in optimizers.values() for v in optimizer.variables)]
     frozen = [(layer, layer.trainable) for layer in layers]
-    before = [(variable, variable.numpy(), variable.trainable) for variable in variables]
+    before = [(variable, held(variable), variable.trainable) for variable in variables]
     try:
         yield model
     finally:

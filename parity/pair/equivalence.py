@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.progress import late_line
 from keras_blitz.versions import versions
 from parity.core.compare import Comparison
 from parity.core.evidence import verdict_of
@@ -153,7 +154,7 @@ def check(
     target=None,
     sample_weight=None,
     class_weight: Mapping[int, float] | None = None,
-    modes: Sequence[str] = ("eager",),
+    modes: Sequence[str] | None = None,
 ) -> Report:
     """Run both models on the same weights and inputs and compare everything that can be observed.
 
@@ -186,7 +187,8 @@ def check(
         target: what `loss` takes, in PyTorch's layout.
         sample_weight: (N,), as in `fit`, for Keras's loss; PyTorch's must weigh its examples itself.
         class_weight: {class: weight}, as in `fit`; PyTorch's loss has its own, `nn.CrossEntropyLoss(weight=…)`.
-        modes: how Keras runs: "eager", "graph" (in a `tf.function`), "xla"; each is compared.
+        modes: how Keras runs: "eager", "graph" (in a `tf.function`, as `fit` and `predict` do), "xla"; each is compared
+            in each of `dtypes`. None: eager, and graph in the Keras model's own precision where eager mode agrees.
 
     Raises:
         BlitzError: PyTorch is missing, a model raises, weights cannot be paired, or an argument is wrong.
@@ -213,7 +215,7 @@ def check(
         arrays_of(target),
         arrays_of(sample_weight),
         class_weight,
-        modes=names_of("modes", modes, MODES),
+        modes=None if modes is None else names_of("modes", modes, MODES),
     )
     options.validate()
     options = step.resolved(options, keras_model)
@@ -222,7 +224,9 @@ def check(
     if discrete and steps:
         raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")
     options, more = with_steps_enough(options, torch_side.module, keras_model)
-    found = judge(torch_side, keras_model, replace(options, loss=False) if discrete else options)
+    options = replace(options, loss=False) if discrete else options
+    with late_line("parity.check") as say:
+        found = judge(torch_side, keras_model, options, lambda doing: say(f"parity.check: {doing}"))
     unasked = ["no output is a floating-point number: gradients are not compared"] if discrete else []
     unasked += filter(None, [more])
     return Report(

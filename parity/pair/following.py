@@ -74,7 +74,7 @@ class Follower:
     ):  # fmt: skip
         self.theirs, self.model, self.dtype, self.fixed = theirs, model, dtype, fixed
         self.by_hand = {name: path for path, name in given.items()}
-        state = typed(torch_recorder.state_of(theirs.module), "float32")
+        state = typed(torch_recorder.held_by(theirs.module), "float32")
         self.known = Witness(units, {unit.name: _fed(theirs, unit) for unit in units[0]}, state, dtype)
         outputs = theirs.flow.outputs
         self.outputs = {name: Value(array) for name, array in outputs.items() if array.dtype.kind == "f"}

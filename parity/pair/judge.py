@@ -1,10 +1,9 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from typing import Any
 
 import keras
@@ -15,7 +14,7 @@ from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
 from parity.core.modes import key_of, mode_of
 from parity.core.tolerance import SAME_VALUE
-from parity.core.trace import Trace
+from parity.core.trace import Trace, kind_of
 from parity.pair import casts, feed, feeding, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
 from parity.pair.constants import float32_operations
@@ -26,9 +25,10 @@ from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
 from parity.pair.reference import Reference, reference_of
-from parity.pair.sides import Sides, record, record_again, sides_of
+from parity.pair.sides import Sides, judged, record, record_again, sides_of
 from parity.pair.theirs import Theirs
 from parity.record.exact_floats import exact_floats
+from parity.record.memory import release
 
 NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is no rounding to float32
 
@@ -70,6 +70,7 @@ class _Pair:
     options: Options
     sides: Sides
     halves: Halves
+    say: Callable[[str], None]
 
     @property
     def first(self) -> Port:
@@ -90,7 +91,7 @@ class _Finer:
     reference: Reference
 
 
-def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
+def judge(torch_side: Theirs, model: Any, options: Options, say: Callable[[str], None]) -> Judgement:
     """Record both models and compare them.
 
     In the Keras model's own precision it is the user's own object that is recorded; a copy in another precision is
@@ -100,6 +101,7 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
         torch_side: PyTorch's side, after its dry run.
         model: a Keras model, or a function dtype -> model.
         options: what to record.
+        say: takes what is being done, in words.
 
     Raises:
         BlitzError: a model raises, or weights cannot be paired.
@@ -110,16 +112,22 @@ def judge(torch_side: Theirs, model: Any, options: Options) -> Judgement:
     with exact_floats(), ExitStack() as stack:
         torch_side = feeding.fed(torch_side, model, options)
         try:
+            say("pairing the weights")
             sides = sides_of(torch_side, model, options, stack)
         except masks.UnsharedError as error:
             return _undecided(str(error))
         halves = reduced.ports(torch_side, model, options, stack)
+        torch_side.forget()
+        release()
         if not sides.ports and not halves.ports:
             raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
-        pair = _Pair(torch_side, model, options, sides, halves)
-        if reason := random_keras.describe(pair.first):
+        pair = _Pair(torch_side, model, options, sides, halves, say)
+        early = random_keras.is_likely(pair.first)
+        found = None if early else _judged_pair(pair, stack)
+        agrees = found is not None and found.comparisons and all(each.passed for each in found.comparisons.values())
+        if not agrees and (reason := random_keras.describe(pair.first)):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
-        return _judged_pair(pair, stack)
+        return found or _judged_pair(pair, stack)
 
 
 def _undecided(reason: str) -> Judgement:
@@ -128,17 +136,24 @@ def _undecided(reason: str) -> Judgement:
 
 def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     options, first, ports = pair.options, pair.first, pair.sides.ports
+    pair.say("running the PyTorch module")
     reference = reference_of(pair.torch_side, options, first, "float32" in ports)
+    pair.say("running the Keras model")
     finer = _finer(pair, reference, stack)
     reference = finer.reference
+    pair.say("looking for what explains a difference")
     location = _located(ports, finer, reference)
     notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
-    compiled = _in_other_modes(ports, reference, tuple(finer.comparisons), options.modes, finer.left_out)
-    doubts = [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
+    doubts: list[str] = []
+    pair.say("running the Keras model in other modes and precisions")
+    compiled = _compiled(pair, finer, reference, notes, doubts)
+    doubts += [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
     notes += filter(None, [surplus.note(first)])
     halves = _halves(pair, finer, reference, notes)
-    verdicts = {key: each for key, each in (finer.comparisons | halves).items() if mode_of(key) in options.modes}
+    verdicts = {
+        k: each for k, each in (finer.comparisons | halves).items() if options.is_eager or mode_of(k) != "eager"
+    }
     verdicts |= compiled
     notes += reduced.notes(pair.torch_side.module, verdicts, reference.types)
     doubts += reduced.doubts(pair.model, verdicts, pair.halves.refused)
@@ -156,8 +171,7 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
 def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
     """Record float64 and float32, and compare them; a copy that is not proven is dropped."""
     sides, first, notes = pair.sides, pair.first, list[str]()
-    traces = record(sides, reference)
-    comparisons, left_out = _compare(reference, traces, first)
+    traces, comparisons, left_out = _recorded(sides, reference, first)
     if sides.ported_again and len(traces) > 1:
         again = partial(record_again, sides, reference)
         itself = "the model itself" if sides.ports[sides.own].model is pair.model else "the float32 copy"
@@ -165,7 +179,8 @@ def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
         notes += filter(None, [proof.note])
         if proof.doubt:
             sides.drop_copy(proof.doubt)
-            comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
+            left_out = []
+            comparisons = {sides.own: _compare(reference, first, traces[sides.own], sides.own, left_out)}
     rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
     if not rounded:
         reference, rounded = _without_casts(reference, sides.ports, traces, comparisons, left_out, stack)
@@ -205,17 +220,32 @@ def _first_location(location: Location | None, comparisons: Mapping[str, Compari
     return (location or Location(row)) if row else None
 
 
-def _compare(reference: Reference, traces: Mapping[str, Trace], port: Port) -> tuple[dict[str, Comparison], list[str]]:
-    """Return dtype -> the verdict, and the names that are left out because Keras takes other steps there."""
+def _recorded(
+    sides: Sides, reference: Reference, port: Port
+) -> tuple[dict[str, Trace], dict[str, Comparison], list[str]]:
+    """Record the Keras side in each precision, and compare it at once.
+
+    Returns:
+        Precision -> the trace, of a copy that agrees only what is still asked of it; precision -> the verdict; the
+        names that are left out.
+    """
+    traces: dict[str, Trace] = {}
     comparisons: dict[str, Comparison] = {}
     left_out: list[str] = []
-    for dtype, trace in traces.items():
-        comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
-        strangers = other_steps(comparisons[dtype], port.pairing)
-        if strangers:
-            left_out += strangers
-            comparisons[dtype] = _judged(reference, port, trace, dtype, left_out)
-    return comparisons, left_out
+    for dtype, trace in record(sides, reference):
+        comparisons[dtype] = _compare(reference, port, trace, dtype, left_out)
+        traces[dtype] = judged(sides, dtype, trace) if comparisons[dtype].passed else trace
+        del trace
+    return traces, comparisons, left_out
+
+
+def _compare(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
+    """Return the verdict; `left_out` gets the names that are left out because Keras takes other steps there."""
+    found = _judged(reference, port, trace, dtype, left_out)
+    if strangers := other_steps(found, port.pairing):
+        left_out += strangers
+        found = _judged(reference, port, trace, dtype, left_out)
+    return found
 
 
 def _within_rounding(
@@ -272,24 +302,46 @@ def _without_casts(
     if not exact or exact.passed or not all(r.relative is not None and r.relative < NEAR for r in exact.failures):
         return reference, ""
 
-    def judged(truth: Trace, trace: Trace) -> Comparison:
+    def compared(truth: Trace, trace: Trace) -> Comparison:
         return _judged(replace(reference, truth=truth), ports["float64"], trace, "float64", left_out)
 
-    found = casts.without_casts(reference, ports["float64"], traces["float64"], judged, stack)
+    found = casts.without_casts(reference, ports["float64"], traces["float64"], compared, stack)
     if found is None:
         return reference, ""
     comparisons["float64"] = found.comparison
     return replace(reference, truth=found.truth), found.said
 
 
-def _in_other_modes(
-    ports: Mapping[str, Port], reference: Reference, dtypes: Sequence[str], modes: Sequence[str], left_out: list[str]
+def _compiled(
+    pair: _Pair, finer: _Finer, reference: Reference, notes: list[str], doubts: list[str]
 ) -> dict[str, Comparison]:
-    """Return "float64-graph" -> the verdict on the model compiled, in each precision and mode but eager."""
-    found: dict[str, Comparison] = {}
-    for dtype, mode in product(dtypes, (mode for mode in modes if mode != "eager")):
-        trace = ports[dtype].record(reference.state, reference.truth, mode)
-        found[key_of(dtype, mode)] = _judged(reference, ports[dtype], trace, dtype, left_out)
+    """Return "float32-graph" -> the verdict on the model compiled, in each precision and mode but eager.
+
+    Where nobody asked for a mode, it is compiled only if it agrees in eager mode: else there is a difference already.
+    `doubts` gets why it does not run compiled, `notes` that it need not.
+    """
+    sides, options, found = pair.sides, pair.options, dict[str, Comparison]()
+    if options.modes is None and not all(comparison.passed for comparison in finer.comparisons.values()):
+        return {}
+    if options.modes is None and getattr(pair.model, "run_eagerly", False):
+        notes.append("the Keras model was compiled with run_eagerly=True: compared in eager mode alone")
+        return {}
+    own = sides.own if sides.own in finer.comparisons else next(reversed(finer.comparisons), "")
+    for dtype in finer.comparisons:
+        for mode in options.compiled_modes(own=dtype == own):
+            try:
+                trace = sides.ports[dtype].record(reference.state, reference.truth, mode)
+            except BlitzError as error:
+                found[key_of(dtype, mode)] = Comparison((), problem="does not run", dtype=dtype)
+                doubts.append(
+                    f"in {mode} mode {error}: fit and predict run the model so, unless it is compiled with "
+                    'run_eagerly=True; modes=["eager"] leaves this out'
+                )
+                continue
+            inside = [n for n in reference.truth if kind_of(n) == "activation" and n not in trace]  # as in a while_loop
+            found[key_of(dtype, mode)] = _judged(
+                reference, sides.ports[dtype], trace, dtype, [*finer.left_out, *inside]
+            )
     return found
 
 

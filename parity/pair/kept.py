@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from parity.record.memory import held
+
 
 @contextmanager
 def kept(variables: Sequence[Any]) -> Iterator[None]:
     """Give variables their values back after the block."""
-    before = [variable.numpy() for variable in variables]
+    before = [held(variable) for variable in variables]
     try:
         yield
     finally:

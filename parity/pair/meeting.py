@@ -6,19 +6,14 @@ twice, or two branches beside each other, are called in one order here and in an
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from parity.core import tolerance
 from parity.core.modes import PRECISIONS
 from parity.pair.alike import Value, distance
-from parity.pair.guard import guarded
-from parity.pair.options import typed
 from parity.pair.theirs import Theirs
 from parity.pair.wiring import Key, Names, Token
-from parity.record import torch_recorder
 
 Values = Mapping[Key, np.ndarray]
 
@@ -55,7 +50,7 @@ def met(
         dtype: a name in `PRECISIONS`, Keras's.
     """
     bound = tolerance.GIVEN[PRECISIONS[dtype].compute]
-    values = _values(theirs)
+    values = theirs.exact
     tokens_of = zip((call.name for call in theirs.calls), tokens[0], strict=True)
     free = {name: token for name, token in tokens_of if ("fed", name) in values}
     found: Names = {}
@@ -66,15 +61,3 @@ def met(
             found[key] = min(same, key=lambda name: distance(values["activation", name], result, bound))
             del free[found[key]]
     return found
-
-
-def _values(theirs: Theirs) -> dict[tuple[str, str], Value]:
-    """Return what PyTorch's calls are given ("fed") and return ("activation"), by (which, name)."""
-    inputs: Any = typed(theirs.inputs, "float64")
-    run = guarded("the PyTorch module", partial(torch_recorder.run, theirs.module, inputs, dtype="float64"))
-    return {
-        (which, call.name): Value(np.asarray(run.values[f"{which}:{call.name}"]))
-        for call in theirs.calls
-        for which in ("fed", "activation")
-        if f"{which}:{call.name}" in run.values  # not what train mode alone calls
-    }

@@ -14,6 +14,7 @@ _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
     "optimizer": "such as lambda parameters: torch.optim.SGD(parameters, lr=0.1)",
 }
+COMPILED_BY_DEFAULT: tuple[str, ...] = ("graph",)  # in the model's own precision, beside eager mode in each
 COMPILED = "compiled"  # in place of Keras's loss or optimizer: what the model was compiled with
 
 
@@ -31,7 +32,7 @@ class Options:
     sample_weight: Any = None
     class_weight: Mapping[int, float] | None = None
     compiled: bool = False  # Keras's loss and optimizer are those that the model was compiled with
-    modes: tuple[str, ...] = ("eager",)
+    modes: tuple[str, ...] | None = None
 
     @property
     def keeps(self) -> bool:
@@ -64,6 +65,24 @@ class Options:
             raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
         if self.steps and self.loss is False:
             raise BlitzError("loss=False records forward only; steps need a loss, or None")
+
+    def compiled_modes(self, *, own: bool) -> tuple[str, ...]:
+        """Return the modes but eager that the Keras model is compared in, in one precision.
+
+        By default it is "graph" in the model's own precision alone: what differs in a graph, such as a Python number
+        that is kept from the first call, is not rounding, and so any precision shows it.
+
+        Args:
+            own: it is the precision that the user's model runs in.
+        """
+        if self.modes is None:
+            return COMPILED_BY_DEFAULT if own else ()
+        return tuple(mode for mode in self.modes if mode != "eager")
+
+    @property
+    def is_eager(self) -> bool:
+        """Whether the model is compared in eager mode, too."""
+        return self.modes is None or "eager" in self.modes
 
     def _validate_weights(self) -> None:
         """Raise a BlitzError where `sample_weight` or `class_weight` does not fit the target."""
@@ -152,9 +171,9 @@ def arrays_of(tree: Any) -> Any:
 
 
 def typed(tree: Any, dtype: str) -> Any:
-    """Return a structure of arrays with its floating-point numbers as they are given in this precision."""
+    """Return a structure of arrays with its floating-point numbers as they are given in this precision; not a copy."""
     if isinstance(tree, Mapping):
         return {key: typed(value, dtype) for key, value in tree.items()}
     if isinstance(tree, tuple):
         return tuple(typed(value, dtype) for value in tree)
-    return tree.astype(PRECISIONS[dtype].arrays) if tree is not None and tree.dtype.kind == "f" else tree
+    return tree.astype(PRECISIONS[dtype].arrays, copy=False) if tree is not None and tree.dtype.kind == "f" else tree

@@ -43,6 +43,7 @@ from parity.pair.theirs import Theirs, outputs_in_mode, state_of
 from parity.record import keras_step, torch_flow
 from parity.record.keras_draws import shared_draws
 from parity.record.keras_recorder import KerasRecorder, Wiring, leaves, recorded_calls
+from parity.record.memory import load
 
 
 class Port:
@@ -114,7 +115,7 @@ class Port:
     def _run_once(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
         fed: dict = {}
         with recorded_calls(self.model, fed, fused=True) as results:
-            output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype)
+            output = feed.run_once(self.theirs, self.dtype)(self.model)
         calls = [
             wiring.KerasCall(
                 name, k, self.layers[name.removesuffix("/activation")], as_array(fed[name, k]), as_array(result)
@@ -124,12 +125,10 @@ class Port:
         return calls, dict(named_outputs(output))
 
     def _run_filled(self) -> tuple[list[wiring.KerasCall], dict[str, Any]]:
-        """Run with PyTorch's weights."""
-        if not self.options.keeps:
-            state = state_of(self.theirs, self.pairing.twins)
-            for weight in self.pairing.weights:
-                weight.assign(state[weight.name])
-        return self._run_once()
+        """Run with PyTorch's weights; the model gets its own back."""
+        with kept(self.model.variables):
+            self._take_weights()
+            return self._run_once()
 
     def _values(self) -> dict[str, np.ndarray]:
         return {name: as_array(value) for name, value in self._run_filled()[1].items()}
@@ -274,13 +273,15 @@ class Port:
         self._name_calls(wiring.renamed(self.names, dropouts, self.theirs.calls))
         return shared_draws(self.model, shared.again)
 
+    def _take_weights(self) -> None:
+        """Give the model PyTorch's weights, unless it keeps its own."""
+        if not self.options.keeps:
+            load(self.pairing.weights, state_of(self.theirs, self.pairing.twins))
+
     def _run_with(self, shared: masks.Shared) -> float:
         """Run in train mode from PyTorch's weights, and return how far the outputs are from PyTorch's, in any order."""
         with kept(self.model.variables), shared_draws(self.model, shared.pair):
-            if not self.options.keeps:
-                state = state_of(self.theirs, self.pairing.twins)
-                for weight in self.pairing.weights:
-                    weight.assign(state[weight.name])
+            self._take_weights()
             output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype, True)
         ours, theirs = (
             np.sort(np.concatenate([np.ravel(value) for value in side] or [np.zeros(0)]))

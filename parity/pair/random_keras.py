@@ -20,6 +20,14 @@ ROUNDING = {"float64": 1e-10, "float32": 1e-4}  # in a reduced precision: REDUCE
 REDUCED = 32
 
 
+def is_likely(port: Port) -> bool:
+    """Whether a model may be random though one run of it agrees: in train mode, or where its layers have streams.
+
+    Any other is asked only where it differs: two runs less.
+    """
+    return port.options.train or bool(_seeds(port.model))
+
+
 def describe(port: Port) -> str:
     """Say where a Keras model differs from itself, or which layer draws random numbers; "" where none does.
 

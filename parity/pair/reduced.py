@@ -96,7 +96,8 @@ def compared(
             halves.refused[dtype] = str(error)
             continue
         unjudged = unjudged_steps(dtype, options, notes)
-        for mode in options.modes:
+        eager = ("eager",) if options.is_eager else ()
+        for mode in (*eager, *options.compiled_modes(own=not finer)):
             trace = port.record(state, truth, mode)
             again = partial(compare, truth.without(unjudged), trace.without(unjudged), case="check", dtype=dtype)
             found[key_of(dtype, mode)] = compare_patiently(again, own, partial(measure, dtype), exact, notes)

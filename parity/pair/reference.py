@@ -11,11 +11,12 @@ from parity.core import inputs as streams
 from parity.core.difference import Difference
 from parity.core.modes import PRECISIONS
 from parity.core.own_error import larger, own_error
-from parity.core.trace import Trace, array_of
+from parity.core.trace import Trace, Value, array_of
 from parity.pair import pairing, reduced, step, theirs
 from parity.pair.options import Options
 from parity.pair.port import Port
 from parity.pair.theirs import Theirs
+from parity.record.memory import release
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,21 @@ def reference_of(torch_side: Theirs, options: Options, port: Port, coarse: bool)
     )  # fmt: skip
     whole = record("float64", state, fed=True)
     fed = {name: array_of(whole, name) for name in whole if name.startswith("fed:")}
-    truth = whole.with_entries((name, value) for name, value in whole.items() if name not in fed)
+    truth = whole.with_entries(
+        (name, _in_state(name, value, state)) for name, value in whole.items() if name not in fed
+    )
+    del whole  # with its copy of the weights in float64
     measure, types = partial(_own_errors, record, state, truth), set[str]()
     samples = (reduced.SAMPLES if "float32" in options.dtypes else 1) if coarse else 0
     errors = measure("float32", range(samples), types) if samples else {}
+    release()
     return Reference(state, truth, fed, errors, measure, types, record, samples)
+
+
+def _in_state(name: str, value: Value, state: Mapping[str, np.ndarray]) -> Value:
+    """Return a parameter's value as the state has it, which both sides were given: it needs no memory of its own."""
+    own = state.get(name.removeprefix("param:"))
+    return own if own is not None and isinstance(value, np.ndarray) and np.array_equal(own, value) else value
 
 
 def _own_errors(

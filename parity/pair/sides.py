@@ -1,6 +1,6 @@
 """The Keras side of a pair in float64 and float32: the user's own object, and copies of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,13 +11,14 @@ import keras
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError
 from parity.core.modes import DTYPES
-from parity.core.trace import Trace
+from parity.core.trace import Trace, kind_of
 from parity.pair import copies, feed
 from parity.pair.options import Options
 from parity.pair.policy import own_precision, plain_precision
 from parity.pair.port import Port
 from parity.pair.reference import Reference
 from parity.pair.theirs import Theirs
+from parity.record.memory import view
 
 
 @dataclass
@@ -90,8 +91,9 @@ def _with_copies(
     torch_side: Theirs, model: Any, own: str, asked: Sequence[str], ported: Callable[[Any, str], Port], stack: ExitStack
 ) -> Sides:
     """Return a model in its own precision, borrowed, and copies of it in the others."""
-    feed.run_once(torch_side, own)(model)  # builds it, if it was not
-    weights = model.get_weights()
+    if not all(layer.built for layer in keras_internals.inner_layers(model, itself=True)):
+        feed.run_once(torch_side, own)(model)  # which builds it
+    weights = [view(variable) for variable in model.weights]
 
     def copied(dtype: str) -> Port:
         return ported(copies.rebuilt(model, dtype, feed.run_once(torch_side, dtype), weights), dtype)
@@ -119,17 +121,28 @@ def _ported(torch_side: Theirs, options: Options, stack: ExitStack, model: Any, 
     return port
 
 
-def record(sides: Sides, reference: Reference) -> dict[str, Trace]:
-    """Return what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
-    traces = {}
+def record(sides: Sides, reference: Reference) -> Iterator[tuple[str, Trace]]:
+    """Yield what each model does, in the order of `DTYPES`; what a copy raises is a reason not to believe it."""
     for dtype, port in list(sides.ports.items()):
         try:
-            traces[dtype] = port.record(reference.state, reference.truth)
+            trace = port.record(reference.state, reference.truth)
         except BlitzError as error:
             if not sides.own or dtype == sides.own:
                 raise
             sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
-    return {dtype: traces[dtype] for dtype in DTYPES if dtype in traces}
+        else:
+            yield dtype, trace
+            del trace  # before the next one is made
+
+
+def judged(sides: Sides, dtype: str, trace: Trace) -> Trace:
+    """Return what is still asked of a copy's trace that agrees with PyTorch's: its outputs.
+
+    A copy's weights and gradients in float64 are twice as large as the model.
+    """
+    if dtype in (sides.own, sides.first.dtype) or trace.penalty is not None:
+        return trace
+    return trace.with_entries((name, value) for name, value in trace.items() if kind_of(name) == "output")
 
 
 def record_again(sides: Sides, reference: Reference) -> Trace:

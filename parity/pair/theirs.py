@@ -14,6 +14,7 @@ from parity.core import inputs as streams
 from parity.core.draws import Draw
 from parity.core.trace import Trace, array_of, named_inputs
 from parity.pair import random_torch, wiring
+from parity.pair.alike import Value
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.pairing import summed
@@ -58,6 +59,22 @@ class Theirs:
     def flow(self) -> torch_flow.Flow:
         """What the modules and parameters were given in one run in float64."""
         return guarded("the PyTorch module", torch_flow.seen, self.module, typed(self.inputs, "float64"))
+
+    @cached_property
+    def exact(self) -> dict[tuple[str, str], Value]:
+        """What the calls are given ("fed") and return ("activation") in one run in float64, by (which, name)."""
+        run = partial(torch_recorder.run, self.module, typed(self.inputs, "float64"), dtype="float64")
+        values = guarded("the PyTorch module", run).values
+        return {
+            (which, call.name): Value(np.asarray(values[f"{which}:{call.name}"]))
+            for call in self.calls
+            for which in ("fed", "activation")
+            if f"{which}:{call.name}" in values  # not what train mode alone calls
+        }
+
+    def forget(self) -> None:
+        """Free the memory of what is no longer needed when the calls are paired; another pairing computes it again."""
+        vars(self).pop("exact", None)
 
     def weighting(self) -> dict[str, np.ndarray]:
         """Return a fixed random weight for each value of each output: a loss where none is given."""
@@ -110,13 +127,13 @@ def outputs_in_mode(theirs: Theirs, train: bool) -> int:
 
 
 def state_of(theirs: Theirs, twins: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Return the weights that both sides get: PyTorch's, two biases that Keras has as one added up.
+    """Return the weights that both sides get, to be read alone: PyTorch's, two biases that Keras has as one added up.
 
     Args:
         theirs: PyTorch's side.
         twins: PyTorch's names of the second biases -> that of the first.
     """
-    return summed(typed(torch_recorder.state_of(theirs.module), "float32"), twins)
+    return summed(typed(torch_recorder.held_by(theirs.module), "float32"), twins)
 
 
 def record(

@@ -19,6 +19,7 @@ from keras_blitz.weights.mapping import weights
 from parity.core.modes import MODES
 from parity.core.trace import ABSENT, Trace, Value, array_of, kind_of, named_inputs, named_outputs
 from parity.record import keras_step
+from parity.record.memory import load, view
 from parity.record.weight import Weight
 
 
@@ -116,7 +117,7 @@ class KerasRecorder:
             plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
             left_out: patterns of the names that are not recorded.
         """
-        self._load(state)
+        load(self.weights, state)
         if self.optimizer is not None:
             for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
                 variable.assign(value)
@@ -161,7 +162,7 @@ class KerasRecorder:
             state: as in `record`.
             truth: a trace with `fed:path` for each module.
         """
-        self._load(state)
+        load(self.weights, state)
         layers = {layer.name: layer for layer in inner_layers(self.model)}
         trace = Trace(keep=self.keep)
         for name in truth:
@@ -179,10 +180,6 @@ class KerasRecorder:
     def _fed_layout(self, layer: Any, rank: int) -> Layout:
         sizes = self.flow.flattened_inputs.get(layer)
         return flattened(sizes) if sizes else by_rank(rank)
-
-    def _load(self, state: Mapping[str, np.ndarray]) -> None:
-        for weight in self.weights:
-            weight.assign(state[weight.name])
 
     def _input_layout(self, name: str, value: np.ndarray) -> Layout:
         return self.wiring.layout(name, value.shape) if self.wiring else by_rank(value.ndim)
@@ -203,8 +200,9 @@ class KerasRecorder:
                 output = self._call(x, self.train)
             loss = None if self.loss is None else self.loss(y, output)
             scaled, scale = (loss, None) if loss is None else keras_step.scaled(self.optimizer, loss)
+        seen = _of_this_graph(activations)
         if loss is None:
-            return dict(activations), output, None, [], None
+            return seen, output, None, [], None
         given, gradients = tape.gradient(scaled, [differentiable, self.variables])
         gradients = [g if v.trainable else None for g, v in zip(gradients, self.variables, strict=True)]
         penalty = keras_step.penalty(partial(self.penalty, y, output), self.variables) if self.penalty else None
@@ -215,18 +213,18 @@ class KerasRecorder:
             keras_step.update(self.optimizer, self.clip(taken) if self.clip else taken, updated)
         if scale is not None:
             given, gradients = ([keras_step.unscaled(g, scale) for g in each] for each in (given, gradients))
-        return dict(activations), output, loss, (given, gradients), penalty
+        return seen, output, loss, (given, gradients), penalty
 
     def _call(self, x: list, train: bool):
         return self.wiring.call(self.model, x, train) if self.wiring else self.model(*x, training=train)
 
     def _add_parameters(self, trace: Trace, prefix: str) -> None:
         for weight in self.parameters:
-            trace.put(f"{prefix}param:{weight.name}", weight.value)
+            trace.put(f"{prefix}param:{weight.name}", partial(weight.value, view))
 
     def _add_buffers(self, trace: Trace, prefix: str) -> None:
         for weight in self.buffers:
-            trace.put(f"{prefix}buffer:{weight.name}", weight.value)
+            trace.put(f"{prefix}buffer:{weight.name}", partial(weight.value, view))
 
     def _add_slots(self, trace: Trace, prefix: str) -> None:
         """Record the optimizer's state; Keras's own optimizers do not say which parameter a slot is of."""
@@ -268,7 +266,7 @@ class KerasRecorder:
 
 def _in_torch(own: Layout, tensor: Any) -> np.ndarray:
     """Return a tensor's value in PyTorch's layout."""
-    return own.to_torch(tensor.numpy())
+    return own.to_torch(view(tensor))
 
 
 def _slot_value(slots: list[Any], weight: Weight) -> np.ndarray:
@@ -296,7 +294,15 @@ def _mask(masks: Callable, layer, declared: Layout | None, shape: tuple[int, ...
 def _gradient(gradients: list, join: Callable):
     if any(gradient is None for gradient in gradients):
         return ABSENT
-    return join([tf.convert_to_tensor(gradient).numpy() for gradient in gradients])
+    return join([view(gradient) for gradient in gradients])
+
+
+def _of_this_graph(activations: Mapping) -> dict:
+    """Return the activations that can be had: what a layer in a `tf.while_loop` returns is inside the loop's graph."""
+    if tf.executing_eagerly():
+        return dict(activations)
+    graph = tf.compat.v1.get_default_graph()
+    return {call: value for call, value in activations.items() if getattr(value, "graph", graph) is graph}
 
 
 @contextmanager

@@ -26,11 +26,17 @@ def type_name(of: torch.Tensor | torch.dtype) -> str:
     return str(of.dtype if isinstance(of, torch.Tensor) else of).removeprefix("torch.")
 
 
-def snapshot(tensor: torch.Tensor, keep: int | None) -> Value:
-    """Return what the tensor holds now, copied: it may be overwritten afterwards; its fingerprint if it is large."""
+def snapshot(tensor: torch.Tensor, keep: int | None, copy: bool = True) -> Value:
+    """Return what the tensor holds now; its fingerprint if it is large.
+
+    Args:
+        tensor: any.
+        keep: of a tensor with more values than these, return the fingerprint; None: of none.
+        copy: it may be overwritten afterwards.
+    """
     now = array(tensor)
     value = now if keep is None else condensed(now, keep)
-    return value.copy() if value is now else value
+    return value.copy() if copy and value is now else value
 
 
 def leaves(module: torch.nn.Module, root: bool = False) -> list[tuple[str, torch.nn.Module]]:

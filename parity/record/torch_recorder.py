@@ -1,6 +1,7 @@
 """Runs a PyTorch module and records its trace."""
 
 import random
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -59,14 +60,15 @@ class Run:
 
 def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = False, dtype: str = "float32") -> Run:
     """Run a copy of a module forward once, without gradients; the arguments are those of `record`."""
+    own = dict(module.named_modules())  # what a call names, or the copy would stay in memory
     module = in_mode(copied(module).to(getattr(torch, dtype)), train)
     found: list[Call] = []
 
     def hook(path: str):
-        def on_forward(inner, given, output):
+        def on_forward(_inner, given, output):
             number = sum(call.path == path for call in found)
             fed = tuple(first(given).shape) if given else ()
-            found.append(Call(path, number, inner, tuple(first(output).shape), fed))
+            found.append(Call(path, number, own[path], tuple(first(output).shape), fed))
 
         return on_forward
 
@@ -112,7 +114,12 @@ def is_module(value) -> bool:
 
 def state_of(module: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return a copy of the module's state_dict as arrays."""
-    return {uncompiled_name(name): array(value.cpu()).copy() for name, value in module.state_dict().items()}
+    return {name: value.copy() for name, value in held_by(module).items()}
+
+
+def held_by(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Return the module's state_dict as arrays in the same memory, to be read while the module is not changed."""
+    return {uncompiled_name(name): array(value.cpu()) for name, value in module.state_dict().items()}
 
 
 def fill(module: torch.nn.Module, values: Mapping[str, np.ndarray]) -> None:
@@ -207,7 +214,7 @@ def record(
     trace = Trace(framework="torch", version=torch.__version__)
     for name, tensor in named_inputs(x):
         _add(trace, name, tensor, keep)
-    _add_parameters(trace, module, "", keep)
+    _add_parameters(trace, module, "", keep, copy=bool(steps) or train)  # nothing changes them in eval mode
     if steps and optimizer is None:
         raise ValueError(f"{steps} steps need an optimizer")
     trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
@@ -230,7 +237,7 @@ def record(
             value.backward()
         if first:
             types |= {type_name(tensor) for _, tensor in outputs_of(output)}
-            _add_pass(trace, module, activations, output, value, x, keep)
+            _add_pass(trace, module, activations, output, value, x, keep, copy=bool(steps))
             trace.terms = {f"grad:{name}": total for name, total in terms.items()}
             if not steps:  # else they are step1's
                 _add_buffers(trace, module, "", keep)
@@ -253,7 +260,8 @@ def record(
 
 def _loadable(module: torch.nn.Module, state: Mapping[str, np.ndarray], dtype: str) -> OrderedDict:
     """Return a state_dict with the versions of the modules, which some of them look for, such as MNASNet's."""
-    found = OrderedDict((name, _tensor(value, dtype)) for name, value in state.items())
+    made = _tensor if _is_meta(module) else _shared  # a tensor of its own is assigned, a shared one is copied
+    found = OrderedDict((name, made(value, dtype)) for name, value in state.items())
     found._metadata = module.state_dict()._metadata  # type: ignore[attr-defined]
     return found
 
@@ -286,9 +294,9 @@ def _unchanged(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:
+def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None, copy: bool = True) -> None:
     for name, parameter in module.named_parameters():
-        _add(trace, f"{prefix}param:{name}", parameter, keep)
+        _add(trace, f"{prefix}param:{name}", parameter, keep, copy)
 
 
 def _add_buffers(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:
@@ -305,7 +313,7 @@ def _add_slots(trace: Trace, module: torch.nn.Module, update, prefix: str, keep:
                 _add(trace, f"{prefix}slot:{key}:{name}", value, keep)
 
 
-def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | None) -> None:
+def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | None, copy: bool) -> None:
     for name, value_then in activations.items():
         trace.add(name, value_then)
     for name, tensor in outputs_of(output):
@@ -315,9 +323,9 @@ def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | N
     _add(trace, "loss", value, keep)
     for name, tensor in named_inputs(x):
         if tensor.requires_grad:
-            _add(trace, f"grad:{name}", tensor.grad, keep)
+            _add(trace, f"grad:{name}", tensor.grad, keep, copy)
     for name, parameter in module.named_parameters():
-        _add(trace, f"grad:{name}", parameter.grad, keep)
+        _add(trace, f"grad:{name}", parameter.grad, keep, copy)
 
 
 def forward(module: torch.nn.Module, inputs) -> list[tuple[str, torch.Tensor]]:
@@ -370,10 +378,16 @@ def _typed(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
     return tensor.to(getattr(torch, dtype)) if dtype and tensor.is_floating_point() else tensor
 
 
+def _shared(value: np.ndarray, dtype: str) -> torch.Tensor:
+    """Return an array as a tensor in its memory, which is read alone; `dtype` is what it is then copied to."""
+    with warnings.catch_warnings(action="ignore"):  # PyTorch warns of arrays that must not be written to
+        return torch.from_numpy(value)
+
+
 def _tensor(value: np.ndarray, dtype: str) -> torch.Tensor:
     return torch.tensor(value, dtype=getattr(torch, dtype) if value.dtype.kind == "f" else None)
 
 
-def _add(trace: Trace, name: str, tensor: torch.Tensor | None, keep: int | None) -> None:
-    """Add what the tensor holds now; it may be overwritten afterwards."""
-    trace.add(name, ABSENT if tensor is None else snapshot(tensor, keep))
+def _add(trace: Trace, name: str, tensor: torch.Tensor | None, keep: int | None, copy: bool = True) -> None:
+    """Add what the tensor holds now; without a copy where nothing overwrites it afterwards."""
+    trace.add(name, ABSENT if tensor is None else snapshot(tensor, keep, copy))

@@ -1,5 +1,6 @@
 """What both sides' recorders and the pairing know of a Keras model's weight: the protocol."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,8 +32,8 @@ class Weight(Protocol):
     def joined(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Return arrays in the layouts of `variables`, such as their gradients or slots, as PyTorch's tensor."""
 
-    def value(self) -> np.ndarray:
-        """Return the value in PyTorch's layout."""
+    def value(self, read: Callable[[Any], np.ndarray] = ...) -> np.ndarray:
+        """Return the value in PyTorch's layout; `read` returns what a variable holds, by default a copy."""
 
     def assign(self, array: np.ndarray) -> None:
         """Take a value in PyTorch's layout, rounded to the variables' type."""

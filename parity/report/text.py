@@ -234,6 +234,8 @@ def check_lines(report, weights: bool = True) -> list[str]:
         found = f"FAIL {failed} of {total} tensors" if failed or comparison.problem else f"{total} tensors, "
         if comparison.passed:
             found += check_worst(comparison)
+        elif not comparison.rows:
+            found = "not compared"
         lines.append(f"  {dtype}: {found}" + (f"; {comparison.problem}" if comparison.problem else ""))
     if report.location:
         lines += [f"  {line}" for line in report.location.lines()]

@@ -4,8 +4,16 @@ import pytest
 
 from parity.core.compare import compare
 from parity.core.trace import kind_of, step_of
+from parity.pair import options
 from parity.suite import oracle
 from parity.suite.run import run
+
+
+@pytest.fixture(autouse=True)
+def eager_mode_alone(request, monkeypatch):
+    """A check that names no modes runs in eager mode alone, a third faster, but in tests marked `compiled`."""
+    if "compiled" not in request.keywords:
+        monkeypatch.setattr(options, "COMPILED_BY_DEFAULT", ())
 
 
 @pytest.fixture(scope="session")
