@@ -206,6 +206,8 @@ def _copied(layer, dtype: str, done: dict[int, Any]):
         kept = type(layer).get_config not in (keras.Model.get_config, keras.layers.Layer.get_config)
         if is_graph(layer):
             done[id(layer)] = _graph_copied(layer, dtype, done)
+        elif isinstance(layer, keras.layers.Lambda):  # whose `from_config` takes the function's code alone
+            done[id(layer)] = type(layer)(**{**configuration(layer), "dtype": dtype or layer.dtype_policy})
         elif kept:
             done[id(layer)] = type(layer).from_config(_typed(configuration(layer), dtype))
         else:

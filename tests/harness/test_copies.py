@@ -169,6 +169,10 @@ MODELS = {
     "layers-without-a-configuration": lambda: functional(Plain(2.0, tf.tanh), Plain(0.5, tf.exp)),
     "a-lambda-in-a-model-in-a-model": lambda: Outer(functional(layers.Dense(5, activation=lambda x: x * FACTOR))),
     "a-lambda-in-a-shared-layer": shared_lambda,
+    "a-lambda-layer-in-a-subclassed-model": lambda: Outer(layers.Lambda(lambda x: ops.tanh(x) * FACTOR)),
+    "a-lambda-layer-beside-a-lambda": lambda: functional(
+        layers.Lambda(lambda x: x * FACTOR), layers.Dense(3, activation=lambda x: x + FACTOR)
+    ),
     "shared-layer": Shared,
     "collections-of-layers": Collections,
     "own-weight": OwnWeight,
