@@ -243,6 +243,26 @@ class OneBiasMore(nn.Module):
         return self.after(2 * (self.inner(x) + self.bias))
 
 
+class Stream(nn.Module):
+    """Residual layers, one of which has a bias more: the stream adds up the biases of all."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c, self.more = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 6), Parameter(torch.randn(6))
+
+    def forward(self, x):
+        x = self.a(x)
+        x = x + (self.b(x.tanh()) + self.more)
+        return x + self.c(x.tanh())
+
+
+def stream(wrong):
+    inputs = keras.Input((6,))
+    x = layers.Dense(6)(inputs)
+    x = x + layers.Dense(6)(ops.tanh(x))
+    return keras.Model(inputs, x + layers.Dense(6)(ops.sigmoid(x) if wrong else ops.tanh(x)))
+
+
 class TwoLinears(nn.Module):
     def __init__(self):
         super().__init__()
@@ -525,6 +545,7 @@ CASES = {
             (6, 5, 3), layers.Conv2D(4, 3), layers.Lambda(lambda x: ops.gelu(2 * x) if wrong else ops.relu(2 * x))
         ), "output",
     ),
+    "a-bias-more-in-a-residual-stream": (Stream, ROWS, stream, "activation:c"),
     "the-first-of-two-has-the-bias": (TwoLinears, (ROWS, numbers(4, 4)), two_denses(True), "activation:out"),
     "the-second-of-two-has-the-bias": (TwoLinears, (ROWS, numbers(4, 4)), two_denses(False), "activation:out"),
     "a-bias-after-the-sum": (TwoLinears, (ROWS, numbers(4, 4)), two_denses(True, own=True), "activation:out"),
