@@ -552,12 +552,7 @@ CASES = {
 }  # fmt: skip
 
 # Of each kind one or two stay in the default run.
-QUICK = frozenset(
-    {
-        "matmul", "einsum", "frozen-batch-norm", "1-plus-weight-in-pytorch", "1-plus-weight-in-keras", "bloom",
-        "neox-of-three-heads", "two-biases", "the-second-of-two-has-the-bias", "tied-with-a-bias",
-    }
-)  # fmt: skip
+QUICK = frozenset({"matmul", "einsum", "1-plus-weight-in-keras", "bloom", "the-second-of-two-has-the-bias"})
 ROWS_OF_CASES = [pytest.param(case, marks=[] if case in QUICK else pytest.mark.slow) for case in CASES]
 
 
@@ -598,6 +593,7 @@ def test_which_side_multiplies_by_one_more_is_said(case, said):
     assert re.match(said, notes[0]), notes
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_norm_are_transferred_as_one_more_and_back():
     module, port, x = made("1-plus-weight-in-pytorch", False)
     assert parity.transfer(module, port, x)
@@ -620,6 +616,7 @@ def test_two_biases_are_transferred_as_their_sum_and_back_as_the_first():
     assert not module[0].bias.detach().numpy().any()
 
 
+@pytest.mark.slow
 def test_rows_of_heads_are_transferred_there_and_back():
     module, port, x = made("bloom", False)
     assert parity.transfer(module, port, x)
