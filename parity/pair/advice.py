@@ -28,7 +28,7 @@ def _groups(theirs: Sequence[Unit], ours: Sequence[Unit]) -> Iterator[str]:
     """A transposed convolution of Keras has no groups."""
     for one, other in zip(*(_of(side, "convtranspose") for side in (theirs, ours)), strict=False):
         groups = getattr(one.owner, "groups", 1)
-        if groups > 1:
+        if 1 < groups > len(_of(ours, "convtranspose")):
             yield (
                 f"{one.name} has {groups} groups, which Keras's {type(other.owner).__name__} cannot have: split the "
                 "channels, give each group a layer of its own, and concatenate what they return"

@@ -70,7 +70,8 @@ def _shifts(one: Unit, other: Unit, weights: Sequence[Mapped]) -> list[Mapped]:
     less = [shifted(weights[0], -1), *weights]
     if not (own and leaves & {"weight", "scale", "gamma"}):
         return list(weights)
-    return less if other.start == 0 else less[::-1]
+    is_zero = other.start == 0 and not other.name.endswith("gamma")  # a LayerScale's, which begins with zeros, too
+    return less if is_zero else less[::-1]
 
 
 def _multiplied_by_one_more(other: Unit) -> Unit:

@@ -75,7 +75,7 @@ def resolve(entries: Sequence[Entry], theirs: Sequence[Unit], ours: Sequence[Uni
     used = {part.tensor for entry in linked for part in names.parts(entry)}
     for entry in entries:
         if not entry.ours:
-            found.alone += names.tensors_of(entry.theirs[0])
+            found.alone += [each for name in entry.theirs for each in names.tensors_of(name)]
         elif not entry.theirs:
             found.kept += [unit for name in entry.ours for unit in names.units_of(name)]
         elif names.is_plain(entry) and not used & names.tensors_of_unit(entry.theirs[0]):

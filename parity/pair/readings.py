@@ -19,6 +19,7 @@ from parity.pair.units import FREE, Unit, full_names, join_path
 from parity.record.torch_flow import Flow
 
 Sum = tuple[str, ...]  # names of biases
+Told = tuple[Pairing, set[str]]  # and Keras's units that are given features which PyTorch flattened in the same order
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,8 @@ def as_seen(units: Sequence[Unit], flow: Flow) -> list[Unit]:
 
 def paired(
     theirs: Theirs, model: Any, dtype: str, told: ByHand, fixed: bool, uncalled: Callable[[], Collection[str]]
-) -> tuple[Pairing, set[str]]:
+) -> Told:
     """Return the pairs of units under the first reading in which the models agree, or else in which all are paired.
-
-    And the names of Keras's units that are given features which PyTorch has flattened in the same order.
 
     Args:
         theirs: PyTorch's side.
@@ -66,7 +65,7 @@ def paired(
 
     written = partial(addresses.way_to, model)
 
-    def under(reading: Reading) -> tuple[Pairing, set[str]]:
+    def under(reading: Reading) -> Told:
         units = _read(told.theirs, told.ours, reading)
         seen, plain = following.paired(theirs, model, dtype, units, told.pairs, fixed, reading)
         try:
@@ -82,24 +81,55 @@ def paired(
     try:
         found = under(Reading())
     except UnpairedError as error:
-        sums = _sums(error.left, theirs.flow)
-        if not sums:
-            raise
-        try:
-            return under(Reading(sums))
-        except UnpairedError:
-            raise error from None
+        return _first_that_agrees([Reading(sums) for sums in _sums(error.left, theirs.flow)], under, theirs, error)
     if theirs.followed[-1].agrees or not _is_open(told.theirs, found[0]):
         return found
     other = under(Reading(arranged=1))
     return other if theirs.followed[-1].agrees else found
 
 
-def _sums(left: Sequence[Unit], flow: Flow) -> tuple[Sum, ...]:
-    """Return the sums of which a bias is left over, each as a whole: one of two is a part of one of three."""
+def _first_that_agrees(
+    readings: Sequence[Reading], under: Callable[[Reading], Told], theirs: Theirs, refusal: UnpairedError
+) -> Told:
+    """Return the pairs under the first reading in which the models agree, else under the first that pairs all.
+
+    Raises:
+        UnpairedError: the refusal, if none does.
+    """
+    first = None
+    for reading in readings:
+        try:
+            found = under(reading)
+        except UnpairedError:
+            continue
+        if any(each.agrees for each in theirs.followed):
+            return found
+        first = first or found
+    if first is None:
+        raise refusal from None
+    return first
+
+
+def _sums(left: Sequence[Unit], flow: Flow) -> list[tuple[Sum, ...]]:
+    """Return the sums of which a bias is left over: the least that has it, then the largest.
+
+    What is added to a residual stream is a sum of ever more biases, of which the stream uses the parts, too.
+    """
     names = {name for unit in left for name in full_names(unit)}
-    largest = [each for each in flow.added if not any(each < other for other in flow.added)]
-    return tuple(tuple(sorted(each)) for each in largest if each & names)
+    found = []
+    for choose in (min, max):
+        around = [[each for each in flow.added if name in each] for name in sorted(names)]
+        found.append(_joined([choose(sums, key=len) for sums in around if sums]))
+    return [sums for sums in dict.fromkeys(found) if sums]
+
+
+def _joined(sums: Sequence[frozenset[str]]) -> tuple[Sum, ...]:
+    """Return sums with those as one that share a bias."""
+    found: list[frozenset[str]] = []
+    for each in sums:
+        shared = [other for other in found if other & each]
+        found = [other for other in found if not other & each] + [each.union(*shared)]
+    return tuple(tuple(sorted(each)) for each in found)
 
 
 def _is_open(units: Sequence[Unit], found: Pairing) -> bool:

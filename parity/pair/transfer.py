@@ -105,7 +105,7 @@ def transfer(
         torch_module: a `torch.nn.Module`.
         keras_model: a Keras model of any kind: functional, Sequential, subclassed, nested.
         inputs: as in `parity.check`: they show which layers are each other's, and are what the proof runs on.
-        weights: "auto", or {module path: layer name} for what cannot be found.
+        weights: "auto", or a dict of what cannot be found, as in `parity.check`.
         reverse: copy the Keras model's weights into the PyTorch module. Where Keras has one bias for PyTorch's two,
             `bias_ih` is all of it and `bias_hh` is zero.
         unproven: keep the weights even where the report is not equivalent, such as where the Keras model has another
