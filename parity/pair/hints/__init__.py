@@ -6,7 +6,7 @@ what was recorded with that one thing changed, has PyTorch's values.
 
 from itertools import islice
 
-from parity.pair.hints import activations, losses, normalization, optimizers, resizing, sequences, windows
+from parity.pair.hints import activations, joining, losses, normalization, optimizers, resizing, sequences, windows
 from parity.pair.hints.clue import Clue, explanations
 from parity.pair.hints.copied import of_copied
 from parity.pair.hints.losses import LossClue
@@ -14,7 +14,7 @@ from parity.pair.hints.optimizers import StepClue
 from parity.pair.hints.sequences import of_padding
 from parity.pair.hints.statistics import of_row
 
-LAYERS = (*normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS)
+LAYERS = (*normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS, *joining.HINTS)
 
 __all__ = [
     "LAYERS",
