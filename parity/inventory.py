@@ -80,7 +80,8 @@ ITEMS = (
     Item("W1", "a PyTorch `state_dict` into a Keras model and out of it, bit for bit, parameters and buffers",
          (f"{_MAPPING}::test_round_trip_is_bit_exact", f"{_CONVERT}::test_there_and_back_gives_the_same_bytes",
           f"{_MAPPING}::test_a_count_of_batches_that_keras_does_not_have_is_left_out",
-          "tests/library/test_stock_layers.py", "tests/library/test_paths.py",
+          "tests/library/test_stock_layers.py", "tests/library/test_every_keras_layer.py",
+          "tests/library/test_paths.py",
           "tests/library/test_blocks.py")),
     Item("W2", "files: `.safetensors`; `.pth` and `.pt` read with `weights_only=True`, so that a pickle that would run "
          "code is refused; shards; `.keras` and `.weights.h5`",
@@ -243,7 +244,7 @@ ITEMS = (
           f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied",
           "tests/library/test_flattened_inputs.py")),
     Item("H16", "a user's own Keras model filled with a PyTorch module's weights, or the reverse, and proven",
-         ("tests/harness/test_transfer.py",)),
+         ("tests/harness/test_transfer.py", "tests/harness/test_filled.py", "tests/harness/test_transfer_pairs.py")),
 )  # fmt: skip
 
 _HEAD = """\

@@ -72,9 +72,9 @@ def _placed(weight: Mapped, number: int) -> tuple[str, str, str]:
     if prod(weight.shape) > COUNTABLE.get(weight.dtype, 0):
         return "", "", REORDERED
     numbers = np.arange(1, prod(weight.shape) + 1).reshape(weight.shape)
-    found, negative = weight.part(numbers)[number], weight.part(-numbers)[number]
-    region = _region(found != negative)  # the rest of the variable is as it was
-    place, block, size = _spelled(region, found.shape), found[region].astype(np.int64), prod(weight.shape[1:])
+    filled, negative = weight.part(numbers)[number], weight.part(np.negative(numbers))[number]
+    region = _region(filled != negative)  # the rest of the variable is as it was
+    place, block, size = _spelled(region, filled.shape), filled[region].astype(np.int64), prod(weight.shape[1:])
     start, stop = (int(block.min()) - 1) // size, (int(block.max()) - 1) // size + 1
     if block.size != (stop - start) * size:  # rows from here and there, such as those of some heads
         return place, "", REORDERED
@@ -97,8 +97,8 @@ def _turned(order: Sequence[int]) -> str:
 
 def _region(touched: np.ndarray) -> tuple[slice, ...]:
     """Return the box of an array in which something is true."""
-    places = np.nonzero(touched)
-    return tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in places) if touched.ndim else ()
+    places = np.nonzero(touched) if np.ndim(touched) else ()
+    return tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in places)
 
 
 def _spelled(region: Sequence[slice], shape: Sequence[int]) -> str:
@@ -151,12 +151,12 @@ def filled_lines(table: Sequence[Filled], reverse: bool) -> list[str]:
     for layer, filled in layers.items():
         alike.setdefault(", ".join(filled), []).append(layer)
     if len(layers) <= SINGLY:
-        found = [f"{layer}: {', '.join(filled)}" for layer, filled in layers.items()]
+        text = [f"{layer}: {', '.join(filled)}" for layer, filled in layers.items()]
     else:
-        found = [f"{_some(each)}: {filled}" for filled, each in alike.items()]
-    more = [f"and {len(found) - LINES} more lines: .rows has all"] if len(found) > LINES else []
+        text = [f"{_some(each)}: {filled}" for filled, each in alike.items()]
+    more = [f"and {len(text) - LINES} more lines: .rows has all"] if len(text) > LINES else []
     head = f"Keras's weight {arrow} PyTorch's tensor (what is done to PyTorch's layout):"
-    return [head, *(f"  {line}" for line in (*found[:LINES], *more))]
+    return [head, *(f"  {line}" for line in (*text[:LINES], *more))]
 
 
 def _some(layers: Sequence[Any]) -> str:

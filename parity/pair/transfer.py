@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,7 +128,7 @@ def transfer(
             f"{folded[0]} is computed in PyTorch, as by weight_norm, and cannot be filled: "
             "remove the parametrization first"
         )
-    pairing = _paired(_shaken(source) if reverse else source, keras_model, arrays_of(inputs), weights)
+    pairing = _paired(torch_recorder.shaken(source) if reverse else source, keras_model, arrays_of(inputs), weights)
     filling = _fill_torch(torch_module, pairing) if reverse else _fill_keras(source, keras_model, pairing)
     with filling as (left, rounded, keep):
         kept = Kept(weights) if isinstance(weights, Mapping) else "keep"
@@ -165,21 +164,6 @@ def _counts(pairing: Pairing) -> Iterator[Mapped]:
         count = getattr(other.owner, COUNT, None)
         if count is not None and getattr(one.owner, COUNT, None) is not None:
             yield plain(COUNT, count).below(one.path)
-
-
-def _shaken(module: Any) -> Any:
-    """Return a copy of a module whose parameters are no longer what a constructor makes of them.
-
-    Two layers of ones and zeros that are given one value cannot be told apart, and scales of zero hide what they scale.
-    """
-    copy, stream = deepcopy(module), np.random.RandomState(0)
-    state = {name: torch_recorder.array(value) for name, value in copy.named_parameters()}
-    shaken = {}
-    for name, value in state.items():
-        size = np.sqrt(np.mean(np.square(value))) if value.ndim > 1 else 0.0  # of a matrix it stays in proportion
-        shaken[name] = value + (0.3 * size or 0.1) * stream.standard_normal(value.shape)
-    torch_recorder.fill(copy, shaken)
-    return copy
 
 
 @contextmanager

@@ -130,6 +130,20 @@ def fill(module: torch.nn.Module, values: Mapping[str, np.ndarray]) -> None:
             tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(value)).reshape(tensors[name].shape))
 
 
+def shaken(module: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy of a module whose parameters are no longer what a constructor makes of them.
+
+    Two layers of ones and zeros that are given one value cannot be told apart, and scales of zero hide what they scale.
+    """
+    copy, stream = deepcopy(module), np.random.RandomState(0)
+    with torch.no_grad():
+        for parameter in filter(torch.is_floating_point, copy.parameters()):
+            size = parameter.double().square().mean().sqrt().item() if parameter.ndim > 1 else 0.0
+            noise = (0.3 * size or 0.1) * stream.standard_normal(tuple(parameter.shape))  # a matrix keeps its scale
+            parameter.add_(torch.from_numpy(np.asarray(noise)).to(parameter))
+    return copy
+
+
 def tied_names(module: torch.nn.Module, names: Collection[str]) -> set[str]:
     """Return the other names, in a module's state_dict, of the tensors that have these."""
     places = {name: _place(tensor) for name, tensor in module.state_dict().items()}

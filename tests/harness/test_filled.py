@@ -291,6 +291,7 @@ def test_a_port_that_concatenates_the_other_way_round_is_not_filled(reverse):
     done = parity.transfer(module, model, IMAGES, reverse=reverse)
     assert not done
     assert done.report.first_divergence == "activation:out"
+    assert "two parts in the other order" in str(done)
     assert bits(model) == before
     assert all(torch.equal(value, module.state_dict()[name]) for name, value in state.items())
     assert parity.transfer(module, unet(skip_first=False), IMAGES, reverse=reverse)

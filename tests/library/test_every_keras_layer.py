@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_blitz import layers as ours
 from keras_blitz import precision
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights import load_state_dict, state_dict
+from keras_blitz.weights.kinds import KINDS
 
 pytestmark = [pytest.mark.covers("W1"), pytest.mark.torch]
 
@@ -114,28 +116,28 @@ def grouped(self, x):
 
 
 def convolution(rank, transposed=False):
-    ours = getattr(layers, f"Conv{rank}DTranspose" if transposed else f"Conv{rank}D")
+    keras_layer = getattr(layers, f"Conv{rank}DTranspose" if transposed else f"Conv{rank}D")
     theirs = getattr(nn, f"ConvTranspose{rank}d" if transposed else f"Conv{rank}d")
     shape = {1: SEQUENCE, 2: IMAGE, 3: VOLUME}[rank]
-    return lambda: one(ours(5, 2, name="a"), shape), lambda: Module(moved, a=theirs(shape[-1], 5, 2))
+    return lambda: one(keras_layer(5, 2, name="a"), shape), lambda: Module(moved, a=theirs(shape[-1], 5, 2))
 
 
 def depthwise(rank):
-    ours, theirs = getattr(layers, f"DepthwiseConv{rank}D"), getattr(nn, f"Conv{rank}d")
+    keras_layer, theirs = getattr(layers, f"DepthwiseConv{rank}D"), getattr(nn, f"Conv{rank}d")
     shape = {1: SEQUENCE, 2: IMAGE}[rank]
     channels = shape[-1]
     return (
-        lambda: one(ours(2, depth_multiplier=2, name="a"), shape),
+        lambda: one(keras_layer(2, depth_multiplier=2, name="a"), shape),
         lambda: Module(moved, a=theirs(channels, 2 * channels, 2, groups=channels)),
     )
 
 
 def separated(rank):
-    ours, theirs = getattr(layers, f"SeparableConv{rank}D"), getattr(nn, f"Conv{rank}d")
+    keras_layer, theirs = getattr(layers, f"SeparableConv{rank}D"), getattr(nn, f"Conv{rank}d")
     shape = {1: SEQUENCE, 2: IMAGE}[rank]
     channels = shape[-1]
     return (
-        lambda: one(ours(5, 2, name="a"), shape),
+        lambda: one(keras_layer(5, 2, name="a"), shape),
         lambda: Module(
             separable,
             a=Module(
@@ -146,8 +148,8 @@ def separated(rank):
     )  # fmt: skip
 
 
-def recurrent(ours, theirs, **options):
-    return lambda: one(ours()), lambda: Module(first, a=theirs(3, 5, batch_first=True, **options))
+def recurrent(make, theirs, **options):
+    return lambda: one(make()), lambda: Module(first, a=theirs(3, 5, batch_first=True, **options))
 
 
 def linears(**widths):
@@ -317,7 +319,7 @@ def test_every_layer_with_weights_has_a_row():
     assert [name for name in (*PAIRS, *REFUSED) if not has_weights(getattr(layers, name))] == []
 
 
-pairs = pytest.mark.parametrize(("ours", "theirs"), PAIRS.values(), ids=PAIRS)
+pairs = pytest.mark.parametrize(("make", "theirs"), PAIRS.values(), ids=PAIRS)
 
 
 def draw(model, seed):
@@ -330,9 +332,9 @@ def bits(arrays) -> list:
 
 
 @pairs
-def test_into_pytorch_and_back(ours, theirs):
+def test_into_pytorch_and_back(make, theirs):
     with precision("float64"):
-        model, module = ours(), theirs().double().eval()
+        model, module = make(), theirs().double().eval()
         draw(model, 0)
         before = bits(model.get_weights())
         module.load_state_dict({name: torch.tensor(value) for name, value in state_dict(model).items()})
@@ -352,9 +354,85 @@ def test_into_pytorch_and_back(ours, theirs):
 REASONS = REFUSED | REFUSED_SETTINGS
 
 
-@pytest.mark.parametrize(("ours", "reason"), REASONS.values(), ids=REASONS)
-def test_what_pytorch_lacks_is_refused_in_one_line(ours, reason):
-    model = ours()
+@pytest.mark.parametrize(("make", "reason"), REASONS.values(), ids=REASONS)
+def test_what_pytorch_lacks_is_refused_in_one_line(make, reason):
+    model = make()
     with pytest.raises(BlitzError, match=rf"layer '\w+': .*{reason}") as caught:
         state_dict(model)
     assert "\n" not in str(caught.value)
+
+
+def holds_weights(cls) -> bool:
+    """Whether a class of keras_blitz's is in the table of kinds with weights, or adds one."""
+    kind = next((kind for kind in KINDS if {f"keras_blitz.{cls.__name__}", cls.__name__} & set(kind.keras)), None)
+    adds = any("add_weight" in called(base) for base in cls.__mro__ if base.__module__.startswith("keras_blitz"))
+    return adds or bool(kind and kind.has_weights)
+
+
+class Holder(keras.Model):
+    """A model of one layer, called with as many inputs as it takes."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+        self.count = {"Bilinear": 2, "MultiheadAttention": 3}.get(type(layer).__name__, 1)
+
+    def call(self, x):
+        return self.layer(*[x] * self.count)
+
+
+# keras_blitz's own layer -> (it, PyTorch's, the shape that it takes).
+OURS = {
+    "BatchNorm": (lambda: ours.BatchNorm(name="a"), lambda: nn.BatchNorm2d(4), IMAGE),
+    "Bilinear": (lambda: ours.Bilinear(5, name="a"), lambda: nn.Bilinear(3, 3, 5), SEQUENCE),
+    **{f"Conv{n}d": (lambda n=n: getattr(ours, f"Conv{n}d")(5, 2, name="a"),
+                     lambda n=n: getattr(nn, f"Conv{n}d")((3, 4, 4)[n - 1], 5, 2), (SEQUENCE, IMAGE, VOLUME)[n - 1])
+       for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}d": (lambda n=n: getattr(ours, f"ConvTranspose{n}d")(5, 2, name="a"),
+                              lambda n=n: getattr(nn, f"ConvTranspose{n}d")((3, 4, 4)[n - 1], 5, 2),
+                              (SEQUENCE, IMAGE, VOLUME)[n - 1])
+       for n in (1, 2, 3)},
+    "Embedding": (lambda: ours.Embedding(9, 5, name="a"), lambda: nn.Embedding(9, 5), (4,)),
+    "EmbeddingBag": (lambda: ours.EmbeddingBag(9, 5, name="a"), lambda: nn.EmbeddingBag(9, 5), (4,)),
+    "GRU": (lambda: ours.GRU(5, 2, name="a"), lambda: nn.GRU(3, 5, 2), SEQUENCE),
+    "GRUCell": (lambda: ours.GRUCell(5, name="a"), lambda: nn.GRUCell(3, 5), (3,)),
+    "GroupNorm": (lambda: ours.GroupNorm(2, name="a"), lambda: nn.GroupNorm(2, 4), IMAGE),
+    "InstanceNorm": (
+        lambda: ours.InstanceNorm(affine=True, track_running_stats=True, name="a"),
+        lambda: nn.InstanceNorm2d(4, affine=True, track_running_stats=True), IMAGE,
+    ),
+    "LSTM": (
+        lambda: ours.LSTM(5, 2, bidirectional=True, name="a"), lambda: nn.LSTM(3, 5, 2, bidirectional=True), SEQUENCE
+    ),
+    "LSTMCell": (lambda: ours.LSTMCell(5, name="a"), lambda: nn.LSTMCell(3, 5), (3,)),
+    "LayerNorm": (lambda: ours.LayerNorm(3, name="a"), lambda: nn.LayerNorm(3), SEQUENCE),
+    "MultiheadAttention": (
+        lambda: ours.MultiheadAttention(8, 2, name="a"), lambda: nn.MultiheadAttention(8, 2), (4, 8)
+    ),
+    "PReLU": (lambda: ours.PReLU(4, name="a"), lambda: nn.PReLU(4), IMAGE),
+    "RMSNorm": (lambda: ours.RMSNorm(3, name="a"), lambda: nn.RMSNorm(3), SEQUENCE),
+    "RNN": (lambda: ours.RNN(5, name="a"), lambda: nn.RNN(3, 5), SEQUENCE),
+    "RNNCell": (lambda: ours.RNNCell(5, name="a"), lambda: nn.RNNCell(3, 5), (3,)),
+}  # fmt: skip
+
+
+def test_every_layer_of_ours_with_weights_has_a_row():
+    public = {name: value for name in ours.__all__ if inspect.isclass(value := getattr(ours, name))}
+    weighted = {name for name, cls in public.items() if issubclass(cls, layers.Layer) and holds_weights(cls)}
+    assert weighted - {"Parameter"} == set(OURS)  # a Parameter is any tensor, named as its layer
+
+
+@pytest.mark.parametrize(("layer", "theirs", "shape"), OURS.values(), ids=OURS)
+def test_our_own_layers_take_pytorchs_weights_and_give_them_back(layer, theirs, shape):
+    with precision("float64"):
+        layer, module = layer(), Module(None, a=theirs().double())
+        with torch.no_grad():
+            for tensor in module.state_dict().values():
+                tensor.uniform_(0.5, 1.5) if tensor.is_floating_point() else tensor.fill_(3)
+        model = Holder(layer)
+        model(np.zeros((2, *shape), "int32" if "Embedding" in type(layer).__name__ else "float64"))
+        load_state_dict(model, module.state_dict())
+        found = state_dict(model)
+    expected = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    assert list(found) == list(expected)
+    assert bits(found.values()) == bits(expected.values())

@@ -10,6 +10,7 @@ from parity.pair.hints import (
     activations,
     factors,
     hooks,
+    joining,
     losses,
     normalization,
     optimizers,
@@ -25,7 +26,10 @@ from parity.pair.hints.optimizers import StepClue
 from parity.pair.hints.sequences import of_padding
 from parity.pair.hints.statistics import of_row
 
-LAYERS = (*normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS, *hooks.HINTS)
+LAYERS = (
+    *normalization.HINTS, *activations.HINTS, *windows.HINTS, *resizing.HINTS, *sequences.HINTS, *hooks.HINTS,
+    *joining.HINTS,
+)  # fmt: skip
 
 __all__ = [
     "LAYERS",
