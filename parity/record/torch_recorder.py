@@ -395,7 +395,7 @@ def _typed(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
 def _shared(value: np.ndarray, dtype: str) -> torch.Tensor:
     """Return an array as a tensor in its memory, which is read alone; `dtype` is what it is then copied to."""
     with warnings.catch_warnings(action="ignore"):  # PyTorch warns of arrays that must not be written to
-        return torch.from_numpy(value)
+        return torch.from_numpy(np.asarray(value))
 
 
 def _tensor(value: np.ndarray, dtype: str) -> torch.Tensor:

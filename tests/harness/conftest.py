@@ -12,7 +12,7 @@ from parity.suite.run import run
 @pytest.fixture(autouse=True)
 def eager_mode_alone(request, monkeypatch):
     """A check that names no modes runs in eager mode alone, a third faster, but in tests marked `compiled`."""
-    if "compiled" not in request.keywords:
+    if not request.node.get_closest_marker("compiled"):
         monkeypatch.setattr(options, "COMPILED_BY_DEFAULT", ())
 
 
