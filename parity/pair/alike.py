@@ -54,8 +54,12 @@ def distance(expected: Value, actual: Value, bound: float) -> float:
 def distance_padded(expected: Value, actual: Value, bound: float) -> float:
     """Return the distance of two tensors of which one has zeros around the other; infinite where that is not so.
 
-    A convolution that pads by itself is given the value without them, one after a ZeroPadding2D with them. The arguments
-    are those of `distance`.
+    A convolution that pads by itself is given the value without them, one after a ZeroPadding2D with them.
+
+    Args:
+        expected: PyTorch's.
+        actual: Keras's, in the same order or channels last; zeros are around either, as many on both sides of an axis.
+        bound: as of `distance`.
     """
     if expected.array.ndim != actual.array.ndim or actual.array.ndim < 3 or expected.flat.size == actual.flat.size:
         return np.inf

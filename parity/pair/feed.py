@@ -79,9 +79,9 @@ def _built_with(model: Any) -> tuple | None:
     """Return the shape of the only input that a model was first called with, whose batch may be any."""
     config = model.get_build_config() if isinstance(model, keras.Layer) else None
     shape = (config or {}).get("input_shape")
-    if isinstance(shape, tuple | list) and all(size is None or isinstance(size, int) for size in shape):
-        return (None, *shape[1:])
-    return None
+    if not isinstance(shape, tuple | list) or not all(size is None or isinstance(size, int) for size in shape):
+        return None
+    return None, *shape[1:]
 
 
 def structured(theirs: Theirs, model: Any, given: Sequence[Any]) -> Any:

@@ -225,7 +225,7 @@ def paired(
     theirs: Theirs, model: Any, dtype: str, units: tuple[Sequence[Unit], Sequence[Unit]], given: Mapping[str, str],
     fixed: bool, reading: Any = None,
 ) -> tuple[list[Seen], set[str]]:  # fmt: skip
-    """Return the pairs of units that a run of both models tells, and Keras's that features arrive at in PyTorch's order.
+    """Return the pairs of units that a run of both tells, and Keras's that are given features in PyTorch's order.
 
     The arguments are those of `Follower`, and how PyTorch's weights are read. What one precision has told holds for the
     others, whose layers may have other names, if the models agreed in it; else this precision is asked, too.

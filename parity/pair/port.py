@@ -324,7 +324,7 @@ class Port:
         return penalty.settled(self._as_grouped(trace, truth), truth)
 
     def _as_grouped(self, trace: Trace, truth: Trace) -> Trace:
-        """Return the trace with activations whose leading axes are merged, or which lack axes of 1, as PyTorch has them."""
+        """Return the trace with activations that PyTorch has with other leading axes or axes of 1 as it has them."""
 
         def alike(name: str, value: Any) -> Any:
             expected, path = truth.get(name), name.removeprefix("activation:")

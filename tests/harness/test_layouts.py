@@ -10,8 +10,8 @@ from stand_ins import keras_call, layer, module, torch_call
 import parity
 from keras_blitz.errors import BlitzError
 from keras_blitz.weights.layout import BY_RANK, SAME
-from parity.pair import feed
-from parity.pair.layouts import fit, flattened
+from parity.pair import feed, layouts
+from parity.pair.layouts import fit
 
 pytestmark = pytest.mark.covers("H12")
 
@@ -20,6 +20,10 @@ CHANNELS_FIRST, SEQUENCE, PICTURE = (2, 4, 3, 5), BY_RANK[3], BY_RANK[4]
 
 def numbers(*shape, seed=0):
     return np.random.RandomState(seed).standard_normal(shape)
+
+
+def flattened(*arguments, **options):
+    return {key: flat.sizes for key, flat in layouts.flattened(*arguments, **options).items()}
 
 
 IMAGE, OTHER = numbers(2, 3, 5, 4), numbers(2, 60, seed=1)  # N, H, W, C; features of another origin
@@ -85,6 +89,19 @@ def test_what_was_flattened_is_found_by_its_values(case):
     calls, expected = FLATTENED[case]
     theirs = [torch_call("conv", module("Conv2d"), CHANNELS_FIRST)]
     assert flattened(calls, [numbers(2, 5, 7, 2)], theirs) == expected
+
+
+def test_what_one_flatten_has_ordered_has_one_origin():
+    calls, _ = FLATTENED["two-layers-of-one"]
+    other = numbers(2, 3, 5, 4, seed=7)
+    calls = [
+        *calls,
+        keras_call(layer("Conv2D", "conv2"), (2, 5, 7, 2), other),
+        dense(other.reshape(2, 60), name="three"),
+    ]
+    theirs = [torch_call("conv", module("Conv2d"), CHANNELS_FIRST)]
+    found = layouts.flattened(calls, [], theirs)
+    assert found["one", 0].origin == found["two", 0].origin == found["flat", -1].origin != found["three", 0].origin
 
 
 def test_the_models_own_input_may_be_what_was_flattened():

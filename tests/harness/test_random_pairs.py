@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[tor
 
 from parity.faults.random import draw, in_keras, in_torch, truth  # noqa: E402
 from parity.faults.random.network import Network, Node, Shape  # noqa: E402
-from parity.faults.random.run import CRASHED, RIGHT, UNCLEAR, WRONG, check, pair  # noqa: E402
+from parity.faults.random.run import RIGHT, UNCLEAR, WRONG, check, pair  # noqa: E402
 
 FIXED = range(16)
 
@@ -65,6 +65,13 @@ def test_exchanged_equal_branches_are_right_with_their_weights_exchanged():
     assert truth.distance(right, ours, 0, {"a": "b", "b": "a"}) < truth.SAME
 
 
+def test_an_output_with_as_many_channels_as_steps_is_moved_by_its_layout():
+    right = small(Node("conv", "conv", ("x",), {
+        "filters": 6, "kernel": (3,), "stride": (1,), "padding": (1,), "dilation": (1,), "groups": 1, "bias": True,
+    }), sizes=(3, 6))  # fmt: skip
+    assert truth.distance(right, right, 0) < truth.SAME
+
+
 def test_a_flatten_in_another_order_is_a_mistake():
     right = small(Node("flat", "flatten", ("x",)), Node("fc", "linear", ("flat",), {"units": 3, "bias": True}))
     assert truth.distance(right, right, 0) < truth.SAME
@@ -91,15 +98,10 @@ def test_a_verdict_is_right(number):
     assert result.problem in ("", "refused"), result.said
 
 
-# Right ports that are called different today: one flattens what a GroupNorm returned, one has the gradient of a bias
-# before a BatchNorm.
-OPEN = {152, 180}
-
-
 @pytest.mark.long
-def test_no_false_alarm_and_no_false_pass_in_100_pairs_but_those_known():
-    results = [check(number) for number in range(100, 200)]
-    wrong = {r.pair.number: f"{r.problem}: {r.said}" for r in results if r.problem not in ("", "refused")}
-    assert wrong.keys() == OPEN, wrong
+@pytest.mark.parametrize("first", range(0, 500, 100))
+def test_no_false_alarm_and_no_false_pass_in_100_pairs(first):
+    results = [check(number) for number in range(first, first + 100)]
+    wrong = {r.pair.number: f"{r.problem}: {r.said}" for r in results if r.problem}
+    assert not wrong
     assert sum(r.truth == UNCLEAR for r in results) <= 2
-    assert not [r for r in results if r.seen == CRASHED]

@@ -38,8 +38,9 @@ def distance(theirs: Network, ours: Network, seed: int, twins: Mapping[str, str]
     double = [torch.tensor(x).double() if x.dtype.kind == "f" else torch.tensor(x) for x in inputs]
     with torch.no_grad():
         expected = deepcopy(module).double()(*double)
-    pairs = zip(_listed(expected), _listed(found), strict=True)
-    return max(_apart(one.numpy(), np.asarray(other)) for one, other in pairs)
+    shapes = theirs.shapes()
+    triples = zip(theirs.outputs, _listed(expected), _listed(found), strict=True)
+    return max(_apart(one.numpy(), np.asarray(other), shapes[name].layout) for name, one, other in triples)
 
 
 def _listed(values) -> list:
@@ -51,8 +52,8 @@ def _as_keras(network: Network, name: str, x: np.ndarray):
     return keras.ops.convert_to_tensor(x, "float64" if x.dtype.kind == "f" else "int32")
 
 
-def _apart(expected: np.ndarray, actual: np.ndarray) -> float:
-    actual = np.moveaxis(actual, -1, 1) if expected.ndim > 2 and actual.shape != expected.shape else actual
+def _apart(expected: np.ndarray, actual: np.ndarray, layout: str) -> float:
+    actual = np.moveaxis(actual, -1, 1) if layout == "maps" else actual
     if actual.shape != expected.shape:
         return np.inf
     return float(np.abs(expected - actual).max() / max(np.abs(expected).max(), 1e-30))
