@@ -57,7 +57,7 @@ class Plant:
 
     def state(self, change: Callable) -> None:
         """Change the state_dict that is loaded: dictionary -> what is to replace in it."""
-        self.around(KerasRecorder, "_load", lambda load, self, state: load(self, {**state, **change(state)}))
+        self.around(keras_recorder, "load", lambda load, weights, state: load(weights, {**state, **change(state)}))
 
     def batch(self, change: Callable) -> None:
         """Change the batch: (inputs, target) -> (inputs, target), in PyTorch's layout."""

@@ -107,8 +107,6 @@ class Report:
         """
         from parity.report import html
 
-        if not isinstance(path, str | os.PathLike):
-            raise BlitzError(f"path must be the name of a file, not {path!r}")
         html.write(self.to_dict(), path)
 
     def __repr__(self) -> str:

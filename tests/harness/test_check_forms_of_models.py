@@ -208,27 +208,6 @@ def test_an_output_that_keras_lacks_is_the_difference():
     assert "missing in the port" in str(report)
 
 
-class Masked(nn.Module):
-    """Two inputs of one shape."""
-
-    def __init__(self):
-        super().__init__()
-        self.table = nn.Embedding(20, 4)
-
-    def forward(self, input_ids, attention_mask):
-        return self.table(input_ids) * attention_mask[..., None]
-
-
-def test_inputs_of_other_names_are_paired_by_the_words_they_share_and_listed():
-    inputs = {name: keras.Input((6,), dtype="int32", name=name) for name in ("padding_mask", "token_ids")}
-    mask = layers.Lambda(lambda pair: pair[0] * ops.cast(pair[1], pair[0].dtype)[..., None])
-    model = keras.Model(inputs, mask([layers.Embedding(20, 4)(inputs["token_ids"]), inputs["padding_mask"]]))
-    given = {"input_ids": np.arange(18).reshape(3, 6), "attention_mask": np.tile([1, 1, 1, 1, 0, 0], (3, 1))}
-    report = parity.check(Masked(), model, given, **QUICK)
-    assert report.passed
-    assert "input_ids as token_ids" in str(report)
-
-
 class RmsNorm(nn.Module):
     def __init__(self, inner, eps=1e-6):
         super().__init__()
@@ -291,26 +270,7 @@ def model_in(dtype, number):
     return sequential(layers.Lambda(lambda x: x @ tf.fill((4, 4), tf.constant(number, dtype))), layers.Dense(3))
 
 
-ARGUMENTS = {
-    "half-precision-input": ({"inputs": torch.zeros(6, 4, dtype=torch.bfloat16)}, "inputs must be"),
-    "sparse-input": ({"inputs": torch.eye(4).to_sparse()}, "inputs must be"),
-    "ragged-input": ({"inputs": [[1, 2], [3]]}, "inputs must be"),
-    "a-class": ({"keras_model": keras.Sequential}, "Sequential is a class"),
-    "a-function-of-nothing": ({"keras_model": lambda: port()}, r"the function keras_model\('float64'\) raises"),
-    "steps": ({"steps": "3"}, "steps must be a number of steps, not '3'"),
-    "weights": ({"weights": np.zeros(3)}, "weights must be"),
-}
-
-
-@pytest.mark.parametrize("name", ARGUMENTS)
-def test_a_wrong_argument_is_one_clear_line(name):
-    given, words = ARGUMENTS[name]
-    with pytest.raises(BlitzError, match=words) as caught:
-        parity.check(**{"torch_module": net(), "keras_model": port(), "inputs": X, **QUICK, **given})
-    assert "\n" not in str(caught.value)
-
-
 def test_a_report_is_written_to_a_path_alone():
     report = parity.check(net(), port(), X, **QUICK)
-    with pytest.raises(BlitzError, match="path must be the name of a file, not None"):
+    with pytest.raises(BlitzError, match="None is not a path"):
         report.write_html(None)

@@ -17,6 +17,8 @@ def of_factor(actual: np.ndarray, expected: np.ndarray, bound: float, *, shifted
     """
     if actual.shape != expected.shape or actual.size < 2 or expected.dtype.kind != "f" or not np.ptp(actual):
         return ""
+    if not (np.isfinite(actual).all() and np.isfinite(expected).all()):
+        return ""
     x, y = (np.asarray(each, np.float64).ravel() for each in (actual, expected))
     columns = np.stack([x, np.ones_like(x)], 1)[:, : 2 if shifted else 1]
     factor, *rest = np.linalg.lstsq(columns, y, rcond=None)[0]

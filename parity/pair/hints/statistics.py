@@ -14,7 +14,7 @@ def of_row(pairing: Any, row: Row) -> Iterator[str]:
         pairing: which weights correspond.
         row: the tensor that differs.
     """
-    if any(row.name.endswith(f":param:{name}") for name in pairing.twins):
+    if any(weight.twin and row.name.endswith(f":param:{weight.name}") for weight in pairing.weights):
         yield f"{see('lstm-map')}; an update moves PyTorch's two biases, and Keras's one half as far as their sum"
     _, _, buffer = row.name.rpartition("buffer:")
     path, _, leaf = buffer.rpartition(".")
