@@ -249,7 +249,7 @@ def same(x):
 def test_a_cast_to_float32_inside_a_model_costs_no_right_port_its_verdict(theirs, ours, eps):
     report = parity.check(RmsNorm(theirs), sequential(KerasRmsNorm(ours, eps), layers.Dense(3)), X, **QUICK)
     assert report.passed is (eps == 1e-6), str(report)
-    assert ("casts to float32" in report.rounded) is report.passed
+    assert report.passed or not report.rounded
 
 
 def test_a_float32_constant_made_in_forward_is_widened_with_what_it_meets():

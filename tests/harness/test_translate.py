@@ -53,7 +53,7 @@ def images():
 def test_images_are_proven_in_both_modes(images):
     assert images.passed
     assert set(images.proof.reports) == {"eval mode", "train mode"}
-    assert set(images.report.comparisons) == {"float64", "float32"}
+    assert set(images.report.comparisons) == {"float64", "float32", "float32-graph"}
     assert "proven by parity.check, eval mode and train mode" in images.source.splitlines()[0]
 
 
