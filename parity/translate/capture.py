@@ -74,9 +74,19 @@ def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callabl
     other = run(copy.deepcopy(module).eval(), larger, is_leaf)
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
         raise Untranslatable("another batch size takes another way through the module")
-    for one, two in zip(recorded.values, other.values, strict=True):
+    pairs = list(zip(_values_of(recorded), _values_of(other), strict=True))
+    if any(one.rank != two.rank for one, two in pairs):
+        raise Untranslatable("another batch size has other numbers of axes")
+    for one, two in pairs:
+        one.period = two.shape[0] - one.shape[0] if one.shape else 0
         one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))
     return recorded
+
+
+def _values_of(recording: Recording) -> list[Value]:
+    """Return the values that calls take and return; what only constants are made of may be made once, and kept."""
+    inner = [(call.args, call.kwargs, call.outputs) for call in recording.calls]
+    return values_in([recording.inputs, *inner, recording.outputs])
 
 
 def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:

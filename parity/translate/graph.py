@@ -21,6 +21,7 @@ class Value:
         name: of a parameter or buffer, its path.
         where: the user's line that made it.
         batched: the axes whose size follows the batch size.
+        period: by how many rows axis 0 grows with each example more.
         array: of a constant, its values.
     """
 
@@ -30,6 +31,7 @@ class Value:
     name: str = ""
     where: Where | None = None
     batched: tuple[bool, ...] = ()
+    period: int = 0
     array: np.ndarray | None = None
 
     @property

@@ -39,7 +39,7 @@ class Leaves:
     def _write(self, value: Value, beside: View | None) -> View:
         """Return a parameter or constant in PyTorch's own order."""
         symbol = self._parameter(value, beside) if value.kind == "parameter" else self._constant(value, beside)
-        shape = tuple(size for size in symbol.shape if size is not None)
+        shape = tuple(1 if size is None else size for size in symbol.shape)
         return View(symbol, shape, (False,) * len(shape), layout.natural(len(shape)))
 
     def _arrange(self, found: View, value: Value, rank: int, order: Layout) -> View:
@@ -80,6 +80,8 @@ class Leaves:
         return symbol
 
     def _constant(self, value: Value, beside: View | None) -> Symbol:
+        if periods(value) > 1:
+            return self._repeated(value)
         array = array_of(value)
         if array.ndim == 0 or (array.size == 1 and array.dtype.kind == "f"):
             return self._expression("{number}", array.reshape(()), array.item())
@@ -93,6 +95,20 @@ class Leaves:
         if kept:
             builder.weights[value.name] = f"{value.name}/value"
         return self._hold(name, array, beside)
+
+    def _repeated(self, value: Value) -> Symbol:
+        """Write a constant that is repeated for each example, as the masks of an image's windows are."""
+        builder = self.builder
+        assert value.array is not None
+        array = value.array[None, : periods(value)]
+        name = ".".join(filter(None, [builder.call.frame.path, "constant"]))
+        like = builder.views[builder.recording.inputs[0]]
+        held = self._hold(name, array, None)
+        view = View(held, array.shape, (False,) * array.ndim, layout.natural(array.ndim))
+        rows = Value((like.shape[0], *array.shape[1:]), value.dtype, batched=(True, *view.batched[1:]))
+        each = builder.layer("RepeatBatch", [view, like], {}, out=rows, path="")
+        text, shape = "ops.reshape({0}, {shape})", (-1, *value.shape[1:])
+        return builder.op(text, [each], layout=layout.natural(value.rank), out=value, shape=shape).symbol
 
     def _expression(self, text: str, array: np.ndarray, number: object) -> Symbol:
         hint = {"b": "mask", "i": "positions"}.get(array.dtype.kind, "") if array.ndim else ""
@@ -130,6 +146,15 @@ class Leaves:
         if made:
             return made[-1]
         return given[0] if given else builder.views[builder.recording.inputs[0]].symbol
+
+
+def periods(value: Value) -> int:
+    """Return how many rows a constant repeats for each example; 1 where it has the same row for all."""
+    if value.array is None or not value.batched or not value.batched[0] or any(value.batched[1:]):
+        return 1
+    count = value.period
+    rows = value.array.reshape(-1, count, *value.array.shape[1:]) if count and len(value.array) % count == 0 else None
+    return count if rows is not None and (rows == rows[:1]).all() else 1
 
 
 def array_of(value: Value) -> np.ndarray:

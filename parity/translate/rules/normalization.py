@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 @module("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm")
 def batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     """Write BatchNorm; of flattened features the weights are permuted when they are transferred."""
+    return _batch_norm(builder, norm, x)
+
+
+@function("batch_norm")
+def functional_batch_norm(
+    builder: "Builder", x: "Operand", mean: Value | None, variance: Value | None, weight: Value | None = None,
+    bias: Value | None = None, *_: Any, **__: Any,
+) -> View:  # fmt: skip
+    """Write `F.batch_norm` of a module's own weights and statistics under its name."""
+    builder.call.path = same_module(weight, bias, mean, variance)
+    return _batch_norm(builder, builder.module(builder.call.path), x)
+
+
+def _batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     arguments = {
         "eps": optional(norm.eps, 1e-5),
         "momentum": optional(norm.momentum, 0.1),

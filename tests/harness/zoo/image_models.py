@@ -11,12 +11,12 @@ from zoo.row import Row, numbers
 MODELS = {
     "beit_base_patch16_224": (32, True),  # 86.5 million
     "halonet_h1": (256, False),  # 8.1 million
-    "test_byobnet": (32, False),  # 0.5 million
+    "test_byobnet": (64, False),  # 0.5 million
     "cait_xxs24_224": (32, True),  # 12.0 million
     "coat_tiny": (32, True),  # 5.5 million
     "convit_tiny": (32, True),  # 5.7 million
     "convmixer_768_32": (32, False),  # 21.1 million
-    "test_convnext": (32, False),  # 0.3 million
+    "test_convnext": (64, False),  # 0.3 million
     "cpubone_nano": (32, False),  # 6.5 million
     "crossvit_tiny_240": (32, False),  # 7.0 million
     "csatv2": (64, False),  # 11.1 million
@@ -30,7 +30,7 @@ MODELS = {
     "edgenext_xx_small": (32, False),  # 1.3 million
     "efficientformer_l1": (224, False),  # 12.3 million
     "efficientformerv2_s0": (32, True),  # 3.6 million
-    "test_efficientnet": (32, False),  # 0.4 million
+    "test_efficientnet": (64, False),  # 0.4 million
     "efficientvim_m1": (32, False),  # 6.7 million
     "efficientvit_b0": (32, False),  # 3.4 million
     "efficientvit_m0": (32, False),  # 2.3 million
@@ -53,7 +53,7 @@ MODELS = {
     "lcnetv2_small": (32, False),  # 4.1 million
     "levit_128s": (32, True),  # 7.8 million
     "lowformer_b0": (32, False),  # 14.1 million
-    "test_mambaout": (32, False),  # 0.4 million
+    "test_mambaout": (64, False),  # 0.4 million
     "test_coatnet": (32, True),  # 0.6 million
     "poolformerv2_s12": (32, False),  # 11.9 million
     "gmlp_ti16_224": (32, True),  # 5.9 million
@@ -65,7 +65,7 @@ MODELS = {
     "nasnetalarge": (32, False),  # 88.8 million
     "jx_nest_tiny": (32, True),  # 17.1 million
     "nextvit_small": (32, False),  # 31.8 million
-    "test_nfnet": (32, False),  # 0.4 million
+    "test_nfnet": (64, False),  # 0.4 million
     "pit_ti_224": (32, True),  # 4.8 million
     "pnasnet5large": (32, False),  # 86.1 million
     "pvt_v2_b0": (32, False),  # 3.7 million
@@ -76,7 +76,7 @@ MODELS = {
     "repvit_m1": (32, False),  # 5.5 million
     "res2next50": (32, False),  # 24.7 million
     "resnest14d": (32, False),  # 10.6 million
-    "test_resnet": (32, False),  # 0.5 million
+    "test_resnet": (64, False),  # 0.5 million
     "resnetv2_18": (32, False),  # 11.7 million
     "rexnet_100": (32, False),  # 4.8 million
     "selecsls42": (32, False),  # 30.4 million
@@ -95,7 +95,7 @@ MODELS = {
     "twins_svt_small": (32, False),  # 24.1 million
     "vgg11": (32, False),  # 132.9 million
     "visformer_tiny": (32, True),  # 10.3 million
-    "test_vit": (32, False),  # 0.4 million
+    "test_vit": (64, False),  # 0.4 million
     "vit_tiny_r_s16_p8_224": (32, True),  # 6.3 million
     "test_vit_relpos": (32, True),  # 0.9 million
     "samvit_base_patch16_224": (32, False),  # 86.5 million
@@ -114,4 +114,4 @@ def build(name: str, size: int, told: bool) -> Callable[[], Any]:
     return lambda: timm.create_model(name, pretrained=False, num_classes=10, **options)
 
 
-ROWS = [Row(name, build(name, *how), (numbers(2, 3, how[0], how[0]),)) for name, how in MODELS.items()]
+ROWS = [Row(name, build(name, *how), (numbers(4, 3, how[0], how[0]),)) for name, how in MODELS.items()]
