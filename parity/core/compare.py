@@ -80,6 +80,8 @@ class Comparison:
         screened: float32 without PyTorch's own error to judge by.
         dtype: what the port was run in.
         histogram: the errors of the worst tensor, if it has `tolerance.POOL_BELOW` values or more.
+        by_rounding: in float64: the tensors that pass because PyTorch's own error tells that rounding moves them by
+            more than the bound, and would fail without it.
     """
 
     rows: tuple[Row, ...]
@@ -89,6 +91,7 @@ class Comparison:
     screened: bool = False
     dtype: str = ""
     histogram: Histogram | None = None
+    by_rounding: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -154,10 +157,14 @@ def compare(
             rows[name] = Row(name, _size(expected), True, 0.0, 0.0, 0.0)
     cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
-    measured = {name: _scaled(found, (own or {}).get(name), precision) for name, found in measured.items()}
+    plain = measured
+    measured = {name: _scaled(found, (own or {}).get(name), precision) for name, found in plain.items()}
     sizes = {name: _size(port[name]) for name in measured}
+    by_rounding: tuple[str, ...] = ()
     if dtype == "float64":
         rows |= {name: _float64_row(case, name, sizes[name], found) for name, found in measured.items()}
+        strict = (_float64_row(case, name, sizes[name], found) for name, found in plain.items())
+        by_rounding = tuple(row.name for row in strict if rows[row.name].passed and not row.passed)
     elif own is None:
         rows |= {name: _screened_row(name, sizes[name], found) for name, found in measured.items()}
     else:
@@ -174,7 +181,7 @@ def compare(
         problem = f"the median error is {middle:.2f} × PyTorch's own, allowed {tolerance.MEDIAN_RATIO:g} ×"
     screened = dtype == "float32" and own is None
     counted = _histogram(finished, truth, port, measured, None if dtype == "float64" else own)
-    return Comparison(finished, middle, problem, port_only, screened, dtype, counted)
+    return Comparison(finished, middle, problem, port_only, screened, dtype, counted, by_rounding)
 
 
 def _histogram(

@@ -16,6 +16,8 @@ from parity.pair.reference import Reference
 from parity.record.exact_floats import widened_casts
 from parity.record.torch_exact import Widened
 
+NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is no rounding to float32
+
 
 @dataclass(frozen=True)
 class WithoutCasts:
@@ -33,17 +35,29 @@ class WithoutCasts:
 
 
 def without_casts(
-    reference: Reference, port: Port, trace: Trace, judged: Callable[[Trace, Trace], Comparison], stack: ExitStack
+    exact: Comparison | None,
+    reference: Reference,
+    port: Port | None,
+    trace: Trace | None,
+    judged: Callable[[Trace, Trace], Comparison],
+    stack: ExitStack,
 ) -> WithoutCasts | None:
     """Return the first verdict that agrees when PyTorch's casts stay float64, or Keras's, or both; None without one.
 
+    Nothing is tried where float64 agrees, or differs by more than casts explain.
+
     Args:
+        exact: the verdict in float64, if there is one.
         reference: PyTorch's side.
-        port: the Keras model in float64.
+        port: the Keras model in float64, if there is one.
         trace: what it does.
         judged: (PyTorch's trace, Keras's) -> the verdict.
         stack: keeps Keras's casts in float64 until it ends, where that was needed.
     """
+    if exact is None or port is None or trace is None or exact.passed:
+        return None
+    if not all(row.relative is not None and row.relative < NEAR for row in exact.failures):
+        return None
     truths = list(_widened(reference))
     if found := _first([(truth, trace, [f"PyTorch's module ({names})"]) for truth, names in truths], judged):
         return found

@@ -1,6 +1,6 @@
 """Both models of a pair recorded in each precision, and compared."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,28 +9,29 @@ from typing import Any
 import keras
 
 from keras_blitz.errors import BlitzError
-from parity.core.compare import Comparison, compare
+from parity.core.compare import Comparison
 from parity.core.evidence import undecided
 from parity.core.locate import first_divergence
-from parity.core.modes import key_of, mode_of
+from parity.core.modes import mode_of
 from parity.core.tolerance import SAME_VALUE
-from parity.core.trace import Trace, kind_of
+from parity.core.trace import Trace
 from parity.pair import casts, feed, feeding, masks, own_step, penalty, random_keras, reduced, rounding, step, surplus
 from parity.pair.addresses import lasting
+from parity.pair.compiled import in_other_modes
 from parity.pair.constants import float32_operations
 from parity.pair.locating import Location, is_cropped, is_mispaired, locate
+from parity.pair.notes import notes_of
 from parity.pair.options import Options
-from parity.pair.pairing import Match, Pairing
+from parity.pair.pairing import Match
 from parity.pair.port import Port
 from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
 from parity.pair.reference import Reference, reference_of
-from parity.pair.sides import Sides, judged, record, record_again, sides_of
+from parity.pair.sides import Sides, record, record_again, sides_of, still_needed
 from parity.pair.theirs import Theirs
+from parity.pair.verdicts import compared, judged, other_steps_note
 from parity.record.exact_floats import exact_floats
 from parity.record.memory import release
-
-NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is no rounding to float32
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def judge(torch_side: Theirs, model: Any, options: Options, say: Callable[[str],
         found = None if early else _judged_pair(pair, stack)
         agrees = found is not None and found.comparisons and all(each.passed for each in found.comparisons.values())
         if not agrees and (reason := random_keras.describe(pair.first)):
-            return replace(_undecided(reason), units=pair.first.pairing.units, notes=pair.first.notes())
+            return replace(_undecided(reason), units=pair.first.pairing.units, notes=notes_of(pair.first))
         return found or _judged_pair(pair, stack)
 
 
@@ -143,11 +144,12 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     reference = finer.reference
     pair.say("looking for what explains a difference")
     location = _located(ports, finer, reference)
-    notes = [*first.notes(), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
+    notes = [*notes_of(first), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
     doubts: list[str] = []
     pair.say("running the Keras model in other modes and precisions")
-    compiled = _compiled(pair, finer, reference, notes, doubts)
+    eager, said = finer.comparisons, (notes, doubts)
+    compiled = in_other_modes(pair.model, pair.sides, options, eager, reference, finer.left_out, said)
     doubts += [*_step_doubts(pair, finer, reference, notes), surplus.doubt(first)]
     notes += filter(None, [surplus.note(first)])
     halves = _halves(pair, finer, reference, notes)
@@ -180,12 +182,14 @@ def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
         if proof.doubt:
             sides.drop_copy(proof.doubt)
             left_out = []
-            comparisons = {sides.own: _compare(reference, first, traces[sides.own], sides.own, left_out)}
+            comparisons = {sides.own: compared(reference, first, traces[sides.own], sides.own, left_out)}
     rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
-    if not rounded:
-        reference, rounded = _without_casts(reference, sides.ports, traces, comparisons, left_out, stack)
+    found = None if rounded else _without_casts(reference, sides, traces, comparisons, left_out, stack)
+    if found:
+        comparisons["float64"], rounded = found.comparison, found.said
+        reference = replace(reference, truth=found.truth)
     comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
-    return _Finer(traces, comparisons, left_out, [*notes, *_other_steps_note(left_out)], rounded, reference)
+    return _Finer(traces, comparisons, left_out, [*notes, *other_steps_note(left_out)], rounded, reference)
 
 
 def _halves(pair: _Pair, finer: _Finer, reference: Reference, notes: list[str]) -> dict[str, Comparison]:
@@ -233,19 +237,10 @@ def _recorded(
     comparisons: dict[str, Comparison] = {}
     left_out: list[str] = []
     for dtype, trace in record(sides, reference):
-        comparisons[dtype] = _compare(reference, port, trace, dtype, left_out)
-        traces[dtype] = judged(sides, dtype, trace) if comparisons[dtype].passed else trace
+        comparisons[dtype] = compared(reference, port, trace, dtype, left_out)
+        traces[dtype] = still_needed(sides, dtype, trace) if comparisons[dtype].passed else trace
         del trace
     return traces, comparisons, left_out
-
-
-def _compare(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
-    """Return the verdict; `left_out` gets the names that are left out because Keras takes other steps there."""
-    found = _judged(reference, port, trace, dtype, left_out)
-    if strangers := other_steps(found, port.pairing):
-        left_out += strangers
-        found = _judged(reference, port, trace, dtype, left_out)
-    return found
 
 
 def _within_rounding(
@@ -269,94 +264,27 @@ def _within_rounding(
     with ExitStack() as trial:
         moved = trial.enter_context(rounding.fitted(port, reference.state, reference.truth, exact))
         trace = port.record(reference.state, reference.truth)
-        judged = _judged(reference, port, trace, "float64", left_out)
-        if not (moved and judged.passed):
+        found = judged(reference, trace, "float64", left_out)
+        if not (moved and found.passed):
             return ""
-        comparisons["float64"] = judged
+        comparisons["float64"] = found
         stack.enter_context(trial.pop_all())
     return moved
 
 
 def _without_casts(
     reference: Reference,
-    ports: Mapping[str, Port],
+    sides: Sides,
     traces: Mapping[str, Trace],
-    comparisons: dict[str, Comparison],
+    comparisons: Mapping[str, Comparison],
     left_out: list[str],
     stack: ExitStack,
-) -> tuple[Reference, str]:
-    """Judge float64 again without the models' own casts to float32, where these may be all that differs.
+) -> casts.WithoutCasts | None:
+    def judge_by(truth: Trace, trace: Trace) -> Comparison:
+        return judged(replace(reference, truth=truth), trace, "float64", left_out)
 
-    Args:
-        reference: PyTorch's side.
-        ports: precision -> the Keras model.
-        traces: precision -> what it does.
-        comparisons: precision -> the verdict; float64's is replaced where it then agrees.
-        left_out: what is not compared.
-        stack: puts Keras's casts back in the end.
-
-    Returns:
-        PyTorch's side as it was judged by, and what was cast, in words; "" where float64 is as it was.
-    """
-    exact = comparisons.get("float64")
-    if not exact or exact.passed or not all(r.relative is not None and r.relative < NEAR for r in exact.failures):
-        return reference, ""
-
-    def compared(truth: Trace, trace: Trace) -> Comparison:
-        return _judged(replace(reference, truth=truth), ports["float64"], trace, "float64", left_out)
-
-    found = casts.without_casts(reference, ports["float64"], traces["float64"], compared, stack)
-    if found is None:
-        return reference, ""
-    comparisons["float64"] = found.comparison
-    return replace(reference, truth=found.truth), found.said
-
-
-def _compiled(
-    pair: _Pair, finer: _Finer, reference: Reference, notes: list[str], doubts: list[str]
-) -> dict[str, Comparison]:
-    """Return "float32-graph" -> the verdict on the model compiled, in each precision and mode but eager.
-
-    Where nobody asked for a mode, it is compiled only if it agrees in eager mode: else there is a difference already.
-    `doubts` gets why it does not run compiled, `notes` that it need not.
-    """
-    sides, options, found = pair.sides, pair.options, dict[str, Comparison]()
-    if options.modes is None and not all(comparison.passed for comparison in finer.comparisons.values()):
-        return {}
-    if options.modes is None and getattr(pair.model, "run_eagerly", False):
-        notes.append("the Keras model was compiled with run_eagerly=True: compared in eager mode alone")
-        return {}
-    own = sides.own if sides.own in finer.comparisons else next(reversed(finer.comparisons), "")
-    for dtype in finer.comparisons:
-        for mode in options.compiled_modes(own=dtype == own):
-            try:
-                trace = sides.ports[dtype].record(reference.state, reference.truth, mode)
-            except BlitzError as error:
-                found[key_of(dtype, mode)] = Comparison((), problem="does not run", dtype=dtype)
-                doubts.append(
-                    f"in {mode} mode {error}: fit and predict run the model so, unless it is compiled with "
-                    'run_eagerly=True; modes=["eager"] leaves this out'
-                )
-                continue
-            inside = [n for n in reference.truth if kind_of(n) == "activation" and n not in trace]  # as in a while_loop
-            found[key_of(dtype, mode)] = _judged(
-                reference, sides.ports[dtype], trace, dtype, [*finer.left_out, *inside]
-            )
-    return found
-
-
-def _judged(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
-    judged = partial(compare, reference.truth.without(left_out), trace.without(left_out), case="check", dtype=dtype)
-    if dtype == "float32":
-        return judged(own=reference.errors)
-    found = judged()
-    measured = any(row.relative is not None for row in found.failures)
-    return judged(own=reference.rounding) if measured else found
-
-
-def _other_steps_note(left_out: Sequence[str]) -> Iterator[str]:
-    if left_out:
-        yield f"other steps in Keras than in PyTorch, not compared: {', '.join(left_out)}"
+    exact, port = comparisons.get("float64"), sides.ports.get("float64")
+    return casts.without_casts(exact, reference, port, traces.get("float64"), judge_by, stack)
 
 
 def _float32_inside(
@@ -409,23 +337,3 @@ def _with_reason(location: Location | None, traces: Mapping[str, Trace], referen
 def _layer_of(port: Port, name: str) -> str:
     call = port.by_path.get(name.removeprefix("activation:"))
     return f"Keras's {type(call.layer).__name__} ({call.name})" if call else ""
-
-
-def other_steps(comparison: Comparison, pairing: Pairing) -> list[str]:
-    """Return the activations that differ though everything else agrees, outputs and gradients among it.
-
-    They were paired by kind and order alone, or Keras takes a step more there, such as a crop, or a hook of the user's
-    changes what PyTorch's module returns.
-
-    Args:
-        comparison: of everything that was recorded.
-        pairing: which modules have weights.
-    """
-    failed = [row for row in comparison.rows if not row.passed]
-    weighted = {one.name for one, _, _ in pairing.units if not getattr(one.owner, "_forward_hooks", None)}
-    judged = any(row.passed and row.kind == "output" for row in comparison.rows)
-    for row in failed:
-        path = row.name.removeprefix("activation:").partition("#")[0]
-        if row.kind != "activation" or (path in weighted and not row.problem.startswith("shape")):
-            return []
-    return [row.name for row in failed] if judged and not comparison.problem else []

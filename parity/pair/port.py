@@ -20,7 +20,6 @@ from parity.pair import (
     addresses,
     byhand,
     feed,
-    following,
     hand,
     layouts,
     masks,
@@ -208,44 +207,6 @@ class Port:
             *(f"{kind}:{name}" for kind in ("param", "grad", "step*:buffer", "step*:param") for name in unused),
             *(f"activation:{name}" for name in self.unmatched),
         ]
-
-    def notes(self) -> list[str]:
-        """Return what was inferred, a line each."""
-        found = [*self.pairing.notes, *following.notes(self.theirs, self.pairing.units), *self.drawn]
-        found += filter(None, [feed.described(self.theirs, self.model)])
-        for name, each in self.input_layouts.items():
-            if each is not layout.SAME:
-                shape = self.theirs.named[name].shape
-                ours = feed.keras_shape(each, shape)
-                found.append(f"{name}: PyTorch's {shape} is given to Keras as {ours}, channels last")
-        for (name, number), sizes in self.flattened.items():
-            if self.layers.get(name) is not None and self.layers[name].weights and not number:
-                found.append(f"{name}: its input is flattened from {sizes}, its weights permuted from PyTorch's order")
-        if sums := [f"{first} + {name}" for name, first in self.pairing.twins.items()]:
-            more = f", and {len(sums) - 3} more" if len(sums) > 3 else ""
-            found.append(f"Keras has one bias, the sum of PyTorch's two: {', '.join(sums[:3])}{more} (gap lstm-map)")
-        if adapted := [name for name, layer in self.layers.items() if layer.weights and units.is_adapted(layer)]:
-            found.append(f"{', '.join(adapted)}: the statistics are left as they are, what it returns is compared")
-        if self.theirs.folded:
-            names = ", ".join(self.theirs.folded)
-            found.append(f"computed in PyTorch (weight_norm and the like), compared as plain weights: {names}")
-        if self.squeezed:
-            names = ", ".join(self.squeezed)
-            found.append(f"{names}: without PyTorch's first axis, of layers, which Keras's states do not have")
-        if self.extra:
-            mode = "eval" if self.options.train else "train"
-            found.append(f"returned by PyTorch in {mode} mode alone, not compared: {', '.join(self.extra)}")
-        if unmatched := [name for name in self.unmatched if name]:
-            found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(unmatched)}")
-        if self.options.loss is None:
-            if self.adds_losses():
-                found.append(
-                    "the Keras model adds to its loss (regularizers, add_loss): compared only where loss= is given"
-                )
-            found.append(
-                "no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight"
-            )
-        return found
 
     def adds_losses(self) -> bool:
         """Whether the model added to its loss when it was last called, or has regularizers."""

@@ -135,7 +135,7 @@ def record(sides: Sides, reference: Reference) -> Iterator[tuple[str, Trace]]:
             del trace  # before the next one is made
 
 
-def judged(sides: Sides, dtype: str, trace: Trace) -> Trace:
+def still_needed(sides: Sides, dtype: str, trace: Trace) -> Trace:
     """Return what is still asked of a copy's trace that agrees with PyTorch's: its outputs.
 
     A copy's weights and gradients in float64 are twice as large as the model.

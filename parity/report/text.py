@@ -261,7 +261,11 @@ def check_worst(comparison: Comparison) -> str:
     if comparison.dtype == "float64":
         worst = max((row.relative for row in comparison.rows if row.relative is not None), default=0.0)
         allowed = max((row.allowed or 0.0 for row in comparison.rows), default=0.0)
-        return f"worst relative error {worst:.1e}, allowed {allowed:.0e}"
+        found = f"worst relative error {worst:.1e}, allowed {allowed:.0e}"
+        count, first = len(comparison.by_rounding), next(iter(comparison.by_rounding), "")
+        if not count:
+            return found
+        return f"{found}; {count} of them by PyTorch's own rounding, whose terms cancel (first: {first})"
     ratios = [row.ratio for row in comparison.rows if row.ratio is not None]
     precision = PRECISIONS.get(comparison.dtype)
     if precision is None or not precision.is_reduced:
