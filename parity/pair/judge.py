@@ -166,7 +166,7 @@ def _finer(pair: _Pair, reference: Reference, stack: ExitStack) -> _Finer:
             sides.drop_copy(proof.doubt)
             comparisons, left_out = _compare(reference, {sides.own: traces[sides.own]}, first)
     rounded = _within_rounding(sides.ports.get("float64"), reference, comparisons, left_out, stack)
-    if not rounded and "float64" in traces:
+    if not rounded and "float64" in comparisons:
         port = sides.ports["float64"]
         reference, rounded = _without_casts(reference, port, traces["float64"], comparisons, left_out, stack)
     comparisons = {dtype: each for dtype, each in comparisons.items() if dtype in pair.options.dtypes}
