@@ -111,7 +111,7 @@ UNOBSERVED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", UNOBSERVED)
+@pytest.mark.parametrize("name", [slow(name) if "traced" in name else name for name in UNOBSERVED])
 def test_what_cannot_be_observed_is_said(name):
     make, words = UNOBSERVED[name]
     with pytest.raises(BlitzError, match=words):
