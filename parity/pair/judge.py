@@ -251,6 +251,7 @@ def _in_other_modes(
 
 
 def _judged(reference: Reference, port: Port, trace: Trace, dtype: str, left_out: list[str]) -> Comparison:
+    """Compare in a precision; how far rounding moves PyTorch in float64 is asked only where something differs there."""
     judged = partial(compare, reference.truth.without(left_out), trace.without(left_out), case="check", dtype=dtype)
     if dtype == "float32":
         return judged(own=reference.errors)
