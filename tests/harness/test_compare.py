@@ -329,3 +329,22 @@ def test_a_loss_that_cancels_is_judged_by_the_size_of_its_terms(error, passed):
     truth = Trace([("loss", np.array(1e-4))], terms={"loss": 100.0})
     port = Trace([("loss", np.array(1e-4 + error))])
     assert compare(truth, port, case="check", dtype="float64").passed is passed
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error", "passed"),
+    [("float64", 1e-16, True), ("float64", 1e-13, False), ("float32", 4e-8, True), ("float32", 1e-5, False)],
+)
+def test_what_only_rounding_leaves_is_judged_by_how_far_rounding_moves_pytorch(dtype, error, passed):
+    """PyTorch's own float32 error, 2e-8, is far above the value, 1e-16: of 80 such values more than chance."""
+    truth = Trace([("grad:norm.weight", np.full(80, 1e-16))])
+    own = Trace([("grad:norm.weight", np.full(80, 2e-8, "float32"))])
+    port = Trace([("grad:norm.weight", np.full(80, 1e-16 + error, dtype))])
+    assert compare(truth, port, case="check", dtype=dtype, own=own_error(truth, [own])).passed is passed
+
+
+def test_rounding_is_no_excuse_for_a_tensor_that_it_moves_little():
+    truth = Trace([("output", np.ones(80))])
+    own = Trace([("output", np.full(80, 1 + 2.0**-23, "float32"))])
+    port = Trace([("output", np.full(80, 1 + 2e-12))])
+    assert not compare(truth, port, case="check", dtype="float64", own=own_error(truth, [own])).passed
