@@ -141,6 +141,11 @@ class Recording:
     names: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def opened(self) -> set[str]:
+        """Paths of the modules that call a function of their own weights, and do more than that layer."""
+        return {call.frame.path for call in self.calls if _is_own(call)}
+
+    @property
     def tied(self) -> dict[str, str]:
         """Path of a Linear whose weight is another module's -> path of that module."""
         pairs = ((name.rpartition(".")[0], first.rpartition(".")[0]) for name, first in self.names.items())
@@ -159,6 +164,10 @@ def unused_names(recording: Recording) -> set[str]:
         if not isinstance(call.target, str):
             used.update(f"{call.path}.{name}" for name, _ in call.target.named_parameters())
     return {name for name, first in recording.names.items() if not {name, first} & used}
+
+
+def _is_own(call: Call) -> bool:
+    return bool(call.path) and isinstance(call.target, str) and call.frame.path == call.path
 
 
 def values_in(tree: Any) -> list[Value]:

@@ -30,6 +30,8 @@ class Leaves:
         """Return a parameter or constant for a tensor of this rank and layout."""
         frame = self.builder.call.frame
         key = value, rank, order, frame
+        if periods(value) > 1 and key not in self._arranged:
+            self._arranged[key] = self._repeated(value, rank, order)
         if key not in self._arranged:
             if (value, frame) not in self._whole:
                 self._whole[value, frame] = self._write(value, beside)
@@ -39,7 +41,7 @@ class Leaves:
     def _write(self, value: Value, beside: View | None) -> View:
         """Return a parameter or constant in PyTorch's own order."""
         symbol = self._parameter(value, beside) if value.kind == "parameter" else self._constant(value, beside)
-        shape = tuple(1 if size is None else size for size in symbol.shape)
+        shape = tuple(size for size in symbol.shape if size is not None)
         return View(symbol, shape, (False,) * len(shape), layout.natural(len(shape)))
 
     def _arrange(self, found: View, value: Value, rank: int, order: Layout) -> View:
@@ -80,8 +82,6 @@ class Leaves:
         return symbol
 
     def _constant(self, value: Value, beside: View | None) -> Symbol:
-        if periods(value) > 1:
-            return self._repeated(value)
         array = array_of(value)
         if array.ndim == 0 or (array.size == 1 and array.dtype.kind == "f"):
             return self._expression("{number}", array.reshape(()), array.item())
@@ -96,10 +96,12 @@ class Leaves:
             builder.weights[value.name] = f"{value.name}/value"
         return self._hold(name, array, beside)
 
-    def _repeated(self, value: Value) -> Symbol:
+    def _repeated(self, value: Value, rank: int, order: Layout) -> View:
         """Write a constant that is repeated for each example, as the masks of an image's windows are."""
         builder = self.builder
         assert value.array is not None
+        if rank != value.rank:
+            raise Untranslatable("a constant follows the batch size, beside a tensor of other axes")
         array = value.array[None, : periods(value)]
         name = ".".join(filter(None, [builder.call.frame.path, "constant"]))
         like = builder.views[builder.recording.inputs[0]]
@@ -108,7 +110,8 @@ class Leaves:
         rows = Value((like.shape[0], *array.shape[1:]), value.dtype, batched=(True, *view.batched[1:]))
         each = builder.layer("RepeatBatch", [view, like], {}, out=rows, path="")
         text, shape = "ops.reshape({0}, {shape})", (-1, *value.shape[1:])
-        return builder.op(text, [each], layout=layout.natural(value.rank), out=value, shape=shape).symbol
+        found = builder.op(text, [each], layout=layout.natural(value.rank), out=value, shape=shape)
+        return builder.to(found, order)
 
     def _expression(self, text: str, array: np.ndarray, number: object) -> Symbol:
         hint = {"b": "mask", "i": "positions"}.get(array.dtype.kind, "") if array.ndim else ""

@@ -26,7 +26,7 @@ from parity.translate.module_text import file_text
 from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.runs import add_exact_constants, add_train_mode
 from parity.translate.transfer import fill, hide_buffers
-from parity.translate.widened import widened
+from parity.translate.widened import open_modules, widened
 
 if TYPE_CHECKING:
     from parity.pair.equivalence import Report
@@ -179,6 +179,7 @@ def translate(
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
         hide_buffers(proven)
+        open_modules(proven, recording.opened)
         proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes)
         port = replace(port, proof=proof)
     return port
