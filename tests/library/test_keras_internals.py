@@ -148,6 +148,14 @@ def test_variables_of_an_optimizer():
             zip(internals.trained_variables(optimizer), (first, second), strict=True)] == [True, True]  # fmt: skip
 
 
+def test_what_an_optimizer_decays():
+    kernel, bias = (keras.Variable(np.ones(2), name=name) for name in ("kernel", "bias"))
+    optimizer = keras.optimizers.AdamW(weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    assert internals.decays(optimizer, kernel)
+    assert not internals.decays(optimizer, bias)
+
+
 @pytest.mark.parametrize("name", internals.OPTIMIZER)
 def test_keras_has_what_our_optimizer_builds_on(name):
     optimizer = keras.optimizers.SGD()
