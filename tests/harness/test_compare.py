@@ -329,3 +329,13 @@ def test_a_loss_that_cancels_is_judged_by_the_size_of_its_terms(error, passed):
     truth = Trace([("loss", np.array(1e-4))], terms={"loss": 100.0})
     port = Trace([("loss", np.array(1e-4 + error))])
     assert compare(truth, port, case="check", dtype="float64").passed is passed
+
+
+@pytest.mark.parametrize(("error", "passes"), [(2.0**-126, True), (2.0**-120, False)])
+def test_a_float32_that_tensorflow_takes_for_zero_is_no_difference(error, passes):
+    """Below 2^-126 TensorFlow has no float32, PyTorch has; float64 shows what is computed there."""
+    values = np.linspace(-1, 1, 5000).astype(np.float32).astype(np.float64) * 1e-35
+    truth = Trace([("output", values)])
+    port = Trace([("output", (values + error * (np.arange(5000) % 7 == 0)).astype(np.float32))])
+    own = own_error(truth, [Trace([("output", values.astype(np.float32))])])
+    assert compare(truth, port, case="t", dtype="float32", own=own).passed is passes
