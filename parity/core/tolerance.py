@@ -104,8 +104,8 @@ MAX_RATIO = 10.0  # of each tensor's largest error
 MEDIAN_RATIO = 2.0  # over a case's activations, outputs and loss; N1–N4 measure 0.4–1.9
 MEDIAN_OF = 3  # tensors at least; the test functions of the optimizers have but a loss to be judged, and that is luck
 FLOOR_ULP = 4  # an error below so many units in the last place of max|truth| is rounding, whatever the ratio
-# TensorFlow takes a float32 below 2^-126 (1e-38) for zero, PyTorch does not. Of 160 dense layers, whose gradients become
-# that small, some 50 right gradients were off by up to 1e-38.
+# TensorFlow takes a float32 below 2^-126 (1e-38) for zero, PyTorch does not. Of 160 dense layers, whose gradients
+# become that small, some 50 right gradients were off by up to 1e-38.
 FLUSHED = 8 * 2.0**-126
 POOL_BELOW = 64  # tensors with fewer values are judged together: a few values' own error is luck
 POOL_OUTLIER = 10.0  # but one whose own error is so many times the pool's median is judged alone
