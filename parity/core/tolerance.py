@@ -110,6 +110,9 @@ MAX_RATIO = 10.0  # of each tensor's largest error
 MEDIAN_RATIO = 2.0  # over a case's activations, outputs and loss; N1–N4 measure 0.4–1.9
 MEDIAN_OF = 3  # tensors at least; the test functions of the optimizers have but a loss to be judged, and that is luck
 FLOOR_ULP = 4  # an error below so many units in the last place of max|truth| is rounding, whatever the ratio
+# TensorFlow takes a float32 below 2^-126 (1e-38) for zero, PyTorch does not. Of 160 dense layers, whose gradients
+# become that small, some 50 right gradients were off by up to 1e-38.
+FLUSHED = 8 * 2.0**-126
 POOL_BELOW = 64  # tensors with fewer values are judged together: a few values' own error is luck
 POOL_OUTLIER = 10.0  # but one whose own error is so many times the pool's median is judged alone
 
@@ -134,5 +137,9 @@ def pooled_steps(case: str) -> int | None:
 
 
 def floor(scale: float, dtype: str) -> float:
-    """Return `FLOOR_ULP` units in the last place of a number of this magnitude in a type; 0 for 0."""
-    return FLOOR_ULP * ulp(scale, dtype) if scale else 0.0
+    """Return `FLOOR_ULP` units in the last place of a number of this magnitude in a type; 0 for 0.
+
+    In float32 it is at least `FLUSHED`.
+    """
+    least = FLUSHED if dtype == "float32" else 0.0
+    return max(FLOOR_ULP * ulp(scale, dtype), least) if scale else 0.0

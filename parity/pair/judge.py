@@ -123,9 +123,9 @@ def judge(torch_side: Theirs, model: Any, options: Options, say: Callable[[str],
         if not sides.ports and not halves.ports:
             raise BlitzError("; ".join([sides.doubt, *(f"{name}: {why}" for name, why in halves.refused.items())]))
         pair = _Pair(torch_side, model, options, sides, halves, say)
-        early = random_keras.is_likely(pair.first)
-        found = None if early else _judged_pair(pair, stack)
-        agrees = found is not None and found.comparisons and all(each.passed for each in found.comparisons.values())
+        found = None if random_keras.is_likely(pair.first) else _judged_pair(pair, stack)
+        verdicts = list(found.comparisons.values()) if found else []
+        agrees = bool(verdicts) and all(each.passed for each in verdicts)
         if not agrees and (reason := random_keras.describe(pair.first)):
             return replace(_undecided(reason), units=pair.first.pairing.units, notes=notes_of(pair.first))
         return found or _judged_pair(pair, stack)

@@ -348,3 +348,13 @@ def test_rounding_is_no_excuse_for_a_tensor_that_it_moves_little():
     own = Trace([("output", np.full(80, 1 + 2.0**-23, "float32"))])
     port = Trace([("output", np.full(80, 1 + 2e-12))])
     assert not compare(truth, port, case="check", dtype="float64", own=own_error(truth, [own])).passed
+
+
+@pytest.mark.parametrize(("error", "passes"), [(2.0**-126, True), (2.0**-120, False)])
+def test_a_float32_that_tensorflow_takes_for_zero_is_no_difference(error, passes):
+    """Below 2^-126 TensorFlow has no float32, PyTorch has; float64 shows what is computed there."""
+    values = np.linspace(-1, 1, 5000).astype(np.float32).astype(np.float64) * 1e-35
+    truth = Trace([("output", values)])
+    port = Trace([("output", (values + error * (np.arange(5000) % 7 == 0)).astype(np.float32))])
+    own = own_error(truth, [Trace([("output", values.astype(np.float32))])])
+    assert compare(truth, port, case="t", dtype="float32", own=own).passed is passes
