@@ -14,7 +14,6 @@ from keras_blitz.errors import BlitzError, one_line
 from parity.pair.equivalence import Report, check
 from parity.translate.layout import Layout
 
-
 DTYPES = ("float64", "float32")
 
 
