@@ -251,8 +251,7 @@ class Builder:
         out = self.out if out is None else out
         order = layout if layout is not None else inputs[0].layout
         symbol = self._symbol(out, order)
-        path = self.call.path if path is None else path
-        path = path or names.own(name, self.recording.root.module, self.call.frame.path)
+        path = (self.call.path if path is None else path) or names.own(name, self.call.frame)
         if inputs[0].flat:
             self.flats[path] = inputs[0].flat
         self._write_layer(name, [view.symbol for view in inputs], [symbol], literals_of(arguments), path)
@@ -276,8 +275,8 @@ class Builder:
         outputs = [
             self._symbol(value, order if value.shape else ()) for value, order in zip(shapes, layouts, strict=True)
         ]
-        symbols = [tuple(v.symbol for v in each) if isinstance(each, tuple) else each.symbol for each in inputs]
-        self._write_layer(name, symbols, outputs, literals_of(arguments), self.call.path, called)
+        given = [tuple(v.symbol for v in each) if isinstance(each, tuple) else each.symbol for each in inputs]
+        self._write_layer(name, given, outputs, literals_of(arguments), self.call.path, called)
         return [
             View(symbol, value.shape, value.batched, order)
             for symbol, value, order in zip(outputs, made, layouts, strict=False)
@@ -292,8 +291,8 @@ class Builder:
 
     def is_tied(self, path: str) -> bool:
         """Return whether the weight of a module is also that of a Linear."""
-        tied = self.recording.tied.items()
-        return any(owner == path and type(self.module(other)).__name__ == "Linear" for other, owner in tied)
+        others = [other for other, owner in self.recording.tied.items() if owner == path]
+        return any(type(self.module(other)).__name__ == "Linear" for other in others)
 
     def constant(self, text: str, shape: tuple[int, ...]) -> View:
         """Write an expression without inputs, {shape} in its text."""
@@ -339,8 +338,8 @@ class Builder:
         return any(value in values for values in readers) or value in values_in(self.recording.outputs)
 
     def _write_layer(
-        self, name: str, inputs: Sequence[Symbol | tuple[Symbol, ...]], outputs: list[Symbol], literals: dict[str, Literal], path: str,
-        called: Sequence[str] = (),
+        self, name: str, inputs: Sequence[Symbol | tuple[Symbol, ...]], outputs: list[Symbol],
+        literals: dict[str, Literal], path: str, called: Sequence[str] = (),
     ) -> None:  # fmt: skip
         several = self.recording.uses.get(path, 1) > 1 or self.is_tied(path)
         if path and several and path == self.call.path:
@@ -398,5 +397,4 @@ class Builder:
 
     def _symbol(self, out: Operand, order: Layout) -> Symbol:
         shape = tuple(None if out.batched[axis] else out.shape[axis] for axis in order)
-        where = out.where if isinstance(out, Value) else None
-        return Symbol(shape, out.dtype, where)
+        return Symbol(shape, out.dtype, getattr(out, "where", None))

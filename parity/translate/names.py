@@ -8,7 +8,7 @@ import re
 from functools import cache
 from typing import Any
 
-from parity.translate.graph import Where
+from parity.translate.graph import Frame, Where
 
 
 def assigned(where: Where | None) -> list[str]:
@@ -41,14 +41,14 @@ def parameters(module: Any) -> list[str]:
     return [each.name for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)][1:]
 
 
-def own(layer: str, module: Any, path: str) -> str:
-    """Return a name for a layer in the module of this path, where Keras would give it that of another module.
+def own(layer: str, frame: Frame) -> str:
+    """Return a name for a layer in the call of a module, where Keras would give it that of another module.
 
     Keras calls a Dropout without a name "dropout", and so may a user call a module; "" where no such module is.
     """
     name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", layer.rpartition(".")[2]).lower()
-    taken = {re.sub(r"_\d+$", "", child) for child, _ in module.named_children()}
-    return ".".join(filter(None, [path, f"{name}_function"])) if name in taken else ""
+    taken = {re.sub(r"_\d+$", "", child) for child, _ in frame.ancestors()[0].module.named_children()}
+    return ".".join(filter(None, [frame.path, f"{name}_function"])) if name in taken else ""
 
 
 def is_name(text: str) -> bool:

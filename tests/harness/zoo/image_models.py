@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import timm
+
 from zoo.row import Row, numbers
 
 # Name -> (the smallest images that it takes, whether it is told their size); with its parameters. Those of over 150

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import torch
 from pairs.pair import trained
-from zoo.row import Row
 
 import parity
 from keras_blitz.errors import BlitzError, one_line
+from zoo.row import Row
 
 
 def judge(row: Row) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from pairs.unet import UNet
 from pairs.vae import VAE
 from pairs.wavenet import WaveNet
 from torch import nn
-from zoo.row import Row, numbers, tokens
 
 from parity.twins.torch import cifar, families, lenet, mlp, mnist
+from zoo.row import Row, numbers, tokens
 
 
 class LoRA(nn.Module):
