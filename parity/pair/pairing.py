@@ -207,8 +207,9 @@ def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[
 
 def _twins(weights: Sequence[Mapped]) -> dict[str, str]:
     """Return the second biases -> the first ones, which the same variables hold."""
-    first = {id(weight.variable): weight.name for weight in weights if not weight.twin}
-    return {weight.name: first[id(weight.variable)] for weight in weights if weight.twin}
+    held = {weight.name: tuple(map(id, weight.variables)) for weight in weights}
+    first = {held[weight.name]: weight.name for weight in weights if not weight.twin}
+    return {weight.name: first[held[weight.name]] for weight in weights if weight.twin}
 
 
 def summed(state: Mapping[str, np.ndarray], twins: Mapping[str, str]) -> dict[str, np.ndarray]:
