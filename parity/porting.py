@@ -63,14 +63,14 @@ def _transfer(
     """Fill a model, print what was done, and write it; the arguments are those of the command."""
     from keras_blitz.weights.checkpoint import write_model, write_state
     from parity.pair.transfer import transfer
-    from parity.record import torch_recorder
+    from parity.record import torch_state
 
     net = load_torch(module, checkpoint)
     port = load_keras(model)
     done = transfer(net, port, draw_inputs(shapes, port), reverse=reverse, unproven=unproven)
     print(done)
     if done.filled and reverse:
-        write_state(torch_recorder.state_of(net), output)
+        write_state(torch_state.state_of(net), output)
     elif done.filled:
         write_model(port, output)
     print(f"{output}: {'written' if done.filled else 'not written'}")
@@ -102,7 +102,7 @@ def load_torch(address: str, checkpoint: Path | None) -> Any:
     """
     from keras_blitz.weights.checkpoint import open_state
     from keras_blitz.weights.names import by_expected_names
-    from parity.record import torch_recorder
+    from parity.record import torch_recorder, torch_state
     from parity.translate.command import load
 
     net = load(address, trust=False)
@@ -122,7 +122,7 @@ def load_torch(address: str, checkpoint: Path | None) -> Any:
         said = [f"{len(names)} tensors are {what} ({names[0]})" for what, names in problems.items() if names]
         if said:
             raise BlitzError(f"{checkpoint} does not fit {address}: {'; '.join(said)}")
-        torch_recorder.fill(net, {name: tensor.array() for name, tensor in tensors.items()})
+        torch_state.fill(net, {name: tensor.array() for name, tensor in tensors.items()})
     return net
 
 

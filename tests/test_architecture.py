@@ -59,6 +59,7 @@ TORCH_IN_RECORD = {
     f"parity/record/{name}.py"
     for name in (
         "torch_recorder",
+        "torch_state",
         "torch_calls",
         "torch_draws",
         "torch_exact",

@@ -10,7 +10,7 @@ import numpy as np
 from parity.pair import step
 from parity.pair.guard import guarded
 from parity.pair.options import Options
-from parity.record import torch_recorder
+from parity.record import torch_state
 
 
 def with_steps_enough(options: Options, module: Any, model: Any) -> tuple[Options, str]:
@@ -38,7 +38,7 @@ def _zeros(options: Options, module: Any, model: Any) -> Iterator[str]:
     if options.keeps and isinstance(model, keras.Layer):
         weights = [(variable.path, np.asarray(variable)) for variable in model.trainable_variables]
     else:
-        state = torch_recorder.state_of(module)
+        state = torch_state.state_of(module)
         weights = [(name, state[name]) for name, one in module.named_parameters() if one.requires_grad]
     yield from (name for name, value in weights if not np.any(value))
 

@@ -25,7 +25,7 @@ from parity.pair.pairing import Seen
 from parity.pair.theirs import Theirs
 from parity.pair.units import Unit, cell_kind
 from parity.pair.walking import Choice, Run, Walk, Witness, is_stacked, owner_of
-from parity.record import torch_recorder
+from parity.record import torch_state
 from parity.record.watch import watched
 
 # Runs of the Keras model, at most. An attention without names takes 6 for the orders of query, key and value, and six
@@ -74,7 +74,7 @@ class Follower:
     ):  # fmt: skip
         self.theirs, self.model, self.dtype, self.fixed = theirs, model, dtype, fixed
         self.by_hand = {name: path for path, name in given.items()}
-        state = typed(torch_recorder.held_by(theirs.module), "float32")
+        state = typed(torch_state.held_by(theirs.module), "float32")
         self.known = Witness(units, {unit.name: _fed(theirs, unit) for unit in units[0]}, state, dtype)
         outputs = theirs.flow.outputs
         self.outputs = {name: Value(array) for name, array in outputs.items() if array.dtype.kind == "f"}

@@ -18,7 +18,7 @@ from parity.pair.alike import Value
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.pairing import summed
-from parity.record import torch_flow, torch_modules, torch_recorder
+from parity.record import torch_flow, torch_modules, torch_recorder, torch_state
 
 COUNTS = ("buffer:*num_batches_tracked", "step*:buffer:*num_batches_tracked")
 
@@ -133,7 +133,7 @@ def state_of(theirs: Theirs, twins: Mapping[str, str]) -> dict[str, np.ndarray]:
         theirs: PyTorch's side.
         twins: PyTorch's names of the second biases -> that of the first.
     """
-    return summed(typed(torch_recorder.held_by(theirs.module), "float32"), twins)
+    return summed(typed(torch_state.held_by(theirs.module), "float32"), twins)
 
 
 def record(

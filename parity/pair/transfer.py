@@ -20,7 +20,7 @@ from parity.pair.pairing import Pairing, summed
 from parity.pair.policy import own_precision, plain_precision
 from parity.pair.port import Port
 from parity.pair.theirs import dry_run
-from parity.record import torch_flow, torch_recorder
+from parity.record import torch_flow, torch_recorder, torch_state
 from parity.report.text import check_lines
 
 LISTED = 8  # names that a line lists
@@ -128,7 +128,7 @@ def transfer(
             f"{folded[0]} is computed in PyTorch, as by weight_norm, and cannot be filled: "
             "remove the parametrization first"
         )
-    pairing = _paired(torch_recorder.shaken(source) if reverse else source, keras_model, arrays_of(inputs), weights)
+    pairing = _paired(torch_state.shaken(source) if reverse else source, keras_model, arrays_of(inputs), weights)
     filling = _fill_torch(torch_module, pairing) if reverse else _fill_keras(source, keras_model, pairing)
     with filling as (left, rounded, keep):
         kept = Kept(weights) if isinstance(weights, Mapping) else "keep"
@@ -169,7 +169,7 @@ def _counts(pairing: Pairing) -> Iterator[Mapped]:
 @contextmanager
 def _fill_keras(module: Any, model: Any, pairing: Pairing) -> Iterator[Filling]:
     """Give the Keras model PyTorch's weights within this block; after it, too, where `keep` was called."""
-    state = summed(torch_recorder.state_of(module), pairing.twins)
+    state = summed(torch_state.state_of(module), pairing.twins)
     weights = pairing.weights
     held = {id(variable) for weight in weights for variable in weight.variables}
     left = [variable.path for variable in model.weights if id(variable) not in held]
@@ -185,11 +185,11 @@ def _fill_keras(module: Any, model: Any, pairing: Pairing) -> Iterator[Filling]:
 def _fill_torch(module: Any, pairing: Pairing) -> Iterator[Filling]:
     """Give the PyTorch module Keras's weights within this block; after it, too, where `keep` was called."""
     values = {weight.name: weight.value() for weight in pairing.weights}
-    before = torch_recorder.state_of(module)
+    before = torch_state.state_of(module)
     left = _unused(module, before, pairing.weights)
     rounded = [name for name, value in values.items() if rounds(value, before[name].dtype)]
-    with _put_back([before], lambda state: torch_recorder.fill(module, state)) as keep:
-        torch_recorder.fill(module, values)
+    with _put_back([before], lambda state: torch_state.fill(module, state)) as keep:
+        torch_state.fill(module, values)
         yield left, rounded, keep
 
 
@@ -208,7 +208,7 @@ def _put_back(before: Sequence[Any], restore: Callable[[Any], Any]) -> Iterator[
 def _unused(module: Any, state: Mapping[str, np.ndarray], weights: Sequence[Mapped]) -> list[str]:
     """Return PyTorch's tensors that are not paired; other names of a tensor that is, and counts of batches, aside."""
     paired = {weight.name for weight in weights}
-    tied = torch_recorder.tied_names(module, paired)
+    tied = torch_state.tied_names(module, paired)
     return [name for name in state if name not in paired | tied and not name.endswith(f".{COUNT}")]
 
 

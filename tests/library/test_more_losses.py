@@ -3,12 +3,13 @@
 import json
 import re
 import warnings
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import keras_blitz
@@ -219,6 +220,19 @@ def test_cosine_embedding(seed, reduction, shape, margin, kind):
     assert_same(pair(losses.CosineEmbeddingLoss(margin, reduction)), module, x1, x2, y, terms=terms)
 
 
+def is_tied_by_rounding(parts, margin, swapped, eps, p=2.0):
+    """Return whether ε makes two distances, or the hinge and 0, equal up to the order in which terms are summed.
+
+    On which side rounding leaves them decides the gradient; ties that are exact are equal in both frameworks.
+    """
+    anchor, positive, negative = (torch.tensor(part) for part in parts)
+    distance = partial(torch.nn.functional.pairwise_distance, p=p, eps=eps)
+    near, far, other = distance(anchor, positive), distance(anchor, negative), distance(positive, negative)
+    hinge = margin + near - (torch.minimum(far, other) if swapped else far)
+    close = [hinge.abs(), (far - other).abs()] if swapped else [hinge.abs()]
+    return bool(eps) and any(bool((each < 1e-12 * (margin + near + far)).any()) for each in close)
+
+
 def triplet(rng, shape, kind):
     if kind == "ties":
         return rng.choice([0.0, 1.0], (3, *shape))
@@ -235,6 +249,7 @@ def triplet(rng, shape, kind):
 @example(0, "none", (4, 3), 1.0, 0.0, float("inf"), True, "ties")
 def test_triplet_margin(seed, reduction, shape, margin, eps, p, swapped, kind):
     parts = triplet(np.random.RandomState(seed), shape, kind)
+    assume(not is_tied_by_rounding(parts, margin, swapped, eps, p))
     options = {"margin": margin, "p": p, "eps": eps, "swap": swapped, "reduction": reduction}
     loss = losses.TripletMarginLoss(**options)
     terms = 1e4 if p < 1 else 1.0  # 1/√ε
@@ -253,6 +268,7 @@ def manhattan(x, y):
 )  # fmt: skip
 def test_triplet_margin_with_distance(seed, reduction, shape, swapped, function, kind):
     parts = triplet(np.random.RandomState(seed), shape, kind)
+    assume(function is not None or not is_tied_by_rounding(parts, 0.7, swapped, 1e-6))
     options = {"margin": 0.7, "swap": swapped, "reduction": reduction, "distance_function": function}
     loss = losses.TripletMarginWithDistanceLoss(**options)
     assert_same(lambda *parts: loss(None, parts), torch.nn.TripletMarginWithDistanceLoss(**options), *parts)
