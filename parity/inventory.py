@@ -232,7 +232,7 @@ ITEMS = (
                                "proof", "hints", "hints_in_check",
                                "hints_of_losses", "verdicts", "check_forms_of_models",
                                "random_models", "check_training", "reduced_precision", "meeting", "pairs",
-                               "pairing_kinds", "byhand", "arguments", "feeding", "widened",
+                               "pairing_kinds", "byhand", "arguments", "feeding", "widened", "what_values_tell",
                                "public_ports", "random_pairs")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
