@@ -7,6 +7,10 @@ import parity
 pytestmark = [pytest.mark.slow, pytest.mark.covers("H12")]
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+
+from parity.twins.torch.families import define_missing_operators  # noqa: E402
+
+define_missing_operators()  # timm imports torchvision
 timm = pytest.importorskip("timm", reason="needs timm: pip install 'keras-blitz[pairs]'")
 models = pytest.importorskip("kimm", reason="needs kimm: pip install 'keras-blitz[pairs]'").models
 
