@@ -11,7 +11,7 @@ GROUPS = {"transformers": "hugging_face", "own": "own", "timm": "image_models"} 
 OPEN = {
     "own": {
         "N5 MNIST, unfinished": "it returns its input, which parity.check cannot record",
-        "N9 Inception": "eval mode agrees; train mode did not with maps of one value, and has not been seen with larger ones",
+        "N9 Inception": "train mode did not agree with maps of one value, and has not been seen with larger ones",
         "PointNet": "in train mode BatchNorm makes a gradient 0, and the rounding that is left of it is compared",
         "GNN": "its first axis is the nodes, not a batch",
     },
