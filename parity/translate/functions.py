@@ -145,7 +145,7 @@ def _share_rows(skeleton: Skeleton) -> None:
 
 def _parametrize(function: Function) -> None:
     skeleton = function.skeleton
-    taken = {"path", "x", "y", "ops", "layers", "keras"}
+    taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count"}  # the last two are a loop's own
     for start, pattern in _runs(skeleton):
         values = {block: block in pattern for block in skeleton.blocks}
         same = next((each for each in function.arguments if each.values == values), None)
