@@ -9,21 +9,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-
-class _Widened(TorchFunctionMode):
-    """Casts to float64 where the module asks for float32."""
-
-    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        kwargs = {name: _wide(each) for name, each in (kwargs or {}).items()}
-        if getattr(function, "__name__", "") == "float":
-            return args[0].double()
-        return function(*map(_wide, args), **kwargs)
-
-
-def _wide(value: Any) -> Any:
-    return torch.float64 if value is torch.float32 else value
+from parity.record.torch_exact import Widened
 
 
 def widened(module: nn.Module) -> nn.Module:
@@ -32,7 +19,7 @@ def widened(module: nn.Module) -> nn.Module:
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if not any(each.dtype is torch.float64 for each in self.parameters()):
             return cls.forward(self, *args, **kwargs)
-        with _Widened():
+        with Widened(constants=True):
             return cls.forward(self, *args, **kwargs)
 
     cls = type(module)
