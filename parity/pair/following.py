@@ -8,7 +8,7 @@ where both models have them, so that the difference is located where a reader lo
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ class Follower:
                     best = walk
                 open_ones += self._others(walk, forced)
         self.cut = bool(open_ones) and self.runs >= self.most
-        return best if best.agrees else self._by_names(best)
+        return self._by_names(best)
 
     def _is_done(self, best: Walk) -> bool:
         """Whether the outputs agree, and not by chance: a dead layer gives the same ones, whatever comes before it."""
@@ -119,11 +119,16 @@ class Follower:
         return (walk.agrees, walk.flows) > (best.agrees, best.flows)
 
     def _by_names(self, best: Walk) -> Walk:
-        """Return the run in which units of one name are twins, where that of the best pairs is another."""
+        """Return the run in which units of one name are twins, where that of the best pairs is another.
+
+        Where the best pairs agree it must agree, too, but for the order of the outputs: two heads that are exchanged
+        are a mistake, and not two heads that have each other's names.
+        """
         names = {name: Choice(path) for name, path in self.known.namesakes.items()}
         named = {name: choice for name, choice in names.items() if choice.path not in self.by_hand.values()}
         crossed = [pair for pair in best.found if pair.name in named and named[pair.name].path != pair.path]
-        return self._walk(named) if crossed else best
+        walk = self._walk(named) if crossed else best
+        return best if best.agrees and np.isinf(walk.in_any_order) else walk
 
     def _learn(self, forced: Mapping[str, Choice], walk: Walk) -> None:
         """Keep which of several was right: in the next block of the same layers it will be again."""
@@ -161,11 +166,11 @@ class Follower:
 
         with watched(self.owners.values(), before):
             output = guarded("the Keras model", feed.run, self.theirs, self.model, self.dtype)
-        run.walk.apart = self._apart(output)
+        run.walk.apart, run.walk.in_any_order = self._apart(output)
         return run.walk
 
-    def _apart(self, output: Any) -> float:
-        """Return how far the output that is furthest from PyTorch's is; infinite where one is none of Keras's.
+    def _apart(self, output: Any) -> tuple[float, float]:
+        """Return how far the output that is furthest from PyTorch's is, by place and in any order; infinite if not one.
 
         Outputs are those of one name, or of one place, where both models return as many: two heads of one shape that
         are given the same value are told apart by nothing else.
@@ -175,11 +180,13 @@ class Follower:
         if actual.keys() != flow.keys() and len(actual) == len(flow):
             actual = dict(zip(flow, actual.values(), strict=True))
 
-        def nearest(name: str) -> float:
-            ours = [actual[name]] if len(actual) == len(flow) else actual.values()
-            return min((distance(self.outputs[name], each, self.known.bound) for each in ours), default=np.inf)
+        def furthest(ours: Callable[[str], Iterable[Value]]) -> float:
+            bound = self.known.bound
+            each = [min((distance(own, o, bound) for o in ours(n)), default=np.inf) for n, own in self.outputs.items()]
+            return max(each, default=0.0)
 
-        return max(map(nearest, self.outputs), default=0.0)
+        in_any_order = furthest(lambda name: actual.values())
+        return furthest(lambda name: [actual[name]]) if len(actual) == len(flow) else in_any_order, in_any_order
 
 
 def _fed(theirs: Theirs, unit: Unit) -> list[list[Value]]:

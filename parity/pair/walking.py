@@ -32,6 +32,7 @@ class Walk:
         choices: Keras's unit -> what it could have had as well, what it took first.
         taken_back: Keras's unit -> what it needs and what one before it has taken on a guess.
         apart: how far the outputs are from PyTorch's, relative; infinite where they are others.
+        in_any_order: the same, whichever of Keras's outputs each of PyTorch's is.
         plain: Keras's units that were given features which PyTorch has flattened in the same order.
     """
 
@@ -39,6 +40,7 @@ class Walk:
     choices: dict[str, list[Choice]] = field(default_factory=dict)
     taken_back: dict[str, Choice] = field(default_factory=dict)
     apart: float = np.inf
+    in_any_order: float = np.inf
     plain: set[str] = field(default_factory=set)
 
     @property

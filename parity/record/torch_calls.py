@@ -97,17 +97,20 @@ def recorded_calls(
 
     def hooks(path: str):
         def record_output(module, _inputs, output):
+            result = first(output, module)
+            if not isinstance(result, torch.Tensor):  # a size, a mode: nothing that Keras has a counterpart of
+                return
             calls[path] = calls.get(path, 0) + 1
             name = path if calls[path] == 1 else f"{path}#{calls[path]}"
-            result = first(output, module)
             recorded[f"activation:{name}"] = snapshot(result, keep)
             if types is not None:
                 types.add(type_name(result))
 
         def record_input(module, inputs):
             number = calls.get(path, 0) + 1
-            if inputs:  # NaN, which is not compared: what is beyond the end, the module is not given
-                given = first(inputs, module, nan)
+            # NaN, which is not compared: what is beyond the end, the module is not given
+            given = first(inputs, module, nan) if inputs else None
+            if isinstance(given, torch.Tensor):
                 recorded[f"fed:{path}" + (f"#{number}" if number > 1 else "")] = snapshot(given, keep)
 
         return record_input, record_output

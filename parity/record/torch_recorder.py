@@ -66,9 +66,11 @@ def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = F
 
     def hook(path: str):
         def on_forward(_inner, given, output):
-            number = sum(call.path == path for call in found)
-            fed = tuple(first(given).shape) if given else ()
-            found.append(Call(path, number, own[path], tuple(first(output).shape), fed))
+            number, result = sum(call.path == path for call in found), first(output)
+            if not isinstance(result, torch.Tensor):
+                return
+            fed = tuple(getattr(first(given), "shape", ())) if given else ()
+            found.append(Call(path, number, own[path], tuple(result.shape), fed))
 
         return on_forward
 

@@ -274,3 +274,25 @@ def test_a_report_is_written_to_a_path_alone():
     report = parity.check(net(), port(), X, **QUICK)
     with pytest.raises(BlitzError, match="None is not a path"):
         report.write_html(None)
+
+
+class Window(nn.Module):
+    """A module that returns a size, and takes one."""
+
+    def forward(self, size):
+        return size // 2
+
+
+class Cropped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.window = nn.Linear(4, 6), Window()
+
+    def forward(self, x):
+        return self.fc(x)[:, : self.window(6)]
+
+
+def test_a_module_that_returns_a_number_is_not_recorded():
+    model = sequential(layers.Dense(6), layers.Lambda(lambda x: x[:, :3]))
+    assert parity.check(Cropped(), model, X, **QUICK)
+    assert not parity.check(Cropped(), sequential(layers.Dense(6), layers.Lambda(lambda x: x[:, 3:])), X, **QUICK)
