@@ -122,7 +122,7 @@ def _taps(before: int, after: int, factor: float | None, mode: str, align_corner
         return _antialiased(before, after, scale, align_corners, cubic)
     places = np.arange(after) * scale if align_corners else (np.arange(after) + 0.5) * scale - 0.5
     if not cubic:
-        places = np.maximum(places, 0)
+        places = np.arange(after) if before == after else np.maximum(places, 0)  # PyTorch copies it, whatever the factor
         low = np.minimum(np.floor(places).astype(int), before - 1)
         share = np.minimum(places - low, 1) if before > 1 else np.zeros(after)
         high = np.minimum(low + 1, before - 1)

@@ -10,7 +10,6 @@ from math import prod
 
 import numpy as np
 
-from keras_blitz.layers import Parameter
 from keras_blitz.weights import kinds
 from keras_blitz.weights.kinds import torch_name
 from keras_blitz.weights.mapped import Mapped, plain, shifted, stack
@@ -64,7 +63,7 @@ def _shifts(one: Unit, other: Unit, weights: Sequence[Mapped]) -> list[Mapped]:
     shape, leaves = one.shapes[""], {leaf_of(one), leaf_of(other)}
     if not weights or sum(size > 1 for size in shape) > 1:
         return list(weights)
-    own = kinds.of_keras(other.owner) is None and not isinstance(other.owner, Parameter)
+    own = kinds.of_keras(other.owner) is None and not kinds.is_of_framework(type(other.owner))
     if one.plus_one:
         more = [shifted(weights[0], 1), *weights]
         return more if not own or other.start == 1 else more[::-1]

@@ -33,6 +33,15 @@ def gives_the_same(x, **options):
     assert_close(first(tape.gradient(actual, ours, last(upstream)).numpy()), given.grad.numpy())
 
 
+@pytest.mark.parametrize("factor", [1.2, 1.3])
+@pytest.mark.parametrize(("mode", "size"), [
+    ("linear", (2,)), ("bilinear", (3, 5)), ("trilinear", (2, 3, 2)), ("bicubic", (3, 5)), ("nearest", (3, 5)),
+])  # fmt: skip
+def test_an_axis_whose_size_stays(mode, size, factor):
+    """PyTorch copies it in the linear modes, though the factor is not 1."""
+    gives_the_same(images(0, 2, 3, *size), mode=mode, scale_factor=(factor,) * len(size))
+
+
 @over(
     few=40, many=400, seed=seeds, mode=st.sampled_from(sorted(MODES)), rank=st.integers(1, 3), size=sizes,
     output=st.none() | sizes, factor=st.lists(factors, min_size=3, max_size=3),
