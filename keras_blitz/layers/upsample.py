@@ -39,6 +39,9 @@ def interpolate(
     `keras.layers.UpSampling2D` has neither `align_corners` nor antialiasing nor another factor than whole numbers, and
     its "bicubic" has a = −½ where PyTorch has −¾ (gap upsample-bicubic).
 
+    An axis whose size stays is copied in the linear modes, and in "nearest" of images, whatever the factor, as PyTorch
+    does. In "nearest" of sequences and volumes PyTorch copies the gradient alone; ours is that of what is returned.
+
     Args:
         inputs: (N, …, C) with one to three axes, whose sizes are known.
         size: of the outputs, a number or one for each axis.
@@ -61,9 +64,16 @@ def interpolate(
     if recompute_scale_factor:
         factors = (None,) * len(shape)
     for axis, (before, after, factor) in enumerate(zip(shape, outputs, factors, strict=True), 1):
+        if before == after and _copies(mode, len(shape), antialias):
+            continue
         taps = _taps(before, after, factor, mode, bool(align_corners), antialias)
         inputs = _resample(inputs, axis, taps)
     return inputs
+
+
+def _copies(mode: str, rank: int, antialias: bool) -> bool:
+    """Return whether PyTorch copies an axis whose size stays, though the factor that was given is not 1."""
+    return (mode.endswith("linear") and not antialias) or (mode == "nearest" and rank == 2)
 
 
 def check(mode: str, align_corners: bool | None, antialias: bool, rank: int) -> None:
@@ -122,7 +132,7 @@ def _taps(before: int, after: int, factor: float | None, mode: str, align_corner
         return _antialiased(before, after, scale, align_corners, cubic)
     places = np.arange(after) * scale if align_corners else (np.arange(after) + 0.5) * scale - 0.5
     if not cubic:
-        places = np.arange(after) if before == after else np.maximum(places, 0)  # PyTorch copies it, whatever the factor
+        places = np.maximum(places, 0)
         low = np.minimum(np.floor(places).astype(int), before - 1)
         share = np.minimum(places - low, 1) if before > 1 else np.zeros(after)
         high = np.minimum(low + 1, before - 1)

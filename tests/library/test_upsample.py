@@ -36,9 +36,10 @@ def gives_the_same(x, **options):
 @pytest.mark.parametrize("factor", [1.2, 1.3])
 @pytest.mark.parametrize(("mode", "size"), [
     ("linear", (2,)), ("bilinear", (3, 5)), ("trilinear", (2, 3, 2)), ("bicubic", (3, 5)), ("nearest", (3, 5)),
+    ("nearest-exact", (2, 3)),
 ])  # fmt: skip
 def test_an_axis_whose_size_stays(mode, size, factor):
-    """PyTorch copies it in the linear modes, though the factor is not 1."""
+    """PyTorch copies it in the linear modes, and in "nearest" of images, though the factor is not 1."""
     gives_the_same(images(0, 2, 3, *size), mode=mode, scale_factor=(factor,) * len(size))
 
 
@@ -53,7 +54,11 @@ def test_interpolate(seed, mode, rank, size, output, factor, align, recompute, a
     if antialias and mode in ("bilinear", "bicubic"):
         options["antialias"] = True
     if output is None:
-        assume(all(int(np.floor(n * f)) > 0 for n, f in zip(size[:rank], factor, strict=False)))
+        made = [int(np.floor(n * f)) for n, f in zip(size[:rank], factor, strict=False)]
+        assume(all(made))
+        # Where a size stays, PyTorch's gradient is that of a copy, and its forward is none but for images.
+        stays = any(n == after and f != 1 for n, after, f in zip(size, made, factor, strict=False))
+        assume(recompute or not stays or mode != "nearest" or rank == 2)
         options |= {"scale_factor": tuple(factor[:rank]), "recompute_scale_factor": recompute or None}
     else:
         options["size"] = tuple(output[:rank])
