@@ -39,8 +39,9 @@ def interpolate(
     `keras.layers.UpSampling2D` has neither `align_corners` nor antialiasing nor another factor than whole numbers, and
     its "bicubic" has a = −½ where PyTorch has −¾ (gap upsample-bicubic).
 
-    An axis whose size stays is copied in the linear modes, and in "nearest" of images, whatever the factor, as PyTorch
-    does. In "nearest" of sequences and volumes PyTorch copies the gradient alone; ours is that of what is returned.
+    An axis whose size stays is copied in the linear modes, with antialiasing and in "nearest" of images, whatever the
+    factor, as PyTorch does. In "nearest" of sequences and volumes, and in "bicubic" where all sizes stay, it copies the
+    gradient alone, with antialiasing all but the gradient: there that is not the gradient of what it returns; ours is.
 
     Args:
         inputs: (N, …, C) with one to three axes, whose sizes are known.
@@ -73,7 +74,7 @@ def interpolate(
 
 def _copies(mode: str, rank: int, antialias: bool) -> bool:
     """Return whether PyTorch copies an axis whose size stays, though the factor that was given is not 1."""
-    return (mode.endswith("linear") and not antialias) or (mode == "nearest" and rank == 2)
+    return antialias or mode.endswith("linear") or (mode == "nearest" and rank == 2)
 
 
 def check(mode: str, align_corners: bool | None, antialias: bool, rank: int) -> None:

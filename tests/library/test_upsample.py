@@ -34,13 +34,18 @@ def gives_the_same(x, **options):
 
 
 @pytest.mark.parametrize("factor", [1.2, 1.3])
-@pytest.mark.parametrize(("mode", "size"), [
-    ("linear", (2,)), ("bilinear", (3, 5)), ("trilinear", (2, 3, 2)), ("bicubic", (3, 5)), ("nearest", (3, 5)),
-    ("nearest-exact", (2, 3)),
+@pytest.mark.parametrize(("mode", "size", "antialias"), [
+    ("linear", (2,), False), ("bilinear", (3, 5), False), ("bilinear", (3, 5), True), ("trilinear", (2, 3, 2), False),
+    ("bicubic", (3, 5), False), ("bicubic", (3, 5), True), ("nearest", (3, 5), False), ("nearest-exact", (2, 3), False),
 ])  # fmt: skip
-def test_an_axis_whose_size_stays(mode, size, factor):
-    """PyTorch copies it in the linear modes, and in "nearest" of images, though the factor is not 1."""
-    gives_the_same(images(0, 2, 3, *size), mode=mode, scale_factor=(factor,) * len(size))
+def test_an_axis_whose_size_stays(mode, size, antialias, factor):
+    """PyTorch copies it in the linear modes, with antialiasing and in "nearest" of images; the factor is not 1."""
+    x, options = images(0, 2, 3, *size), {"mode": mode, "scale_factor": (factor,) * len(size)}
+    if not antialias:
+        gives_the_same(x, **options)
+        return
+    expected = F.interpolate(torch.tensor(x), antialias=True, **options)
+    assert_close(first(layers.interpolate(tf.constant(last(x)), antialias=True, **options).numpy()), expected.numpy())
 
 
 @over(
@@ -56,9 +61,10 @@ def test_interpolate(seed, mode, rank, size, output, factor, align, recompute, a
     if output is None:
         made = [int(np.floor(n * f)) for n, f in zip(size[:rank], factor, strict=False)]
         assume(all(made))
-        # Where a size stays, PyTorch's gradient is that of a copy, and its forward is none but for images.
+        # Where a size stays, PyTorch's gradient is not that of what it returns in these modes.
         stays = any(n == after and f != 1 for n, after, f in zip(size, made, factor, strict=False))
-        assume(recompute or not stays or mode != "nearest" or rank == 2)
+        unlike = mode == "bicubic" or options.get("antialias") or (mode == "nearest" and rank != 2)
+        assume(recompute or not (stays and unlike))
         options |= {"scale_factor": tuple(factor[:rank]), "recompute_scale_factor": recompute or None}
     else:
         options["size"] = tuple(output[:rank])
