@@ -28,7 +28,7 @@ from parity.pair.proof import describe_coarse, prove
 from parity.pair.reduced import Halves
 from parity.pair.reference import Reference, reference_of
 from parity.pair.sides import Sides, record, record_again, sides_of, still_needed
-from parity.pair.theirs import Theirs
+from parity.pair.theirs import Theirs, run_loss
 from parity.pair.verdicts import compared, judged, other_steps_note
 from parity.record.exact_floats import exact_floats
 from parity.record.memory import release
@@ -117,6 +117,9 @@ def judge(torch_side: Theirs, model: Any, options: Options, say: Callable[[str],
             sides = sides_of(torch_side, model, options, stack)
         except masks.UnsharedError as error:
             return _undecided(str(error))
+        except BlitzError:
+            run_loss(torch_side, options)
+            raise
         halves = reduced.ports(torch_side, model, options, stack)
         torch_side.forget()
         release()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -178,6 +178,19 @@ def record(
         (name, array_of(trace, name)[0] if name in squeezed else value) for name, value in trace.items()
     )
     return trace.without([*COUNTS, *left_out])
+
+
+def run_loss(theirs: Theirs, options: Options) -> None:
+    """Run PyTorch's loss once on what its module returns, where one was given.
+
+    For a pair that is refused: a loss that cannot take the module's outputs is the user's first mistake.
+
+    Raises:
+        BlitzError: what the loss raises.
+    """
+    if options.loss:
+        once = replace(options, optimizer=None, steps=0)
+        record(theirs, once, "float32", state_of(theirs, {}), left_out=(), last_only=())
 
 
 def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:

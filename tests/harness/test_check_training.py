@@ -825,6 +825,26 @@ def test_kept_weights_are_read_before_the_first_step():
     assert report.passed, str(report)
 
 
+def test_what_pytorchs_loss_raises_comes_before_weights_that_cannot_be_paired():
+    """A module that returns a second head in train mode, whose Keras model lacks it: the loss gets a tuple."""
+
+    class WithAuxiliary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.main, self.aux = nn.Linear(4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return (self.main(x), self.aux(x)) if self.training else self.main(x)
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="main")])
+    options = {"train": True, "target": np.zeros((len(X), 3))}
+    with pytest.raises(BlitzError, match=r"PyTorch's loss raises .*tuple"):
+        parity.check(WithAuxiliary(), model, X, loss=(nn.MSELoss(), "mse"), **options)
+    with pytest.raises(BlitzError, match="PyTorch has aux"):
+        first = (lambda output, target: nn.functional.mse_loss(output[0], target), "mse")
+        parity.check(WithAuxiliary(), model, X, loss=first, **options)
+
+
 def test_another_number_of_outputs_is_a_verdict():
     i = keras.Input((4,))
     output = layers.Dense(2, name="2")(layers.Dense(5, activation="relu", name="0")(i))

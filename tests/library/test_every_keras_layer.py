@@ -19,22 +19,12 @@ from keras_blitz.weights.kinds import KINDS
 pytestmark = [pytest.mark.covers("W1"), pytest.mark.torch]
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+
+from torch_module import Module  # noqa: E402
+
 nn, F = torch.nn, torch.nn.functional
 
 SEQUENCE, IMAGE, VOLUME = (4, 3), (7, 6, 4), (5, 6, 7, 4)
-
-
-class Module(nn.Module):
-    """Modules called by a function."""
-
-    def __init__(self, call, **modules):
-        super().__init__()
-        self.call = call
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, *inputs):
-        return self.call(self, *inputs)
 
 
 class Buffers(nn.Module):

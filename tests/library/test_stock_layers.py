@@ -12,6 +12,9 @@ from keras_blitz.weights import load_state_dict, named_parameters, state_dict
 pytestmark = [pytest.mark.covers("W1"), pytest.mark.torch]
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
+
+from torch_module import Module  # noqa: E402
+
 nn = torch.nn
 
 
@@ -31,17 +34,6 @@ def attend_to(self, x, y):
 def images(call):
     """Call with channels first, for images and sequences that have channels last here."""
     return lambda self, x: torch.movedim(call(self, torch.movedim(x, -1, 1)), 1, -1)
-
-
-class Module(nn.Module):
-    def __init__(self, call, **modules):
-        super().__init__()
-        self.call = call
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, *inputs):
-        return self.call(self, *inputs)
 
 
 def graph(shape, *inner):
