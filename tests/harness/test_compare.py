@@ -10,6 +10,7 @@ from parity.core.fingerprint import fingerprint
 from parity.core.locate import first_divergence
 from parity.core.own_error import own_error
 from parity.core.trace import ABSENT, Trace
+from parity.report.text import check_worst
 
 RNG = np.random.RandomState(0)
 LARGE = RNG.randn(30, 40)
@@ -341,6 +342,15 @@ def test_what_only_rounding_leaves_is_judged_by_how_far_rounding_moves_pytorch(d
     own = Trace([("grad:norm.weight", np.full(80, 2e-8, "float32"))])
     port = Trace([("grad:norm.weight", np.full(80, 1e-16 + error, dtype))])
     assert compare(truth, port, case="check", dtype=dtype, own=own_error(truth, [own])).passed is passed
+
+
+def test_what_passes_by_pytorchs_rounding_alone_is_listed():
+    truth = Trace([("grad:norm.weight", np.full(80, 1e-16)), ("output", np.ones(80))])
+    own = Trace([("grad:norm.weight", np.full(80, 2e-8, "float32")), ("output", np.ones(80, "float32"))])
+    port = Trace([("grad:norm.weight", np.full(80, 2e-16)), ("output", np.full(80, 1 + 1e-15))])
+    found = compare(truth, port, case="check", dtype="float64", own=own_error(truth, [own]))
+    assert found.by_rounding == ("grad:norm.weight",)
+    assert "1 of them by PyTorch's own rounding, whose terms cancel (first: grad:norm.weight)" in check_worst(found)
 
 
 def test_rounding_is_no_excuse_for_a_tensor_that_it_moves_little():

@@ -256,3 +256,14 @@ def test_a_layer_on_the_other_branch_is_not_where_a_mistake_is():
     both = layers.Concatenate()([left, ops.sigmoid(layers.Dense(5, name="right")(x))])
     y = layers.LayerNormalization(name="norm")(layers.Dense(5, name="mid")(both))
     assert check(module, keras.Model(x, layers.Dense(3, name="end")(y)), ROWS).first_divergence == "activation:norm"
+
+
+@pytest.mark.parametrize(("names", "passes"), [(("main", "aux"), False), (("a", "b"), True)], ids=["same", "other"])
+def test_exchanged_heads_are_a_mistake_where_their_names_say_which_is_which(names, passes):
+    """With the weights exchanged, too, the outputs agree: a right port under other names, not under the same ones."""
+    module = Described(lambda net, x: (net.main(x), net.aux(x)), main=nn.Linear(6, 3), aux=nn.Linear(6, 3))
+    x = keras.Input((6,))
+    main, aux = (layers.Dense(3, name=name)(x) for name in names)
+    report = check(module, keras.Model(x, [aux, main]), ROWS)
+    assert report.passed is passes, str(report)
+    assert passes or report.first_divergence == "output:0"

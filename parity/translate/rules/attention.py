@@ -16,8 +16,6 @@ from parity.translate.rules.weights import frozen
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
 
-HEADS_INSIDE = (0, 2, 1, 3)  # (N, L, heads, dim), as a reshape of (N, L, heads·dim) gives it
-
 
 @function("scaled_dot_product_attention")
 def attention(
