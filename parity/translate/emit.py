@@ -50,8 +50,9 @@ class Text:
 
     def _name_parameter(self, key: Id, wish: str) -> None:
         taken = {*self.names.values(), *self.reserved, "input"}
+        wish = wish if names.is_name(wish) else "x"  # a module's path may end in a number
         options = [wish, "x", "y", "z", *(f"{wish}_{n}" for n in range(2, 99))]
-        self.names[key] = next(each for each in options if each not in taken and names.is_name(each))
+        self.names[key] = next(each for each in options if each not in taken)
 
     def _last_uses(self) -> dict[Id, int]:
         last: dict[Id, int] = {}

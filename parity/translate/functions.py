@@ -63,10 +63,11 @@ def functions_of(root: Block) -> list[Function]:
         for block in blocks:
             roll_up(block)
         for skeleton in _skeletons(blocks):
-            name = _free_name(snake(skeleton.blocks[0].frame.title), [each.name for each in found])
+            known = [each.name for each in found]
+            name = _free_name(snake(skeleton.blocks[0].frame.title), known)
             _share_rows(skeleton)
             function = Function(name, skeleton)
-            _parametrize(function)
+            _parametrize(function, [*known, name])
             found.append(function)
             _give(function, root)
     return found
@@ -143,9 +144,11 @@ def _share_rows(skeleton: Skeleton) -> None:
             loop.rows, loop.literals = every, {**loop.literals, **own}
 
 
-def _parametrize(function: Function) -> None:
+def _parametrize(function: Function, functions: Sequence[str]) -> None:
+    """Make parameters of what differs between the blocks, none of which has the name of a function."""
     skeleton = function.skeleton
-    taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count"}  # the last two are a loop's own
+    # start and count are a loop's own
+    taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count", *functions}
     for start, pattern in _runs(skeleton):
         values = {block: block in pattern for block in skeleton.blocks}
         same = next((each for each in function.arguments if each.values == values), None)
