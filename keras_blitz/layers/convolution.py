@@ -68,18 +68,21 @@ class _Conv(keras.layers.Layer):
 
     def call(self, inputs):
         """Convolve each group and add the bias."""
-        kernel, padding = tf.convert_to_tensor(self.kernel), tuple(before for before, _ in self._pads)
+        outputs = self._in_groups(inputs, tf.convert_to_tensor(self.kernel))
+        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
+
+    def _in_groups(self, inputs, kernel):
+        padding = tuple(before for before, _ in self._pads)
         if self.padding_mode != "zeros" or any(before != after for before, after in self._pads):
             inputs, padding = pad_axes(inputs, self._pads, self.padding_mode), (0,) * self.rank
         if self.groups == 1:
-            outputs = self._convolve(inputs, kernel, padding)
-        elif self.groups == inputs.shape[-1] and self.rank < 3 and len(set(self.stride)) == 1:
+            return self._convolve(inputs, kernel, padding)
+        if self.groups == inputs.shape[-1] and self.rank < 3 and len(set(self.stride)) == 1:
             pads = tuple((side, side) for side in padding)
-            outputs = convolve_each_channel(pad_axes(inputs, pads), spread(kernel, self.dilation), self.stride[0])
-        else:  # tf.nn.conv2d's grouped gradient has no float64 kernel on CPU
-            parts = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
-            outputs = tf.concat([self._convolve(*part, padding) for part in parts], -1)
-        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
+            return convolve_each_channel(pad_axes(inputs, pads), spread(kernel, self.dilation), self.stride[0])
+        # tf.nn.conv2d's grouped gradient has no float64 kernel on CPU.
+        parts = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
+        return tf.concat([self._convolve(*part, padding) for part in parts], -1)
 
     def _convolve(self, inputs, kernel, padding):
         raise NotImplementedError
@@ -198,6 +201,57 @@ class Conv2d(_Conv):
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
         return {**super().get_config(), "banded": self.banded}
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class DynamicConv2d(_Conv):
+    """Convolution with a kernel that is an input, as `torch.nn.functional.conv2d` has it: one that was computed.
+
+    `keras.ops.conv` pads as `Conv2d`'s docstring says, and its float64 gradients with groups or dilation have no CPU
+    kernel.
+
+    Args:
+        out_channels, kernel_size: of the kernel that will be given.
+        stride, padding, dilation, groups: as for `Conv2d`.
+
+    Shapes:
+        inputs (N, H, W, C), kernel (kh, kw, C/groups, out_channels) and, if there is one, bias (out_channels,);
+        output (N, H', W', out_channels).
+
+    Source: torch/nn/functional.py.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        **options,
+    ):
+        super().__init__(out_channels, kernel_size, stride, padding, dilation, groups, bias=False, **options)
+
+    def build(self, inputs_shape, kernel_shape, bias_shape=None):
+        """Make nothing."""
+
+    def call(self, inputs, kernel, bias=None):
+        """Convolve each group and add the bias."""
+        outputs = self._in_groups(inputs, kernel)
+        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
+
+    def _convolve(self, inputs, kernel, padding):
+        return _convolve_images(pad_images(inputs, padding), kernel, self.stride, self.dilation)
+
+    def compute_output_spec(self, inputs, kernel, bias=None):
+        """Return (N, H', W', out_channels)."""
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=inputs.dtype)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("bias", "padding_mode")}
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
