@@ -25,7 +25,7 @@ from parity.translate.graph import Value, unused_names, values_in
 from parity.translate.module_text import file_text
 from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.runs import add_exact_constants, add_train_mode
-from parity.translate.transfer import fill, hide_buffers
+from parity.translate.transfer import fill
 from parity.translate.widened import open_modules, widened
 
 if TYPE_CHECKING:
@@ -178,7 +178,6 @@ def translate(
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
-        hide_buffers(proven)
         open_modules(proven, recording.opened)
         proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes)
         port = replace(port, proof=proof)

@@ -273,8 +273,22 @@ def repeat(builder: "Builder", x: "Operand", *counts: Any) -> View:
     """Write a tiling."""
     numbers = counts[0] if isinstance(counts[0], (tuple, list)) else counts
     found = builder.natural(x)
+    if any(builder.out.batched) and not any(found.batched):
+        return _tile_batch(builder, found, numbers)
     order = layout.natural(builder.out.rank)
     return builder.op("ops.tile({0}, {counts})", [found], layout=order, counts=tuple(numbers))
+
+
+def _tile_batch(builder: "Builder", x: View, counts: Sequence[int]) -> View:
+    """Write a tiling in which each example has the rows once, as `repeat(batch, 1, 1)` of the rows of all heads."""
+    out = builder.out
+    if out.shape[1:] != x.shape[1:] or out.period != x.shape[0] or any(count != 1 for count in counts[1:]):
+        raise Untranslatable("a repeat over the batch and another axis has no translation")
+    order = layout.natural(out.rank)
+    one = Value((1, *x.shape), x.dtype, batched=(False, *x.batched))
+    row = builder.op("ops.reshape({0}, {shape})", [x], layout=layout.natural(one.rank), out=one, shape=one.shape)
+    each = repeat_batch(builder, row, builder.views[builder.recording.inputs[0]])
+    return builder.op("ops.reshape({0}, {shape})", [each], layout=order, shape=sizes(out, order))
 
 
 @function("roll")
