@@ -181,7 +181,7 @@ class Text:
     def _expression(self, number: int, statement: Statement, inputs: list[str]) -> str:
         values = {name: self._value(number, name, each) for name, each in statement.literals.items()}
         if isinstance(statement, BlockCall):
-            return self._call(statement.function, inputs, self._path(statement.path), values)
+            return self._call(statement.function, inputs, self._path(number), values)
         named = [f"{name}={each}" for name, each in zip(statement.names, inputs, strict=False) if name]
         if named and not isinstance(statement, LayerCall):
             inputs = [each for name, each in zip(statement.names, inputs, strict=True) if not name] + named
@@ -196,12 +196,12 @@ class Text:
             if text is not None
         ]
         if statement.path:
-            given.append(f"name={self._path(statement.path)}")
+            given.append(f"name={self._path(number)}")
         made = f"{statement.head}({', '.join(given)})"
         return f"{made}({', '.join(inputs)})" if inputs else made
 
-    def _path(self, path: str | None) -> str:
-        own = relative(self.block, path) or ""
+    def _path(self, number: int) -> str:
+        own = self.skeleton.slots[number].path
         if own.startswith("/"):
             return literal(own[1:])
         return f'f"{{path}}{own}"' if own else "path"
@@ -229,7 +229,7 @@ class Text:
         start, count = values.pop("start") or "0", values.pop("count") or "0"
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
-        prefix = relative(self.block, loop.path) or ""
+        prefix = slot.path
         path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
         call = self._call(loop.function, inputs, path, {**values, **own})

@@ -38,12 +38,15 @@ def _rows(builder: "Builder", x: "Operand", weight: "Operand | None", bias: "Ope
     found = _trailing(builder, "LayerNorm", x, x.shape[2:], None, arguments, path="")
     for text, each in (("{0} * {1}", weight), ("{0} + {1}", bias)):
         if each is not None:
-            shape = (each.shape[0], *(1 for _ in x.shape[2:]))
-            column = Value(shape, each.dtype, batched=(False,) * len(shape))
-            order = layout.natural(len(shape))
-            given = builder.op("ops.reshape({0}, {shape})", [builder.natural(each)], layout=order, out=column, shape=shape)
-            found = combine(builder, text, found, given)
+            found = combine(builder, text, found, _column(builder, each, x.rank - 2))
     return found
+
+
+def _column(builder: "Builder", weight: "Operand", count: int) -> View:
+    """Return a weight (rows,) as (rows, 1, …), with so many axes of size 1."""
+    shape = (weight.shape[0], *(1,) * count)
+    out, order = Value(shape, weight.dtype, batched=(False,) * len(shape)), layout.natural(len(shape))
+    return builder.op("ops.reshape({0}, {shape})", [builder.natural(weight)], layout=order, out=out, shape=shape)
 
 
 def _batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
