@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from keras_blitz.errors import BlitzError
+from parity.translate import own_gradient
 from parity.translate.graph import Call, Frame, Recording, Value, Where, values_in
 
 # What tells about a tensor and returns none.
@@ -45,6 +46,7 @@ FACTORIES = frozenset(
     )
 )
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
+IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
 
 
@@ -57,13 +59,13 @@ def at(where: Where | None) -> str:
     return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
 
 
-def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
     """Record a copy of a module in eval mode.
 
     Args:
         module: is left as it is.
         inputs: what `forward` takes; axis 0 of each is the batch.
-        is_leaf: whether a module is translated as one.
+        is_leaf: whether a module, or an autograd.Function, is translated as one.
 
     Raises:
         BlitzError: the module raises.
@@ -89,7 +91,7 @@ def _values_of(recording: Recording) -> list[Value]:
     return values_in([recording.inputs, *inner, recording.outputs])
 
 
-def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
     """Record a module, which may be changed by it, in the mode and precision it is in.
 
     Raises:
@@ -109,10 +111,10 @@ class Recorder(TorchFunctionMode):
 
     Args:
         module: is run once.
-        is_leaf: whether a module is recorded as one call.
+        is_leaf: whether a module, or an autograd.Function, is recorded as one call.
     """
 
-    def __init__(self, module: nn.Module, is_leaf: Callable[[nn.Module], bool]):
+    def __init__(self, module: nn.Module, is_leaf: IsLeaf):
         super().__init__()
         self.module, self.is_leaf = module, is_leaf
         self.known: dict[int, tuple[torch.Tensor, Value]] = {}  # the tensors are kept, so that no id comes twice
@@ -123,6 +125,7 @@ class Recorder(TorchFunctionMode):
         self.calls: list[Call] = []
         self.uses: dict[str, int] = {}
         self.depth = 0  # of leaves, one inside another
+        self.through = 0  # autograd.Functions whose inside is recorded, one inside another
         self.stack = [Frame(module, "")]
         self.paths = {id(inner): path for path, inner in module.named_modules()}
         self.named = {id(t): name for name, t in [*module.named_parameters(), *module.named_buffers()]}
@@ -133,7 +136,8 @@ class Recorder(TorchFunctionMode):
         given = [x.detach().clone().requires_grad_().clone() if x.is_floating_point() else x.clone() for x in inputs]
         recorded = [self._new(x, kind="input") for x in given]
         self.stack[0].arguments = recorded
-        with self._hooks(), _without_fast_path(), torch.enable_grad(), self:
+        seen = own_gradient.seen(self._apply)
+        with self._hooks(), seen, _without_fast_path(), torch.enable_grad(), self:
             result = self.module(*given)
         outputs = self._as_values(dict(result) if hasattr(result, "items") else result)
         if not values_in(outputs):
@@ -206,6 +210,30 @@ class Recorder(TorchFunctionMode):
             self._write_back(args[0], call)
         return None if name == "__setitem__" else output
 
+    def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
+        """Call an autograd.Function: its rule's call is recorded, or its inside where its gradient is that of it."""
+        if self.depth or not torch.is_grad_enabled():
+            return apply(*args, **kwargs)
+        has_rule = self.is_leaf(function)
+        call = self._call(function.__name__, args, kwargs)
+        self.depth += 1
+        try:
+            if has_rule:
+                output = apply(*args, **kwargs)
+            elif not own_gradient.is_exact(apply, function, args, kwargs):
+                raise Untranslatable(_own_gradient(function.__name__))
+        finally:
+            self.depth -= 1
+        if has_rule:
+            call.function = function
+            self._finish(call, output)
+            return output
+        self.through += 1
+        try:
+            return apply(*args, **kwargs)
+        finally:
+            self.through -= 1
+
     def _count(self, call: Call, path: str) -> None:
         call.path, call.number = path, self.uses.get(path, 0)
         self.uses[path] = call.number + 1
@@ -233,7 +261,9 @@ class Recorder(TorchFunctionMode):
         for value in inputs:
             self._keep(value)
         may_pass = any(self._requires_grad(value) for value in inputs)
-        call.detached = may_pass and all(t.is_floating_point() and not t.requires_grad for t in tensors)
+        call.detached = (
+            may_pass and not self.through and all(t.is_floating_point() and not t.requires_grad for t in tensors)
+        )
         self.calls.append(call)
 
     def _requires_grad(self, value: Value) -> bool:
@@ -248,16 +278,12 @@ class Recorder(TorchFunctionMode):
         return tree_map(lambda t: self._value(t) if isinstance(t, torch.Tensor) else t, tree)
 
     def _value(self, tensor: torch.Tensor) -> Value:
-        if isinstance(tensor.grad_fn, BackwardCFunction):
-            name = type(tensor.grad_fn).__name__.removesuffix("Backward")
-            raise Untranslatable(
-                f"{name} is an autograd.Function with a gradient of its own; write the module around it a rule with "
-                f"@parity.translates{at(_user_line())}"
-            )
         if id(tensor) in self.known:
             if id(tensor) in self.stale:
                 raise Untranslatable(f"a view is used after the tensor it is of was changed in place{at(_user_line())}")
             return self.known[id(tensor)][1]
+        if isinstance(tensor.grad_fn, BackwardCFunction):
+            raise Untranslatable(_own_gradient(type(tensor.grad_fn).__name__.removesuffix("Backward")))
         name = self.named.get(id(tensor), "")
         return self._new(tensor, kind="parameter" if isinstance(tensor, nn.Parameter) else "constant", name=name)
 
@@ -285,6 +311,11 @@ class Recorder(TorchFunctionMode):
         self.stale.discard(id(base))
         call = Call("__setitem__", self.stack[-1], (self._value(base), index, self._value(view)), {}, changed.where)
         self._finish(call, base)
+
+
+def _own_gradient(name: str) -> str:
+    rule = f"write it a rule with @parity.translates({name})"
+    return f"{name} is an autograd.Function with a gradient of its own; {rule}{at(_user_line())}"
 
 
 def _name_of(function: Callable) -> str:

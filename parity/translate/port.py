@@ -16,6 +16,7 @@ from torch import nn
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
+from parity.record.torch_flow import folded
 from parity.translate import registry
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
@@ -154,6 +155,10 @@ def translate(
     """
     registry.load()
     tensors = _as_tensors(inputs)
+    origin = f"{type(module).__module__}.{type(module).__qualname__}"
+    module, computed = folded(module)
+    if computed and train:
+        raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
     recording = record(module, tensors, _is_leaf)
     add_train_mode(recording, module, tensors, _is_leaf)
     add_exact_constants(recording, module, tensors, _is_leaf)
@@ -163,9 +168,9 @@ def translate(
     given = [builder.views[value] for value in recording.inputs]
     settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
     functions = functions_of(root)
-    origin = f"{type(module).__module__}.{type(module).__qualname__}"
+    said = f"\n{_describe_computed(computed)}" if computed else ""
     header = (
-        f"{type(module).__name__}, translated from {origin}: {{status}}\n\n"
+        f"{type(module).__name__}, translated from {origin}: {{status}}\n{said}\n"
         f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'
     )
     text = file_text(functions, given, recording.outputs, builder.views, builder.stubs, header)
@@ -179,9 +184,17 @@ def translate(
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
         open_modules(proven, recording.opened)
-        proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes)
+        proof = prove(
+            widened(proven), port.fresh, arrays, builder.weights, False if computed else train, filled, dtypes
+        )
         port = replace(port, proof=proof)
     return port
+
+
+def _describe_computed(names: Sequence[str]) -> str:
+    """Return a line for the file's head about weights that PyTorch computes from others."""
+    more = f", and {len(names) - 3} more" if names[3:] else ""
+    return f"PyTorch computes {', '.join(names[:3])}{more} from other weights; here each is a weight of its own.\n"
 
 
 def _sorted(outputs: Any) -> list[Value]:
@@ -193,7 +206,9 @@ def _sorted(outputs: Any) -> list[Value]:
     return values_in(outputs)
 
 
-def _is_leaf(module: nn.Module) -> bool:
+def _is_leaf(module: nn.Module | type) -> bool:
+    if isinstance(module, type):
+        return module in registry.FUNCTIONS
     return not isinstance(module, CONTAINERS) and registry.of_module(module) is not None
 
 
