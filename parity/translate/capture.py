@@ -211,28 +211,33 @@ class Recorder(TorchFunctionMode):
         return None if name == "__setitem__" else output
 
     def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
-        """Call an autograd.Function: its rule's call is recorded, or its inside where its gradient is that of it."""
+        """Call an autograd.Function, and record the call where it has a rule, else what its forward does."""
         if self.depth or not torch.is_grad_enabled():
             return apply(*args, **kwargs)
-        has_rule = self.is_leaf(function)
-        call = self._call(function.__name__, args, kwargs)
-        self.depth += 1
-        try:
-            if has_rule:
-                output = apply(*args, **kwargs)
-            elif not own_gradient.is_exact(apply, function, args, kwargs):
-                raise Untranslatable(_own_gradient(function.__name__))
-        finally:
-            self.depth -= 1
-        if has_rule:
+        if self.is_leaf(function):
+            call = self._call(function.__name__, args, kwargs)
             call.function = function
+            with self._unseen():
+                output = apply(*args, **kwargs)
             self._finish(call, output)
             return output
+        with self._unseen():
+            is_exact = own_gradient.is_exact(apply, function, args, kwargs)
+        if not is_exact:
+            raise Untranslatable(_own_gradient(function.__name__))
         self.through += 1
+        output = apply(*args, **kwargs)
+        self.through -= 1
+        return output
+
+    @contextmanager
+    def _unseen(self) -> Iterator[None]:
+        """Within this block no call is recorded."""
+        self.depth += 1
         try:
-            return apply(*args, **kwargs)
+            yield
         finally:
-            self.through -= 1
+            self.depth -= 1
 
     def _count(self, call: Call, path: str) -> None:
         call.path, call.number = path, self.uses.get(path, 0)

@@ -4,6 +4,7 @@ Neither is needed: where the module takes another way through its code then, the
 """
 
 import copy
+
 import torch
 from torch import nn
 
