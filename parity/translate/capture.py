@@ -46,6 +46,7 @@ FACTORIES = frozenset(
     )
 )
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
+NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
 IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
 
@@ -59,26 +60,36 @@ def at(where: Where | None) -> str:
     return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
 
 
-def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
+def record(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf, batch: bool = True
+) -> Recording:  # fmt: skip
     """Record a copy of a module in eval mode.
 
     Args:
         module: is left as it is.
-        inputs: what `forward` takes; axis 0 of each is the batch.
+        inputs: what `forward` takes.
         is_leaf: whether a module, or an autograd.Function, is translated as one.
+        batch: axis 0 of each input is the batch; else all sizes are fixed.
 
     Raises:
         BlitzError: the module raises.
         Untranslatable: it takes another way with another batch size, or does what cannot be followed.
     """
     recorded = run(copy.deepcopy(module).eval(), inputs, is_leaf)
+    if not batch:
+        for value in _values_of(recorded):
+            value.batched = (False,) * value.rank
+        return recorded
     larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in inputs)
-    other = run(copy.deepcopy(module).eval(), larger, is_leaf)
+    try:
+        other = run(copy.deepcopy(module).eval(), larger, is_leaf)
+    except BlitzError as error:
+        raise Untranslatable(f"with one example more in the batch, {error}; {NO_BATCH}") from None
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
-        raise Untranslatable("another batch size takes another way through the module")
+        raise Untranslatable(f"another batch size takes another way through the module; {NO_BATCH}")
     pairs = list(zip(_values_of(recorded), _values_of(other), strict=True))
     if any(one.rank != two.rank for one, two in pairs):
-        raise Untranslatable("another batch size has other numbers of axes")
+        raise Untranslatable(f"another batch size has other numbers of axes; {NO_BATCH}")
     for one, two in pairs:
         one.period = two.shape[0] - one.shape[0] if one.shape else 0
         one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))

@@ -2,7 +2,7 @@
 
 import copy
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partial_of
 from pathlib import Path
@@ -134,7 +134,7 @@ class Port:
 
 def translate(
     module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] = DTYPES, batch: bool = True,
 ) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
@@ -149,6 +149,8 @@ def translate(
         check: prove it.
         train: prove train mode as well; None: where there is a BatchNorm or a dropout.
         dtypes: the precisions to prove it in, "float64" and "float32".
+        batch: axis 0 of each input is the batch, whose size is free; False: the model takes these shapes alone, as of
+            a graph's nodes and edges.
 
     Raises:
         BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
@@ -159,7 +161,7 @@ def translate(
     module, computed = folded(module)
     if computed and train:
         raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
-    recording = record(module, tensors, _is_leaf)
+    recording = record(module, tensors, _is_leaf, batch)
     add_train_mode(recording, module, tensors, _is_leaf)
     add_exact_constants(recording, module, tensors, _is_leaf)
     builder = Builder(recording, partial)
@@ -168,7 +170,7 @@ def translate(
     given = [builder.views[value] for value in recording.inputs]
     settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
     functions = functions_of(root)
-    said = f"\n{_describe_computed(computed)}" if computed else ""
+    said = "".join(f"\n{line}\n" for line in _limits(computed, batch))
     header = (
         f"{type(module).__name__}, translated from {origin}: {{status}}\n{said}\n"
         f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'
@@ -184,17 +186,20 @@ def translate(
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
         open_modules(proven, recording.opened)
-        proof = prove(
-            widened(proven), port.fresh, arrays, builder.weights, False if computed else train, filled, dtypes
-        )
+        train = False if computed else train
+        proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
         port = replace(port, proof=proof)
     return port
 
 
-def _describe_computed(names: Sequence[str]) -> str:
-    """Return a line for the file's head about weights that PyTorch computes from others."""
-    more = f", and {len(names) - 3} more" if names[3:] else ""
-    return f"PyTorch computes {', '.join(names[:3])}{more} from other weights; here each is a weight of its own.\n"
+def _limits(computed: Sequence[str], batch: bool) -> Iterator[str]:
+    """Yield lines for the file's head: weights that PyTorch computes from others, and inputs without a batch."""
+    if computed:
+        more = f", and {len(computed) - 3} more" if computed[3:] else ""
+        names = ", ".join(computed[:3]) + more
+        yield f"PyTorch computes {names} from other weights; here each is a weight of its own."
+    if not batch:
+        yield "The inputs have no batch axis: the model takes these shapes alone."
 
 
 def _sorted(outputs: Any) -> list[Value]:
