@@ -1,4 +1,4 @@
-"""The buffers of a PyTorch module that its checkpoint holds; the others are constants that it computes. Without torch."""
+"""The buffers of a PyTorch module that its checkpoint holds; the others are constants. Does not import torch."""
 
 from typing import Any
 

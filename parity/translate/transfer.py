@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+
 from keras_blitz.layers import Parameter
 from parity.pair import pairing, units
 from parity.record.keras_recorder import leaves

@@ -10,6 +10,7 @@ from parity.translate.graph import Value
 from parity.translate.layout import Layout
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
+from parity.translate.rules.arithmetic import add, scaled
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -208,6 +209,24 @@ def index_select(builder: "Builder", x: "Operand", dim: int, index: "Operand") -
     """Write a take along one axis."""
     found, taken = builder.view(x), builder.natural(index)
     return builder.op("ops.take({0}, {1}, {axis})", [found, taken], axis=found.axis(dim))
+
+
+@function("index_add")
+def index_add(
+    builder: "Builder", x: "Operand", dim: int, index: "Operand", source: "Operand", alpha: float = 1
+) -> View:  # fmt: skip
+    """Write sums of the rows that go to one place."""
+    if dim % x.rank or x.batched[0] or index.batched[0]:
+        raise Untranslatable("index_add along other than a fixed axis 0 has no translation")
+    order, count = layout.natural(x.rank), x.shape[0]
+    rows = builder.natural(scaled(builder, source, alpha))
+    text = "ops.segment_sum({0}, {1}, num_segments={count})"
+    total = builder.op(text, [rows, builder.natural(index)], layout=order, count=count)
+    return total if _is_zero(x) else add(builder, x, total)
+
+
+def _is_zero(x: "Operand") -> bool:
+    return isinstance(x, Value) and x.array is not None and not x.array.any()
 
 
 @function("setitem")

@@ -9,6 +9,7 @@ from parity.translate.graph import Value
 from parity.translate.layout import Layout
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
+from parity.translate.rules.arithmetic import add, scaled
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -81,10 +82,13 @@ def _einsum(
 
 
 @function("addmm", "baddbmm")
-def addmm(builder: "Builder", bias: "Operand", one: "Operand", other: "Operand", **options: Any) -> View:
-    """Write a product and a sum."""
-    if any(value != 1 for value in options.values()):
-        raise Untranslatable("addmm with alpha or beta has no translation")
-    from parity.translate.rules.arithmetic import add
-
-    return add(builder, matmul(builder, one, other), bias)
+def addmm(
+    builder: "Builder", x: "Operand", one: Any = None, other: Any = None, beta: float = 1, alpha: float = 1,
+    **factors: "Operand",
+) -> View:  # fmt: skip
+    """Write beta · x + alpha · one · other."""
+    one, other = (
+        next((factors[name] for name in names if name in factors), each)
+        for each, names in ((one, ("mat1", "batch1")), (other, ("mat2", "batch2")))
+    )
+    return add(builder, scaled(builder, x, beta), matmul(builder, one, other), alpha=alpha)
