@@ -12,7 +12,7 @@ from keras_blitz.layers.padding import check_mode, pad_axes, pad_images
 from keras_blitz.layers.pairs import Pair, Sizes, sizes
 
 
-class _Conv(keras.layers.Layer):
+class _Convolution(keras.layers.Layer):
     """What the convolutions share.
 
     out = ⌊(n + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
@@ -54,23 +54,6 @@ class _Conv(keras.layers.Layer):
         added = [dilation * (kernel - 1) for dilation, kernel in zip(self.dilation, self.kernel_size, strict=True)]
         return tuple((total // 2, total - total // 2) for total in added)
 
-    def build(self, input_shape):
-        """Make kernel and bias."""
-        channels = input_shape[-1]
-        if channels % self.groups:
-            raise ValueError(f"{self.name}: {channels} input channels are not a multiple of groups={self.groups}")
-        shape = (*self.kernel_size, channels // self.groups, self.out_channels)
-        fan_in = prod(shape[:-1])
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=fan_in_uniform(fan_in))
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=fan_in_uniform(fan_in))
-
-    def call(self, inputs):
-        """Convolve each group and add the bias."""
-        outputs = self._in_groups(inputs, tf.convert_to_tensor(self.kernel))
-        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
-
     def _in_groups(self, inputs, kernel):
         padding = tuple(before for before, _ in self._pads)
         if self.padding_mode != "zeros" or any(before != after for before, after in self._pads):
@@ -111,6 +94,27 @@ class _Conv(keras.layers.Layer):
             "bias": self.use_bias,
             "padding_mode": self.padding_mode,
         }
+
+
+class _Conv(_Convolution):
+    """What those with a kernel of their own share."""
+
+    def build(self, input_shape):
+        """Make kernel and bias."""
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(f"{self.name}: {channels} input channels are not a multiple of groups={self.groups}")
+        shape = (*self.kernel_size, channels // self.groups, self.out_channels)
+        fan_in = prod(shape[:-1])
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=fan_in_uniform(fan_in))
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=fan_in_uniform(fan_in))
+
+    def call(self, inputs):
+        """Convolve each group and add the bias."""
+        outputs = self._in_groups(inputs, tf.convert_to_tensor(self.kernel))
+        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -204,7 +208,7 @@ class Conv2d(_Conv):
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
-class DynamicConv2d(_Conv):
+class DynamicConv2d(_Convolution):
     """Convolution with a kernel that is an input, as `torch.nn.functional.conv2d` has it: one that was computed.
 
     `keras.ops.conv` pads as `Conv2d`'s docstring says, and its float64 gradients with groups or dilation have no CPU

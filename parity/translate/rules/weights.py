@@ -4,10 +4,10 @@ from typing import Any
 
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
-from parity.translate.program import Literal, optional
+from parity.translate.program import Literal, View, optional
 
 
-def own_path(*weights: Value | None) -> str | None:
+def own_path(*weights: Value | View | None) -> str | None:
     """Return the path of the module that weights handed to a function are of.
 
     None where they are computed, or of several modules, or do not have their usual names.
@@ -19,7 +19,7 @@ def own_path(*weights: Value | None) -> str | None:
     return paths.pop()
 
 
-def same_module(*weights: Value | None) -> str:
+def same_module(*weights: Value | View | None) -> str:
     """Return the path of the module that weights handed to a function are of.
 
     Raises:
