@@ -65,8 +65,10 @@ def key_of(block: Block, statement: Statement) -> Hashable:
     """Return what two statements must share to be one slot."""
     arity = tuple(len(each) if isinstance(each, tuple) else -1 for each in statement.inputs)
     head: Hashable = statement.head
-    if isinstance(statement, (BlockCall, Loop)):
+    if isinstance(statement, BlockCall):
         head = id(statement.function)
+    if isinstance(statement, Loop):
+        head = id(statement.function), statement.step, statement.gathers
     kind = type(statement).__name__
     return (
         kind,
