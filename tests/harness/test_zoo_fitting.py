@@ -7,7 +7,7 @@ from keras import layers, ops
 
 pytest.importorskip("torch")  # the zoo's models are PyTorch's
 
-from zoo.fitting import fit_once  # noqa: E402
+from zoo.fitting import fit_once
 
 pytestmark = pytest.mark.torch
 
