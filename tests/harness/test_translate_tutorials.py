@@ -117,7 +117,7 @@ def test_layers_are_those_written_by_hand(tutorial):
 
 
 def test_source_is_as_short_and_has_no_transpose(tutorial):
-    row, port, model = tutorial
+    _, port, model = tutorial
     assert "transpose" not in port.source
     assert len(code(port.source)) <= LINES * len(code(inspect.getsource(inspect.getmodule(type(model)))))
 

@@ -24,6 +24,11 @@ def test_every_batch_size_fits():
     assert not np.array_equal(before, model.weights[0].numpy())
 
 
+def test_model_without_weights_has_nothing_to_fit():
+    x = keras.Input((4,))
+    assert fit_once(keras.Model(x, ops.relu(x)), examples=2) == ""
+
+
 @pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
 @pytest.mark.parametrize(
     ("model", "said"),
