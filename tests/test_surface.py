@@ -67,7 +67,8 @@ SURFACE = {
         topk unsqueeze var view zeros zeros_like
     """,
     "keras_blitz.optim": """
-        Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD clip_grad_norm_ clip_grad_value_ schedules
+        ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax NAdam RAdam RMSprop Rprop SGD SparseAdam clip_grad_norm_
+        clip_grad_value_ schedules
     """,
     "keras_blitz.optim.schedules": """
         ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR
