@@ -170,8 +170,8 @@ OPTIMIZERS = Part(
         "Optimizer": ("", "the base class; keras_blitz's is `keras_blitz.optim.base.Optimizer`"),
         "LBFGS": ("", "evaluates the loss several times in a step, which `fit` has no place for"),
         "Muon": (
-            "", "its iteration runs in bfloat16, in sums whose order follows the CPU: the same formula in TensorFlow is off "
-            "by 3e-3 on a matrix of 128×300, by nothing on 16×16; Keras has a Muon of its own"
+            "", "its iteration runs in bfloat16, in sums whose order follows the CPU: the same formula in TensorFlow "
+            "is off by 3e-3 on a matrix of 128×300, by nothing on 16×16; Keras has a Muon of its own"
         ),
     },
 )  # fmt: skip

@@ -7,6 +7,7 @@ from keras_blitz.optim.adagrad import Adagrad
 from keras_blitz.optim.adam import Adam, AdamW
 from keras_blitz.optim.adamax import Adamax
 from keras_blitz.optim.asgd import ASGD
+from keras_blitz.optim.averaging import AveragedModel, update_bn
 from keras_blitz.optim.clipping import clip_grad_norm_, clip_grad_value_
 from keras_blitz.optim.nadam import NAdam
 from keras_blitz.optim.radam import RAdam
@@ -24,6 +25,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "AveragedModel",
     "NAdam",
     "RAdam",
     "RMSprop",
@@ -32,4 +34,5 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "schedules",
+    "update_bn",
 ]
