@@ -11,7 +11,7 @@ from keras_blitz.layers import BatchNorm
 from keras_blitz.optim import schedules
 from keras_blitz.weights.mapping import load_state_dict, state_dict
 
-pytestmark = pytest.mark.covers("O1", "O2")
+pytestmark = pytest.mark.covers("O6")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 swa_utils = pytest.importorskip("torch.optim.swa_utils")

@@ -16,7 +16,7 @@ from keras_blitz.optim.groups import assigned, parameter_name
 from keras_blitz.weights import named_parameters
 from parity.cases import optimizers
 
-pytestmark = pytest.mark.covers("O1", "O2")
+pytestmark = pytest.mark.covers("O1", "O2", "O5")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 

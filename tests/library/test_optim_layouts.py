@@ -11,7 +11,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.optim.groups import parameter_name
 from keras_blitz.weights.mapping import load_state_dict, state_dict
 
-pytestmark = pytest.mark.covers("O1", "O3")
+pytestmark = pytest.mark.covers("O5")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
