@@ -67,11 +67,13 @@ SURFACE = {
         topk unsqueeze var view zeros zeros_like
     """,
     "keras_blitz.optim": """
-        Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD clip_grad_norm_ clip_grad_value_ schedules
+        ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax AveragedModel NAdam RAdam RMSprop Rprop SGD SparseAdam
+        clip_grad_norm_ clip_grad_value_ schedules update_bn
     """,
     "keras_blitz.optim.schedules": """
         ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR
-        LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR RateTable ReduceLROnPlateau SequentialLR StepLR
+        LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR RateTable ReduceLROnPlateau SWALR SequentialLR
+        StepLR
     """,
     "keras_blitz.random": """
         Generator bernoulli default_generator dropout2d_mask dropout_mask fork_rng get_state initial_seed manual_seed
