@@ -92,7 +92,13 @@ def turned(builder: "Builder", x: "Operand") -> View:
     return builder.turned(x, axes)
 
 
-@function("contiguous", "clone", "alias", "requires_grad")
+@function("contiguous")
+def contiguous(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
+    """Write nothing, or the transpose of a table made of weights alone: once here, not wherever it is added."""
+    return builder.any(x) if any(x.batched) else builder.natural(x)
+
+
+@function("clone", "alias", "requires_grad")
 def same(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     """Write nothing."""
     return builder.any(x)
