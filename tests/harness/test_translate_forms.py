@@ -210,9 +210,16 @@ def test_one_key_of_all_heads_needs_no_transpose():
 
 def test_merged_axes_stand_where_the_result_has_pytorchs_order():
     shape = (2, 9, 4, 8)  # (N, S, H, D), in memory (N, H, S, D)
-    groups = layout.groups(shape, (2, 9, 32))
-    order = layout.gathered((0, 2, 1, 3), shape, groups)
+    wanted = (2, 9, 32)
+    groups = layout.groups(shape, wanted)
+    order = layout.gathered((0, 2, 1, 3), shape, groups, wanted)
     assert order == (0, 1, 2, 3)
-    assert layout.reshaped(order, shape, groups) == (0, 1, 2)
-    shuffle = layout.groups((2, 3, 5, 7, 6), (2, 15, 7, 6))  # channels last stay last
-    assert layout.gathered((0, 3, 4, 2, 1), (2, 3, 5, 7, 6), shuffle) == (0, 3, 4, 1, 2)
+    assert layout.reshaped(order, shape, groups, wanted) == (0, 1, 2)
+    shape, wanted = (2, 3, 5, 7, 6), (2, 15, 7, 6)  # channels last stay last
+    assert layout.gathered((0, 3, 4, 2, 1), shape, layout.groups(shape, wanted), wanted) == (0, 3, 4, 1, 2)
+
+
+def test_new_axis_stands_where_its_merge_needs_no_transpose():
+    shape, wanted = (2, 4, 9, 8), (2, 4, 1, 9, 8)  # heads that are repeated, in memory (N, S, H, D)
+    assert layout.reshaped((0, 2, 1, 3), shape, layout.groups(shape, wanted), wanted) == (0, 3, 1, 2, 4)
+    assert layout.reshaped((1, 2, 0), (4, 9, 9), layout.groups((4, 9, 9), (1, 4, 9, 9)), (1, 4, 9, 9)) == (0, 2, 3, 1)
