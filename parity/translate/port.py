@@ -2,6 +2,7 @@
 
 import copy
 import re
+import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partial_of
@@ -23,7 +24,7 @@ from parity.translate.builder import Builder
 from parity.translate.capture import record
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, unused_names, values_in
-from parity.translate.module_text import file_text
+from parity.translate.module_text import LINE, file_text
 from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.runs import add_exact_constants, add_train_mode
 from parity.translate.transfer import fill
@@ -71,7 +72,9 @@ class Port:
         said = "not proven: no parity.check has run" if self.proof is None else self.proof.line
         if self.holes:
             said = f"not proven: {self.holes[0]}"
-        text = self.text.replace("{status}", re.sub(r'["\\]', "'", said), 1)
+        head, rest = self.text.split("{status}", 1)
+        head = textwrap.fill(head + re.sub(r'["\\]', "'", said), LINE, break_long_words=False, break_on_hyphens=False)
+        text = head + rest
         return text.replace("{weights}", self.weights_file, 1)
 
     @property

@@ -312,6 +312,15 @@ def _tile_batch(builder: "Builder", x: View, counts: Sequence[int]) -> View:
     return builder.op("ops.reshape({0}, {shape})", [each], layout=order, shape=sizes(out, order))
 
 
+@function("repeat_interleave")
+def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int | None = None, **_: Any) -> View:
+    """Write each part along an axis so many times in a row."""
+    found = builder.view(x)
+    if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
+        raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
+    return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))
+
+
 @function("roll")
 def roll(builder: "Builder", x: "Operand", shifts: Any, dims: Any = None) -> View:
     """Write a roll along axes."""
