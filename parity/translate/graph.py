@@ -141,9 +141,9 @@ class Recording:
     names: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def opened(self) -> set[str]:
-        """Paths of the modules that call a function of their own weights, and do more than that layer."""
-        return {call.frame.path for call in self.calls if _is_own(call)}
+    def opened(self) -> dict[str, str]:
+        """Path of a module that calls a function of its own weights, and may do more -> the function's name."""
+        return {call.frame.path: call.target for call in self.calls if _is_own(call)}
 
     @property
     def tied(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from torch import nn
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
+from parity.record.opened import open_module
 from parity.record.torch_flow import folded
 from parity.translate import registry
 from parity.translate.blocks import settle
@@ -28,7 +29,7 @@ from parity.translate.module_text import LINE, file_text
 from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.runs import add_exact_constants, add_train_mode
 from parity.translate.transfer import fill
-from parity.translate.widened import open_modules, widened
+from parity.translate.widened import widened
 
 if TYPE_CHECKING:
     from parity.pair.equivalence import Report
@@ -188,7 +189,8 @@ def translate(
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
-        open_modules(proven, recording.opened)
+        for path, function in recording.opened.items():
+            open_module(proven.get_submodule(path), function)
         train = False if computed else train
         proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
         port = replace(port, proof=proof)
