@@ -7,6 +7,7 @@ from math import isinf
 from typing import Any
 
 from parity.translate import names
+from parity.translate.derived import assignments
 from parity.translate.functions import Function
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
@@ -40,7 +41,8 @@ class Text:
     def __init__(self, function: Function, all_names: Sequence[str], kept: Sequence[Id] = ()):
         self.function, self.skeleton = function, function.skeleton
         self.block: Block = self.skeleton.blocks[0]
-        self.reserved = RESERVED | set(all_names) | {each.name for each in function.arguments}
+        own = {each.name for each in function.arguments} | {each.name for each in function.sizes}
+        self.reserved = RESERVED | set(all_names) | own
         self.names: dict[Id, str] = {}
         self.last = {**self._last_uses(), **dict.fromkeys(kept, len(self.skeleton.slots))}
         self.made = {phi.made: ("phi", n) for n, phi in enumerate(self.skeleton.phis)}
@@ -65,6 +67,8 @@ class Text:
     def body(self) -> list[str]:
         """Return the lines of the function, without its head."""
         run_end, indent = 0, ""
+        given = [self.names["in", n] for n in range(len(self.block.parameters))]
+        self.lines = assignments(self.function.sizes, given)
         total = len(self.skeleton.blocks)
         for number, slot in enumerate(self.skeleton.slots):
             if number >= run_end:
@@ -221,7 +225,7 @@ class Text:
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
         before = inputs.pop() if loop.gathers else ""
-        lines, name = [], ""
+        name, lines = "", list[str]()
         if loop.step.place is not None and not loop.step.grows:
             name = inputs[loop.step.place] = self._carried(number, slot, loop, lines)
         listed = ""

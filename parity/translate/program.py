@@ -80,11 +80,13 @@ class Literal:
         value: a number, a text, a truth value, or a tuple of them.
         default: of an argument, which is left out where the value is this; None: never.
         positional: the argument has no name in the call.
+        role: of an argument of a block, what it counts; see `parity.translate.derived`.
     """
 
     value: Any
     default: Any = None
     positional: bool = False
+    role: str = ""
 
 
 @dataclass(eq=False)

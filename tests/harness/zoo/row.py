@@ -15,11 +15,13 @@ class Row:
         name: in the table.
         build: makes the PyTorch module, in a small configuration.
         inputs: arrays in PyTorch's layout, one for each argument of `forward`.
+        train: prove train mode, too; None: where there is a BatchNorm or a dropout.
     """
 
     name: str
     build: Callable[[], Any]
     inputs: tuple[np.ndarray, ...]
+    train: bool | None = None
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
