@@ -15,6 +15,7 @@ from parity.translate.skeleton import Id, Slot, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
+CALL = 96  # a call of this length fits into a line, with what it is assigned to
 
 
 def literal(value: Any) -> str:
@@ -52,8 +53,9 @@ class Text:
 
     def _name_parameter(self, key: Id, wish: str) -> None:
         taken = {*self.names.values(), *self.reserved, "input"}
+        wish = wish if names.is_name(wish) else "x"  # a module's path may end in a number
         options = [wish, "x", "y", "z", *(f"{wish}_{n}" for n in range(2, 99))]
-        self.names[key] = next(each for each in options if each not in taken and names.is_name(each))
+        self.names[key] = next(each for each in options if each not in taken)
 
     def _last_uses(self) -> dict[Id, int]:
         last: dict[Id, int] = {}
@@ -190,7 +192,7 @@ class Text:
     def _expression(self, number: int, statement: Statement, inputs: list[str]) -> str:
         values = {name: self._value(number, name, each) for name, each in statement.literals.items()}
         if isinstance(statement, BlockCall):
-            return self._call(statement.function, inputs, self._path(statement.path), values)
+            return self._call(statement.function, inputs, self._path(number), values)
         named = [f"{name}={each}" for name, each in zip(statement.names, inputs, strict=False) if name]
         if named and not isinstance(statement, LayerCall):
             inputs = [each for name, each in zip(statement.names, inputs, strict=True) if not name] + named
@@ -205,23 +207,27 @@ class Text:
             if text is not None
         ]
         if statement.path:
-            given.append(f"name={self._path(statement.path)}")
+            given.append(f"name={self._path(number)}")
         made = f"{statement.head}({', '.join(given)})"
         return f"{made}({', '.join(inputs)})" if inputs else made
 
-    def _path(self, path: str | None) -> str:
-        own = relative(self.block, path) or ""
+    def _path(self, number: int) -> str:
+        own = self.skeleton.slots[number].path
         if own.startswith("/"):
             return literal(own[1:])
         return f'f"{{path}}{own}"' if own else "path"
 
     def _call(self, function: Function, inputs: list[str], path: str, values: dict[str, str | None]) -> str:
+        """Return a call, with the names of its numbers where there are several and they fit into the line."""
         required = [each.name for each in function.arguments if each.default is None]
         given = [*inputs, *([path] if uses_path(function) else [])]
+        named, short = list(given), list(given)
         for name, text in values.items():
             if text is not None:
-                given.append(text if name in required and len(required) < 3 else f"{name}={text}")
-        return f"{function.name}({', '.join(given)})"
+                named.append(text if name in required and len(required) < 3 else f"{name}={text}")
+                short.append(text if name in required else f"{name}={text}")
+        texts = [f"{function.name}({', '.join(each)})" for each in (named, short)]
+        return texts[1] if len(texts[0]) > CALL >= len(texts[1]) else texts[0]
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
         before = inputs.pop() if loop.gathers else ""
@@ -260,7 +266,7 @@ class Text:
         start, count = values.pop("start") or "0", values.pop("count") or "0"
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
-        prefix = relative(self.block, loop.path) or ""
+        prefix = slot.path
         path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
         return _head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})

@@ -23,9 +23,19 @@ class Slot:
     inputs: list[Id | tuple[Id, ...]] = field(default_factory=list)
 
     @property
+    def block(self) -> Block:
+        """The first block that has a statement."""
+        return next(iter(self.members))
+
+    @property
     def first(self) -> Statement:
-        """The statement of the first block that has one."""
-        return next(iter(self.members.values()))
+        """That statement."""
+        return self.members[self.block]
+
+    @property
+    def path(self) -> str:
+        """Its path within the block's module, as `relative` has it."""
+        return relative(self.block, self.first.path) or ""
 
 
 @dataclass(frozen=True)

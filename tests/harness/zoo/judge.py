@@ -25,7 +25,7 @@ def judge(row: Row) -> dict[str, Any]:
     module = _without_random_depth(trained(row.build()))
     begun = time.perf_counter()
     try:
-        port = parity.translate(module, row.inputs, train=row.train, dtypes=("float64",))
+        port = parity.translate(module, row.inputs, train=row.train, dtypes=("float64",), batch=row.batch)
     except BlitzError as error:
         return {"reason": str(error).splitlines()[0]}
     found = {
@@ -52,11 +52,10 @@ def _after_a_round_trip(port: Any) -> str:
     """Return what is wrong after the model was saved and loaded; "" where nothing is."""
     model = port.build("float32")
     stream = np.random.RandomState(0)
+    shapes = [tuple(2 if size is None else size for size in each.shape) for each in model.inputs]
     given = [
-        stream.standard_normal((2, *each.shape[1:])).astype("f")
-        if "float" in each.dtype
-        else np.ones((2, *each.shape[1:]), each.dtype)
-        for each in model.inputs
+        stream.standard_normal(shape).astype("f") if "float" in each.dtype else np.ones(shape, each.dtype)
+        for shape, each in zip(shapes, model.inputs, strict=True)
     ]
     before = keras.tree.flatten(model(given, training=False))
     with tempfile.TemporaryDirectory() as folder:

@@ -74,7 +74,7 @@ ROWS = [
     Row("VAE", VAE, (numbers(4, 10), numbers(4, 3, seed=1))),
     Row("WaveNet", WaveNet, (numbers(2, 3, 19),)),
     Row("PointNet", PointNet, (numbers(5, 3, 11),)),
-    Row("GNN", GNN, (numbers(NODES, 5), EDGES)),
+    Row("GNN", GNN, (numbers(NODES, 5), EDGES), batch=False),
     Row("nanoGPT", Language, (tokens(3, 7, high=11),)),
     Row("detection head", RetinaNetHead, (numbers(2, 6, 6, 4), numbers(2, 6, 3, 2, seed=1))),
     Row("LoRA", AdaptedClassifier, (numbers(3, 10),)),
