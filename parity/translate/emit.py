@@ -11,7 +11,7 @@ from parity.translate.derived import assignments
 from parity.translate.functions import Function
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
-from parity.translate.skeleton import Id, Slot, relative
+from parity.translate.skeleton import Id, Slot, is_list, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
@@ -124,7 +124,7 @@ class Text:
         return [f"{', '.join(outputs)} = {text}" if outputs else text]
 
     def _input(self, each: Any) -> str:
-        if each and isinstance(each[0], tuple):
+        if is_list(each):
             return f"[{', '.join(f'*{self.names[x]}' if self._is_list(x) else self.names[x] for x in each)}]"
         return self.names[each]
 
@@ -300,7 +300,7 @@ def _head_of_loop(start: str, count: str, rows: dict[str, str], own: dict[str, s
 def _flat(inputs: Sequence[Any]) -> list[Id]:
     found: list[Id] = []
     for each in inputs:
-        found += each if each and isinstance(each[0], tuple) else [each]
+        found += each if is_list(each) else [each]
     return found
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from parity.translate import names
 from parity.translate.blocks import blocks_in
 from parity.translate.derived import Size, Sizes, equal_size, multiple_of, multiple_size, role_of, sizes_of
+from parity.translate.given_twice import merge_evened
 from parity.translate.loops import Loop, roll_up
 from parity.translate.program import Block, BlockCall, Literal
-from parity.translate.skeleton import Skeleton, Unlike, merge, variant_of
+from parity.translate.skeleton import Skeleton, Unlike, variant_of
 
 Place = tuple[int, str, int | None]  # slot, literal's name, component of a tuple
 MISSING = object()
@@ -117,12 +118,12 @@ def _skeletons(blocks: Sequence[Block]) -> list[Skeleton]:
         for n, (members, _) in enumerate(found):
             try:
                 together = [*members, blocks_alike]
-                found[n] = (together, merge(together))
+                found[n] = (together, merge_evened(together))
                 break
             except Unlike:
                 continue
         else:
-            found.append(([blocks_alike], merge([blocks_alike])))
+            found.append(([blocks_alike], merge_evened([blocks_alike])))
     return [skeleton for _, skeleton in found]
 
 

@@ -147,6 +147,7 @@ class Block:
         parameters: symbols from outside that it reads.
         results: symbols that are read outside.
         labels: id of a parameter -> its name in `forward`.
+        call: the statement that calls it; None of the outermost.
     """
 
     frame: Frame
@@ -154,6 +155,7 @@ class Block:
     parameters: list[Symbol] = field(default_factory=list)
     results: list[Symbol] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
+    call: BlockCall | None = None
 
 
 def sizes(x: "Value | View", order: Layout) -> tuple[int, ...]:
