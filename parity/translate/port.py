@@ -103,8 +103,8 @@ class Port:
             exec(compile(self.source, f"<{self.name}>", "exec"), space)
             model = space[self.name]()
         layers = {layer.name: layer for layer in model.layers}
-        for name, array in self.arrays.items():
-            layers[name].value.assign(array)
+        for name in layers.keys() & self.arrays.keys():
+            layers[name].value.assign(self.arrays[name])
         return model
 
     @property

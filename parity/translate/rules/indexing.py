@@ -245,10 +245,10 @@ def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
     if len(cut) != 1:
         raise Untranslatable("an assignment to a slice of several axes has no translation")
     (start, stop), axis = bounds[cut[0]], found.layout.index(cut[0])
-    before = f"{{0}}[{':, ' * axis}:{start}, ...], " if start else ""
-    after = f", {{0}}[{':, ' * axis}{stop}:, ...]" if stop < x.shape[cut[0]] else ""
+    before = f"{{0}}[{':, ' * axis}:{{start}}, ...], " if start else ""
+    after = f", {{0}}[{':, ' * axis}{{stop}}:, ...]" if stop < x.shape[cut[0]] else ""
     text = f"ops.concatenate([{before}{{1}}{after}], {{axis}})"
-    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis)
+    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis, start=start, stop=stop)
 
 
 @function("expand", "broadcast_to", "expand_as")
