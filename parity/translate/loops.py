@@ -1,4 +1,4 @@
-"""Runs of calls of one function as a loop: each is given what the last returned, or the list of all that came before."""
+"""Runs of calls of one function as a loop: each is given what the last returned, or the list of all before it."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,8 @@ class Loop(Statement):
     Args:
         function: what is called.
         step: how a call goes on from the one before.
-        gathers: what the calls return is kept in a list, the loop's last output; its last input is what is in it before.
+        gathers: what the calls return is kept in a list, the loop's last output; its last input is what it holds
+            before the first call.
         rows: names of the function's parameters that differ between the calls; their literals hold a tuple.
     """
 
