@@ -81,6 +81,12 @@ def test_layers_are_named_by_module_paths(images):
     assert names == {path for path, inner in Images().named_modules() if list(inner.parameters(recurse=False))}
 
 
+def test_constant_does_not_take_the_name_of_a_module():
+    names = [layer.name for layer in translated(Language).fresh("float32").layers]
+    assert "positions" in names
+    assert "positions_2" not in names
+
+
 @pytest.mark.parametrize("net", list(INPUTS))
 def test_source_is_short_formatted_and_without_lint(net):
     source = translated(net).source
