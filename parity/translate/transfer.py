@@ -1,12 +1,13 @@
 """A module's weights in the model that was written from it; which is which is known from the names."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from keras_blitz.weights.mapped import Mapped
 from parity.pair import pairing, units
 from parity.record.keras_recorder import leaves
 
@@ -37,11 +38,11 @@ def show_buffers(hidden: list[tuple[nn.Module, str, torch.Tensor]]) -> None:
         inner._buffers[name] = tensor
 
 
-def fill(
+def paired(
     model: Any, module: Any, names: Mapping[str, str], arrays: Mapping[str, np.ndarray],
     flats: Mapping[str, tuple[int, ...]], unused: Collection[str] = (),
-) -> None:  # fmt: skip
-    """Copy a module's weights into a model.
+) -> list[Mapped]:  # fmt: skip
+    """Return a model's weights by the names of a module's tensors.
 
     Args:
         model: Keras's.
@@ -57,10 +58,14 @@ def fill(
     hidden = hide_buffers(module)
     theirs = units.torch_units(module, [])
     show_buffers(hidden)
-    paired = pairing.pair(theirs, units.keras_units(layers, flats), names, uncalled=lambda: unused)
+    return pairing.pair(theirs, units.keras_units(layers, flats), names, uncalled=lambda: unused).weights
+
+
+def fill(model: Any, module: Any, weights: Iterable[Mapped]) -> None:
+    """Copy a module's tensors into the weights of a model, as `paired` has them."""
     state = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers())}
-    for weight in paired.weights:
+    for weight in weights:
         weight.assign(state[weight.name].detach().cpu().numpy())
-    for layer in layers.values():
+    for name, layer in leaves(model).items():
         if (count := getattr(layer, "num_batches_tracked", None)) is not None:
-            count.assign(state[f"{layer.name}.num_batches_tracked"].item())
+            count.assign(state[f"{name}.num_batches_tracked"].item())
