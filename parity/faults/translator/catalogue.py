@@ -1,0 +1,249 @@
+"""All mistakes in the translator's rules."""
+
+from dataclasses import replace
+from typing import Any
+
+from parity.faults.fault import Fault, fault
+from parity.faults.translator.mistake import (
+    at,
+    constant,
+    given,
+    instead,
+    passing_on,
+    reading,
+    refused,
+    returning,
+    trained,
+    without_stop,
+)
+from parity.translate import registry
+from parity.translate.rules.linear import _dense
+from parity.translate.rules.matrix import matmul
+
+
+def backwards(values: Any) -> Any:
+    """Return a tuple or list in the other order."""
+    return values[::-1]
+
+
+def unpadded(padding: Any) -> Any:
+    """Return no padding for that of a first convolution."""
+    return (0, 0) if tuple(padding) in ((1, 0), (1, 1)) else padding
+
+
+def undilated() -> Any:
+    """Return what reads a convolution without its dilation, and with the padding that keeps the size."""
+    return reading(dilation=constant((1, 1)), padding=lambda padding: (1, 1) if padding == (2, 2) else padding)
+
+
+def transposed(rule: Any, builder: Any, one: Any, other: Any) -> Any:
+    """Multiply by the transpose of a square weight."""
+    return rule(builder, one, builder.turned(builder.natural(other), (1, 0)) if other.rank == 2 else other)
+
+
+def exchanged(rule: Any, builder: Any, one: Any, other: Any, **options: Any) -> Any:
+    """Take the operands in the other order."""
+    return rule(builder, other, one, **options)
+
+
+def untied(rule: Any, builder: Any, dense: Any, x: Any) -> Any:
+    """Write a layer of its own for a weight that is tied to the embedding's."""
+    if builder.call.path != "head":
+        return rule(builder, dense, x)
+    return _dense(builder, x, dense.out_features, False, dense)
+
+
+def in_other_order(builder: Any, views: Any, *_: Any) -> Any:
+    """Return the parts of a split the other way round."""
+    return views[::-1]
+
+
+def order_forgotten(builder: Any, view: Any, *_: Any) -> Any:
+    """Forget that features are in Keras's order after a Flatten."""
+    return replace(view, flat=None)
+
+
+def summed(builder: Any, x: Any, *args: Any, **options: Any) -> Any:
+    """Write a sum."""
+    return registry.FUNCTIONS["sum"](builder, x, *args, **options)
+
+
+# id, what the rule does, and where that must be seen
+MISTAKES: tuple[Fault, ...] = (
+    fault(
+        "translate-stride-swapped", "a stride of (2, 1) taken as (1, 2)", "issue 21",
+        at("layers", "activation:conv1", "Conv2d", reading(stride=backwards)),
+        at("functions", "activation:bn", "conv2d", given(stride=backwards)),
+    ),
+    fault(
+        "translate-padding-lost", "a convolution without its padding", "issue 21",
+        at("layers", "activation:conv1", "Conv2d", reading(padding=unpadded)),
+        at("growing", "activation:conv", "Conv2d", reading(padding=unpadded)),
+    ),
+    fault(
+        "translate-dilation-lost", "a convolution without its dilation", "issue 21",
+        at("layers", "activation:conv2", "Conv2d", undilated()),
+        at("functions", "activation:body", "Conv2d", undilated()),
+    ),
+    fault(
+        "translate-groups-lost", "a convolution of one group in place of two", "issue 21",
+        refused("functions", "body", "Conv2d", reading(groups=constant(1))),
+        refused("growing", "conv", "Conv2d", reading(groups=constant(1))),
+    ),
+    fault(
+        "translate-bias-lost", "a layer without its bias", "issue 21",
+        refused("gates", "left.bias", "Linear", reading(bias=constant(None))),
+        refused("growing", "conv", "Conv2d", reading(bias=constant(None))),
+    ),
+    fault(
+        "translate-bn-eps", "a BatchNorm with the default eps", "issue 21",
+        at("layers", "activation:bn", "BatchNorm2d", reading(eps=constant(1e-5))),
+        at("functions", "activation:bn", "BatchNorm2d", reading(eps=constant(1e-5))),
+    ),
+    fault(
+        "translate-bn-momentum", "a BatchNorm with the default momentum", "issue 21",
+        at("layers", "buffer:bn.running_*", "BatchNorm2d", reading(momentum=constant(0.1))),
+        at("functions", "buffer:bn.running_*", "BatchNorm2d", reading(momentum=constant(0.1))),
+    ),
+    fault(
+        "translate-layernorm-eps", "a LayerNorm with the default eps", "issue 21",
+        at("language", "activation:block.norm", "LayerNorm", reading(eps=constant(1e-5))),
+        at("attention", "activation:norm", "LayerNorm", reading(eps=constant(1e-5))),
+    ),
+    fault(
+        "translate-slope-lost", "a LeakyReLU with the default slope", "issue 21",
+        at("layers", "activation:act", "LeakyReLU", reading(negative_slope=constant(0.01))),
+        at("functions", "activation:body", "leaky_relu", given(negative_slope=constant(0.01))),
+    ),
+    fault(
+        "translate-pool-border", "an average that counts the padding", "issue 21",
+        at("layers", "activation:pool", "AvgPool2d", reading(count_include_pad=constant(True))),
+        at("functions", "activation:drop", "avg_pool2d", given(count_include_pad=constant(True))),
+    ),
+    fault(
+        "translate-pool-ceil", "a pooling that leaves the last window out", "issue 21",
+        at("layers", "activation:pool", "AvgPool2d", reading(ceil_mode=constant(False))),
+        refused("functions", "fc", "avg_pool2d", given(ceil_mode=constant(False))),
+    ),
+    fault(
+        "translate-branch-dropped", "one of two branches is not added", "issue 21",
+        at("layers", "activation:pool", "add", passing_on),
+        at("functions", "activation:drop", "add", passing_on),
+        at("language", "activation:block.gate", "add", passing_on),
+    ),
+    fault(
+        "translate-sum-for-mean", "a sum in place of a mean", "issue 21",
+        at("layers", "activation:fc", "mean", instead(summed)),
+        at("gates", "activation:tail", "mean", instead(summed)),
+    ),
+    fault(
+        "translate-flatten-order", "flattened features taken to be in PyTorch's order", "issue 21",
+        refused("functions", "weights that are written", "flatten", returning(order_forgotten)),
+        refused("growing", "weights that are written", "flatten", returning(order_forgotten)),
+    ),
+    fault(
+        "translate-weight-transposed", "a square weight used without, or with, its transpose", "issue 21",
+        at("attention", "activation:norm", "linear", instead(lambda builder, x, weight: matmul(builder, x, weight))),
+        at("attention", "activation:norm", "matmul", transposed),
+    ),
+    fault(
+        "translate-attention-scale", "attention without its scale", "issue 21",
+        at("language", "activation:block.proj", "scaled_dot_product_attention", given(scale=constant(1.0))),
+        at("attention", "activation:norm", "scaled_dot_product_attention", given(scale=constant(1.0))),
+    ),
+    fault(
+        "translate-mask-lost", "attention that sees what is masked", "issue 21",
+        at("language", "activation:block.proj", "scaled_dot_product_attention", given(is_causal=constant(False))),
+        at("attention", "activation:norm", "masked_fill", passing_on),
+    ),
+    fault(
+        "translate-softmax-axis", "a softmax over another axis", "issue 21",
+        at("attention", "activation:norm", "softmax", given(dim=constant(1))),
+        at("steps", "activation:fc", "log_softmax", given(dim=constant(-1))),
+    ),
+    fault(
+        "translate-gelu-exact", "GELU's exact form in place of its approximation", "issue 21",
+        at("language", "activation:block.gelu", "GELU", reading(approximate=constant("none"))),
+        at("attention", "activation:out", "gelu", given(approximate=constant("none"))),
+    ),
+    fault(
+        "translate-split-order", "the parts of a split in the other order", "issue 21",
+        at("language", "activation:block.proj", "chunk", returning(in_other_order)),
+        at("steps", "activation:fc", "split", returning(in_other_order)),
+    ),
+    fault(
+        "translate-cat-order", "joined in the other order", "issue 21",
+        at("steps", "activation:fc", "cat", given(tensors=backwards)),
+        at("gates", "activation:tail", "cat", given(tensors=backwards)),
+    ),
+    fault(
+        "translate-roll-direction", "rolled the other way", "issue 21",
+        at("steps", "activation:fc", "roll", given(shifts=lambda shifts: -shifts)),
+        at("teacher", "activation:head", "roll", given(shifts=lambda shifts: -shifts)),
+    ),
+    fault(
+        "translate-cumsum-axis", "a running sum along another axis", "issue 21",
+        at("steps", "activation:fc", "cumsum", given(dim=constant(-1))),
+        at("teacher", "activation:head", "cumsum", given(dim=constant(-1))),
+    ),
+    fault(
+        "translate-clamp-lost", "bounds that are not kept", "issue 21",
+        at("steps", "activation:fc", "clamp", passing_on),
+        at("gates", "activation:tail", "clamp", passing_on),
+    ),
+    fault(
+        "translate-alpha-lost", "a difference without the factor `alpha`", "issue 21",
+        at("gates", "activation:tail", "sub", given(alpha=constant(1))),
+        at("teacher", "activation:head", "sub", given(alpha=constant(1))),
+    ),
+    fault(
+        "translate-operands-swapped", "a − b written as b − a", "issue 21",
+        at("gates", "activation:tail", "sub", exchanged),
+        at("teacher", "activation:head", "sub", exchanged),
+    ),
+    fault(
+        "translate-detach-lost", "a gradient passes where PyTorch stops it", "issue 21",
+        at("gates", "grad:left.*", "detach", without_stop),
+        at("teacher", "grad:body.*", "Linear", without_stop),
+    ),
+    fault(
+        "translate-frozen-lost", "a layer is trained that PyTorch does not train", "issue 21",
+        at("gates", "grad:right.*", "Linear", trained),
+        at("growing", "grad:conv.*", "Conv2d", trained),
+    ),
+    fault(
+        "translate-untied", "the output layer has a weight of its own in place of the embedding's", "issue 21",
+        refused("language", "head", "Linear", untied),
+        refused("teacher", "head", "Linear", untied),
+    ),
+    fault(
+        "translate-dropout-rate", "a dropout of half in place of its rate", "issue 21",
+        at("functions", "activation:drop", "Dropout", reading(p=constant(0.5))),
+        at("growing", "activation:drop", "Dropout", reading(p=constant(0.5))),
+    ),
+    fault(
+        "translate-dropout-lost", "no dropout in train mode", "issue 21",
+        at("functions", "activation:fc", "Dropout", passing_on),
+        at("growing", "activation:fc", "Dropout", passing_on),
+    ),
+    fault(
+        "translate-align-corners", "an interpolation that does not align the corners", "issue 21",
+        at("growing", "activation:resize", "Upsample", reading(align_corners=constant(False))),
+        at("growing", "activation:shuffle", "interpolate", given(align_corners=constant(False))),
+    ),
+    fault(
+        "translate-resize-mode", "the nearest value in place of an interpolation", "issue 21",
+        at("growing", "activation:resize", "Upsample", reading(mode=constant("nearest"), align_corners=constant(None))),
+        at("growing", "activation:shuffle", "interpolate", given(mode=constant("nearest"), align_corners=constant(None))),
+    ),
+    fault(
+        "translate-transposed-padding", "a transposed convolution without one of its paddings", "issue 21",
+        at("growing", "activation:up", "ConvTranspose2d", reading(output_padding=constant((0, 0)))),
+        at("growing", "activation:up", "ConvTranspose2d", reading(padding=constant((0, 0)))),
+    ),
+    fault(
+        "translate-recurrent-options", "a recurrent layer with another function, or other axes", "issue 21",
+        at("steps", "activation:rnn", "RNN", reading(nonlinearity=constant("tanh"))),
+        refused("steps", "rnn", "RNN", reading(bidirectional=constant(False))),
+    ),
+)  # fmt: skip
