@@ -39,7 +39,7 @@ def resolved(defaults: Options, given: Groups) -> list[tuple[Pattern, Options]]:
     return rows
 
 
-def assigned(patterns: list[Pattern], names: list[str]) -> list[int]:
+def assigned(patterns: Sequence[Pattern], names: list[str]) -> list[int]:
     """Return the number of the group that each parameter belongs to: the first whose pattern matches, otherwise 0.
 
     Args:

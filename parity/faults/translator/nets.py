@@ -23,7 +23,7 @@ class Layers(nn.Module):
         self.mix = nn.Conv2d(4, 6, 1)
         self.fc = nn.Linear(6, 5)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         x = self.act(self.bn(self.conv1(x)))
         x = x + self.norm(self.conv2(x))
         return self.fc(self.mix(self.pool(x)).mean((2, 3)))
@@ -40,7 +40,7 @@ class Functions(nn.Module):
         self.drop = nn.Dropout(0.3)
         self.fc = nn.Linear(4 * 2 * 4, 5)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         x = F.conv2d(x, self.conv.weight, self.conv.bias, stride=(2, 1), padding=(1, 0))
         x = F.leaky_relu(self.bn(x), 0.3)
         x = x + self.body(x)
@@ -62,7 +62,7 @@ class Growing(nn.Module):
         self.drop = nn.Dropout(0.4)
         self.fc = nn.Linear(2 * 3 * 2, 5)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         x = self.elu(self.resize(self.up(x)))
         x = self.shuffle(F.interpolate(self.conv(x), scale_factor=2, mode="bilinear", align_corners=True))
         return self.fc(self.drop(self.pool(x).flatten(1)))
@@ -78,7 +78,7 @@ class Block(nn.Module):
         self.gate = nn.Linear(width, 2 * width)
         self.gelu = nn.GELU("tanh")
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         n, length, width = x.shape
         q, k, v = self.qkv(self.norm(x)).chunk(3, -1)
         q, k, v = (each.view(n, length, 2, -1).transpose(1, 2) for each in (q, k, v))
@@ -98,7 +98,7 @@ class Language(nn.Module):
         self.head = nn.Linear(8, 7, bias=False)
         self.head.weight = self.words.weight
 
-    def forward(self, tokens):
+    def forward(self, tokens):  # noqa: D102
         return self.head(self.block(self.words(tokens)))
 
 
@@ -108,10 +108,11 @@ class Attention(nn.Module):
     def __init__(self, width: int = 6):
         super().__init__()
         self.query, self.key, self.value = (nn.Parameter(torch.zeros(width, width)) for _ in range(3))
+        self.mask: torch.Tensor
         self.register_buffer("mask", torch.tril(torch.ones(5, 5)) == 0)
         self.norm, self.out = nn.LayerNorm(width, eps=1e-2), nn.Linear(width, 6)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         q, k, v = F.linear(x, self.query), F.linear(x, self.key), x @ self.value
         scores = (q @ k.transpose(1, 2) * 0.4).masked_fill(self.mask, float("-inf"))
         y = F.scaled_dot_product_attention(x, x, scores.softmax(-1) @ v, scale=0.3)
@@ -127,7 +128,7 @@ class Steps(nn.Module):
         self.norm = nn.LayerNorm(6, eps=1e-2)
         self.fc = nn.Linear(12, 3)
 
-    def forward(self, x):
+    def forward(self, x):  # noqa: D102
         y = self.norm(self.rnn(x)[0])
         early, late = y.split([2, 3], 1)
         y = torch.cat([late, early], 1).cumsum(1)
@@ -144,7 +145,7 @@ class Gates(nn.Module):
         self.scale = nn.Parameter(torch.zeros(3))
         self.right.requires_grad_(False)
 
-    def forward(self, left, right):
+    def forward(self, left, right):  # noqa: D102
         gate, value = torch.sigmoid(self.left(left)), self.right(right)
         joined = torch.cat([gate.detach() * value, torch.sub(value, gate, alpha=2) * self.scale], 1)
         return self.tail(joined.clamp(min=-0.3) + joined.mean(1, keepdim=True))
@@ -159,7 +160,7 @@ class Teacher(nn.Module):
         self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 7, bias=False)
         self.head.weight = self.words.weight
 
-    def forward(self, tokens):
+    def forward(self, tokens):  # noqa: D102
         x = self.words(tokens)
         with torch.no_grad():
             target = torch.tanh(self.body(x))

@@ -3,36 +3,15 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import parity
 from keras_blitz.errors import BlitzError, one_line
 from parity.faults.fault import Fault
-from parity.faults.run import Finding, Outcome
+from parity.faults.run import Finding, Outcome, RightPair
 from parity.faults.translator.mistake import REFUSED, RulePlace
 from parity.faults.translator.nets import NETS, made
+from parity.translate.port import translate
 
 CRASHED = "crashed"
-
-
-@dataclass(frozen=True)
-class RightPort:
-    """What the proof said of a network that was translated by the rules as they are.
-
-    Args:
-        id: the network's.
-        problem: "" where it was proven; else what was said: a false alarm.
-        seconds: wall time.
-    """
-
-    id: str
-    problem: str
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        """It was proven."""
-        return not self.problem
 
 
 def pairs_of(faults: Sequence[Fault], all_faults: bool) -> list[str]:
@@ -41,11 +20,11 @@ def pairs_of(faults: Sequence[Fault], all_faults: bool) -> list[str]:
     return [net for net in NETS if all_faults or net in named]
 
 
-def check_pair(net: str) -> RightPort:
+def check_pair(net: str) -> RightPair:
     """Translate a network and prove it."""
     start = time.perf_counter()
     seen, said = _verdict(net)
-    return RightPort(net, f"{seen}: {said}" if seen else "", time.perf_counter() - start)
+    return RightPair(net, f"{seen}: {said}" if seen else "", time.perf_counter() - start)
 
 
 def outcome(fault: Fault) -> Outcome:
@@ -72,14 +51,14 @@ def _verdict(net: str) -> tuple[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras's, of the mistakes themselves
-            port = parity.translate(module, inputs, dtypes=("float64",))
+            port = translate(module, inputs, dtypes=("float64",))
     except BlitzError as error:
         return REFUSED, one_line(error)
     except Exception as error:  # a rule that raises proves nothing of the proof
         return CRASHED, one_line(error)
     if port.passed:
         return "", ""
-    row = port.report.location.row if port.report and port.report.location else None
-    if row is not None:
-        return row.name, row.problem
+    location = None if port.report is None else port.report.location
+    if location is not None:
+        return location.row.name, location.row.problem
     return REFUSED, port.proof.error if port.proof else ""
