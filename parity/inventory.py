@@ -168,6 +168,10 @@ ITEMS = (
     Item("O4", "the other schedules of torch.optim.lr_scheduler: constant, linear, polynomial, cyclic, warm restarts, "
          "a function or a factor of the epoch; one after the other (SequentialLR), all at once (ChainedScheduler)",
          ("tests/library/test_schedules.py",)),
+    Item("O5", "ASGD, Rprop, SparseAdam on the rows of an embedding, Adafactor by PyTorch's rows and columns; the norm "
+         "of all gradients clipped in `fit`", ("tests/library/test_optim.py", "tests/library/test_optim_layouts.py")),
+    Item("O6", "averages of weights: SWA, EMA, the running statistics after them, SWALR",
+         ("tests/library/test_averaging.py",)),
     Item("D1", "CIFAR-10, MNIST and Fashion-MNIST through tensorflow-datasets, downloaded with `--download`",
          (f"{_DATASETS}::test_tfds_itself_reads_it",
           f"{_DATASETS}::test_missing_data_names_the_place_and_the_command")),

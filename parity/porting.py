@@ -83,6 +83,7 @@ def translate_command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.py", help="Weights are written beside it.")],
     trust: Annotated[bool, typer.Option("--trust", help="Load a pickle, which runs the code it holds.")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Write a stub where an operation has no rule.")] = False,
+    batch: Annotated[bool, typer.Option("--batch/--no-batch", help="Whether axis 0 of each input is a batch.")] = True,
 ) -> None:  # fmt: skip
     """Write a PyTorch module as Keras source, and prove that both do the same.
 
@@ -91,7 +92,7 @@ def translate_command(
     from parity.translate.command import run as translate
 
     with announce_stop("parity", "interrupted: nothing was written"):
-        raise typer.Exit(translate(module, shape, output, trust=trust, partial=partial))
+        raise typer.Exit(translate(module, shape, output, trust=trust, partial=partial, batch=batch))
 
 
 def load_torch(address: str, checkpoint: Path | None) -> Any:

@@ -41,12 +41,12 @@ SURFACE = {
         AdaptiveMaxPool3d AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm Bilinear CELU ChannelShuffle
         CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d
         ConvTranspose1d ConvTranspose2d ConvTranspose3d CosineSimilarity Dropout Dropout1d Dropout2d Dropout3d
-        ELU Embedding EmbeddingBag FeatureAlphaDropout Fold GELU GRU GRUCell GroupNorm Hardsigmoid
+        DynamicConv2d ELU Embedding EmbeddingBag FeatureAlphaDropout Fold GELU GRU GRUCell GroupNorm Hardsigmoid
         Hardtanh InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm LeakyReLU LocalResponseNorm
         MaxPool1d MaxPool2d MaxPool3d MultiheadAttention PReLU PairwiseDistance Parameter PixelShuffle
         PixelUnshuffle RMSNorm RNN RNNCell RReLU ReflectionPad1d ReflectionPad2d ReflectionPad3d RepeatBatch
-        ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU Softplus Unfold Upsample ZeroPad1d ZeroPad2d
-        ZeroPad3d convert_sync_batchnorm interpolate scaled_dot_product_attention
+        ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU Softplus Unfold Upsample VectorNorm ZeroPad1d
+        ZeroPad2d ZeroPad3d convert_sync_batchnorm interpolate scaled_dot_product_attention
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
@@ -67,11 +67,13 @@ SURFACE = {
         topk unsqueeze var view zeros zeros_like
     """,
     "keras_blitz.optim": """
-        Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD clip_grad_norm_ clip_grad_value_ schedules
+        ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax AveragedModel NAdam RAdam RMSprop Rprop SGD SparseAdam
+        clip_grad_norm_ clip_grad_value_ schedules update_bn
     """,
     "keras_blitz.optim.schedules": """
         ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR
-        LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR RateTable ReduceLROnPlateau SequentialLR StepLR
+        LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR RateTable ReduceLROnPlateau SWALR SequentialLR
+        StepLR
     """,
     "keras_blitz.random": """
         Generator bernoulli default_generator dropout2d_mask dropout_mask fork_rng get_state initial_seed manual_seed

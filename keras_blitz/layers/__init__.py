@@ -23,8 +23,8 @@ from keras_blitz.layers.adaptive import (
 from keras_blitz.layers.attention import MultiheadAttention, scaled_dot_product_attention
 from keras_blitz.layers.batchnorm import BatchNorm, convert_sync_batchnorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
-from keras_blitz.layers.comparing import Bilinear, CosineSimilarity, LocalResponseNorm, PairwiseDistance
-from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
+from keras_blitz.layers.comparing import Bilinear, CosineSimilarity, LocalResponseNorm, PairwiseDistance, VectorNorm
+from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d, DynamicConv2d
 from keras_blitz.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
@@ -100,6 +100,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "DynamicConv2d",
     "Embedding",
     "EmbeddingBag",
     "FeatureAlphaDropout",
@@ -138,6 +139,7 @@ __all__ = [
     "Softplus",
     "Unfold",
     "Upsample",
+    "VectorNorm",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -1,4 +1,4 @@
-"""torch.nn's layers of two inputs, Bilinear, CosineSimilarity and PairwiseDistance, and LocalResponseNorm."""
+"""torch.nn's layers of two inputs, Bilinear, CosineSimilarity and PairwiseDistance; LocalResponseNorm; lengths."""
 
 import keras
 import tensorflow as tf
@@ -150,3 +150,31 @@ class LocalResponseNorm(keras.layers.Layer):
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
         return {**super().get_config(), "size": self.size, "alpha": self.alpha, "beta": self.beta, "k": self.k}
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class VectorNorm(keras.layers.Layer):
+    """√(Σ x²) over axes, as `torch.linalg.vector_norm` has it: its gradient at 0 is 0.
+
+    That of `keras.ops.norm` is NaN there (gap norm-0).
+
+    Args:
+        axis: one axis of this layer's inputs or a tuple of them.
+        keepdims: keep them, with size 1.
+
+    Source: torch/linalg/__init__.py.
+    """
+
+    def __init__(self, axis: int | tuple[int, ...], keepdims: bool = False, **options):
+        super().__init__(**options)
+        self.axis, self.keepdims = axis, keepdims
+
+    def call(self, inputs):
+        """Return the lengths."""
+        square = tf.reduce_sum(tf.square(inputs), self.axis, self.keepdims)
+        empty = square == 0
+        return tf.where(empty, tf.zeros_like(square), tf.sqrt(tf.where(empty, tf.ones_like(square), square)))
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "axis": self.axis, "keepdims": self.keepdims}

@@ -12,7 +12,7 @@ from keras_blitz.layers.padding import check_mode, pad_axes, pad_images
 from keras_blitz.layers.pairs import Pair, Sizes, sizes
 
 
-class _Conv(keras.layers.Layer):
+class _Convolution(keras.layers.Layer):
     """What the convolutions share.
 
     out = ⌊(n + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1
@@ -54,29 +54,18 @@ class _Conv(keras.layers.Layer):
         added = [dilation * (kernel - 1) for dilation, kernel in zip(self.dilation, self.kernel_size, strict=True)]
         return tuple((total // 2, total - total // 2) for total in added)
 
-    def build(self, input_shape):
-        """Make kernel and bias."""
-        channels = input_shape[-1]
-        if channels % self.groups:
-            raise ValueError(f"{self.name}: {channels} input channels are not a multiple of groups={self.groups}")
-        shape = (*self.kernel_size, channels // self.groups, self.out_channels)
-        fan_in = prod(shape[:-1])
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=fan_in_uniform(fan_in))
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=fan_in_uniform(fan_in))
-
-    def call(self, inputs):
-        """Convolve each group and add the bias."""
-        kernel, padding = tf.convert_to_tensor(self.kernel), tuple(before for before, _ in self._pads)
+    def _in_groups(self, inputs, kernel):
+        padding = tuple(before for before, _ in self._pads)
         if self.padding_mode != "zeros" or any(before != after for before, after in self._pads):
             inputs, padding = pad_axes(inputs, self._pads, self.padding_mode), (0,) * self.rank
         if self.groups == 1:
-            outputs = self._convolve(inputs, kernel, padding)
-        else:  # tf.nn.conv2d's grouped gradient has no float64 kernel on CPU
-            parts = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
-            outputs = tf.concat([self._convolve(*part, padding) for part in parts], -1)
-        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
+            return self._convolve(inputs, kernel, padding)
+        if self.groups == inputs.shape[-1] and self.rank < 3 and len(set(self.stride)) == 1:
+            pads = tuple((side, side) for side in padding)
+            return convolve_each_channel(pad_axes(inputs, pads), spread(kernel, self.dilation), self.stride[0])
+        # tf.nn.conv2d's grouped gradient has no float64 kernel on CPU.
+        parts = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
+        return tf.concat([self._convolve(*part, padding) for part in parts], -1)
 
     def _convolve(self, inputs, kernel, padding):
         raise NotImplementedError
@@ -105,6 +94,27 @@ class _Conv(keras.layers.Layer):
             "bias": self.use_bias,
             "padding_mode": self.padding_mode,
         }
+
+
+class _Conv(_Convolution):
+    """What those with a kernel of their own share."""
+
+    def build(self, input_shape):
+        """Make kernel and bias."""
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(f"{self.name}: {channels} input channels are not a multiple of groups={self.groups}")
+        shape = (*self.kernel_size, channels // self.groups, self.out_channels)
+        fan_in = prod(shape[:-1])
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=fan_in_uniform(fan_in))
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer=fan_in_uniform(fan_in))
+
+    def call(self, inputs):
+        """Convolve each group and add the bias."""
+        outputs = self._in_groups(inputs, tf.convert_to_tensor(self.kernel))
+        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
@@ -198,6 +208,57 @@ class Conv2d(_Conv):
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
+class DynamicConv2d(_Convolution):
+    """Convolution with a kernel that is an input, as `torch.nn.functional.conv2d` has it: one that was computed.
+
+    `keras.ops.conv` pads as `Conv2d`'s docstring says, and its float64 gradients with groups or dilation have no CPU
+    kernel.
+
+    Args:
+        out_channels, kernel_size: of the kernel that will be given.
+        stride, padding, dilation, groups: as for `Conv2d`.
+
+    Shapes:
+        inputs (N, H, W, C), kernel (kh, kw, C/groups, out_channels) and, if there is one, bias (out_channels,);
+        output (N, H', W', out_channels).
+
+    Source: torch/nn/functional.py.
+    """
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        **options,
+    ):
+        super().__init__(out_channels, kernel_size, stride, padding, dilation, groups, bias=False, **options)
+
+    def build(self, inputs_shape, kernel_shape, bias_shape=None):
+        """Make nothing."""
+
+    def call(self, inputs, kernel, bias=None):
+        """Convolve each group and add the bias."""
+        outputs = self._in_groups(inputs, kernel)
+        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
+
+    def _convolve(self, inputs, kernel, padding):
+        return _convolve_images(pad_images(inputs, padding), kernel, self.stride, self.dilation)
+
+    def compute_output_spec(self, inputs, kernel, bias=None):
+        """Return (N, H', W', out_channels)."""
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=inputs.dtype)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("bias", "padding_mode")}
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
 class Conv3d(_Conv):
     """Convolution of volumes with PyTorch's padding: p zeros on every side, whatever the stride.
 
@@ -219,6 +280,24 @@ class Conv3d(_Conv):
     def _convolve(self, inputs, kernel, padding):
         padded = pad_axes(inputs, tuple((side, side) for side in padding))
         return tf.nn.conv3d(padded, spread(kernel, self.dilation), (1, *self.stride, 1), "VALID")
+
+
+def convolve_each_channel(padded: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """Return the convolution with as many groups as channels, in one operation.
+
+    As a convolution for each channel, 768 channels of 4 images of 11 × 11, a 7 × 7 kernel: forward and gradients take
+    27 ms for 141 in float64, 22 for 288 in float32, where the kernel's gradient has 1.0 × PyTorch's error for 3.1 ×.
+
+    Args:
+        padded: (N, …, C), with one or two axes of positions.
+        kernel: (…, 1, C·m).
+        stride: of every axis.
+    """
+    if padded.shape.rank == 3:
+        return convolve_each_channel(padded[:, tf.newaxis], kernel[tf.newaxis], stride)[:, 0]
+    channels = padded.shape[-1]
+    apart = tf.reshape(kernel, (*kernel.shape[:2], channels, kernel.shape[-1] // channels))
+    return tf.nn.depthwise_conv2d(padded, apart, (1, stride, stride, 1), "VALID")
 
 
 def _convolve_images(padded, kernel, stride, dilation):

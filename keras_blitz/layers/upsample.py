@@ -187,7 +187,7 @@ class Upsample(keras.layers.Layer):
     `UpsamplingBilinear2d` is `Upsample(…, mode="bilinear", align_corners=True)`.
 
     Args:
-        size, scale_factor, mode, align_corners, recompute_scale_factor: as for `interpolate`.
+        size, scale_factor, mode, align_corners, recompute_scale_factor, antialias: as for `interpolate`.
 
     Shapes:
         input (N, …, C) with known sizes, output (N, …, C).
@@ -202,6 +202,7 @@ class Upsample(keras.layers.Layer):
         mode: str = "nearest",
         align_corners: bool | None = None,
         recompute_scale_factor: bool | None = None,
+        antialias: bool = False,
         **options,
     ):
         super().__init__(**options)
@@ -209,12 +210,12 @@ class Upsample(keras.layers.Layer):
         self.scale_factor: Any = tuple(scale_factor) if isinstance(scale_factor, list) else scale_factor
         self.mode = mode
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
+        self.antialias = antialias
 
     def call(self, inputs):
         """Resize."""
-        return interpolate(
-            inputs, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
-        )
+        options = self.mode, self.align_corners, self.recompute_scale_factor, self.antialias
+        return interpolate(inputs, self.size, self.scale_factor, *options)
 
     def compute_output_shape(self, input_shape):
         """Return (N, …, C)."""
@@ -230,4 +231,5 @@ class Upsample(keras.layers.Layer):
             "mode": self.mode,
             "align_corners": self.align_corners,
             "recompute_scale_factor": self.recompute_scale_factor,
+            "antialias": self.antialias,
         }

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.optim.options import Options, checked
+from keras_blitz.optim.options import Options, Rules, checked
 from keras_blitz.weights.kinds import torch_name
 
 # A pattern of PyTorch's names, or several of them
@@ -18,24 +18,25 @@ Groups = Iterable[tuple[Pattern, Mapping[str, Any]]]
 EVERYTHING = "*"
 
 
-def resolved(defaults: Options, given: Groups) -> list[tuple[Pattern, Options]]:
+def resolved(defaults: Options, given: Groups, own_rules: Rules) -> list[tuple[Pattern, Options]]:
     """Return (pattern, all options) of every group: that of the defaults, then those given in their order.
 
     Args:
         defaults: every option of the optimizer.
         given: (pattern, {option: value}) pairs; an option left out takes the default.
+        own_rules: of the options that mean something else in this optimizer than in the others.
 
     Raises:
         BlitzError: no such pair, an option that the optimizer does not have, or a value that breaks its rule.
     """
-    rows: list[tuple[Pattern, Options]] = [(EVERYTHING, checked(defaults))]
+    rows: list[tuple[Pattern, Options]] = [(EVERYTHING, checked(defaults, own_rules))]
     for row in given:
         if not (isinstance(row, (tuple, list)) and len(row) == 2 and isinstance(row[1], Mapping)):
             raise BlitzError(f"groups must be (pattern, {{option: value}}) pairs, not {row!r}")
         pattern, own = row
         if unknown := [name for name in own if name not in defaults]:
             raise BlitzError(f"groups: {pattern!r} sets {', '.join(unknown)}; the options are {', '.join(defaults)}")
-        rows.append((pattern, checked({**defaults, **own}, f"groups: {pattern!r}: ")))
+        rows.append((pattern, checked({**defaults, **own}, own_rules, f"groups: {pattern!r}: ")))
     return rows
 
 

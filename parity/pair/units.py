@@ -12,6 +12,7 @@ from keras_blitz.weights.held import weights_of
 from keras_blitz.weights.kinds import KINDS, Kind
 from keras_blitz.weights.layout import Layout
 from keras_blitz.weights.mapped import Mapped
+from parity.record.buffers import kept_buffers
 
 FREE = "parameter"  # a tensor that belongs to no known layer: paired by name or shape alone
 PROJECTIONS = ("query", "key", "value", "attention_output")  # of a Keras attention
@@ -112,7 +113,7 @@ def torch_units(module: Any, order: Sequence[str]) -> list[Unit]:
         own = {n: tuple(p.shape) for n, p in parameters.items() if id(p) not in seen}
         known = known if not own or len(own) == len(parameters) else None  # a tied weight's bias is a single tensor
         seen |= {id(p) for p in inner.parameters(recurse=deep)}
-        buffers = {n: tuple(b.shape) for n, b in inner.named_buffers(recurse=deep) if n != "num_batches_tracked"}
+        buffers = {n: tuple(b.shape) for n, b in kept_buffers(inner, deep).items() if n != "num_batches_tracked"}
         found[path] = _torch_units(path, inner, known, own, buffers)
     paths = [*dict.fromkeys(path for path in order if path in found), *(path for path in found if path not in order)]
     return [unit for path in paths for unit in found[path]]

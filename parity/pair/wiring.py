@@ -130,7 +130,12 @@ def _of_own_modules(units: Sequence[Match]) -> dict[str, str]:
 
 
 def _is_known(one: Unit, other: Unit) -> bool:
-    """Return whether one of the layers is a known one; not a table, which the other side may add to something."""
+    """Return whether one of the layers is a known one; not a table, which the other side may add to something.
+
+    Nor is a Parameter, which returns the tensor itself and not what a module makes of it.
+    """
+    if type(other.owner).__name__ == "Parameter" and kinds.is_of_framework(type(other.owner)):
+        return False
     found = (kinds.of_torch(one.owner), kinds.of_keras(other.owner))
     return any(kind is not None and kind.has_weights and kind.paired != "embedding" for kind in found)
 

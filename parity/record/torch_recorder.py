@@ -16,6 +16,7 @@ from keras_blitz.weights import kinds
 from parity.core.draws import Draw
 from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs
+from parity.record.buffers import kept_buffers
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 from parity.record.torch_draws import shared_draws
 from parity.record.torch_exact import exact_gradients
@@ -273,7 +274,7 @@ def _add_parameters(trace: Trace, module: torch.nn.Module, prefix: str, keep: in
 
 
 def _add_buffers(trace: Trace, module: torch.nn.Module, prefix: str, keep: int | None) -> None:
-    for name, buffer in module.named_buffers():
+    for name, buffer in kept_buffers(module).items():
         _add(trace, f"{prefix}buffer:{name}", buffer, keep)
 
 

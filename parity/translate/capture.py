@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from keras_blitz.errors import BlitzError
+from parity.translate import own_gradient
 from parity.translate.graph import Call, Frame, Recording, Value, Where, values_in
 
 # What tells about a tensor and returns none.
@@ -45,6 +46,8 @@ FACTORIES = frozenset(
     )
 )
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
+NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
+IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
 
 
@@ -57,26 +60,36 @@ def at(where: Where | None) -> str:
     return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
 
 
-def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+def record(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf, batch: bool = True
+) -> Recording:  # fmt: skip
     """Record a copy of a module in eval mode.
 
     Args:
         module: is left as it is.
-        inputs: what `forward` takes; axis 0 of each is the batch.
-        is_leaf: whether a module is translated as one.
+        inputs: what `forward` takes.
+        is_leaf: whether a module, or an autograd.Function, is translated as one.
+        batch: axis 0 of each input is the batch; else all sizes are fixed.
 
     Raises:
         BlitzError: the module raises.
         Untranslatable: it takes another way with another batch size, or does what cannot be followed.
     """
     recorded = run(copy.deepcopy(module).eval(), inputs, is_leaf)
+    if not batch:
+        for value in _values_of(recorded):
+            value.batched = (False,) * value.rank
+        return recorded
     larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in inputs)
-    other = run(copy.deepcopy(module).eval(), larger, is_leaf)
+    try:
+        other = run(copy.deepcopy(module).eval(), larger, is_leaf)
+    except BlitzError as error:
+        raise Untranslatable(f"with one example more in the batch, {error}; {NO_BATCH}") from None
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
-        raise Untranslatable("another batch size takes another way through the module")
+        raise Untranslatable(f"another batch size takes another way through the module; {NO_BATCH}")
     pairs = list(zip(_values_of(recorded), _values_of(other), strict=True))
     if any(one.rank != two.rank for one, two in pairs):
-        raise Untranslatable("another batch size has other numbers of axes")
+        raise Untranslatable(f"another batch size has other numbers of axes; {NO_BATCH}")
     for one, two in pairs:
         one.period = two.shape[0] - one.shape[0] if one.shape else 0
         one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))
@@ -89,7 +102,7 @@ def _values_of(recording: Recording) -> list[Value]:
     return values_in([recording.inputs, *inner, recording.outputs])
 
 
-def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: Callable[[nn.Module], bool]) -> Recording:
+def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
     """Record a module, which may be changed by it, in the mode and precision it is in.
 
     Raises:
@@ -109,10 +122,10 @@ class Recorder(TorchFunctionMode):
 
     Args:
         module: is run once.
-        is_leaf: whether a module is recorded as one call.
+        is_leaf: whether a module, or an autograd.Function, is recorded as one call.
     """
 
-    def __init__(self, module: nn.Module, is_leaf: Callable[[nn.Module], bool]):
+    def __init__(self, module: nn.Module, is_leaf: IsLeaf):
         super().__init__()
         self.module, self.is_leaf = module, is_leaf
         self.known: dict[int, tuple[torch.Tensor, Value]] = {}  # the tensors are kept, so that no id comes twice
@@ -123,6 +136,7 @@ class Recorder(TorchFunctionMode):
         self.calls: list[Call] = []
         self.uses: dict[str, int] = {}
         self.depth = 0  # of leaves, one inside another
+        self.through = 0  # autograd.Functions whose inside is recorded, one inside another
         self.stack = [Frame(module, "")]
         self.paths = {id(inner): path for path, inner in module.named_modules()}
         self.named = {id(t): name for name, t in [*module.named_parameters(), *module.named_buffers()]}
@@ -133,7 +147,8 @@ class Recorder(TorchFunctionMode):
         given = [x.detach().clone().requires_grad_().clone() if x.is_floating_point() else x.clone() for x in inputs]
         recorded = [self._new(x, kind="input") for x in given]
         self.stack[0].arguments = recorded
-        with self._hooks(), _without_fast_path(), torch.enable_grad(), self:
+        seen = own_gradient.seen(self._apply)
+        with self._hooks(), seen, _without_fast_path(), torch.enable_grad(), self:
             result = self.module(*given)
         outputs = self._as_values(dict(result) if hasattr(result, "items") else result)
         if not values_in(outputs):
@@ -206,6 +221,35 @@ class Recorder(TorchFunctionMode):
             self._write_back(args[0], call)
         return None if name == "__setitem__" else output
 
+    def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
+        """Call an autograd.Function, and record the call where it has a rule, else what its forward does."""
+        if self.depth or not torch.is_grad_enabled():
+            return apply(*args, **kwargs)
+        if self.is_leaf(function):
+            call = self._call(function.__name__, args, kwargs)
+            call.function = function
+            with self._unseen():
+                output = apply(*args, **kwargs)
+            self._finish(call, output)
+            return output
+        with self._unseen():
+            is_exact = own_gradient.is_exact(apply, function, args, kwargs)
+        if not is_exact:
+            raise Untranslatable(_own_gradient(function.__name__))
+        self.through += 1
+        output = apply(*args, **kwargs)
+        self.through -= 1
+        return output
+
+    @contextmanager
+    def _unseen(self) -> Iterator[None]:
+        """Within this block no call is recorded."""
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
     def _count(self, call: Call, path: str) -> None:
         call.path, call.number = path, self.uses.get(path, 0)
         self.uses[path] = call.number + 1
@@ -233,7 +277,9 @@ class Recorder(TorchFunctionMode):
         for value in inputs:
             self._keep(value)
         may_pass = any(self._requires_grad(value) for value in inputs)
-        call.detached = may_pass and all(t.is_floating_point() and not t.requires_grad for t in tensors)
+        call.detached = (
+            may_pass and not self.through and all(t.is_floating_point() and not t.requires_grad for t in tensors)
+        )
         self.calls.append(call)
 
     def _requires_grad(self, value: Value) -> bool:
@@ -248,16 +294,12 @@ class Recorder(TorchFunctionMode):
         return tree_map(lambda t: self._value(t) if isinstance(t, torch.Tensor) else t, tree)
 
     def _value(self, tensor: torch.Tensor) -> Value:
-        if isinstance(tensor.grad_fn, BackwardCFunction):
-            name = type(tensor.grad_fn).__name__.removesuffix("Backward")
-            raise Untranslatable(
-                f"{name} is an autograd.Function with a gradient of its own; write the module around it a rule with "
-                f"@parity.translates{at(_user_line())}"
-            )
         if id(tensor) in self.known:
             if id(tensor) in self.stale:
                 raise Untranslatable(f"a view is used after the tensor it is of was changed in place{at(_user_line())}")
             return self.known[id(tensor)][1]
+        if isinstance(tensor.grad_fn, BackwardCFunction):
+            raise Untranslatable(_own_gradient(type(tensor.grad_fn).__name__.removesuffix("Backward")))
         name = self.named.get(id(tensor), "")
         return self._new(tensor, kind="parameter" if isinstance(tensor, nn.Parameter) else "constant", name=name)
 
@@ -285,6 +327,11 @@ class Recorder(TorchFunctionMode):
         self.stale.discard(id(base))
         call = Call("__setitem__", self.stack[-1], (self._value(base), index, self._value(view)), {}, changed.where)
         self._finish(call, base)
+
+
+def _own_gradient(name: str) -> str:
+    rule = f"write it a rule with @parity.translates({name})"
+    return f"{name} is an autograd.Function with a gradient of its own; {rule}{at(_user_line())}"
 
 
 def _name_of(function: Callable) -> str:

@@ -15,7 +15,7 @@ from keras_blitz.progress import track
 from parity.record.frameworks import load_frameworks, torch_installed
 
 
-def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool) -> int:
+def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True) -> int:
     """Translate, write and print the verdict; return the exit status.
 
     Args:
@@ -24,6 +24,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
         output: the file to write; the weights go beside it.
         trust: a pickle may run the code it holds.
         partial: write stubs where there is no rule.
+        batch: axis 0 of each input is the batch.
 
     Raises:
         BlitzError: the module cannot be loaded, run or translated, or a file cannot be written.
@@ -39,7 +40,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
     from parity.translate.port import Port, translate
 
     def work(step: str) -> "Port":
-        return translate(module, arrays, partial=partial)
+        return translate(module, arrays, partial=partial, batch=batch)
 
     port = next(iter([work(step) for step in track(["translate and prove"], name, str)]))
     port.write(output)

@@ -50,8 +50,9 @@ class Text:
 
     def _name_parameter(self, key: Id, wish: str) -> None:
         taken = {*self.names.values(), *self.reserved, "input"}
+        wish = wish if names.is_name(wish) else "x"  # a module's path may end in a number
         options = [wish, "x", "y", "z", *(f"{wish}_{n}" for n in range(2, 99))]
-        self.names[key] = next(each for each in options if each not in taken and names.is_name(each))
+        self.names[key] = next(each for each in options if each not in taken)
 
     def _last_uses(self) -> dict[Id, int]:
         last: dict[Id, int] = {}
@@ -91,7 +92,7 @@ class Text:
         assigned, _, expression = last.partition(" = ")
         if expression and assigned == result and not last.startswith(" ") and "," not in assigned:
             return [f"return {expression}"]
-        return [last, f"return {result}"]
+        return [*self.lines[-1:], f"return {result}"]
 
     def _before_run(self, start: int) -> None:
         """Name what a run may replace: the value that it replaces, under another name where that is still needed."""
@@ -119,30 +120,36 @@ class Text:
 
     def _input(self, each: Any) -> str:
         if each and isinstance(each[0], tuple):
-            return f"[{', '.join(self.names[inner] for inner in each)}]"
+            return f"[{', '.join(f'*{self.names[x]}' if self._is_list(x) else self.names[x] for x in each)}]"
         return self.names[each]
 
+    def _is_list(self, each: Id) -> bool:
+        return each[0] == "out" and self.skeleton.slots[each[1]].first.outputs[each[2]].is_list
+
     def _outputs(self, number: int, slot: Slot, inputs: list[str]) -> list[str]:
-        """Name what a statement assigns: as the user's line does, else as its first input if that is not read again."""
-        statement = slot.first
-        wishes = names.assigned(statement.where)
+        """Name what a statement assigns."""
         found: list[str] = []
-        for place, symbol in enumerate(statement.outputs):
-            key = ("out", number, place)
-            if key in self.made and self.made[key] in self.names:
-                self.names[key] = self.names[self.made[key]]
-            else:
-                own = [symbol.hint] if symbol.hint else []
-                if len(wishes) == len(statement.outputs):
-                    own.append(wishes[place])
-                elif len(statement.outputs) == 1:
-                    own += wishes[:1]
-                first = [inputs[0]] if inputs and names.is_name(inputs[0]) else []
-                if key not in self.last and len(statement.outputs) > 1:
-                    own = ["_"]
-                self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], found)
-            found.append(self.names[key])
+        for place in range(len(slot.first.outputs)):
+            found.append(self._output(number, slot, place, inputs, found))
         return found
+
+    def _output(self, number: int, slot: Slot, place: int, inputs: list[str], also: Sequence[str] = ()) -> str:
+        """Name one output: as the user's line does, else as the statement's first input if that is not read again."""
+        key, outputs = ("out", number, place), slot.first.outputs
+        if key in self.made and self.made[key] in self.names:
+            self.names[key] = self.names[self.made[key]]
+            return self.names[key]
+        wishes = names.assigned(slot.first.where)
+        own = [outputs[place].hint] if outputs[place].hint else []
+        if len(wishes) == len(outputs):
+            own.append(wishes[place])
+        elif len(outputs) == 1:
+            own += wishes[:1]
+        first = [inputs[0]] if inputs and names.is_name(inputs[0]) else []
+        if key not in self.last and len(outputs) > 1:
+            own = ["_"]
+        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], also)
+        return self.names[key]
 
     def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = ()) -> str:
         live = {name for key, name in self.names.items() if self._lives(key, number)}
@@ -180,7 +187,7 @@ class Text:
     def _expression(self, number: int, statement: Statement, inputs: list[str]) -> str:
         values = {name: self._value(number, name, each) for name, each in statement.literals.items()}
         if isinstance(statement, BlockCall):
-            return self._call(statement.function, inputs, self._path(statement.path), values)
+            return self._call(statement.function, inputs, self._path(number), values)
         named = [f"{name}={each}" for name, each in zip(statement.names, inputs, strict=False) if name]
         if named and not isinstance(statement, LayerCall):
             inputs = [each for name, each in zip(statement.names, inputs, strict=True) if not name] + named
@@ -195,12 +202,12 @@ class Text:
             if text is not None
         ]
         if statement.path:
-            given.append(f"name={self._path(statement.path)}")
+            given.append(f"name={self._path(number)}")
         made = f"{statement.head}({', '.join(given)})"
         return f"{made}({', '.join(inputs)})" if inputs else made
 
-    def _path(self, path: str | None) -> str:
-        own = relative(self.block, path) or ""
+    def _path(self, number: int) -> str:
+        own = self.skeleton.slots[number].path
         if own.startswith("/"):
             return literal(own[1:])
         return f'f"{{path}}{own}"' if own else "path"
@@ -214,25 +221,46 @@ class Text:
         return f"{function.name}({', '.join(given)})"
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
-        key, carried = ("out", number, 0), slot.inputs[loop.carried]
+        before = inputs.pop() if loop.gathers else ""
+        lines, name = [], ""
+        if loop.step.place is not None and not loop.step.grows:
+            name = inputs[loop.step.place] = self._carried(number, slot, loop, lines)
+        listed = ""
+        if loop.gathers:
+            key = ("out", number, len(loop.outputs) - 1)
+            hint = loop.outputs[-1].hint
+            listed = self.names[key] = self._free(number, [hint, f"{hint}_list", "features"], [name])
+            lines.append(f"{listed} = {before}")
+        if loop.step.grows:
+            inputs[loop.step.place or 0] = listed
+        head, call = self._round(number, slot, loop, inputs)
+        if not name:
+            return [*lines, head, f"{INDENT}{listed}.append({call})"]
+        kept = [f"{INDENT}{listed}.append({name})"] if listed else []
+        return [*lines, head, f"{INDENT}{name} = {call}", *kept]
+
+    def _carried(self, number: int, slot: Slot, loop: Loop, lines: list[str]) -> str:
+        """Return the variable that each round replaces, which begins as what the first is given."""
+        key, carried = ("out", number, 0), slot.inputs[loop.step.place or 0]
         before = self.names[carried]
-        lines = []
-        if self._lives(carried, number) or key in self.made:
-            name = self._outputs(number, slot, [])[0]
-            if name != before:
-                lines.append(f"{name} = {before}")
-        else:
-            name = self.names[key] = before
-        inputs = [name if n == loop.carried else each for n, each in enumerate(inputs)]
+        if not (self._lives(carried, number) or key in self.made):
+            self.names[key] = before
+            return before
+        name = self._output(number, slot, 0, [])
+        if name != before:
+            lines.append(f"{name} = {before}")
+        return name
+
+    def _round(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> tuple[str, str]:
+        """Return the head of a loop, and what it calls in each round."""
         values = {n: self._value(number, n, each) for n, each in loop.literals.items()}
         start, count = values.pop("start") or "0", values.pop("count") or "0"
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
-        prefix = relative(self.block, loop.path) or ""
+        prefix = slot.path
         path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
-        call = self._call(loop.function, inputs, path, {**values, **own})
-        return [*lines, _head_of_loop(start, count, rows, own), f"{INDENT}{name} = {call}"]
+        return _head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
 
 
 def uses_path(function: Function) -> bool:
@@ -248,7 +276,7 @@ def uses_path(function: Function) -> bool:
 
 def _head_of_loop(start: str, count: str, rows: dict[str, str], own: dict[str, str]) -> str:
     if not rows:
-        stop = str(int(start) + int(count)) if start.isdigit() and count.isdigit() else f"{start} + {count}"
+        stop = str(int(start) + int(count)) if start.isdigit() and count.isdigit() else f"{count} + {start}"
         return f"for i in range({stop}):" if start == "0" else f"for i in range({start}, {stop}):"
     first = f", {start}" if start != "0" else ""
     if len(rows) == 1:

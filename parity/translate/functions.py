@@ -12,7 +12,7 @@ from parity.translate import names
 from parity.translate.blocks import blocks_in
 from parity.translate.loops import Loop, roll_up
 from parity.translate.program import Block, BlockCall, Literal
-from parity.translate.skeleton import Skeleton, Unlike, merge, relative, variant_of
+from parity.translate.skeleton import Skeleton, Unlike, merge, variant_of
 
 HIDDEN = frozenset(["keras", "layers", "ops", *dir(builtins)])
 Place = tuple[int, str, int | None]  # slot, literal's name, component of a tuple
@@ -65,10 +65,11 @@ def functions_of(root: Block) -> list[Function]:
         for block in blocks:
             roll_up(block)
         for skeleton in _skeletons(blocks):
-            name = _free_name(_function_name(skeleton.blocks[0].frame.title), [each.name for each in found])
+            known = [each.name for each in found]
+            name = _free_name(_function_name(skeleton.blocks[0].frame.title), known)
             _share_rows(skeleton)
             function = Function(name, skeleton)
-            _parametrize(function)
+            _parametrize(function, [*known, name])
             found.append(function)
             _give(function, root)
     return found
@@ -152,18 +153,18 @@ def _share_rows(skeleton: Skeleton) -> None:
             loop.rows, loop.literals = every, {**loop.literals, **own}
 
 
-def _parametrize(function: Function) -> None:
+def _parametrize(function: Function, functions: Sequence[str]) -> None:
+    """Make parameters of what differs between the blocks, none of which has the name of a function."""
     skeleton = function.skeleton
-    taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count"}  # the last two are a loop's own
+    # start and count are a loop's own
+    taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count", *functions}
     for start, pattern in _runs(skeleton):
         values = {block: block in pattern for block in skeleton.blocks}
         same = next((each for each in function.arguments if each.values == values), None)
         if same is None:
             slot = skeleton.slots[start]
-            inner = relative(next(iter(slot.members)), slot.first.path) or ""
-            name = _free_name(
-                names.condition(slot.first.where) or names.first_part(inner).rstrip("0123456789") or "extra", taken
-            )
+            part = names.first_part(slot.path).rstrip("0123456789")
+            name = _free_name(names.condition(slot.first.where) or part or "extra", taken)
             taken.add(name)
             same = Argument(name, values, False)
             function.arguments.append(same)
@@ -240,8 +241,7 @@ def _argument_name(skeleton: Skeleton, place: Place, taken: set[str]) -> str:
     name = place[1] if place[2] is None else "size" if place[1] in ("shape", "sizes") else place[1]
     if name not in taken:
         return name
-    inner = relative(next(iter(slot.members)), slot.first.path) or ""
-    prefix = names.first_part(inner)
+    prefix = names.first_part(slot.path)
     return _free_name(f"{prefix}_{name}" if prefix else name, taken)
 
 

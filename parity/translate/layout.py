@@ -1,6 +1,6 @@
 """Layouts: Keras's axis i of a tensor is PyTorch's axis layout[i]. Pure Python, no framework."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 Layout = tuple[int, ...]
@@ -63,16 +63,33 @@ def keeps_order(layout: Layout, shape: Sequence[int], found: Sequence[Group]) ->
 
 
 def gathered(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> Layout:
-    """Return a layout like this one, in which the axes of each group stand together, first that of the fewest moves."""
+    """Return a layout like this one, in which the axes of each group stand together.
+
+    The place of a group is that of its first axis, or that of its last one where the result of the reshape then has
+    a more usual order: what follows needs no other transpose.
+    """
+    made = [_together(layout, shape, found, place) for place in (min, max)]
+    kept = [order for order in made if keeps_order(order, shape, found)]
+    return min(kept, key=lambda order: _rareness(reshaped(order, shape, found)), default=natural(len(shape)))
+
+
+def _together(layout: Layout, shape: Sequence[int], found: Sequence[Group], place: Callable[..., int]) -> Layout:
     order = list(layout)
     for left, _ in found:
         if keeps_order(tuple(order), shape, found):
             break
         if any(shape[axis] != 1 for axis in left):
-            first = min(order.index(axis) for axis in left)
+            pivot = order[place(order.index(axis) for axis in left)]
+            at = sum(axis not in left for axis in order[: order.index(pivot)])
             order = [axis for axis in order if axis not in left]
-            order[first:first] = left
-    return tuple(order) if keeps_order(tuple(order), shape, found) else natural(len(shape))
+            order[at:at] = left
+    return tuple(order)
+
+
+def _rareness(layout: Layout) -> int:
+    """Return 0 for PyTorch's own order, 1 for channels last, 2 for others."""
+    usual = [natural(len(layout)), channels_last(len(layout))]
+    return usual.index(layout) if layout in usual else len(usual)
 
 
 def reshaped(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> Layout:

@@ -64,7 +64,8 @@ def _network(
     for number, view in enumerate(inputs):
         known = next((n for n, s in enumerate(text.block.parameters) if s is view.symbol), None)
         name = text.names["in", known] if known is not None else f"unused_{number}"
-        given = literal(tuple(view.symbol.shape[1:]))
+        size, *sizes = view.symbol.shape
+        given = literal(tuple(sizes)) if size is None else f"batch_shape={literal((size, *sizes))}"
         kind = "" if "float" in view.dtype else f', dtype="{"bool" if view.dtype == "bool" else "int32"}"'
         alone = len(inputs) == 1
         names.append("inputs" if alone else f"{name}_in" if name in ("x", "y") else name)

@@ -16,6 +16,11 @@ def assigned(where: Where | None) -> list[str]:
     return _assignments(where[0]).get(where[1], []) if where else []
 
 
+def list_of(where: Where | None) -> str:
+    """Return the list that a source line calls something with: features of `torch.cat([x, *features], 1)`."""
+    return _lists(where[0]).get(where[1], "") if where else ""
+
+
 def condition(where: Where | None) -> str:
     """Return what the innermost `if` around a source line asks for: downsample of `if self.downsample:`."""
     return _conditions(where[0]).get(where[1], "") if where else ""
@@ -83,6 +88,18 @@ def _elements(target: ast.expr) -> list[ast.expr]:
     if isinstance(target, ast.Tuple):
         return [inner for each in target.elts for inner in _elements(each)]
     return [target]
+
+
+@cache
+def _lists(file: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    tree = _tree(file)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Call) and node.args:
+            named = [each.id for each in ast.walk(node.args[0]) if isinstance(each, ast.Name) and each.id != "self"]
+            if named:
+                found.setdefault(node.lineno, named[-1])
+    return found
 
 
 @cache

@@ -23,6 +23,9 @@ ASIDE = frozenset(
     }
 )  # fmt: skip
 
+# The options of a parameter that is not updated; Rprop's steps have no rate in them.
+STILL = {"lr": 0.0, "weight_decay": 0.0, "step_sizes": (0.0, 0.0)}
+
 
 def twin_of(
     torch_optimizer: torch.optim.Optimizer, module: nn.Module, model: keras.Model, weights: Sequence[Mapped]
@@ -62,10 +65,11 @@ def twin_of(
 
 def _class_of(torch_optimizer: torch.optim.Optimizer) -> type[Optimizer]:
     kind = type(torch_optimizer)
-    offered = [name for name in optim.__all__ if isinstance(getattr(optim, name), type)]
+    every = {name: getattr(optim, name) for name in optim.__all__}
+    offered = [name for name, each in every.items() if isinstance(each, type) and issubclass(each, Optimizer)]
     if not kind.__module__.startswith("torch.") or kind.__name__ not in offered:
         raise BlitzError(f"{kind.__name__} has no twin in keras_blitz.optim, which has {', '.join(offered)}")
-    return getattr(optim, kind.__name__)
+    return every[kind.__name__]
 
 
 def _variables(module: nn.Module, weights: Sequence[Mapped]) -> dict[int, tuple[Any, ...]]:
@@ -79,7 +83,7 @@ def _variables(module: nn.Module, weights: Sequence[Mapped]) -> dict[int, tuple[
 
 def _options(group: Mapping[str, Any], cls: type[Optimizer], number: int) -> dict[str, Any]:
     """Return the options of a group; a rate that is a tensor as a number."""
-    offered = {*inspect.signature(cls).parameters, "decoupled_weight_decay"} - {"groups", "name"}
+    offered = {*inspect.signature(cls).parameters, "decoupled_weight_decay"} - {"groups", "name", "clip_grad_norm"}
     given = {name: value for name, value in group.items() if name not in ASIDE}
     if unknown := [name for name in given if name not in offered]:
         raise BlitzError(f"group {number} has {unknown[0]!r}, which keras_blitz's {cls.__name__} lacks")
@@ -91,7 +95,7 @@ def _made(cls: type[Optimizer], groups: Sequence[tuple[list[str], dict]], left: 
     (_, defaults), *others = groups
     own = [(names, {k: value for k, value in each.items() if value != defaults[k]}) for names, each in others if names]
     if left:
-        own.append((left, {"lr": 0.0, "weight_decay": 0.0}))
+        own.append((left, {name: value for name, value in STILL.items() if name in defaults}))
     accepted = inspect.signature(cls).parameters
     return cls(**{name: value for name, value in defaults.items() if name in accepted}, groups=own)
 
@@ -108,7 +112,8 @@ def _take_state(made: Optimizer, given: torch.optim.Optimizer, module: nn.Module
         arrays = {key: torch.as_tensor(value).detach().cpu().numpy() for key, value in values.items()}
         steps.append(int(arrays.get("step", np.zeros(()))))
         parts = {
-            key: weight.part(array) if array.ndim else [array] * len(weight.variables) for key, array in arrays.items()
+            key: weight.part(np.broadcast_to(array, weight.shape)) if array.ndim else [array] * len(weight.variables)
+            for key, array in arrays.items()
         }
         for number, variable in enumerate(weight.variables):
             if variable.trainable:

@@ -2,7 +2,8 @@
 
 import copy
 import re
-from collections.abc import Collection, Mapping, Sequence
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial as partial_of
 from pathlib import Path
@@ -18,17 +19,18 @@ from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
 from keras_blitz.optim.base import Optimizer
 from keras_blitz.weights.mapped import Mapped
+from parity.record.torch_flow import folded
 from parity.translate import registry
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
 from parity.translate.capture import record
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, unused_names, values_in
-from parity.translate.module_text import file_text
+from parity.translate.module_text import LINE, file_text
 from parity.translate.optimizer import twin_of
 from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.runs import add_exact_constants, add_train_mode
-from parity.translate.transfer import fill, hide_buffers, paired
+from parity.translate.transfer import fill, paired
 from parity.translate.widened import open_modules, widened
 
 if TYPE_CHECKING:
@@ -73,7 +75,9 @@ class Port:
         said = "not proven: no parity.check has run" if self.proof is None else self.proof.line
         if self.holes:
             said = f"not proven: {self.holes[0]}"
-        text = self.text.replace("{status}", re.sub(r'["\\]', "'", said), 1)
+        head, rest = self.text.split("{status}", 1)
+        head = textwrap.fill(head + re.sub(r'["\\]', "'", said), LINE, break_long_words=False, break_on_hyphens=False)
+        text = head + rest
         return text.replace("{weights}", self.weights_file, 1)
 
     @property
@@ -158,7 +162,7 @@ class Port:
 
 def translate(
     module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
-    dtypes: Sequence[str] = DTYPES,
+    dtypes: Sequence[str] = DTYPES, batch: bool = True,
 ) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
@@ -173,13 +177,19 @@ def translate(
         check: prove it.
         train: prove train mode as well; None: where there is a BatchNorm or a dropout.
         dtypes: the precisions to prove it in, "float64" and "float32".
+        batch: axis 0 of each input is the batch, whose size is free; False: the model takes these shapes alone, as of
+            a graph's nodes and edges.
 
     Raises:
         BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
     """
     registry.load()
     tensors = _as_tensors(inputs)
-    recording = record(module, tensors, _is_leaf)
+    origin = f"{type(module).__module__}.{type(module).__qualname__}"
+    module, computed = folded(module)
+    if computed and train:
+        raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
+    recording = record(module, tensors, _is_leaf, batch)
     add_train_mode(recording, module, tensors, _is_leaf)
     add_exact_constants(recording, module, tensors, _is_leaf)
     builder = Builder(recording, partial)
@@ -188,9 +198,9 @@ def translate(
     given = [builder.views[value] for value in recording.inputs]
     settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
     functions = functions_of(root)
-    origin = f"{type(module).__module__}.{type(module).__qualname__}"
+    said = "".join(f"\n{line}\n" for line in _limits(computed, batch))
     header = (
-        f"{type(module).__name__}, translated from {origin}: {{status}}\n\n"
+        f"{type(module).__name__}, translated from {origin}: {{status}}\n{said}\n"
         f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'
     )
     text = file_text(functions, given, recording.outputs, builder.views, builder.stubs, header)
@@ -203,11 +213,21 @@ def translate(
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
-        hide_buffers(proven)
         open_modules(proven, recording.opened)
-        proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes)
+        train = False if computed else train
+        proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
         port = replace(port, proof=proof)
     return port
+
+
+def _limits(computed: Sequence[str], batch: bool) -> Iterator[str]:
+    """Yield lines for the file's head: weights that PyTorch computes from others, and inputs without a batch."""
+    if computed:
+        more = f", and {len(computed) - 3} more" if computed[3:] else ""
+        names = ", ".join(computed[:3]) + more
+        yield f"PyTorch computes {names} from other weights; here each is a weight of its own."
+    if not batch:
+        yield "The inputs have no batch axis: the model takes these shapes alone."
 
 
 def _sorted(outputs: Any) -> list[Value]:
@@ -219,7 +239,9 @@ def _sorted(outputs: Any) -> list[Value]:
     return values_in(outputs)
 
 
-def _is_leaf(module: nn.Module) -> bool:
+def _is_leaf(module: nn.Module | type) -> bool:
+    if isinstance(module, type):
+        return module in registry.FUNCTIONS
     return not isinstance(module, CONTAINERS) and registry.of_module(module) is not None
 
 

@@ -22,6 +22,7 @@ class Symbol:
         hint: a name for it, where no line has one.
         is_layer: a layer that is made once and called in several places.
         is_constant: made of constants alone, when the program is run.
+        is_list: a list that a loop fills.
         members: of a list that a module was given: what it holds.
         owner: the call of that module.
     """
@@ -32,6 +33,7 @@ class Symbol:
     hint: str = ""
     is_layer: bool = False
     is_constant: bool = False
+    is_list: bool = False
     members: "tuple[Symbol, ...]" = ()
     owner: Frame | None = None
 

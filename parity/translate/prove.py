@@ -102,7 +102,7 @@ def _tensors(output: Any) -> list[torch.Tensor]:
 
 def prove(
     module: nn.Module, build: Callable[[str], Any], inputs: tuple[np.ndarray, ...], weights: Mapping[str, str],
-    train: bool | None, filled: Filled, dtypes: Sequence[str] = DTYPES,
+    train: bool | None, filled: Filled, dtypes: Sequence[str] = DTYPES, batch: bool = True,
 ) -> Proof:  # fmt: skip
     """Compare a module with the model that was written from it.
 
@@ -114,11 +114,12 @@ def prove(
         train: compare train mode, too; None: where there is something that differs in it.
         filled: the model with the weights that are written, which `check` replaces by the module's.
         dtypes: the precisions to compare in.
+        batch: try one example more, too.
     """
     larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
     try:
         differs = filled.differs(module, inputs)
-        if not differs and (differs := filled.differs(module, larger)):
+        if batch and not differs and (differs := filled.differs(module, larger)):
             differs += " for another batch size"
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from torch.autograd import Function
+
 from parity.translate.capture import at
 from parity.translate.graph import Call
 
@@ -36,19 +38,20 @@ def function(*names: str) -> Callable[[AnyRule], AnyRule]:
 
 
 def translates(*targets: Any) -> Callable[[AnyRule], AnyRule]:
-    """Register a rule for module classes, or torch functions, of one's own.
+    """Register a rule for module classes, autograd.Functions or torch functions of one's own.
 
         @parity.translates(MyScale)
         def scale(builder, module, x):
             return builder.op("{0} * {factor}", [x], factor=module.factor)
 
     Args:
-        targets: subclasses of `torch.nn.Module`, or functions of torch.
+        targets: subclasses of `torch.nn.Module` or `torch.autograd.Function`, or functions of torch.
     """
 
     def register(rule: AnyRule) -> AnyRule:
         for target in targets:
-            (MODULES if isinstance(target, type) else FUNCTIONS)[target] = rule
+            is_class = isinstance(target, type) and not issubclass(target, Function)
+            (MODULES if is_class else FUNCTIONS)[target] = rule
         return rule
 
     return register

@@ -4,17 +4,15 @@ Neither is needed: where the module takes another way through its code then, the
 """
 
 import copy
-from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from keras_blitz.errors import BlitzError
-from parity.translate.capture import run
+from parity.translate.capture import IsLeaf, run
 from parity.translate.graph import Call, Recording
 from parity.translate.widened import widened
 
-IsLeaf = Callable[[nn.Module], bool]
 MOVED = ("torch's contiguous",)  # which is called where memory has another order, and computes nothing
 
 

@@ -23,9 +23,19 @@ class Slot:
     inputs: list[Id | tuple[Id, ...]] = field(default_factory=list)
 
     @property
+    def block(self) -> Block:
+        """The first block that has a statement."""
+        return next(iter(self.members))
+
+    @property
     def first(self) -> Statement:
-        """The statement of the first block that has one."""
-        return next(iter(self.members.values()))
+        """That statement."""
+        return self.members[self.block]
+
+    @property
+    def path(self) -> str:
+        """Its path within the block's module, as `relative` has it."""
+        return relative(self.block, self.first.path) or ""
 
 
 @dataclass(frozen=True)
@@ -55,8 +65,10 @@ def key_of(block: Block, statement: Statement) -> Hashable:
     """Return what two statements must share to be one slot."""
     arity = tuple(len(each) if isinstance(each, tuple) else -1 for each in statement.inputs)
     head: Hashable = statement.head
-    if isinstance(statement, (BlockCall, Loop)):
+    if isinstance(statement, BlockCall):
         head = id(statement.function)
+    if isinstance(statement, Loop):
+        head = id(statement.function), statement.step, statement.gathers
     kind = type(statement).__name__
     return (
         kind,

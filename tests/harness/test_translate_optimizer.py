@@ -123,6 +123,11 @@ SGD, Adam, AdamW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
         pytest.param(Flattened, in_two_groups(torch.optim.RAdam), marks=pytest.mark.slow),
         pytest.param(Flattened, in_two_groups(torch.optim.Adadelta), marks=pytest.mark.slow),
         pytest.param(Flattened, in_two_groups(torch.optim.Adamax), marks=pytest.mark.slow),
+        pytest.param(Flattened, in_two_groups(torch.optim.ASGD), marks=pytest.mark.slow),
+        pytest.param(Flattened, in_two_groups(torch.optim.Adafactor), marks=pytest.mark.slow),
+        pytest.param(Flattened, lambda module: torch.optim.Rprop(module.fc.parameters()), marks=pytest.mark.slow),
+        pytest.param(Flattened, lambda module: torch.optim.ASGD(module.fc.parameters()), marks=pytest.mark.slow),
+        pytest.param(Flattened, lambda module: torch.optim.Adafactor(module.fc.parameters()), marks=pytest.mark.slow),
     ],
 )
 def test_a_run_goes_on_in_keras(net, make):

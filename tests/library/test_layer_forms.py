@@ -73,6 +73,7 @@ LAYERS = {
     "ChannelShuffle": (lambda: layers.ChannelShuffle(2), (2, 3, 4), ""),
     "Unfold": (lambda: layers.Unfold(3, 1, 1, 2), (2, 5, 6, 3), ""),
     "Fold": (lambda: layers.Fold((4, 5), 2, 1, 1, (2, 1)), (2, 18, 12), ""),
+    "VectorNorm": (lambda: layers.VectorNorm((1, -1), True), (2, 4, 5), ""),
     "LocalResponseNorm": (lambda: layers.LocalResponseNorm(3, 0.1, 0.6, 2.0), (2, 4, 5), ""),
 }  # fmt: skip
 
@@ -85,7 +86,7 @@ def pad(name):
 OTHERS = {
     "Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "Bilinear", "CosineSimilarity",
     "PairwiseDistance", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d",
-    "MaxPool2d", "Parameter", "RepeatBatch",
+    "DynamicConv2d", "MaxPool2d", "Parameter", "RepeatBatch",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}

@@ -17,7 +17,7 @@ from keras_blitz.optim.groups import assigned, parameter_name
 from keras_blitz.weights import named_parameters
 from parity.cases import optimizers
 
-pytestmark = pytest.mark.covers("O1", "O2")
+pytestmark = pytest.mark.covers("O1", "O2", "O5")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
@@ -33,6 +33,18 @@ BEYOND = {
     "adamax-strong-decay": (
         "Adamax", {"lr": 0.1, "betas": (0.4, 0.9), "weight_decay": 0.1, "maximize": True}
     ),
+    # The average begins at the first step; after the 30th it is of many.
+    "asgd-constant": ("ASGD", {"lr": 1e-4, "t0": 30.0}),
+    "asgd-decays": ("ASGD", {"lr": 1e-4, "lambd": 0.1, "alpha": 0.6, "t0": 30.0, "weight_decay": 0.1}),
+    "asgd-uphill": ("ASGD", {"lr": 1e-6, "maximize": True}),
+    "rprop-defaults": ("Rprop", {}),
+    "rprop-bounds": ("Rprop", {"lr": 1e-3, "etas": (0.3, 1.5), "step_sizes": (1e-4, 2e-3)}),
+    "rprop-uphill": ("Rprop", {"lr": 1e-3, "step_sizes": (1e-6, 1e-3), "maximize": True}),
+    "adafactor-defaults": ("Adafactor", {}),
+    "adafactor-options": (
+        "Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": (1e-3, 1e-2), "d": 1.5, "weight_decay": 0.1}
+    ),
+    "adafactor-uphill": ("Adafactor", {"lr": 1e-3, "maximize": True}),
 }  # fmt: skip
 
 # id -> the optimizer's name, its options
@@ -420,6 +432,10 @@ SAVED = {
     "nadam": lambda: optim.NAdam(),
     "adamax": lambda: optim.Adamax(),
     "radam": lambda: optim.RAdam(),
+    "asgd": lambda: optim.ASGD(t0=1.0),
+    "rprop": lambda: optim.Rprop(),
+    "adafactor": lambda: optim.Adafactor(weight_decay=0.1),
+    "clipped": lambda: optim.SGD(0.05, clip_grad_norm=0.5),
 }
 
 

@@ -54,22 +54,23 @@ def _with_number(builder: "Builder", text: str, one: Any, other: Any, out: "Oper
 @function("add", "iadd", "radd")
 def add(builder: "Builder", one: Any, other: Any, alpha: float = 1) -> View:
     """Write a sum."""
-    return combine(builder, "{0} + {1}", one, _scaled(builder, other, alpha))
+    return combine(builder, "{0} + {1}", one, scaled(builder, other, alpha))
 
 
 @function("sub", "isub", "subtract")
 def subtract(builder: "Builder", one: Any, other: Any, alpha: float = 1) -> View:
     """Write a difference."""
-    return combine(builder, "{0} - {1}", one, _scaled(builder, other, alpha))
+    return combine(builder, "{0} - {1}", one, scaled(builder, other, alpha))
 
 
 @function("rsub")
 def subtract_from(builder: "Builder", one: Any, other: Any, alpha: float = 1) -> View:
     """Write other − one."""
-    return combine(builder, "{0} - {1}", other, _scaled(builder, one, alpha))
+    return combine(builder, "{0} - {1}", other, scaled(builder, one, alpha))
 
 
-def _scaled(builder: "Builder", x: Any, factor: float) -> Any:
+def scaled(builder: "Builder", x: Any, factor: float) -> Any:
+    """Write a product with a number."""
     if factor == 1:
         return x
     return x * factor if not isinstance(x, (Value, View)) else _with_number(builder, "{0} * {1}", x, factor, x)

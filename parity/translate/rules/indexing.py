@@ -10,6 +10,7 @@ from parity.translate.graph import Value
 from parity.translate.layout import Layout
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
+from parity.translate.rules.arithmetic import add, scaled
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -210,6 +211,24 @@ def index_select(builder: "Builder", x: "Operand", dim: int, index: "Operand") -
     return builder.op("ops.take({0}, {1}, {axis})", [found, taken], axis=found.axis(dim))
 
 
+@function("index_add")
+def index_add(
+    builder: "Builder", x: "Operand", dim: int, index: "Operand", source: "Operand", alpha: float = 1
+) -> View:  # fmt: skip
+    """Write sums of the rows that go to one place."""
+    if dim % x.rank or x.batched[0] or index.batched[0]:
+        raise Untranslatable("index_add along other than a fixed axis 0 has no translation")
+    order, count = layout.natural(x.rank), x.shape[0]
+    rows = builder.natural(scaled(builder, source, alpha))
+    text = "ops.segment_sum({0}, {1}, num_segments={count})"
+    total = builder.op(text, [rows, builder.natural(index)], layout=order, count=count)
+    return total if _is_zero(x) else add(builder, x, total)
+
+
+def _is_zero(x: "Operand") -> bool:
+    return isinstance(x, Value) and x.array is not None and not x.array.any()
+
+
 @function("setitem")
 def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
     """Write an assignment to a slice of one axis as a join of what is left and what comes in."""
@@ -273,8 +292,31 @@ def repeat(builder: "Builder", x: "Operand", *counts: Any) -> View:
     """Write a tiling."""
     numbers = counts[0] if isinstance(counts[0], (tuple, list)) else counts
     found = builder.natural(x)
+    if any(builder.out.batched) and not any(found.batched):
+        return _tile_batch(builder, found, numbers)
     order = layout.natural(builder.out.rank)
     return builder.op("ops.tile({0}, {counts})", [found], layout=order, counts=tuple(numbers))
+
+
+def _tile_batch(builder: "Builder", x: View, counts: Sequence[int]) -> View:
+    """Write a tiling in which each example has the rows once, as `repeat(batch, 1, 1)` of the rows of all heads."""
+    out = builder.out
+    if out.shape[1:] != x.shape[1:] or out.period != x.shape[0] or any(count != 1 for count in counts[1:]):
+        raise Untranslatable("a repeat over the batch and another axis has no translation")
+    order = layout.natural(out.rank)
+    one = Value((1, *x.shape), x.dtype, batched=(False, *x.batched))
+    row = builder.op("ops.reshape({0}, {shape})", [x], layout=layout.natural(one.rank), out=one, shape=one.shape)
+    each = repeat_batch(builder, row, builder.views[builder.recording.inputs[0]])
+    return builder.op("ops.reshape({0}, {shape})", [each], layout=order, shape=sizes(out, order))
+
+
+@function("repeat_interleave")
+def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int | None = None, **_: Any) -> View:
+    """Write each part along an axis so many times in a row."""
+    found = builder.view(x)
+    if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
+        raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
+    return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))
 
 
 @function("roll")

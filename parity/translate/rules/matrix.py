@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
 from parity.translate.layout import Layout
-from parity.translate.program import View
+from parity.translate.program import View, sizes
 from parity.translate.registry import function
+from parity.translate.rules.arithmetic import add, scaled
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -24,7 +26,7 @@ def matmul(builder: "Builder", one: "Operand", other: "Operand") -> View:
 def product(builder: "Builder", one: "Operand", other: "Operand", out: "Operand") -> View:
     """Write a product of matrices with this shape."""
     left, right = builder.view(one), builder.view(other)
-    if out.rank != left.rank or left.rank != right.rank or left.shape[:-2] != right.shape[:-2]:
+    if out.rank != left.rank or left.rank != right.rank:
         left = builder.last(left) if right.rank == 2 else builder.natural(left)
         return builder.op("ops.matmul({0}, {1})", [left, builder.natural(right)], layout=left.layout, out=out)
     natural = layout.natural(out.rank)
@@ -34,7 +36,21 @@ def product(builder: "Builder", one: "Operand", other: "Operand", out: "Operand"
     # Where the right factor has its columns last, the heads can stay where they are.
     stays = right.layout[-1] == out.rank - 1 and right.layout[-2] != out.rank - 2
     order = right.layout if stays else natural
-    return _einsum(builder, [left, right], [f"{lead}qx", f"{lead}xk"], f"{lead}qk", order, out)
+    factors = [_unrepeated(builder, *each, out) for each in ((left, f"{lead}qx"), (right, f"{lead}xk"))]
+    views, letters = zip(*factors, strict=True)
+    return _einsum(builder, views, letters, f"{lead}qk", order, out)
+
+
+def _unrepeated(builder: "Builder", x: View, letters: str, out: "Operand") -> tuple[View, str]:
+    """Return a factor without the axes of size 1 that the other has more of, and its letters: einsum repeats none."""
+    alone = [axis for axis in range(x.rank - 2) if x.shape[axis] != out.shape[axis]]
+    if not alone:
+        return x, letters
+    kept = [axis for axis in range(x.rank) if axis not in alone]
+    like = Value(tuple(x.shape[a] for a in kept), x.dtype, batched=tuple(x.batched[a] for a in kept))
+    order = layout.without(x.layout, alone)
+    found = builder.op("ops.reshape({0}, {shape})", [x], layout=order, out=like, shape=sizes(like, order))
+    return found, "".join(letters[axis] for axis in kept)
 
 
 @function("einsum")
@@ -66,10 +82,13 @@ def _einsum(
 
 
 @function("addmm", "baddbmm")
-def addmm(builder: "Builder", bias: "Operand", one: "Operand", other: "Operand", **options: Any) -> View:
-    """Write a product and a sum."""
-    if any(value != 1 for value in options.values()):
-        raise Untranslatable("addmm with alpha or beta has no translation")
-    from parity.translate.rules.arithmetic import add
-
-    return add(builder, matmul(builder, one, other), bias)
+def addmm(
+    builder: "Builder", x: "Operand", one: Any = None, other: Any = None, beta: float = 1, alpha: float = 1,
+    **factors: "Operand",
+) -> View:  # fmt: skip
+    """Write beta · x + alpha · one · other."""
+    one, other = (
+        next((factors[name] for name in names if name in factors), each)
+        for each, names in ((one, ("mat1", "batch1")), (other, ("mat2", "batch2")))
+    )
+    return add(builder, scaled(builder, x, beta), matmul(builder, one, other), alpha=alpha)

@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
+from parity.translate.rules.arithmetic import combine
 from parity.translate.rules.weights import frozen, same_module
 
 if TYPE_CHECKING:
@@ -20,12 +22,31 @@ def batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
 
 @function("batch_norm")
 def functional_batch_norm(
-    builder: "Builder", x: "Operand", mean: Value | None, variance: Value | None, weight: Value | None = None,
-    bias: Value | None = None, *_: Any, **__: Any,
+    builder: "Builder", x: "Operand", mean: Value | None, variance: Value | None, weight: "Operand | None" = None,
+    bias: "Operand | None" = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> View:  # fmt: skip
-    """Write `F.batch_norm` of a module's own weights and statistics under its name."""
+    """Write `F.batch_norm` of a module's own weights and statistics under its name; of none, for a kernel's rows."""
+    if mean is None and variance is None and x.shape[0] == 1 and not any(x.batched):
+        return _rows(builder, x, weight, bias, eps)
     builder.call.path = same_module(weight, bias, mean, variance)
     return _batch_norm(builder, builder.module(builder.call.path), x)
+
+
+def _rows(builder: "Builder", x: "Operand", weight: "Operand | None", bias: "Operand | None", eps: float) -> View:
+    """Write the standardization of each row of (1, rows, …), as of a convolution's kernel."""
+    arguments = {"eps": optional(eps, 1e-5), "elementwise_affine": optional(False, True)}
+    found = _trailing(builder, "LayerNorm", x, x.shape[2:], None, arguments, path="")
+    for text, each in (("{0} * {1}", weight), ("{0} + {1}", bias)):
+        if each is not None:
+            found = combine(builder, text, found, _column(builder, each, x.rank - 2))
+    return found
+
+
+def _column(builder: "Builder", weight: "Operand", count: int) -> View:
+    """Return a weight (rows,) as (rows, 1, …), with so many axes of size 1."""
+    shape = (weight.shape[0], *(1,) * count)
+    out, order = Value(shape, weight.dtype, batched=(False,) * len(shape)), layout.natural(len(shape))
+    return builder.op("ops.reshape({0}, {shape})", [builder.natural(weight)], layout=order, out=out, shape=shape)
 
 
 def _batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
@@ -81,6 +102,19 @@ def group_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     return builder.layer("GroupNorm", [builder.channels_last(x)], {**arguments, **frozen(norm)})
 
 
+@function("group_norm")
+def functional_group_norm(
+    builder: "Builder", x: "Operand", num_groups: int, weight: Value | None = None, bias: Value | None = None,
+    eps: float = 1e-5,
+) -> View:  # fmt: skip
+    """Write `F.group_norm`, of a module's own weights under its name."""
+    arguments = {"num_groups": num_groups, "eps": optional(eps, 1e-5), "affine": optional(weight is not None, True)}
+    if weight is not None:
+        builder.call.path = same_module(weight, bias)
+        arguments |= frozen(builder.module(builder.call.path))
+    return builder.layer("GroupNorm", [builder.channels_last(x)], arguments)
+
+
 @module("LocalResponseNorm")
 def local_response_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     """Write LocalResponseNorm."""
@@ -115,8 +149,11 @@ def _affine(norm: Any, eps: float) -> dict[str, Any]:
     }
 
 
-def _trailing(builder: "Builder", name: str, x: "Operand", shape: Any, owner: Any, arguments: dict[str, Any]) -> View:
+def _trailing(
+    builder: "Builder", name: str, x: "Operand", shape: Any, owner: Any, arguments: dict[str, Any],
+    path: str | None = None,
+) -> View:  # fmt: skip
     found = builder.last(x, len(shape))
     size = shape[0] if len(shape) == 1 else tuple(shape)
     trainable = frozen(owner) if owner is not None else {}
-    return builder.layer(name, [found], {"normalized_shape": size, **arguments, **trainable})
+    return builder.layer(name, [found], {"normalized_shape": size, **arguments, **trainable}, path=path)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
-from parity.translate.program import View
+from parity.translate.program import View, optional
 from parity.translate.registry import function
 
 if TYPE_CHECKING:
@@ -64,6 +64,20 @@ def cumsum(builder: "Builder", x: "Operand", dim: int, **_: Any) -> View:
     """Write a running sum."""
     found = builder.view(x)
     return builder.op("ops.cumsum({0}, {axis})", [found], axis=found.axis(dim))
+
+
+@function("norm", "linalg_vector_norm")
+def norm(builder: "Builder", x: "Operand", p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any) -> View:
+    """Write the Euclidean norm over axes, whose gradient at 0 is 0."""
+    if p not in (2, "fro", None) or options.get("dtype") is not None or options.get("ord", 2) != 2:
+        raise Untranslatable(f"a norm with p={p} has no translation")
+    found = builder.view(x)
+    axes = range(found.rank) if dim is None else [dim] if isinstance(dim, int) else dim
+    axes = [axis % found.rank for axis in axes]
+    order = found.layout if keepdim else layout.without(found.layout, axes)
+    places = tuple(sorted(found.layout.index(axis) for axis in axes))
+    arguments = {"axis": places if places[1:] else places[0], "keepdims": optional(keepdim, False)}
+    return builder.layer("VectorNorm", [found], arguments, layout=order, path="")
 
 
 @function("normalize")

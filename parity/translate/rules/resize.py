@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate.capture import Untranslatable
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 
@@ -23,20 +22,20 @@ def interpolate(
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None, antialias: bool = False,
 ) -> View:  # fmt: skip
     """Write `F.interpolate` as a layer without a name."""
-    if antialias:
-        raise Untranslatable("interpolate with antialias=True has no translation")
-    return _resize(builder, x, size, scale_factor, mode, align_corners, recompute_scale_factor, "")
+    return _resize(builder, x, size, scale_factor, mode, align_corners, recompute_scale_factor, "", antialias)
 
 
 def _resize(
-    builder: "Builder", x: "Operand", size: Any, scale: Any, mode: str, align: Any, recompute: Any, path: str | None
-) -> View:
+    builder: "Builder", x: "Operand", size: Any, scale: Any, mode: str, align: Any, recompute: Any, path: str | None,
+    antialias: bool = False,
+) -> View:  # fmt: skip
     arguments = {
         "size": optional(_numbers(size), "none"),
         "scale_factor": optional(_numbers(scale), "none"),
         "mode": optional(mode, "nearest"),
         "align_corners": optional(bool(align), False),
         "recompute_scale_factor": optional(bool(recompute), False),
+        "antialias": optional(antialias, False),
     }
     for name in ("size", "scale_factor"):
         if arguments[name].value is None:

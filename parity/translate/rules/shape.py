@@ -55,6 +55,7 @@ def reshape(builder: "Builder", x: "Operand", *_: Any, flatten_path: str | None 
         and shape[0] == -1
         and found.layout[0] == 0
         and found.batched[0]
+        and found.shape[0] == out.shape[0]
         and flatten_path is not None
     ):
         return builder.layer("layers.Flatten", [found], {}, layout=order, path=flatten_path)

@@ -4,21 +4,31 @@ from typing import Any
 
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
-from parity.translate.program import Literal, optional
+from parity.translate.program import Literal, View, optional
 
 
-def same_module(*weights: Value | None) -> str:
+def own_path(*weights: Value | View | None) -> str | None:
+    """Return the path of the module that weights handed to a function are of.
+
+    None where they are computed, or of several modules, or do not have their usual names.
+    """
+    names = [getattr(weight, "name", "") for weight in weights if weight is not None]
+    paths = {name.rpartition(".")[0] for name in names}
+    if not all(names) or len(paths) != 1 or not {name.rpartition(".")[2] for name in names} <= USUAL:
+        return None
+    return paths.pop()
+
+
+def same_module(*weights: Value | View | None) -> str:
     """Return the path of the module that weights handed to a function are of.
 
     Raises:
-        Untranslatable: they are computed, or of several modules, or do not have their usual names.
+        Untranslatable: there is no such module.
     """
-    given = [weight for weight in weights if weight is not None]
-    names = [getattr(weight, "name", "") for weight in given]
-    paths = {name.rpartition(".")[0] for name in names}
-    if not all(names) or len(paths) != 1 or not {name.rpartition(".")[2] for name in names} <= USUAL:
+    path = own_path(*weights)
+    if path is None:
         raise Untranslatable("a function whose weights are no module's own has no translation")
-    return paths.pop()
+    return path
 
 
 USUAL = {"weight", "bias", "running_mean", "running_var"}

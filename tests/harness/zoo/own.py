@@ -1,14 +1,13 @@
 """The tutorials' networks, and networks as people write them."""
 
 import torch
-from nets_to_translate import Gates, Language, Patches, Residual, Sequences
+from nets_to_translate import Gates, Language, Patches, Residual, Sequences, UNet
 from pairs.dcgan import Generator
 from pairs.detection_head import RetinaNetHead
 from pairs.gnn import EDGES, GNN, NODES
 from pairs.gru_classifier import GRUClassifier
 from pairs.pointnet import PointNet
 from pairs.seq2seq import Seq2Seq
-from pairs.unet import UNet
 from pairs.vae import VAE
 from pairs.wavenet import WaveNet
 from torch import nn
@@ -74,7 +73,7 @@ ROWS = [
     Row("VAE", VAE, (numbers(4, 10), numbers(4, 3, seed=1))),
     Row("WaveNet", WaveNet, (numbers(2, 3, 19),)),
     Row("PointNet", PointNet, (numbers(5, 3, 11),)),
-    Row("GNN", GNN, (numbers(NODES, 5), EDGES)),
+    Row("GNN", GNN, (numbers(NODES, 5), EDGES), batch=False),
     Row("nanoGPT", Language, (tokens(3, 7, high=11),)),
     Row("detection head", RetinaNetHead, (numbers(2, 6, 6, 4), numbers(2, 6, 3, 2, seed=1))),
     Row("LoRA", AdaptedClassifier, (numbers(3, 10),)),

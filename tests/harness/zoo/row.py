@@ -15,11 +15,13 @@ class Row:
         name: in the table.
         build: makes the PyTorch module, in a small configuration.
         inputs: arrays in PyTorch's layout, one for each argument of `forward`.
+        batch: axis 0 of each is the batch.
     """
 
     name: str
     build: Callable[[], Any]
     inputs: tuple[np.ndarray, ...]
+    batch: bool = True
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
