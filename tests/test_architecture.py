@@ -50,6 +50,7 @@ RULES = {
     "translate/rules": rule("translate", top=FRAMEWORKS),
     "faults": rule("core record suite twins", top=TENSORFLOW),
     "faults/door": rule("core faults twins", top=FRAMEWORKS),  # by parity.check alone, as a user has it
+    "faults/translator": rule("core faults translate", top=FRAMEWORKS),
     "faults/random": rule("core", top=FRAMEWORKS),  # likewise; what is right is known without it
     "gaps": rule("core twins"),
     "report": rule("core suite faults gaps"),
