@@ -54,15 +54,9 @@ def check_export(
     given = {_short(name): value for name, value in named_inputs(torch_side.inputs)}
     if names:
         given = _renamed(given, names)
-    entries = {entry.name: entry.shape for entry in opened.inputs}
-    places = assigned(given, entries, channels_first)
-    orders = {
-        name: order_of(source, given[source].shape, entries[name], channels_first) for name, source in places.items()
-    }
-    if unfit := [name for name, order in orders.items() if order is None]:
-        source = places[unfit[0]]
-        raise BlitzError(f"{source}, {given[source].shape}, does not fit the file's {unfit[0]} {entries[unfit[0]]}")
-    fed = {name: given[places[name]].transpose(orders[name]) for name in entries}
+    places = assigned(given, {entry.name: entry.shape for entry in opened.inputs}, channels_first)
+    orders = _orders(opened, given, places, channels_first)
+    fed = {name: given[places[name]].transpose(order) for name, order in orders.items()}
     moved = any(order != tuple(range(len(order))) for order in orders.values())
     truth, own = _reference(torch_side)
     trace, steps, notes = _of_file(opened, _run(opened, fed), truth, moved)
@@ -89,6 +83,20 @@ def _renamed(given: Mapping[str, np.ndarray], names: Mapping[str, str]) -> dict[
     if unknown := sorted(set(wanted) - set(given)):
         raise BlitzError(f"names: the module has no input {unknown[0]!r}; there are {', '.join(given)}")
     return {wanted.get(name, name): value for name, value in given.items()}
+
+
+def _orders(
+    opened: Exported, given: Mapping[str, np.ndarray], places: Mapping[str, str], channels_first: bool | None
+) -> dict[str, tuple[int, ...]]:
+    """Return PyTorch's axes in the file's order for each input of the file."""
+    orders = {}
+    for entry in opened.inputs:
+        source = places[entry.name]
+        order = order_of(source, given[source].shape, entry.shape, channels_first)
+        if order is None:
+            raise BlitzError(f"{source}, {given[source].shape}, does not fit the file's {entry.name} {entry.shape}")
+        orders[entry.name] = order
+    return orders
 
 
 def _reference(torch_side: Any) -> tuple[Trace, dict[str, Difference]]:

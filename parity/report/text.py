@@ -247,8 +247,8 @@ def check_lines(report, weights: bool = True) -> list[str]:
         lines += [f"    {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
         lines += [f"    and {len(others) - SHOWN_FAILURES} more"] if len(others) > SHOWN_FAILURES else []
     else:
-        failed = [row for comparison in report.comparisons.values() for row in comparison.failures]
-        lines += [f"    {row.name}: {row.problem}" for row in failed[:SHOWN_FAILURES]]
+        failures = [row for comparison in report.comparisons.values() for row in comparison.failures]
+        lines += [f"    {row.name}: {row.problem}" for row in failures[:SHOWN_FAILURES]]
     if weights and report.weights:
         lines += ["  weights: " + ", ".join(_mapped(*entry) for entry in report.weights)]
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
