@@ -249,6 +249,8 @@ ITEMS = (
           "tests/library/test_flattened_inputs.py")),
     Item("H16", "a user's own Keras model filled with a PyTorch module's weights, or the reverse, and proven",
          ("tests/harness/test_transfer.py", "tests/harness/test_filled.py", "tests/harness/test_transfer_pairs.py")),
+    Item("H17", "a PyTorch module beside the file that its port was exported to: ONNX, TFLite in float32 and 8 bits, "
+         "SavedModel", ("tests/harness/test_exported.py",)),
 )  # fmt: skip
 
 _HEAD = """\

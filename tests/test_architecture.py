@@ -45,6 +45,7 @@ RULES = {
     "twins/keras": rule("twins", top=TENSORFLOW),
     "suite": rule("core record cases twins", inside=FRAMEWORKS),
     "pair": rule("core record report pair/hints", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "exported": rule("core pair report"),
     "pair/hints": rule("core record", top=TENSORFLOW),  # told all that is known, as arguments
     "translate": rule("core record pair report twins", top=FRAMEWORKS),
     "translate/rules": rule("translate", top=FRAMEWORKS),
