@@ -60,6 +60,7 @@ RULES = {
 TORCH_IN_RECORD = {
     f"parity/record/{name}.py"
     for name in (
+        "opened",
         "torch_recorder",
         "torch_state",
         "torch_calls",
