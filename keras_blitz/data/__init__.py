@@ -6,7 +6,8 @@ from keras_blitz.data.grid import make_grid, save_image
 from keras_blitz.data.prepare import prepare
 from keras_blitz.data.sample import CLASSES, load_sample
 from keras_blitz.data.sampler import DistributedSampler, RandomSampler, batches, random_split
-from keras_blitz.data.transforms import fit_to, normalize, resize, to_tensor
+from keras_blitz.data.sizes import resize
+from keras_blitz.data.transforms import fit_to, normalize, to_tensor
 
 __all__ = [
     "CLASSES",

@@ -1,11 +1,12 @@
 """`torch.nn.Upsample` and `torch.nn.functional.interpolate` on channels-last tensors."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from keras_blitz.taps import Taps, find_taps
 
 Scale = float | tuple[float, ...] | None
 
@@ -13,14 +14,6 @@ Scale = float | tuple[float, ...] | None
 MODES = {
     "nearest": None, "nearest-exact": None, "area": None, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Taps:
-    """The values that make up each output along an axis: output i is Σ_t weights[i, t] · x[indices[i, t]]."""
-
-    indices: np.ndarray
-    weights: np.ndarray
 
 
 def interpolate(
@@ -67,7 +60,8 @@ def interpolate(
     for axis, (before, after, factor) in enumerate(zip(shape, outputs, factors, strict=True), 1):
         if before == after and _copies(mode, len(shape), antialias):
             continue
-        taps = _taps(before, after, factor, mode, bool(align_corners), antialias)
+        dtype = "float64" if inputs.dtype == tf.float64 else "float32"
+        taps = find_taps(before, after, factor, mode, bool(align_corners), antialias, dtype)
         inputs = _resample(inputs, axis, taps)
     return inputs
 
@@ -118,66 +112,6 @@ def _resample(inputs: tf.Tensor, axis: int, taps: Taps) -> tf.Tensor:
             part *= tf.constant(weights.reshape(shape), inputs.dtype)
         total = part if total is None else total + part
     return total
-
-
-def _taps(before: int, after: int, factor: float | None, mode: str, align_corners: bool, antialias: bool) -> Taps:
-    scale = before / after if factor is None else 1 / factor
-    if mode.startswith("nearest"):
-        return _nearest(before, after, scale, exact=mode == "nearest-exact")
-    if mode == "area":
-        return _area(before, after)
-    cubic = mode == "bicubic"
-    if align_corners:
-        scale = (before - 1) / (after - 1) if after > 1 else 0.0
-    if antialias:
-        return _antialiased(before, after, scale, align_corners, cubic)
-    places = np.arange(after) * scale if align_corners else (np.arange(after) + 0.5) * scale - 0.5
-    if not cubic:
-        places = np.maximum(places, 0)
-        low = np.minimum(np.floor(places).astype(int), before - 1)
-        share = np.minimum(places - low, 1) if before > 1 else np.zeros(after)
-        high = np.minimum(low + 1, before - 1)
-        return Taps(np.stack([low, high], 1), np.stack([1 - share, share], 1))
-    low = np.floor(places).astype(int)
-    distances = (places - low)[:, np.newaxis] - np.arange(-1, 3)
-    return Taps(np.clip(low[:, np.newaxis] + np.arange(-1, 3), 0, before - 1), _cubic(distances, -0.75))
-
-
-def _nearest(before: int, after: int, scale: float, exact: bool) -> Taps:
-    # PyTorch computes the place in float32, whatever the tensor's type.
-    places = (np.arange(after, dtype=np.float32) + np.float32(0.5 if exact else 0)) * np.float32(scale)
-    return Taps(np.minimum(np.floor(places).astype(int), before - 1)[:, np.newaxis], np.ones((after, 1)))
-
-
-def _area(before: int, after: int) -> Taps:
-    """Return the windows of adaptive average pooling."""
-    starts, ends = np.arange(after) * before // after, -(-(np.arange(after) + 1) * before // after)
-    offsets = np.arange((ends - starts).max())
-    inside = offsets < (ends - starts)[:, np.newaxis]
-    return Taps(np.minimum(starts[:, np.newaxis] + offsets, before - 1), inside / (ends - starts)[:, np.newaxis])
-
-
-def _antialiased(before: int, after: int, scale: float, align_corners: bool, cubic: bool) -> Taps:
-    """Return the taps of a filter that is as wide as a step of the outputs, as Pillow has it."""
-    wide = max(scale, 1.0)
-    support = (2.0 if cubic else 1.0) * wide
-    centers = (np.arange(after) + 0.5) * scale
-    starts = np.maximum((centers - support + 0.5).astype(int), 0)
-    ends = np.minimum((centers + support + 0.5).astype(int), before)
-    offsets = np.arange((ends - starts).max())
-    places = starts[:, np.newaxis] + offsets
-    distances = (places - centers[:, np.newaxis] + 0.5) / wide
-    weights = _cubic(distances, -0.5) if cubic else np.maximum(1 - np.abs(distances), 0)
-    weights = np.where(places < ends[:, np.newaxis], weights, 0)
-    return Taps(np.minimum(places, before - 1), weights / weights.sum(1, keepdims=True))
-
-
-def _cubic(distances: np.ndarray, a: float) -> np.ndarray:
-    """Return the cubic convolution kernel at these distances (Keys, 1981)."""
-    x = np.abs(distances)
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-    return np.where(x <= 1, near, np.where(x < 2, far, 0))
 
 
 @keras.saving.register_keras_serializable("keras_blitz")
