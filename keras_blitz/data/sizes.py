@@ -33,8 +33,8 @@ def resize(
         size: (H', W'), or the shorter side, the longer one in proportion, rounded down; ≥ 1 pixel.
         interpolation: "bilinear", "bicubic", "nearest" or "nearest-exact". PIL's nearest takes the pixel at a new
             pixel's center, as "nearest-exact" does; "nearest" of a tensor takes the one at its upper left corner.
-        antialias: weigh the whole area that a new pixel covers, as PIL always does. PIL's bicubic has a = −½, a tensor's
-            without `antialias` a = −¾.
+        antialias: weigh the whole area that a new pixel covers, as PIL always does. With it, bicubic has a = −½, and
+            without it −¾.
         max_size: the longer side's largest size, > `size`, for a `size` that is one number.
 
     Raises:
