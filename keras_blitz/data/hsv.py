@@ -1,4 +1,4 @@
-"""Red, green and blue as hue, saturation and value and back: in bytes as Pillow does it, in float32 as torchvision does.
+"""Red, green, blue as hue, saturation, value and back: in bytes as Pillow does it, in float32 as torchvision does.
 
 hue in sixths of a turn: (G − B)/(max − min), 2 + (B − R)/(max − min) or 4 + (R − G)/(max − min), where R, G or B is max
 saturation: (max − min)/max          value: max

@@ -42,8 +42,7 @@ def resize(
 
     Source: torchvision/transforms/functional.py, Pillow's Resample.c and Geometry.c.
     """
-    if interpolation not in INTERPOLATIONS:
-        raise BlitzError(f"resize: interpolation must be one of {', '.join(INTERPOLATIONS)}, not {interpolation!r}")
+    check_interpolation("resize", interpolation)
     height, width = output_size(images.shape[-3], images.shape[-2], size, max_size)
     sizes = tuple((axis, new) for axis, new in ((-2, width), (-3, height)) if new != images.shape[axis])
     if not sizes:
@@ -51,6 +50,12 @@ def resize(
     if images.dtype == np.uint8 and antialias:
         return _resize_as_pil(images, sizes, interpolation)
     return _resize_as_tensor(images, sizes, interpolation, antialias)
+
+
+def check_interpolation(name: str, interpolation: str) -> None:
+    """Raise a BlitzError that names the caller where it is not one of the four."""
+    if interpolation not in INTERPOLATIONS:
+        raise BlitzError(f"{name}: interpolation must be one of {', '.join(INTERPOLATIONS)}, not {interpolation!r}")
 
 
 def output_size(height: int, width: int, size: Size, max_size: int | None = None) -> tuple[int, int]:
@@ -101,6 +106,8 @@ def _resize_as_tensor(
             images = np.take(images, taps.indices[:, 0], axis)
         return images
     numbers = images.astype(dtype)
+    if interpolation == "bilinear" and not antialias:
+        numbers, sizes = _bilinear_of_tensor(numbers, dict(sizes)), ()
     for axis, new in sizes:
         old = images.shape[axis]
         weights = _dense(find_taps(old, new, mode=interpolation, antialias=antialias, dtype=dtype), old)
@@ -108,6 +115,23 @@ def _resize_as_tensor(
     if kind == np.uint8 and interpolation == "bicubic":
         numbers = np.clip(numbers, 0, 255)
     return (np.round(numbers) if np.issubdtype(kind, np.integer) else numbers).astype(kind)
+
+
+def _bilinear_of_tensor(numbers: np.ndarray, sizes: dict[int, int]) -> np.ndarray:
+    """Return the four neighbors of each new pixel, weighted: in float32 added in PyTorch's order, to the bit."""
+    rows, columns = (
+        find_taps(numbers.shape[axis], sizes.get(axis, numbers.shape[axis]), dtype=numbers.dtype.name)
+        for axis in (-3, -2)
+    )
+    total = None
+    for row, column in ((0, 1), (0, 0), (1, 0), (1, 1)):
+        values = numbers[..., rows.indices[:, row, np.newaxis], columns.indices[:, column], :]
+        weights = (rows.weights[:, row, np.newaxis] * columns.weights[:, column])[..., np.newaxis]
+        if total is None:
+            total = values * weights
+        else:  # rounded once to float32
+            total = (values * weights.astype(np.float64) + total).astype(numbers.dtype)
+    return total
 
 
 def _dense(taps: Taps, old: int) -> np.ndarray:
