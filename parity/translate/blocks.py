@@ -6,7 +6,7 @@ from torch import nn
 
 from parity.translate import names
 from parity.translate.graph import values_in
-from parity.translate.program import Block, BlockCall, Statement, Symbol
+from parity.translate.program import Block, BlockCall, Expression, Statement, Symbol
 
 INLINED = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -20,6 +20,7 @@ def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict
         outputs: what the network returns.
         views: value -> its symbol; for the order in which a module was given them.
     """
+    _drop_unread(root, {id(symbol) for symbol in outputs})
     _inline(root)
     _connect(root, outputs)
     for block in blocks_in(root):
@@ -53,6 +54,20 @@ def blocks_in(block: Block) -> Iterator[Block]:
         if isinstance(statement, BlockCall) and statement.block:
             yield from blocks_in(statement.block)
             yield statement.block
+
+
+def _drop_unread(block: Block, read: set[int]) -> None:
+    """Leave out the expressions that nothing after them reads, as a slice of no rows that is joined to others."""
+    kept: list[Statement] = []
+    for statement in reversed(block.statements):
+        if isinstance(statement, BlockCall) and statement.block:
+            _drop_unread(statement.block, read)
+        elif isinstance(statement, Expression) and not any(id(symbol) in read for symbol in statement.outputs):
+            continue
+        for symbol in statement.symbols():
+            read.update(map(id, (symbol, *symbol.members)))
+        kept.append(statement)
+    block.statements = kept[::-1]
 
 
 def _inline(block: Block) -> None:
