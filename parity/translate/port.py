@@ -95,8 +95,7 @@ class Port:
         if self.holes:
             raise BlitzError(f"the translation has holes and cannot run: {self.holes[0]}")
         if dtype not in self._models:
-            self._models[dtype] = model = self.fresh(dtype)
-            fill(model, self.module, self._paired(model))
+            self._models[dtype] = self.filled(dtype)
         return self._models[dtype]
 
     def optimizer(self, torch_optimizer: torch.optim.Optimizer, model: keras.Model | None = None) -> Optimizer:
@@ -120,6 +119,12 @@ class Port:
 
     def _paired(self, model: keras.Model) -> list[Mapped]:
         return paired(model, self.module, self.weights, self.arrays, self.flats, self.unused)
+
+    def filled(self, dtype: str) -> keras.Model:
+        """Return a new model in this precision, with the module's weights."""
+        model = self.fresh(dtype)
+        fill(model, self.module, self._paired(model))
+        return model
 
     def fresh(self, dtype: str) -> keras.Model:
         """Return a new model in this precision, whose constants alone are filled in."""
@@ -212,7 +217,7 @@ def translate(
     if check and not port.holes:
         arrays = tuple(tensor.numpy() for tensor in tensors)
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
-        filled = Filled(partial_of(port.build, "float64"), *layouts)
+        filled = Filled(partial_of(port.filled, "float64"), *layouts)
         proven = copy.deepcopy(module)
         for path, function in recording.opened.items():
             open_module(proven.get_submodule(path), function)
