@@ -17,8 +17,8 @@ from torch import nn
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
-from parity.record.opened import open_module
 from parity.record.torch_flow import folded
+from parity.record.torch_opened import open_module
 from parity.translate import registry
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
