@@ -19,12 +19,12 @@ from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
 from keras_blitz.optim.base import Optimizer
 from keras_blitz.weights.mapped import Mapped
-from parity.record.opened import open_module
 from parity.record.torch_flow import folded
+from parity.record.torch_opened import open_module
 from parity.translate import registry
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.capture import record
+from parity.translate.capture import record, several
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, unused_names, values_in
 from parity.translate.module_text import LINE, file_text
@@ -196,8 +196,9 @@ def translate(
     if computed and train:
         raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
     recording = record(module, tensors, _is_leaf, batch)
-    add_train_mode(recording, module, tensors, _is_leaf)
-    add_exact_constants(recording, module, tensors, _is_leaf)
+    examples = several(tensors) if batch else tensors
+    add_train_mode(recording, module, examples, _is_leaf)
+    add_exact_constants(recording, module, examples, _is_leaf)
     builder = Builder(recording, partial)
     root = builder.run()
     outputs = builder.outputs()
