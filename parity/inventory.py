@@ -168,6 +168,10 @@ ITEMS = (
     Item("O4", "the other schedules of torch.optim.lr_scheduler: constant, linear, polynomial, cyclic, warm restarts, "
          "a function or a factor of the epoch; one after the other (SequentialLR), all at once (ChainedScheduler)",
          ("tests/library/test_schedules.py",)),
+    Item("O5", "ASGD, Rprop, SparseAdam on the rows of an embedding, Adafactor by PyTorch's rows and columns; the norm "
+         "of all gradients clipped in `fit`", ("tests/library/test_optim.py", "tests/library/test_optim_layouts.py")),
+    Item("O6", "averages of weights: SWA, EMA, the running statistics after them, SWALR",
+         ("tests/library/test_averaging.py",)),
     Item("D1", "CIFAR-10, MNIST and Fashion-MNIST through tensorflow-datasets, downloaded with `--download`",
          (f"{_DATASETS}::test_tfds_itself_reads_it",
           f"{_DATASETS}::test_missing_data_names_the_place_and_the_command")),
@@ -218,7 +222,7 @@ ITEMS = (
           f"{_MUTANTS}::test_mistake_fails_at_the_right_tensor_on_the_screen",
           f"{_MUTANTS}::test_isolation_names_the_layer_that_is_wrong_by_itself")),
     Item("H8", "a catalogue of planted porting mistakes, each caught and located; survivors listed",
-         ("tests/harness/test_faults.py", "tests/harness/test_door.py")),
+         ("tests/harness/test_faults.py", "tests/harness/test_door.py", "tests/harness/test_translator_faults.py")),
     Item("H9", "evidence that proves nothing, flagged", ("tests/harness/test_vacuous.py",)),
     Item("H10", "golden traces: the harness runs without PyTorch",
          (f"{_CLI}::test_without_torch_the_goldens_are_read", "tests/harness/test_parity.py::test_golden",
@@ -245,6 +249,8 @@ ITEMS = (
           "tests/library/test_flattened_inputs.py")),
     Item("H16", "a user's own Keras model filled with a PyTorch module's weights, or the reverse, and proven",
          ("tests/harness/test_transfer.py", "tests/harness/test_filled.py", "tests/harness/test_transfer_pairs.py")),
+    Item("H17", "a PyTorch module beside the file that its port was exported to: ONNX, TFLite in float32 and 8 bits, "
+         "SavedModel", ("tests/harness/test_exported.py",)),
 )  # fmt: skip
 
 _HEAD = """\

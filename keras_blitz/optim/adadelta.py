@@ -25,6 +25,7 @@ class Adadelta(Optimizer):
         weight_decay: wd, ≥ 0, added to the gradient; that of Keras is decoupled.
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -42,10 +43,11 @@ class Adadelta(Optimizer):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("square_avg", "acc_delta")

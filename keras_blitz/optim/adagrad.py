@@ -24,6 +24,7 @@ class Adagrad(Optimizer):
         eps: ε, ≥ 0; Keras's is 1e-7 and stands inside the root (gap opt-adagrad: 1.6e-1 with the value copied).
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -44,6 +45,7 @@ class Adagrad(Optimizer):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {
@@ -54,7 +56,7 @@ class Adagrad(Optimizer):
             "eps": eps,
             "maximize": maximize,
         }
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("sum",)

@@ -30,6 +30,7 @@ class Adam(MomentumOptimizer):
         maximize: go up.
         decoupled_weight_decay: p ← p · (1 − lr · wd) instead of g ← g + wd · p.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -49,6 +50,7 @@ class Adam(MomentumOptimizer):
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {
@@ -60,7 +62,7 @@ class Adam(MomentumOptimizer):
             "maximize": maximize,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else []))
@@ -92,6 +94,7 @@ class AdamW(Adam):
         amsgrad: see `Adam`.
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -110,6 +113,7 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         super().__init__(
@@ -121,6 +125,7 @@ class AdamW(Adam):
             maximize=maximize,
             decoupled_weight_decay=True,
             groups=groups,
+            clip_grad_norm=clip_grad_norm,
             name=name,
         )
 

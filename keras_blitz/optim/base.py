@@ -4,17 +4,19 @@ Scalars are float64 until they meet a parameter, whatever dtype that has, for Py
 learning rates and momenta are float64 variables, and bias corrections are float64 tensors.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule as Schedule
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.keras_internals import trained_variables, variable_index
+from keras_blitz.optim.clipping import check_bound, clip_grad_norm_
 from keras_blitz.optim.groups import Groups, assigned, parameter_name, resolved
-from keras_blitz.optim.options import Options, Slots
+from keras_blitz.optim.options import Options, Rules, Slots
 
 
 class Slot(NamedTuple):
@@ -47,10 +49,14 @@ class Optimizer(keras.optimizers.Optimizer):
     Args:
         defaults: PyTorch's options of the optimizer with their values. `lr`: a number ≥ 0, or a Keras schedule, whose
             rate is looked up at `iterations`.
-        groups: (pattern, {option: value}) pairs. A pattern such as "fc.*" is matched (`fnmatch`) with PyTorch's names
-            of the parameters, "fc.weight"; the first that matches wins; what none matches takes the defaults. A rate
-            of its own stays that where `lr` is a Keras schedule: give the group a schedule too.
+        groups: (pattern, {option: value}) pairs. A pattern such as "fc.*", or each of a list of them, is matched
+            (`fnmatch`) with PyTorch's names of the parameters, "fc.weight"; the first group that matches wins; what
+            none matches takes the defaults. A rate of its own stays that where `lr` is a Keras schedule: give the
+            group a schedule too.
         name: of the optimizer in Keras; None: made of the class's.
+        clip_grad_norm: the most that the norm of all gradients together may be, ≥ 0, as
+            `torch.nn.utils.clip_grad_norm_` before each step; None: they are not clipped. For `fit`; a loop of its own
+            calls `clip_grad_norm_`. Keras's `global_clipnorm` has no 1e-6 in its divisor (gap clip-grad-norm).
 
     Raises:
         BlitzError: an option outside PyTorch's rule for it, one the optimizer does not have, and, when the parameters
@@ -63,12 +69,24 @@ class Optimizer(keras.optimizers.Optimizer):
     # The keys of the state that PyTorch keeps to itself: SGD's count, which only says whether a buffer is new.
     _private_slots: tuple[str, ...] = ()
 
-    def __init__(self, defaults: Options, groups: Groups = (), name: str | None = None):
+    # The rules of options that mean something else in this optimizer than in the others.
+    _own_rules: ClassVar[Rules] = {}
+
+    def __init__(
+        self,
+        defaults: Options,
+        groups: Groups = (),
+        name: str | None = None,
+        clip_grad_norm: float | None = None,
+    ):
         groups = list(groups)
-        rows = resolved(defaults, groups)
+        rows = resolved(defaults, groups, self._own_rules)
+        if clip_grad_norm is not None:
+            check_bound("clip_grad_norm", clip_grad_norm)
         rate = rows[0][1]["lr"]
         # As a function, or Keras makes a variable of floatx, which rounds also the rate of float64 parameters.
         super().__init__(rate if isinstance(rate, Schedule) else lambda: rate, name=name)
+        self.clip_grad_norm = clip_grad_norm
         self._patterns = [pattern for pattern, _ in rows]
         self._options = [options for _, options in rows]
         self._own = [list(defaults), *(list(own) for _, own in groups)]
@@ -126,6 +144,25 @@ class Optimizer(keras.optimizers.Optimizer):
                     if key not in self._private_slots:
                         yield Slot(key, variable, slot)
 
+    def set_slots(self, variable: Any, values: Mapping[str, Any]) -> None:
+        """Set the state of one parameter, so that a run begun elsewhere goes on.
+
+        Args:
+            variable: one of those that the optimizer was built with.
+            values: PyTorch's key -> its value, in the layout of the variable. All that `slots` yields is needed. Of a
+                smaller slot, such as Adafactor's of the rows, the values are those at 0 of the axes that it lacks.
+
+        Raises:
+            BlitzError: other keys than the optimizer has.
+        """
+        slots = self._slots[variable_index(self, variable)]
+        values = {**dict.fromkeys(self._private_slots, 1), **values} if slots else values
+        if set(values) != set(slots):
+            expected, given = (", ".join(sorted(keys)) or "nothing" for keys in (slots, values))
+            raise BlitzError(f"{type(self).__name__} keeps {expected} of {parameter_name(variable)}, not {given}")
+        for key, slot in slots.items():
+            slot.assign(np.asarray(values[key])[tuple(map(slice, slot.shape))].astype(slot.dtype))
+
     # The rates
 
     def _rates(self) -> list[Any]:
@@ -161,6 +198,12 @@ class Optimizer(keras.optimizers.Optimizer):
         present = [(gradient, variable) for gradient, variable in zip(grads, vars, strict=True) if gradient is not None]
         return [gradient for gradient, _ in present], [variable for _, variable in present]
 
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+        """Clip the norm of all gradients, or as Keras's own arguments say."""
+        if self.clip_grad_norm is None:
+            return super()._clip_gradients(grads)
+        return clip_grad_norm_(grads, self.clip_grad_norm)[0]
+
     def _backend_update_step(self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any) -> None:
         """Read the scalars once, outside of the update of each replica."""
         super()._backend_update_step(grads, trainable_variables, self._scalars_now())
@@ -171,14 +214,27 @@ class Optimizer(keras.optimizers.Optimizer):
         group = self._group_of[index]
         options = {**self._options[group], **learning_rate[group]}
         slots = {key: slot.value for key, slot in self._slots[index].items()}
-        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
-        if options["maximize"]:
-            gradient = -gradient
+        gradient = self._as_gradient(gradient, variable, options)
         if slots:
             slots["step"].assign_add(1)
             if "step" not in self._private_slots:
                 options["step"] = tf.cast(slots["step"], tf.float64)
-        self._update(variable, _decayed(gradient, variable, options), slots, options)
+        self._update(variable, self._decayed(gradient, variable, options), slots, options)
+
+    def _as_gradient(self, gradient: Any, variable: Any, options: Options) -> Any:
+        """Return the gradient as the rule takes it: dense, and negated to go up."""
+        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        return -gradient if options["maximize"] else gradient
+
+    def _decayed(self, gradient: tf.Tensor, parameter: tf.Variable, options: Options) -> tf.Tensor:
+        """Return the gradient with the weight decay in it, or shrink the parameter where the decay is decoupled."""
+        decay = options.get("weight_decay")  # Rprop has none
+        if not decay:
+            return gradient
+        if not options.get("decoupled_weight_decay"):
+            return gradient + decay * parameter
+        parameter.assign(parameter * like(parameter, 1 - options["lr"] * decay))
+        return gradient
 
     def _update(self, p: tf.Variable, g: tf.Tensor, slots: Slots, options: Options) -> None:
         """Update a parameter and its slots.
@@ -199,7 +255,8 @@ class Optimizer(keras.optimizers.Optimizer):
         now = [self._options_now(group) for group in range(len(self._options))]
         kept = [{name: now[group][name] for name in (*own, *self._varying())} for group, own in enumerate(self._own)]
         groups = [[pattern, own] for pattern, own in zip(self._patterns[1:], kept[1:], strict=True)]
-        return {"name": self.name, **now[0], "groups": groups}
+        clipping = {} if self.clip_grad_norm is None else {"clip_grad_norm": self.clip_grad_norm}
+        return {"name": self.name, **now[0], "groups": groups, **clipping}
 
     def _varying(self) -> tuple[str, ...]:
         """Return the options that may have changed since the constructor."""
@@ -229,8 +286,14 @@ class MomentumOptimizer(Optimizer):
     # PyTorch's option: "momentum", or "betas" of which the first.
     _cycled = "betas"
 
-    def __init__(self, defaults: Options, groups: Groups = (), name: str | None = None):
-        super().__init__(defaults, groups, name)
+    def __init__(
+        self,
+        defaults: Options,
+        groups: Groups = (),
+        name: str | None = None,
+        clip_grad_norm: float | None = None,
+    ):
+        super().__init__(defaults, groups, name, clip_grad_norm)
         self._momenta = [
             self._add_scalar(f"momentum_{group}", self._first(group)) for group in range(len(self._options))
         ]
@@ -283,17 +346,6 @@ def lerp(start: tf.Tensor, end: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """
     near = weight < 0.5
     return tf.where(near, start, end) + tf.where(near, weight, weight - 1) * (end - start)
-
-
-def _decayed(gradient: tf.Tensor, parameter: tf.Variable, options: Options) -> tf.Tensor:
-    """Return the gradient with the weight decay in it, or shrink the parameter where the decay is decoupled."""
-    decay = options["weight_decay"]
-    if not decay:
-        return gradient
-    if not options.get("decoupled_weight_decay"):
-        return gradient + decay * parameter
-    parameter.assign(parameter * like(parameter, 1 - options["lr"] * decay))
-    return gradient
 
 
 def _filled(value: float) -> Callable[..., tf.Tensor]:

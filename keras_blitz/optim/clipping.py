@@ -47,7 +47,7 @@ def clip_grad_norm_(
     Source: torch/nn/utils/clip_grad.py.
     """
     gradients = _summed(_listed(gradients))
-    _check_bound("max_norm", max_norm)
+    check_bound("max_norm", max_norm)
     total = _total_norm([gradient for gradient in gradients if gradient is not None], norm_type)
     if error_if_nonfinite:
         total = _finite(total)
@@ -71,7 +71,7 @@ def clip_grad_value_(gradients: Iterable[tf.Tensor | None], clip_value: float) -
 
     Source: torch/nn/utils/clip_grad.py.
     """
-    _check_bound("clip_value", clip_value)
+    check_bound("clip_value", clip_value)
     return _shared([
         None if gradient is None else tf.clip_by_value(gradient, -clip_value, clip_value)
         for gradient in _summed(_listed(gradients))
@@ -98,7 +98,12 @@ def _shared(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
     return [None if gradient is None else gradient / replicas for gradient in gradients]
 
 
-def _check_bound(argument: str, value: float) -> None:
+def check_bound(argument: str, value: float) -> None:
+    """Refuse a bound below 0.
+
+    Raises:
+        BlitzError: it is below 0, or NaN.
+    """
     if not value >= 0:
         raise BlitzError(f"{argument} must be ≥ 0, not {value!r}")
 

@@ -1,42 +1,46 @@
 """Parameter groups: which options each has, and which parameters by PyTorch's names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.optim.options import Options, checked
+from keras_blitz.optim.options import Options, Rules, checked
 from keras_blitz.weights.kinds import torch_name
 
-# (pattern of PyTorch's names, {option: value}) pairs
-Groups = Iterable[tuple[str, Mapping[str, Any]]]
+# A pattern of PyTorch's names, or several of them
+Pattern = str | Sequence[str]
+
+# (pattern, {option: value}) pairs
+Groups = Iterable[tuple[Pattern, Mapping[str, Any]]]
 
 # The pattern of the default group, which takes what no other takes.
 EVERYTHING = "*"
 
 
-def resolved(defaults: Options, given: Groups) -> list[tuple[str, Options]]:
+def resolved(defaults: Options, given: Groups, own_rules: Rules) -> list[tuple[Pattern, Options]]:
     """Return (pattern, all options) of every group: that of the defaults, then those given in their order.
 
     Args:
         defaults: every option of the optimizer.
         given: (pattern, {option: value}) pairs; an option left out takes the default.
+        own_rules: of the options that mean something else in this optimizer than in the others.
 
     Raises:
         BlitzError: no such pair, an option that the optimizer does not have, or a value that breaks its rule.
     """
-    rows = [(EVERYTHING, checked(defaults))]
+    rows: list[tuple[Pattern, Options]] = [(EVERYTHING, checked(defaults, own_rules))]
     for row in given:
         if not (isinstance(row, (tuple, list)) and len(row) == 2 and isinstance(row[1], Mapping)):
             raise BlitzError(f"groups must be (pattern, {{option: value}}) pairs, not {row!r}")
         pattern, own = row
         if unknown := [name for name in own if name not in defaults]:
             raise BlitzError(f"groups: {pattern!r} sets {', '.join(unknown)}; the options are {', '.join(defaults)}")
-        rows.append((pattern, checked({**defaults, **own}, f"groups: {pattern!r}: ")))
+        rows.append((pattern, checked({**defaults, **own}, own_rules, f"groups: {pattern!r}: ")))
     return rows
 
 
-def assigned(patterns: list[str], names: list[str]) -> list[int]:
+def assigned(patterns: Sequence[Pattern], names: list[str]) -> list[int]:
     """Return the number of the group that each parameter belongs to: the first whose pattern matches, otherwise 0.
 
     Args:
@@ -47,7 +51,7 @@ def assigned(patterns: list[str], names: list[str]) -> list[int]:
         BlitzError: a group that no parameter belongs to.
     """
     order = [*range(1, len(patterns)), 0]
-    members = [next(group for group in order if fnmatchcase(name, patterns[group])) for name in names]
+    members = [next(group for group in order if _matches(name, patterns[group])) for name in names]
     for group, pattern in enumerate(patterns[1:], 1):
         if group not in members:
             raise BlitzError(
@@ -55,6 +59,10 @@ def assigned(patterns: list[str], names: list[str]) -> list[int]:
                 "and the first pattern that matches takes a parameter)"
             )
     return members
+
+
+def _matches(name: str, pattern: Pattern) -> bool:
+    return any(fnmatchcase(name, each) for each in ([pattern] if isinstance(pattern, str) else pattern))
 
 
 def parameter_name(variable: Any) -> str:

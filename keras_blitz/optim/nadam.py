@@ -33,6 +33,7 @@ class NAdam(MomentumOptimizer):
         decoupled_weight_decay: p ← p · (1 − lr · wd) instead of g ← g + wd · p.
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -52,6 +53,7 @@ class NAdam(MomentumOptimizer):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {
@@ -63,7 +65,7 @@ class NAdam(MomentumOptimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "maximize": maximize,
         }
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("mu_product", "exp_avg", "exp_avg_sq")

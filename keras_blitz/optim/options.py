@@ -1,6 +1,6 @@
 """The rules that PyTorch has for the options of its optimizers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -14,13 +14,18 @@ Options = dict[str, Any]
 Slots = dict[str, Any]
 
 
+# option -> (check, the rule in words)
+Rules = Mapping[str, tuple[Callable[[Any], bool], str]]
+
+
 def _number(least: float, below: float = float("inf")) -> tuple[Callable[[Any], bool], str]:
     """Return the check least ≤ value < below, and how to say it."""
     said = f"a number ≥ {least:g}" if below == float("inf") else f"a number in [{least:g}, {below:g})"
-    return lambda value: _is_number(value) and least <= value < below, said
+    return lambda value: is_number(value) and least <= value < below, said
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a Python number, and not a truth value."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -28,38 +33,49 @@ def _is_rate(value: Any) -> bool:
     return isinstance(value, keras.optimizers.schedules.LearningRateSchedule) or _number(0)[0](value)
 
 
-def _are_betas(value: Any) -> bool:
-    return isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_number(0, 1)[0], value))
+def pair(first: Callable[[Any], bool], second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return the check of two values, each by its own."""
+    return lambda value: isinstance(value, (tuple, list)) and len(value) == 2 and first(value[0]) and second(value[1])
 
 
 _AT_LEAST_0 = _number(0)
 _TRUTH = (lambda value: isinstance(value, bool), "True or False")
 
-# option -> (check, the rule in words); the rules are PyTorch's
-RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+# The rules are PyTorch's.
+RULES: Rules = {
     "lr": (_is_rate, "a number ≥ 0 or a Keras schedule"),
     "momentum": _AT_LEAST_0,
-    "dampening": (_is_number, "a number"),
+    "dampening": (is_number, "a number"),
     "weight_decay": _AT_LEAST_0,
     "eps": _AT_LEAST_0,
-    "betas": (_are_betas, "two numbers in [0, 1)"),
+    "betas": (pair(_number(0, 1)[0], _number(0, 1)[0]), "two numbers in [0, 1)"),
     "alpha": _AT_LEAST_0,
-    "rho": (lambda value: _is_number(value) and 0 <= value <= 1, "a number in [0, 1]"),
+    "rho": (lambda value: is_number(value) and 0 <= value <= 1, "a number in [0, 1]"),
     "lr_decay": _AT_LEAST_0,
     "initial_accumulator_value": _AT_LEAST_0,
     "momentum_decay": _AT_LEAST_0,
+    "lambd": (is_number, "a number"),
+    "t0": (is_number, "a number"),
+    "etas": (
+        pair(lambda value: is_number(value) and 0 < value < 1, lambda value: is_number(value) and value > 1),
+        "two numbers, the first in (0, 1), the second above 1",
+    ),
+    "step_sizes": (pair(is_number, is_number), "two numbers"),
+    "beta2_decay": (lambda value: is_number(value) and value <= 0, "a number ≤ 0"),
+    "d": _number(1),
     **dict.fromkeys(("nesterov", "maximize", "amsgrad", "centered", "decoupled_weight_decay"), _TRUTH),
 }
 
 
-def checked(options: Options, where: str = "") -> Options:
-    """Return the options with every number as a Python float.
+def checked(options: Options, own_rules: Rules, where: str = "") -> Options:
+    """Return the options with every number as a Python float; an optimizer's own rules come before the others.
 
     Raises:
         BlitzError: a value that breaks its rule; `where` names the group it stands in.
     """
+    rules = {**RULES, **own_rules}
     for name, value in options.items():
-        holds, rule = RULES[name]
+        holds, rule = rules[name]
         if not holds(value):
             raise BlitzError(f"{where}{name} must be {rule}, not {value!r}")
     if options.get("nesterov") and (options["momentum"] == 0 or options["dampening"] != 0):
@@ -72,5 +88,5 @@ def checked(options: Options, where: str = "") -> Options:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
-        return tuple(map(float, value))
-    return float(value) if _is_number(value) else value
+        return tuple(map(_plain, value))
+    return float(value) if is_number(value) else value

@@ -27,6 +27,7 @@ class RAdam(MomentumOptimizer):
         decoupled_weight_decay: p ← p · (1 − lr · wd) instead of g ← g + wd · p.
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -45,6 +46,7 @@ class RAdam(MomentumOptimizer):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {
@@ -55,7 +57,7 @@ class RAdam(MomentumOptimizer):
             "decoupled_weight_decay": decoupled_weight_decay,
             "maximize": maximize,
         }
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("exp_avg", "exp_avg_sq")

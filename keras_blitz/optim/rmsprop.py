@@ -27,6 +27,7 @@ class RMSprop(MomentumOptimizer):
         centered: divide by the running deviation, not the root of the mean square.
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -48,6 +49,7 @@ class RMSprop(MomentumOptimizer):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {
@@ -59,7 +61,7 @@ class RMSprop(MomentumOptimizer):
             "centered": centered,
             "maximize": maximize,
         }
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         momentum = ["momentum_buffer"] if options["momentum"] else []

@@ -27,6 +27,7 @@ class SGD(MomentumOptimizer):
         nesterov: look ahead; needs a momentum and no dampening.
         maximize: go up.
         groups: see `Optimizer`.
+        clip_grad_norm: see `Optimizer`.
         name: see `Optimizer`.
 
     Raises:
@@ -48,6 +49,7 @@ class SGD(MomentumOptimizer):
         *,
         maximize: bool = False,
         groups: Groups = (),
+        clip_grad_norm: float | None = None,
         name: str | None = None,
     ):
         options = {
@@ -58,7 +60,7 @@ class SGD(MomentumOptimizer):
             "nesterov": nesterov,
             "maximize": maximize,
         }
-        super().__init__(options, groups, name)
+        super().__init__(options, groups, name, clip_grad_norm)
 
     def _slot_keys(self, options: Options) -> tuple[str, ...]:
         return ("momentum_buffer",) if options["momentum"] else ()

@@ -255,7 +255,7 @@ class Lesson:
 
     def _stopped(self) -> int:
         self._save_checkpoint()
-        print(f"\nstopped in epoch {self.trainer.epoch + 1} behind step {self.trainer.step}; go on with --resume")
+        print(f"\nstopped in epoch {self.trainer.epoch + 1} after step {self.trainer.step}; go on with --resume")
         return 130
 
     # The end

@@ -48,6 +48,11 @@ FLOAT64 = (
     ),
     Tolerance("train-distributed-*", "*", 1e-12, "100 updates of two workers; measured 2.7e-13"),
     Tolerance(
+        "train-distributed-*-resnet18-*", "step*", 1e-9,
+        "what 100 updates make of the rounding of BatchNorms over 4×2×2 values: measured 5.4e-10; PyTorch's DDP "
+        "differs from itself by 6.4e-10 when the images of each rank's batches are reversed",
+    ),
+    Tolerance(
         "inception_v3-train-*", "*", 2e-11,
         "BatchNorm of the auxiliary head over three values a channel; measured 5.2e-12; PyTorch differs from itself by "
         "7.4e-12 when these three images are reversed, with two images by 5.7e-12, with four by 9.6e-12",

@@ -97,7 +97,7 @@ class Text:
         assigned, _, expression = last.partition(" = ")
         if expression and assigned == result and not last.startswith(" ") and "," not in assigned:
             return [f"return {expression}"]
-        return [last, f"return {result}"]
+        return [*self.lines[-1:], f"return {result}"]
 
     def _before_run(self, start: int) -> None:
         """Name what a run may replace: the value that it replaces, under another name where that is still needed."""

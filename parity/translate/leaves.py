@@ -128,10 +128,13 @@ class Leaves:
         return View(symbol, array.shape, (False,) * array.ndim, layout.natural(array.ndim))
 
     def _hold(self, name: str, array: np.ndarray, beside: View | None) -> Symbol:
-        """Write a layer that holds a constant."""
+        """Write a layer that holds a constant; it does not take the name of a module, whose layer has that."""
+        hint = name.rpartition(".")[2]
+        if name in dict(self.builder.recording.root.module.named_modules()):
+            name = f"{name}_constant"
         name = self.builder.free_name(name) or name
         self.builder.arrays[name] = array
-        symbol = Symbol(array.shape, str(array.dtype), None, name.rpartition(".")[2])
+        symbol = Symbol(array.shape, str(array.dtype), None, hint)
         fields = {"shape": Literal(array.shape, positional=True), "trainable": Literal(False, True)}
         if array.dtype.kind != "f":
             fields["dtype"] = Literal(str(array.dtype))

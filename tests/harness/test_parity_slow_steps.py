@@ -6,8 +6,8 @@ from parity.suite.select import all_cases
 from parity.suite.training import missing
 
 # Of LeNet the rate changed half-way, which is the constant one till then; ResNet18's 100 steps take 5 minutes an
-# optimizer. `parity run --slow` has the others, too.
-LEFT_OUT = ("-lenet-constant", "-lenet-schedule", "-resnet18-changed")
+# optimizer, by two workers too. `parity run --slow` has the others, too.
+LEFT_OUT = ("-lenet-constant", "-lenet-schedule", "-resnet18-changed", "-ddp-resnet18", "-one-resnet18")
 SLOW = [
     case
     for case in all_cases()

@@ -81,6 +81,12 @@ def test_layers_are_named_by_module_paths(images):
     assert names == {path for path, inner in Images().named_modules() if list(inner.parameters(recurse=False))}
 
 
+def test_constant_does_not_take_the_name_of_a_module():
+    names = [layer.name for layer in translated(Language).fresh("float32").layers]
+    assert "positions" in names
+    assert "positions_2" not in names
+
+
 @pytest.mark.parametrize("net", list(INPUTS))
 def test_source_is_short_formatted_and_without_lint(net):
     source = translated(net).source
@@ -278,9 +284,9 @@ def test_reshape_of_a_layout_is_pytorchs(seed):
     wanted = [(2, 12, 5), (2, 2, 3, 4), (12, 2, 2), (2, 3, 4)][seed % 4]
     order = tuple(stream.permutation(len(shape)))
     groups = layout.groups(shape, wanted)
-    ready = order if layout.keeps_order(order, shape, groups) else layout.gathered(order, shape, groups)
+    ready = order if layout.keeps_order(order, shape, groups) else layout.gathered(order, shape, groups, wanted)
     held = array.transpose(ready)
-    result = layout.reshaped(ready, shape, groups)
+    result = layout.reshaped(ready, shape, groups, wanted)
     np.testing.assert_array_equal(
         held.reshape([wanted[axis] for axis in result]), array.reshape(wanted).transpose(result)
     )

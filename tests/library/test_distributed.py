@@ -174,20 +174,31 @@ def test_a_killed_worker_ends_the_run_and_it_resumes_to_the_same_bits(tmp_path, 
     assert_resumes(tmp_path, whole)
 
 
+@pytest.mark.parametrize("epoch", [3, 7, 12])
 @pytest.mark.parametrize("stopped", [minutes(0, id="chief"), minutes(1, id="other")])
-def test_a_stopped_worker_ends_the_run(tmp_path, whole, stopped):
-    status, _, err, seconds = disturbed(tmp_path, 7, {stopped: signal.SIGSTOP})
+def test_a_stopped_worker_ends_the_run(tmp_path, whole, stopped, epoch):
+    status, _, err, seconds = disturbed(tmp_path, epoch, {stopped: signal.SIGSTOP})
     assert (status, err.count("\n")) == (LOST, 1)
     assert re.search("worker \\d of 2 no longer answered", err)
     assert seconds < 90, "TensorFlow notices after 50 s, and the launcher waits another 15 s"
     assert_resumes(tmp_path, whole)
 
 
-@pytest.mark.parametrize("who", [pytest.param(-1, marks=ONE, id="launcher"), minutes(1, id="a worker")])
-def test_ctrl_c_stops_all_after_the_same_step(tmp_path, whole, who):
-    status, out, err, _ = disturbed(tmp_path, 7, {who: signal.SIGINT})
+@pytest.mark.parametrize(
+    ("who", "epoch"),
+    [
+        pytest.param(-1, 7, marks=ONE, id="launcher-7"),
+        minutes(-1, 3, id="launcher-3"),
+        minutes(-1, 12, id="launcher-12"),
+        minutes(1, 3, id="a worker-3"),
+        minutes(1, 7, id="a worker-7"),
+        minutes(1, 12, id="a worker-12"),
+    ],
+)
+def test_ctrl_c_stops_all_after_the_same_step(tmp_path, whole, who, epoch):
+    status, out, err, _ = disturbed(tmp_path, epoch, {who: signal.SIGINT})
     assert (status, err) == (130, "")
-    assert re.search(r"stopped in epoch \d+ behind step \d+; go on with --resume", out)
+    assert re.search(r"stopped in epoch \d+ after step \d+; go on with --resume", out)
     assert_resumes(tmp_path, whole)
 
 

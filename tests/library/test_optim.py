@@ -1,5 +1,6 @@
 """O1, O2: every optimizer against torch.optim in float64, slots included; groups, frozen parameters, saving."""
 
+import json
 import math
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from keras_blitz.optim.groups import assigned, parameter_name
 from keras_blitz.weights import named_parameters
 from parity.cases import optimizers
 
-pytestmark = pytest.mark.covers("O1", "O2")
+pytestmark = pytest.mark.covers("O1", "O2", "O5")
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-blitz[torch]'")
 
@@ -32,6 +33,18 @@ BEYOND = {
     "adamax-strong-decay": (
         "Adamax", {"lr": 0.1, "betas": (0.4, 0.9), "weight_decay": 0.1, "maximize": True}
     ),
+    # The average begins at the first step; after the 30th it is of many.
+    "asgd-constant": ("ASGD", {"lr": 1e-4, "t0": 30.0}),
+    "asgd-decays": ("ASGD", {"lr": 1e-4, "lambd": 0.1, "alpha": 0.6, "t0": 30.0, "weight_decay": 0.1}),
+    "asgd-uphill": ("ASGD", {"lr": 1e-6, "maximize": True}),
+    "rprop-defaults": ("Rprop", {}),
+    "rprop-bounds": ("Rprop", {"lr": 1e-3, "etas": (0.3, 1.5), "step_sizes": (1e-4, 2e-3)}),
+    "rprop-uphill": ("Rprop", {"lr": 1e-3, "step_sizes": (1e-6, 1e-3), "maximize": True}),
+    "adafactor-defaults": ("Adafactor", {}),
+    "adafactor-options": (
+        "Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": (1e-3, 1e-2), "d": 1.5, "weight_decay": 0.1}
+    ),
+    "adafactor-uphill": ("Adafactor", {"lr": 1e-3, "maximize": True}),
 }  # fmt: skip
 
 # id -> the optimizer's name, its options
@@ -279,6 +292,27 @@ def assert_equal(variables, tensors):
         np.testing.assert_allclose(variable.numpy(), tensors[path].detach().numpy(), rtol=1e-12, err_msg=path)
 
 
+def test_a_group_may_have_several_patterns_and_is_saved_with_them():
+    groups = [(["fc1.bias", "fc2.*"], {"lr": 0.5})]
+    optimizer = optim.Adam(lr=0.1, groups=groups)
+    again = optim.Adam.from_config(json.loads(json.dumps(optimizer.get_config())))
+    for each in (optimizer, again):
+        each.build(mlp().trainable_variables)
+        assert each._group_of == [0, 1, 1, 1]
+
+
+def test_slots_that_are_set_are_those_of_the_optimizer():
+    optimizer = optim.Adam()
+    optimizer.build(variables := mlp().trainable_variables)
+    average = np.ones(variables[0].shape)
+    optimizer.set_slots(variables[0], {"exp_avg": average, "exp_avg_sq": 2 * average, "step": 3})
+    assert {slot.key: np.unique(slot.variable) for slot in optimizer.slots()} == {
+        "exp_avg": 1, "exp_avg_sq": 2, "step": 3,
+    }  # fmt: skip
+    with pytest.raises(keras_blitz.errors.BlitzError, match=r"exp_avg, exp_avg_sq, step of fc1.+, not momentum_buffer"):
+        optimizer.set_slots(variables[0], {"momentum_buffer": average})
+
+
 @plain_rows
 def test_groups_have_their_own_rate_and_decay(row):
     name, options = row
@@ -398,6 +432,10 @@ SAVED = {
     "nadam": lambda: optim.NAdam(),
     "adamax": lambda: optim.Adamax(),
     "radam": lambda: optim.RAdam(),
+    "asgd": lambda: optim.ASGD(t0=1.0),
+    "rprop": lambda: optim.Rprop(),
+    "adafactor": lambda: optim.Adafactor(weight_decay=0.1),
+    "clipped": lambda: optim.SGD(0.05, clip_grad_norm=0.5),
 }
 
 

@@ -34,9 +34,14 @@ def max_pool(
 def _max_pool(
     builder: "Builder", x: "Operand", kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, path: Any
 ) -> View:
+    """Write Keras's own layer for images where it can do what PyTorch's does: no padding, no dilation, no ceil_mode."""
+    size, step = single(kernel), optional(single(stride or kernel), single(kernel))
+    if x.rank == 4 and (single(padding), single(dilation), ceil) == (0, 1, False):
+        plain = {"pool_size": size, "strides": step}
+        return builder.layer("layers.MaxPooling2D", [builder.channels_last(x)], plain, path=path)
     arguments = {
-        "kernel_size": single(kernel),
-        "stride": optional(single(stride or kernel), single(kernel)),
+        "kernel_size": size,
+        "stride": step,
         "padding": optional(single(padding), 0),
         "dilation": optional(single(dilation), 1),
         "ceil_mode": optional(ceil, False),

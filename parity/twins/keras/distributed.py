@@ -57,6 +57,7 @@ NETWORKS: dict[str, Callable[[], keras.Model]] = {
     "lenet": lambda: models.build("lenet", dtype="float64"),
     "cifar-dropout": lambda: CifarDropout(dtype="float64"),
     "batchnorm": lambda: Normalized(dtype="float64"),
+    "resnet18": lambda: models.build("resnet18", num_classes=10, input_shape=(64, 64, 3), dtype="float64"),
 }
 
 

@@ -12,6 +12,7 @@ from torch import distributed, nn
 from torch.utils.data import DataLoader, DistributedSampler
 
 from parity.twins.torch import cifar, lenet
+from parity.twins.torch.families import define_missing_operators
 from parity.twins.torch.training import Images
 
 Recorded = dict[str, np.ndarray]
@@ -52,10 +53,18 @@ class Normalized(nn.Module):
         return self.fc(torch.flatten(x, 1))
 
 
+def _resnet18() -> nn.Module:
+    define_missing_operators()
+    from torchvision import models
+
+    return models.resnet18(num_classes=10)
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "lenet": lenet.Net,
     "cifar-dropout": CifarDropout,
     "batchnorm": Normalized,
+    "resnet18": _resnet18,
 }
 
 

@@ -1,5 +1,9 @@
 """N6–N9: torchvision's own models, never a rewrite."""
 
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
 import torch
 
 
@@ -29,6 +33,7 @@ def empty(name: str, **options) -> torch.nn.Module:
 
 def define_missing_operators() -> None:
     """Declare the compiled operators that torchvision's import looks for and a CPU-only PyTorch may not have."""
+    load_operators()
     signatures = {
         "torchvision::nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
         "torchvision::qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -37,3 +42,13 @@ def define_missing_operators() -> None:
         namespace, operator = name.split("::")
         if not hasattr(getattr(torch.ops, namespace), operator):
             torch.library.define(name, signature)
+
+
+def load_operators() -> None:
+    """Load torchvision's compiled operators if this PyTorch can: an operator declared before them ends the process."""
+    spec = find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return
+    for path in Path(spec.origin).parent.glob("_C*.*"):
+        with suppress(OSError):
+            torch.ops.load_library(path)

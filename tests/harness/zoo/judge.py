@@ -12,6 +12,7 @@ from pairs.pair import trained
 
 import parity
 from keras_blitz.errors import BlitzError, one_line
+from zoo.fitting import draw_inputs, fit_once
 from zoo.readability import faults, measure
 from zoo.row import Row
 
@@ -36,8 +37,17 @@ def judge(row: Row) -> dict[str, Any]:
         "modes": list(port.proof.reports),
         "seconds": round(time.perf_counter() - begun, 1),
     }
-    found["reason"] = _after_a_round_trip(port) if port.passed else port.proof.line
+    found["reason"] = _in_use(port, row) if port.passed else port.proof.line
     return {**found, "source": port.source}
+
+
+def _in_use(port: Any, row: Row) -> str:
+    """Return what is wrong with the proven model as Keras uses it; "" where nothing is.
+
+    `fit` takes examples along axis 0, so it is not for a model that has no batch there.
+    """
+    wrong = _after_a_round_trip(port)
+    return fit_once(port.build("float32"), len(row.inputs[0])) if row.batch and not wrong else wrong
 
 
 def _without_random_depth(module: Any) -> Any:
@@ -53,12 +63,7 @@ def _without_random_depth(module: Any) -> Any:
 def _after_a_round_trip(port: Any) -> str:
     """Return what is wrong after the model was saved and loaded; "" where nothing is."""
     model = port.build("float32")
-    stream = np.random.RandomState(0)
-    shapes = [tuple(2 if size is None else size for size in each.shape) for each in model.inputs]
-    given = [
-        stream.standard_normal(shape).astype("f") if "float" in each.dtype else np.ones(shape, each.dtype)
-        for shape, each in zip(shapes, model.inputs, strict=True)
-    ]
+    given = draw_inputs(model, 2)
     before = keras.tree.flatten(model(given, training=False))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.keras"

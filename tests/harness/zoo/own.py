@@ -1,14 +1,13 @@
 """The tutorials' networks, and networks as people write them."""
 
 import torch
-from nets_to_translate import Gates, Language, Patches, Residual, Sequences
+from nets_to_translate import Gates, Language, Patches, Residual, Sequences, UNet
 from pairs.dcgan import Generator
 from pairs.detection_head import RetinaNetHead
 from pairs.gnn import EDGES, GNN, NODES
 from pairs.gru_classifier import GRUClassifier
 from pairs.pointnet import PointNet
 from pairs.seq2seq import Seq2Seq
-from pairs.unet import UNet
 from pairs.vae import VAE
 from pairs.wavenet import WaveNet
 from torch import nn
