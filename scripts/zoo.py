@@ -20,7 +20,7 @@ from keras_blitz.files import atomic_path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "harness"))
 
-NEEDS = {"transformers": "transformers", "own": "torch", "timm": "timm"}
+NEEDS = {"transformers": "transformers", "own": "torch", "timm": "timm", "torchvision": "torchvision"}
 GiB = 2**30
 
 

@@ -17,6 +17,7 @@ from parity.core.draws import Draw
 from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs
 from parity.record.buffers import kept_buffers
+from parity.record.opened import watch
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 from parity.record.torch_draws import shared_draws
 from parity.record.torch_exact import exact_gradients
@@ -76,7 +77,7 @@ def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = F
         return on_forward
 
     for path, inner in leaves(module, root=True):
-        inner.register_forward_hook(hook(path))
+        watch(inner, hook(path))
     args, kwargs = _arguments(_tensors(inputs))
     before = _generators()
     nothing: AbstractContextManager[list[Draw]] = nullcontext([])

@@ -141,9 +141,9 @@ class Recording:
     names: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def opened(self) -> set[str]:
-        """Paths of the modules that call a function of their own weights, and do more than that layer."""
-        return {call.frame.path for call in self.calls if _is_own(call)}
+    def opened(self) -> dict[str, str]:
+        """Path of a module that calls a function of its own weights, and may do more -> the function's name."""
+        return {call.frame.path: call.target for call in self.calls if _is_own(call)}
 
     @property
     def tied(self) -> dict[str, str]:
@@ -153,17 +153,19 @@ class Recording:
 
 
 def unused_names(recording: Recording) -> set[str]:
-    """Return the names of the parameters that no output depends on, as of a mask that only training has."""
+    """Return the names of the parameters and buffers that no output depends on, as of a mask only training has."""
     live = set(values_in(recording.outputs))
     used: set[str] = set()
     for call in reversed(recording.calls):
         if live.isdisjoint(call.outputs):
             continue
         live.update(given := values_in((call.args, call.kwargs)))
-        used.update(value.name for value in given if value.kind == "parameter")
+        used.update(value.name for value in given if value.name)
         if not isinstance(call.target, str):
             used.update(f"{call.path}.{name}" for name, _ in call.target.named_parameters())
-    return {name for name, first in recording.names.items() if not {name, first} & used}
+            used.update(f"{call.path}.{name}" for name, _ in call.target.named_buffers())
+    names = {**{name: name for name, _ in recording.root.module.named_buffers()}, **recording.names}
+    return {name for name, first in names.items() if not {name, first} & used}
 
 
 def _is_own(call: Call) -> bool:

@@ -148,10 +148,11 @@ class Leaves:
             return beside.symbol
         statements = builder.blocks[builder.call.frame].statements
         made = [s for statement in statements for s in statement.outputs if not (s.is_layer or s.is_constant)]
-        given = [builder.views[v].symbol for v in values_in(list(builder.call.frame.arguments)) if v in builder.views]
         if made:
             return made[-1]
-        return given[0] if given else builder.views[builder.recording.inputs[0]].symbol
+        around = [value for frame in reversed(builder.call.frame.ancestors()) for value in values_in(frame.arguments)]
+        known = [builder.views[value].symbol for value in around if value in builder.views]
+        return known[0] if known else builder.views[builder.recording.inputs[0]].symbol
 
 
 def periods(value: Value) -> int:

@@ -36,8 +36,7 @@ class Loop(Statement):
     Args:
         function: what is called.
         step: how a call goes on from the one before.
-        gathers: what the calls return is kept in a list, the loop's last output; its last input is what it holds
-            before the first call.
+        gathers: what the calls return is kept in a list, the loop's last output; its last input is its beginning.
         rows: names of the function's parameters that differ between the calls; their literals hold a tuple.
     """
 

@@ -17,6 +17,9 @@ from torch import nn
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
+from keras_blitz.optim.base import Optimizer
+from keras_blitz.weights.mapped import Mapped
+from parity.record.opened import open_module
 from parity.record.torch_flow import folded
 from parity.translate import registry
 from parity.translate.blocks import settle
@@ -25,10 +28,11 @@ from parity.translate.capture import record
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, unused_names, values_in
 from parity.translate.module_text import LINE, file_text
+from parity.translate.optimizer import twin_of
 from parity.translate.prove import DTYPES, Filled, Proof, prove
 from parity.translate.runs import add_exact_constants, add_train_mode
-from parity.translate.transfer import fill
-from parity.translate.widened import open_modules, widened
+from parity.translate.transfer import fill, paired
+from parity.translate.widened import widened
 
 if TYPE_CHECKING:
     from parity.pair.equivalence import Report
@@ -92,8 +96,30 @@ class Port:
             raise BlitzError(f"the translation has holes and cannot run: {self.holes[0]}")
         if dtype not in self._models:
             self._models[dtype] = model = self.fresh(dtype)
-            fill(model, self.module, self.weights, self.arrays, self.flats, self.unused)
+            fill(model, self.module, self._paired(model))
         return self._models[dtype]
+
+    def optimizer(self, torch_optimizer: torch.optim.Optimizer, model: keras.Model | None = None) -> Optimizer:
+        """Return the twin of an optimizer of the module, with its groups, rates and state: the run goes on in Keras.
+
+            port = parity.translate(module, inputs)                     # after some steps in PyTorch
+            port.model.compile(port.optimizer(torch_optimizer), loss)
+
+        A parameter that it does not have is not updated in Keras either: its rate is 0. A schedule of PyTorch's is
+        not taken along; `keras_blitz.optim.schedules` has its twin.
+
+        Args:
+            torch_optimizer: of the module that was translated, and no other.
+            model: `port.model`, or one that `build` has returned.
+
+        Raises:
+            BlitzError: `keras_blitz.optim` has no twin of it, or it has parameters of another module.
+        """
+        model = self.model if model is None else model
+        return twin_of(torch_optimizer, self.module, model, self._paired(model))
+
+    def _paired(self, model: keras.Model) -> list[Mapped]:
+        return paired(model, self.module, self.weights, self.arrays, self.flats, self.unused)
 
     def fresh(self, dtype: str) -> keras.Model:
         """Return a new model in this precision, whose constants alone are filled in."""
@@ -102,8 +128,8 @@ class Port:
             exec(compile(self.source, f"<{self.name}>", "exec"), space)
             model = space[self.name]()
         layers = {layer.name: layer for layer in model.layers}
-        for name, array in self.arrays.items():
-            layers[name].value.assign(array)
+        for name in layers.keys() & self.arrays.keys():
+            layers[name].value.assign(self.arrays[name])
         return model
 
     @property
@@ -188,7 +214,8 @@ def translate(
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
         filled = Filled(partial_of(port.build, "float64"), *layouts)
         proven = copy.deepcopy(module)
-        open_modules(proven, recording.opened)
+        for path, function in recording.opened.items():
+            open_module(proven.get_submodule(path), function)
         train = False if computed else train
         proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
         port = replace(port, proof=proof)

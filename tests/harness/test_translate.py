@@ -322,9 +322,9 @@ def test_reshape_of_a_layout_is_pytorchs(seed):
     wanted = [(2, 12, 5), (2, 2, 3, 4), (12, 2, 2), (2, 3, 4)][seed % 4]
     order = tuple(stream.permutation(len(shape)))
     groups = layout.groups(shape, wanted)
-    ready = order if layout.keeps_order(order, shape, groups) else layout.gathered(order, shape, groups)
+    ready = order if layout.keeps_order(order, shape, groups) else layout.gathered(order, shape, groups, wanted)
     held = array.transpose(ready)
-    result = layout.reshaped(ready, shape, groups)
+    result = layout.reshaped(ready, shape, groups, wanted)
     np.testing.assert_array_equal(
         held.reshape([wanted[axis] for axis in result]), array.reshape(wanted).transpose(result)
     )

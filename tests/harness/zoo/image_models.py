@@ -1,17 +1,19 @@
 """The smallest model of each file of timm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import timm
 
 from zoo.row import Row, numbers
 
-# Name -> (the smallest images that it takes, whether it is told their size); with its parameters. Those of over 150
-# million are left out: deepseek_vit, gemma4_vit.
-MODELS = {
+SMALL_WINDOWS = {"self_attn_kwargs": {"block_size": 2, "halo_size": 1}}  # of 8 and 3: images of 256, and 20 GB
+
+# Name -> (the smallest images that it takes, whether it is told their size, other options); with its parameters. Those
+# of over 150 million are left out: deepseek_vit, gemma4_vit.
+MODELS: dict[str, tuple] = {
     "beit_base_patch16_224": (32, True),  # 86.5 million
-    "halonet_h1": (256, False),  # 8.1 million
+    "halonet_h1": (64, False, SMALL_WINDOWS),  # 8.1 million
     "test_byobnet": (64, False),  # 0.5 million
     "cait_xxs24_224": (32, True),  # 12.0 million
     "coat_tiny": (32, True),  # 5.5 million
@@ -109,9 +111,10 @@ MODELS = {
 }
 
 
-def build(name: str, size: int, told: bool) -> Callable[[], Any]:
+def build(name: str, size: int, told: bool, more: Mapping[str, Any] | None = None) -> Callable[[], Any]:
     """Return what makes a model."""
     options = {"img_size": size} if told else {}
+    options |= more or {}
     return lambda: timm.create_model(name, pretrained=False, num_classes=10, **options)
 
 

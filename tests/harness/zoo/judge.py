@@ -1,6 +1,5 @@
 """One model of the zoo, translated and proven, as a line of the table."""
 
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from pairs.pair import trained
 import parity
 from keras_blitz.errors import BlitzError, one_line
 from zoo.fitting import draw_inputs, fit_once
+from zoo.readability import measure
 from zoo.row import Row
 
 
@@ -26,14 +26,11 @@ def judge(row: Row) -> dict[str, Any]:
     module = _without_random_depth(trained(row.build()))
     begun = time.perf_counter()
     try:
-        port = parity.translate(module, row.inputs, dtypes=("float64",), batch=row.batch)
+        port = parity.translate(module, row.inputs, train=row.train, dtypes=("float64",), batch=row.batch)
     except BlitzError as error:
         return {"reason": str(error).splitlines()[0]}
     found = {
-        "lines": port.source.count("\n"),
-        "functions": len(re.findall(r"^def ", port.source, re.M)),
-        "classes": len({type(inner) for inner in module.modules() if not type(inner).__module__.startswith("torch.")}),
-        "transposes": port.source.count("ops.transpose"),
+        **measure(module, port.source),
         "tensors": sum(len(c.rows) for r in port.proof.reports.values() for c in r.comparisons.values()),
         "modes": list(port.proof.reports),
         "seconds": round(time.perf_counter() - begun, 1),

@@ -16,12 +16,14 @@ class Row:
         build: makes the PyTorch module, in a small configuration.
         inputs: arrays in PyTorch's layout, one for each argument of `forward`.
         batch: axis 0 of each is the batch.
+        train: prove train mode, too; None: where there is a BatchNorm or a dropout.
     """
 
     name: str
     build: Callable[[], Any]
     inputs: tuple[np.ndarray, ...]
     batch: bool = True
+    train: bool | None = None
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
