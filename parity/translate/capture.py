@@ -32,6 +32,8 @@ QUERIES = frozenset(
         "__float__", "__index__", "__format__", "__contains__",
     }
 )  # fmt: skip
+# Those of them that Python's own code may decide by.
+DECIDING = frozenset({"item", "tolist", "is_nonzero", "__bool__", "__int__", "__float__", "__index__", "__contains__"})
 FACTORIES = frozenset(
     (
         "new_zeros",
@@ -155,6 +157,7 @@ class Recorder(TorchFunctionMode):
         self.values: list[Value] = []
         self.calls: list[Call] = []
         self.uses: dict[str, int] = {}
+        self.decisions: dict[Where, None] = {}
         self.depth = 0  # of leaves, one inside another
         self.through = 0  # autograd.Functions whose inside is recorded, one inside another
         self.stack = [Frame(module, "")]
@@ -174,7 +177,9 @@ class Recorder(TorchFunctionMode):
         if not values_in(outputs):
             raise Untranslatable(f"{type(self.module).__name__} returns {type(result).__name__}, which has no tensor")
         names = {name: self.named[id(t)] for name, t in self.module.named_parameters(remove_duplicate=False)}
-        return Recording(self.stack[0], self.calls, recorded, outputs, self.uses, self.values, names)
+        return Recording(
+            self.stack[0], self.calls, recorded, outputs, self.uses, self.values, names, list(self.decisions)
+        )
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
@@ -218,6 +223,8 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = _name_of(function)
         if self.depth or not name or name in QUERIES:
+            if name in DECIDING and not self.depth:
+                self._note_decision(args[0])
             return function(*args, **kwargs)
         in_place = name in IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
         call = self._call(name, args, kwargs)
@@ -269,6 +276,12 @@ class Recorder(TorchFunctionMode):
             yield
         finally:
             self.depth -= 1
+
+    def _note_decision(self, tensor: Any) -> None:
+        """Note the line where Python asks for a value that follows the inputs."""
+        known = self.known.get(id(tensor))
+        if known and known[1].kind in ("input", "computed") and (where := _user_line()):
+            self.decisions[where] = None
 
     def _count(self, call: Call, path: str) -> None:
         call.path, call.number = path, self.uses.get(path, 0)

@@ -131,6 +131,7 @@ class Recording:
         uses: path of a module -> how many times it was called.
         values: all, in their order.
         names: of the parameters and buffers that are one tensor, the first name of each.
+        decisions: lines at which the value of an input, or of what was computed from it, decided.
     """
 
     root: Frame
@@ -140,6 +141,7 @@ class Recording:
     uses: Mapping[str, int]
     values: list[Value]
     names: Mapping[str, str] = field(default_factory=dict)
+    decisions: Sequence[Where] = ()
 
     @property
     def opened(self) -> dict[str, str]:
