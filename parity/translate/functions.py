@@ -1,5 +1,6 @@
 """The functions of the program: one for the blocks of a class; numbers that differ between them are parameters."""
 
+import builtins
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -15,6 +16,7 @@ from parity.translate.loops import Loop, roll_up
 from parity.translate.program import Block, BlockCall, Literal
 from parity.translate.skeleton import Skeleton, Unlike, variant_of
 
+HIDDEN = frozenset(["keras", "layers", "ops", *dir(builtins)])
 Place = tuple[int, str, int | None]  # slot, literal's name, component of a tuple
 MISSING = object()
 
@@ -70,7 +72,7 @@ def functions_of(root: Block) -> list[Function]:
             roll_up(block)
         for skeleton in _skeletons(blocks):
             known = [each.name for each in found]
-            name = _free_name(snake(skeleton.blocks[0].frame.title), known)
+            name = _free_name(_function_name(skeleton.blocks[0].frame.title), known)
             _share_rows(skeleton)
             function = Function(name, skeleton)
             _parametrize(function, [*known, name])
@@ -81,9 +83,18 @@ def functions_of(root: Block) -> list[Function]:
 
 def snake(name: str) -> str:
     """Return basic_block for BasicBlock, se_layer for SELayer."""
-    name = re.sub(r"(?<=[a-z])(Net|NeXt)", lambda found: found[0].lower(), name)  # ResNet is resnet
+    name = re.sub(
+        r"(?<=[a-z])(Net|NeXt)(?![a-z])", lambda found: found[0].lower(), name
+    )  # ResNet is resnet, NeuralNetwork neural_network
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
     return re.sub(r"(?<=[a-z])_(?=\d)", "", name) or "block"
+
+
+def _function_name(title: str) -> str:
+    """Return the name of a class's function, which hides nothing that the file uses: layers_block for Layers."""
+    name = snake(title)
+    name = name if name.isidentifier() else f"net_{name}"
+    return name if names.is_name(name) and name not in HIDDEN else f"{name}_block"
 
 
 def _in_order(root: Block) -> list[list[Block]]:

@@ -25,11 +25,13 @@ class Proof:
         reports: mode ("eval mode", "train mode") -> the report.
         error: why nothing could be compared; "" otherwise.
         dtypes: the precisions that were asked for.
+        eval_alone: train mode was left out, because the module returns other outputs there.
     """
 
     reports: Mapping[str, Report]
     error: str = ""
     dtypes: Sequence[str] = DTYPES
+    eval_alone: bool = False
 
     @property
     def passed(self) -> bool:
@@ -58,7 +60,8 @@ class Proof:
             len(comparison.rows) for report in self.reports.values() for comparison in report.comparisons.values()
         )
         where = "" if tuple(self.dtypes) == DTYPES else f" in {' and '.join(self.dtypes)}"
-        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors"
+        alone = "; train mode has other outputs (auxiliary heads) and was not translated" if self.eval_alone else ""
+        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors{alone}"
 
 
 @dataclass(frozen=True)
@@ -123,14 +126,15 @@ def prove(
     """
     larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
     try:
-        if said := filled.differs(module, *([inputs, larger] if batch else [inputs])):
-            return Proof({}, said)
+        differs = filled.differs(module, *([inputs, larger] if batch else [inputs]))
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
+    eval_alone = train and has_other_outputs(module, inputs)
+    train = train and not eval_alone
     reports: dict[str, Report] = {}
     given = inputs if len(inputs) > 1 else inputs[0]
-    for mode in ("eval mode", "train mode") if train else ("eval mode",):
+    for mode in ("eval mode", "train mode") if train and not differs else ("eval mode",):
         training = mode == "train mode"
         module.train(training)
         try:
@@ -140,7 +144,18 @@ def prove(
             )  # fmt: skip
         except BlitzError as error:
             return Proof(reports, f"{mode}: {str(error).splitlines()[0]}")
-    return Proof(reports, dtypes=dtypes)
+    # What `check` says tells where it begins; with other weights than those written it may also pass.
+    return Proof(reports, differs if all(report.passed for report in reports.values()) else "", dtypes, eval_alone)
+
+
+def has_other_outputs(module: nn.Module, inputs: tuple[np.ndarray, ...]) -> bool:
+    """Return whether a module returns another number of tensors in train mode, such as those of auxiliary heads."""
+    counts = []
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for training in (False, True):
+            ran = copy.deepcopy(module).train(training)
+            counts.append(len(_tensors(ran(*map(torch.from_numpy, inputs)))))
+    return counts[0] != counts[1]
 
 
 def has_train_mode(module: nn.Module) -> bool:
