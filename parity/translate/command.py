@@ -15,7 +15,10 @@ from keras_blitz.progress import track
 from parity.record.frameworks import load_frameworks, torch_installed
 
 
-def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True) -> int:
+def run(
+    name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True,
+    other: Sequence[str] = (),
+) -> int:  # fmt: skip
     """Translate, write and print the verdict; return the exit status.
 
     Args:
@@ -25,6 +28,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
         trust: a pickle may run the code it holds.
         partial: write stubs where there is no rule.
         batch: axis 0 of each input is the batch.
+        other: shapes of another height and width; the model takes every size then.
 
     Raises:
         BlitzError: the module cannot be loaded, run or translated, or a file cannot be written.
@@ -33,6 +37,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
         raise BlitzError(f"-o {output}: give the name of a .py file")
     check_target(output)
     arrays = tuple(array_of(text) for text in inputs)
+    others = tuple(array_of(text) for text in other) or None
     if not torch_installed():
         raise BlitzError("parity translate runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
@@ -40,7 +45,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
     from parity.translate.port import Port, translate
 
     def work(step: str) -> "Port":
-        return translate(module, arrays, partial=partial, batch=batch)
+        return translate(module, arrays, partial=partial, batch=batch, other=others)
 
     port = next(iter([work(step) for step in track(["translate and prove"], name, str)]))
     port.write(output)

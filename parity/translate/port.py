@@ -22,6 +22,7 @@ from keras_blitz.weights.mapped import Mapped
 from parity.record.opened import open_module
 from parity.record.torch_flow import folded
 from parity.translate import registry
+from parity.translate.any_size import leave_open
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
 from parity.translate.capture import record
@@ -163,7 +164,7 @@ class Port:
 
 def translate(
     module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
-    dtypes: Sequence[str] = DTYPES, batch: bool = True,
+    dtypes: Sequence[str] = DTYPES, batch: bool = True, other: Any = None,
 ) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
@@ -180,9 +181,11 @@ def translate(
         dtypes: the precisions to prove it in, "float64" and "float32".
         batch: axis 0 of each input is the batch, whose size is free; False: the model takes these shapes alone, as of
             a graph's nodes and edges.
+        other: inputs of another height and width, or length; the model takes every size then.
 
     Raises:
-        BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
+        BlitzError: the module raises, has an operation without a rule, or depends on a size that is to stay open; the
+            message has the line.
     """
     registry.load()
     tensors = _as_tensors(inputs)
@@ -209,6 +212,10 @@ def translate(
         functions[-1].name, origin, module, text, builder.weights, builder.arrays, builder.flats,
         unused_names(recording), list(builder.stubs.values()),
     )  # fmt: skip
+    if other is not None:
+        second = translate(module, other, partial=partial, check=False, batch=batch)
+        flats = port.flats, second.flats
+        port = replace(port, text=leave_open(port.text, second.text, port.arrays, second.arrays, flats))
     if check and not port.holes:
         arrays = tuple(tensor.numpy() for tensor in tensors)
         layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
@@ -218,6 +225,9 @@ def translate(
             open_module(proven.get_submodule(path), function)
         train = False if computed else train
         proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
+        if other is not None and proof.passed:
+            said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
+            proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)
         port = replace(port, proof=proof)
     return port
 
