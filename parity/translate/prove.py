@@ -81,14 +81,19 @@ class Filled:
     inputs: Sequence[Layout]
     outputs: Sequence[Layout]
 
-    def differs(self, module: nn.Module, inputs: tuple[np.ndarray, ...]) -> str:
-        """Say where its outputs are not the module's in eval mode; "" where they are."""
+    def differs(self, module: nn.Module, *batches: tuple[np.ndarray, ...]) -> str:
+        """Say where its outputs for the first batch that gives others are not the module's in eval mode; else ""."""
+        wide, model = copy.deepcopy(module).double().eval(), self.build()
+        for number, inputs in enumerate(batches):
+            if said := self._differs(wide, model, inputs):
+                return f"{said} for another batch size" if number else said
+        return ""
+
+    def _differs(self, module: nn.Module, model: Any, inputs: tuple[np.ndarray, ...]) -> str:
         wide = [each.astype("float64") if each.dtype.kind == "f" else each for each in inputs]
         with torch.no_grad():
-            output = copy.deepcopy(module).double().eval()(*map(torch.from_numpy, wide))
-        expected = [each.numpy() for each in _tensors(output)]
+            expected = [each.numpy() for each in _tensors(module(*map(torch.from_numpy, wide)))]
         given = [each.transpose(order) for each, order in zip(wide, self.inputs, strict=True)]
-        model = self.build()
         actual = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
         for number, (one, other, order) in enumerate(zip(expected, map(np.asarray, actual), self.outputs, strict=True)):
             one = one.transpose(order)
@@ -124,9 +129,7 @@ def prove(
     """
     larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
     try:
-        differs = filled.differs(module, inputs)
-        if batch and not differs and (differs := filled.differs(module, larger)):
-            differs += " for another batch size"
+        differs = filled.differs(module, *([inputs, larger] if batch else [inputs]))
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
