@@ -33,18 +33,11 @@ QUERIES = frozenset(
 # Those of them that Python's own code may decide by.
 DECIDING = frozenset({"item", "tolist", "is_nonzero", "__bool__", "__int__", "__float__", "__index__", "__contains__"})
 FACTORIES = frozenset(
-    (
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_tensor",
-        "new_empty",
-        "zeros_like",
-        "ones_like",
-        "full_like",
+    {
+        "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty", "zeros_like", "ones_like", "full_like",
         "empty_like",
-    )
-)
+    }
+)  # fmt: skip
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
 IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
