@@ -25,9 +25,9 @@ from parity.record.torch_flow import folded
 from parity.record.torch_opened import open_module
 from parity.translate import registry
 from parity.translate.any_size import leave_open
+from parity.translate.batches import record, several
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.capture import record, several
 from parity.translate.checks import require_outputs, translatable
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, Where, unused_names, values_in
