@@ -23,7 +23,7 @@ def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, 
     tensors = [x for x in tensors if x.shape != (0,) and x.shape[dim]] or tensors[:1]
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
-    if len(parts) == 1:
+    if len(parts) == 1 and isinstance(builder.list_of(parts), tuple):  # a given list may grow
         return parts[0]
     axis = order.index(dim % builder.out.rank)
     return builder.op(
