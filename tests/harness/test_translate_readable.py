@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from zoo.readability import code_lines, faults, measure, repeated, ruff  # noqa:
 
 import parity  # noqa: E402
 from keras_blitz.errors import BlitzError  # noqa: E402
-from parity.twins.torch import families  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -223,14 +221,6 @@ def test_size_that_the_source_names_cannot_stay_open():
     with pytest.raises(BlitzError, match=r"cannot stay open: .*24.*140") as caught:
         parity.translate(Tokens(), IMAGES, other=np.zeros((2, 3, 12, 16), "f"), check=False)
     assert "\n" not in str(caught.value)
-
-
-def test_resnet_is_what_the_page_shows():
-    page = (Path(__file__).parents[2] / "docs" / "translate.md").read_text()
-    shown = re.search(r"```python\n(import keras\n.*?)```", page, re.S)[1]
-    images = np.random.RandomState(0).randn(2, 3, 64, 56).astype("f")
-    source = parity.translate(families.build("resnet18"), images, check=False).source
-    assert source.partition('"""\n\n')[2] == shown
 
 
 def test_what_is_counted_of_a_source():
