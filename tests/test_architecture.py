@@ -68,6 +68,7 @@ TORCH_IN_RECORD = {
         "torch_flow",
         "torch_functions",
         "torch_modules",
+        "torch_opened",
         "torch_uses",
         "frameworks",
     )

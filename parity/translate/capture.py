@@ -35,17 +35,7 @@ QUERIES = frozenset(
 # Those of them that Python's own code may decide by.
 DECIDING = frozenset({"item", "tolist", "is_nonzero", "__bool__", "__int__", "__float__", "__index__", "__contains__"})
 FACTORIES = frozenset(
-    (
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_tensor",
-        "new_empty",
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "empty_like",
-    )
+    ["new_zeros", "new_ones", "new_full", "new_tensor", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"]
 )
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
 NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
@@ -77,25 +67,45 @@ def record(
         BlitzError: the module raises.
         Untranslatable: it takes another way with another batch size, or does what cannot be followed.
     """
-    recorded = run(copy.deepcopy(module).eval(), inputs, is_leaf)
+    recorded = run(copy.deepcopy(module).eval(), several(inputs) if batch else inputs, is_leaf)
     if not batch:
         for value in _values_of(recorded):
             value.batched = (False,) * value.rank
         return recorded
-    larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in inputs)
+    larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in several(inputs))
+    for one, two in _paired(recorded, module, larger, is_leaf):
+        one.period = two.shape[0] - one.shape[0] if one.shape else 0
+        one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))
+    if several(inputs) is not inputs:
+        _paired(recorded, module, inputs, is_leaf)
+    return recorded
+
+
+def several(inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Return inputs of at least two examples: an axis of size 1 may stand anywhere, and that of one example may not."""
+    if all(x.shape[0] > 1 for x in inputs if x.dim()):
+        return inputs
+    return tuple(torch.cat([x, x]) if x.dim() else x for x in inputs)
+
+
+def _paired(
+    recorded: Recording, module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf
+) -> list[tuple[Value, Value]]:  # fmt: skip
+    """Return the values of a run beside those of another, on a batch of another size.
+
+    Raises:
+        Untranslatable: they do not pair.
+    """
     try:
-        other = run(copy.deepcopy(module).eval(), larger, is_leaf)
+        other = run(copy.deepcopy(module).eval(), inputs, is_leaf)
     except BlitzError as error:
-        raise Untranslatable(f"with one example more in the batch, {error}; {NO_BATCH}") from None
+        raise Untranslatable(f"with another batch size, {error}; {NO_BATCH}") from None
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
         raise Untranslatable(f"another batch size takes another way through the module; {NO_BATCH}")
     pairs = list(zip(_values_of(recorded), _values_of(other), strict=True))
     if any(one.rank != two.rank for one, two in pairs):
         raise Untranslatable(f"another batch size has other numbers of axes; {NO_BATCH}")
-    for one, two in pairs:
-        one.period = two.shape[0] - one.shape[0] if one.shape else 0
-        one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))
-    return recorded
+    return pairs
 
 
 def _values_of(recording: Recording) -> list[Value]:

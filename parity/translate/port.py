@@ -21,12 +21,12 @@ from keras_blitz.floatx import precision
 from keras_blitz.optim.base import Optimizer
 from keras_blitz.progress import late_line
 from keras_blitz.weights.mapped import Mapped
-from parity.record.opened import open_module
 from parity.record.torch_flow import folded
+from parity.record.torch_opened import open_module
 from parity.translate import registry
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.capture import record
+from parity.translate.capture import record, several
 from parity.translate.checks import require_outputs, translatable
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, Where, unused_names, values_in
@@ -100,8 +100,7 @@ class Port:
         if self.holes:
             raise BlitzError(f"the translation has holes and cannot run: {self.holes[0]}")
         if dtype not in self._models:
-            self._models[dtype] = model = self.fresh(dtype)
-            fill(model, self.module, self._paired(model))
+            self._models[dtype] = self.filled(dtype)
         return self._models[dtype]
 
     def optimizer(self, torch_optimizer: torch.optim.Optimizer, model: keras.Model | None = None) -> Optimizer:
@@ -125,6 +124,12 @@ class Port:
 
     def _paired(self, model: keras.Model) -> list[Mapped]:
         return paired(model, self.module, self.weights, self.arrays, self.flats, self.unused)
+
+    def filled(self, dtype: str) -> keras.Model:
+        """Return a new model in this precision, with the module's weights."""
+        model = self.fresh(dtype)
+        fill(model, self.module, self._paired(model))
+        return model
 
     def fresh(self, dtype: str) -> keras.Model:
         """Return a new model in this precision, whose constants alone are filled in."""
@@ -198,16 +203,16 @@ def translate(
             raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
         recording = record(module, tensors, _is_leaf, batch)
         require_outputs(recording.outputs, type(module).__name__)
-        add_train_mode(recording, module, tensors, _is_leaf)
-        add_exact_constants(recording, module, tensors, _is_leaf)
+        examples = several(tensors) if batch else tensors
+        add_train_mode(recording, module, examples, _is_leaf)
+        add_exact_constants(recording, module, examples, _is_leaf)
         builder = Builder(recording, partial)
         port = _written(builder, module, origin, list(_limits(computed, batch, recording.decisions)))
     if not check or port.holes:
         return port
-    layouts = [
-        [builder.views[value].layout for value in each] for each in (recording.inputs, _sorted(recording.outputs))
-    ]
-    filled = Filled(partial_of(port.build, "float64"), *layouts)
+    sides = recording.inputs, _sorted(recording.outputs)
+    layouts = [[builder.views[value].layout for value in side] for side in sides]
+    filled = Filled(partial_of(port.filled, "float64"), *layouts)
     proven = copy.deepcopy(module)
     for path, function in recording.opened.items():
         open_module(proven.get_submodule(path), function)

@@ -18,6 +18,7 @@ import parity  # noqa: E402
 from keras_blitz.errors import BlitzError  # noqa: E402
 from parity.translate import layout, registry  # noqa: E402
 from parity.translate.command import load, run  # noqa: E402
+from parity.translate.functions import snake  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -85,6 +86,16 @@ def test_constant_does_not_take_the_name_of_a_module():
     names = [layer.name for layer in translated(Language).fresh("float32").layers]
     assert "positions" in names
     assert "positions_2" not in names
+
+
+def test_functions_are_named_as_people_name_them():
+    names = {
+        "ResNet": "resnet",
+        "ResNetStage": "resnet_stage",
+        "NeuralNetwork": "neural_network",
+        "MLPBlock": "mlp_block",
+    }
+    assert {name: snake(name) for name in names} == names
 
 
 @pytest.mark.parametrize("net", list(INPUTS))
@@ -251,6 +262,33 @@ def test_rule_of_ones_own(monkeypatch):
         return builder.op("{0} * {factor}", [x], factor=2.0)
 
     assert "x * 2.0" in parity.translate(Odd(), np.ones((2, 3), "f"), check=False).source
+
+
+class Unit(nn.Module):
+    def __init__(self, *sizes):
+        super().__init__()
+        self.conv = nn.Conv2d(*sizes, bias=False)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))
+
+
+class Row(nn.Module):
+    """Three units in a row that differ in three numbers, as Inception's branches have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.row_1, self.row_2 = Unit(3, 4, 1), Unit(4, 4, (1, 3), 1, (0, 1))
+        self.row_3 = Unit(4, 6, (3, 1), 1, (1, 0))
+
+    def forward(self, x):
+        return self.row_3(self.row_2(self.row_1(x)))
+
+
+def test_few_blocks_that_differ_in_several_numbers_are_no_loop():
+    source = parity.translate(Row(), np.ones((2, 3, 5, 4), "f"), check=False).source
+    assert "for " not in source
+    assert source.count("unit(") == 1 + 3
 
 
 @pytest.mark.parametrize(

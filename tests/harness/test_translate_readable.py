@@ -122,6 +122,18 @@ class BothAttentions(nn.Module):
         return self.narrow(self.cross(self.own(x), x))
 
 
+class WithHelper(nn.Module):
+    """A second head that train mode alone returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.step, self.norm, self.helper = Step(), nn.BatchNorm2d(3), Step()
+
+    def forward(self, x):
+        x = self.norm(self.step(x))
+        return {"out": x, "aux": self.helper(x)} if self.training else {"out": x}
+
+
 def write(module, images):
     """Return the port, which was proven, of a module with lively weights."""
     torch.manual_seed(0)
@@ -165,6 +177,13 @@ def test_self_attention_takes_its_input_twice_and_reads_its_width():
     assert source.count("def attention(x, other, path)") == 1
     assert "3 * channels" in source
     assert "layers.Dense(4" not in source  # what is left
+
+
+def test_auxiliary_head_is_left_out_and_that_is_said():
+    port = write(WithHelper(), IMAGES)
+    assert list(port.proof.reports) == ["eval mode"]
+    assert "auxiliary heads" in port.source[:400]
+    assert '"helper' not in port.source
 
 
 def test_resnet_is_what_the_page_shows():

@@ -13,14 +13,14 @@ from pairs.pair import trained
 import parity
 from keras_blitz.errors import BlitzError, one_line
 from zoo.fitting import draw_inputs, fit_once
-from zoo.readability import measure
+from zoo.readability import faults, measure
 from zoo.row import Row
 
 
 def judge(row: Row) -> dict[str, Any]:
     """Translate a model and prove it in float64; return what the table says of it.
 
-    "reason" is why it does not pass, and empty where it does.
+    "reason" is why it does not pass, "unreadable" what is not readable of its source; both are empty where all is well.
     """
     torch.manual_seed(0)
     module = _without_random_depth(trained(row.build()))
@@ -29,8 +29,10 @@ def judge(row: Row) -> dict[str, Any]:
         port = parity.translate(module, row.inputs, train=row.train, dtypes=("float64",), batch=row.batch)
     except BlitzError as error:
         return {"reason": str(error).splitlines()[0]}
+    figures = measure(module, port.source)
     found = {
-        **measure(module, port.source),
+        **figures,
+        "unreadable": faults(figures),
         "tensors": sum(len(c.rows) for r in port.proof.reports.values() for c in r.comparisons.values()),
         "modes": list(port.proof.reports),
         "seconds": round(time.perf_counter() - begun, 1),
