@@ -4,7 +4,6 @@ Python's own control flow is followed as it is taken. The module runs twice, wit
 size differs between the runs follows the batch.
 """
 
-import copy
 import linecache
 import os
 import sys
@@ -21,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from keras_blitz.errors import BlitzError
+from parity.record.torch_modules import sharing
 from parity.translate import own_gradient
 from parity.translate.graph import Call, Frame, Recording, Value, Where, values_in
 
@@ -35,8 +35,11 @@ QUERIES = frozenset(
 # Those of them that Python's own code may decide by.
 DECIDING = frozenset({"item", "tolist", "is_nonzero", "__bool__", "__int__", "__float__", "__index__", "__contains__"})
 FACTORIES = frozenset(
-    ["new_zeros", "new_ones", "new_full", "new_tensor", "new_empty", "zeros_like", "ones_like", "full_like", "empty_like"]
-)
+    {
+        "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty", "zeros_like", "ones_like", "full_like",
+        "empty_like",
+    }
+)  # fmt: skip
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
 NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
 IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
@@ -67,7 +70,7 @@ def record(
         BlitzError: the module raises.
         Untranslatable: it takes another way with another batch size, or does what cannot be followed.
     """
-    recorded = run(copy.deepcopy(module).eval(), several(inputs) if batch else inputs, is_leaf)
+    recorded = run(sharing(module).eval(), several(inputs) if batch else inputs, is_leaf)
     if not batch:
         for value in _values_of(recorded):
             value.batched = (False,) * value.rank
@@ -97,7 +100,7 @@ def _paired(
         Untranslatable: they do not pair.
     """
     try:
-        other = run(copy.deepcopy(module).eval(), inputs, is_leaf)
+        other = run(sharing(module).eval(), inputs, is_leaf)
     except BlitzError as error:
         raise Untranslatable(f"with another batch size, {error}; {NO_BATCH}") from None
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, **options: Any) -> View:
     """Write a join along one axis, in the layout of the largest part."""
     dim = options.get("axis", dim)
+    given = len(tensors)
     tensors = [x for x in tensors if x.shape != (0,) and x.shape[dim]] or tensors[:1]
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
-    if len(parts) == 1:
+    if len(parts) == 1 < given:  # a list of one is a join all the same: it is that of longer ones elsewhere
         return parts[0]
     axis = order.index(dim % builder.out.rank)
     return builder.op(
@@ -106,7 +107,8 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     index = _complete(index, x.rank)
     real = [each for each in index if each is not None]
     real = [
-        slice(None) if _is_whole(each, *axis) else each for each, *axis in zip(real, x.shape, x.batched, strict=True)
+        slice(None) if _is_whole(each, size, batched) else each
+        for each, size, batched in zip(real, x.shape, x.batched, strict=True)
     ]
     sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
