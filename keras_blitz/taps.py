@@ -50,7 +50,7 @@ def find_taps(
     if antialias:
         return _antialiased(before, after, scale, cubic)
     steps = np.arange(after, dtype=kind)
-    places = steps * scale if align_corners else fma(steps + kind(0.5), scale, -0.5)
+    places = steps * scale if align_corners else fma(steps + kind(0.5), float(scale), -0.5)
     return _cubic_taps(before, places) if cubic else _linear_taps(before, places)
 
 
@@ -70,9 +70,10 @@ def _cubic_taps(before: int, places: np.ndarray) -> Taps:
 
 
 def _nearest(before: int, after: int, scale: np.floating, exact: bool) -> Taps:
+    places: np.ndarray
     if exact:
         kind = type(scale)
-        places = np.maximum(fma(np.arange(after, dtype=kind) + kind(0.5), scale, -0.5), 0) + 0.5
+        places = np.maximum(fma(np.arange(after, dtype=kind) + kind(0.5), float(scale), -0.5), 0) + 0.5
     else:  # PyTorch computes the place in float32, whatever the tensor's type
         places = np.arange(after, dtype=np.float32) * np.float32(scale)
     indices = np.floor(places.astype(np.float32)).astype(int)

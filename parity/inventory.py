@@ -186,6 +186,9 @@ ITEMS = (
           f"{_DATA}::test_resize_of_bytes_is_torchvisions_of_a_pil_image_bit_for_bit", "tests/library/test_crops.py")),
     Item("D5", "the DataLoader's batches: batch size, order, `drop_last`, samplers, `random_split`",
          (f"{_RANDOM}::test_sampler_of_its_own_is_taken_in_its_order",)),
+    Item("D6", "torchvision's further transforms, uint8 as of PIL images and numbers as of tensors, with its draws "
+         "from the seed: Resize of all kinds, RandomResizedCrop, ColorJitter, RandomRotation, Grayscale, Pad, "
+         "RandomErasing, GaussianBlur, ToDtype", ("tests/library/test_transforms.py",)),
     Item("S1", "CIFAR-10: batch 4, SGD 0.001 with momentum 0.9, two epochs; accuracy in all and by class",
          ("scripts/train_cifar10.py", _DRY_RUN)),
     Item("S2", "Fashion-MNIST with N3: batch 64, SGD 0.001, ten epochs; test accuracy and average loss",

@@ -28,9 +28,11 @@ SURFACE = {
     """,
     "keras_blitz.convert": "Conversion convert",
     "keras_blitz.data": """
-        CLASSES Compose DistributedSampler ImageData RandomCrop RandomHorizontalFlip RandomSampler Split batches
-        center_crop find_prepared fit_to load load_or_sample load_sample make_grid normalize prepare random_split resize
-        save_image to_tensor
+        CLASSES ColorJitter Compose DistributedSampler GaussianBlur Grayscale ImageData Pad RandomCrop
+        RandomErasing RandomGrayscale RandomHorizontalFlip RandomResizedCrop RandomRotation RandomSampler
+        RandomVerticalFlip Split ToDtype ToImage adjust_brightness adjust_contrast adjust_hue adjust_saturation
+        batches center_crop find_prepared fit_to gaussian_blur load load_or_sample load_sample make_grid
+        normalize pad prepare random_split resize rgb_to_grayscale rotate save_image to_dtype to_image to_tensor
     """,
     "keras_blitz.data.sample": "CLASSES load_sample",
     "keras_blitz.errors": "BlitzError CheckpointError one_line",

@@ -50,7 +50,7 @@ class GaussianBlur(OneByOne):
 
     def __init__(self, kernel_size: int | tuple[int, int], sigma: float | tuple[float, float] = (0.1, 2.0)):
         self.kernel_size = _odd("GaussianBlur", kernel_size)
-        pair = (sigma, sigma) if isinstance(sigma, int | float) else tuple(sigma)
+        pair = (sigma, sigma) if isinstance(sigma, int | float) else sigma
         self.sigma = check_range("GaussianBlur: sigma", pair, np.finfo(float).tiny, np.inf)
 
     def transform(self, image: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ def _odd(name: str, kernel_size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _kernel(size: int, sigma: float, kind: type) -> np.ndarray:
-    steps = (np.arange(size) - (size - 1) * 0.5).astype(kind)
+    steps: np.ndarray = (np.arange(size) - (size - 1) * 0.5).astype(kind)
     density = np.exp(kind(-0.5) * np.square(steps / kind(sigma)))
     return density / density.sum()
 

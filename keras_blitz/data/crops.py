@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from keras_blitz.data.one_by_one import OneByOne, check_range, draw_chance, draw_corner, draw_uniform
-from keras_blitz.data.padding import Fill, Padding, pad
+from keras_blitz.data.padding import Fill, Padding, PaddingMode, pad
 from keras_blitz.data.sizes import check_interpolation, resize
 from keras_blitz.errors import BlitzError
 
@@ -77,7 +77,7 @@ class RandomCrop(OneByOne):
         padding: Padding = 0,
         pad_if_needed: bool = False,
         fill: Fill = 0,
-        padding_mode: str = "constant",
+        padding_mode: PaddingMode = "constant",
     ):
         self.size, self.padding, self.pad_if_needed = _pair(size), padding, pad_if_needed
         self.fill, self.padding_mode = fill, padding_mode

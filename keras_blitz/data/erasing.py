@@ -64,11 +64,11 @@ class RandomErasing(OneByOne):
         return image
 
     def _erase(self, image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
-        if self.value == "random":
+        if isinstance(self.value, str):
             values = np.moveaxis(random.randn(channels, height, width), 0, -1)
         else:
             values = fill_color(self.value, image)
-        top, left = draw_corner(*image.shape[:2], height, width)
+        top, left = draw_corner(image.shape[0], image.shape[1], height, width)
         erased = image.copy()
         erased[top : top + height, left : left + width] = values
         return erased

@@ -1,5 +1,7 @@
 """What the random transforms share: many images are taken one after the other, with draws for each."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_blitz import random
@@ -36,7 +38,7 @@ def draw_chance(p: float) -> bool:
     return bool(random.rand(1)[0] < np.float32(p))
 
 
-def check_range(name: str, pair: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+def check_range(name: str, pair: Sequence[float], low: float, high: float) -> tuple[float, float]:
     """Return a pair of numbers.
 
     Raises:

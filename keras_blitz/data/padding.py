@@ -1,5 +1,7 @@
 """Pixels around images, as torchvision puts them."""
 
+from typing import Literal, get_args
+
 import numpy as np
 
 from keras_blitz.errors import BlitzError
@@ -7,10 +9,10 @@ from keras_blitz.errors import BlitzError
 Padding = int | tuple[int, ...]
 Fill = float | tuple[float, ...]
 
-PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
+PaddingMode = Literal["constant", "edge", "reflect", "symmetric"]
 
 
-def pad(images: np.ndarray, padding: Padding, fill: Fill = 0, padding_mode: str = "constant") -> np.ndarray:
+def pad(images: np.ndarray, padding: Padding, fill: Fill = 0, padding_mode: PaddingMode = "constant") -> np.ndarray:
     """Return the images with pixels around them.
 
     Args:
@@ -29,8 +31,8 @@ def pad(images: np.ndarray, padding: Padding, fill: Fill = 0, padding_mode: str 
 
     Source: torchvision/transforms/_functional_pil.py.
     """
-    if padding_mode not in PADDING_MODES:
-        raise BlitzError(f"pad: padding_mode must be one of {', '.join(PADDING_MODES)}, not {padding_mode!r}")
+    if padding_mode not in get_args(PaddingMode):
+        raise BlitzError(f"pad: padding_mode must be one of {', '.join(get_args(PaddingMode))}, not {padding_mode!r}")
     left, top, right, bottom = _four_sides(padding)
     images = _crop_negative(images, left, top, right, bottom)
     around = [(0, 0)] * (images.ndim - 3) + [(max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)), (0, 0)]
@@ -64,7 +66,7 @@ class Pad:
     Source: torchvision/transforms/transforms.py.
     """
 
-    def __init__(self, padding: Padding, fill: Fill = 0, padding_mode: str = "constant"):
+    def __init__(self, padding: Padding, fill: Fill = 0, padding_mode: PaddingMode = "constant"):
         self.padding, self.fill, self.padding_mode = padding, fill, padding_mode
 
     def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -132,9 +132,9 @@ def _fixed_places(matrix: Matrix, height: int, width: int) -> tuple[np.ndarray, 
 
 
 def _places_of_pil(matrix: Matrix, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    y, x = np.ogrid[:height, :width]
-    columns, rows = _map(matrix, x + 0.5, y + 0.5)
-    return rows, columns
+    a, b, c, d, e, f = matrix
+    y, x = np.ogrid[0.5 : height + 0.5, 0.5 : width + 0.5]
+    return d * x + e * y + f, a * x + b * y + c
 
 
 def _read_nearest(images: np.ndarray, rows: np.ndarray, columns: np.ndarray, colors: np.ndarray) -> np.ndarray:
@@ -187,13 +187,11 @@ def _matrix_of_tensor(angle: float, center: tuple[float, float]) -> Matrix:
 
 def _expand_as_tensor(matrix: Matrix, height: int, width: int) -> tuple[int, int]:
     """Return the size (H', W') that holds the turned corners, in torchvision's float32."""
-    x, y = (
-        np.float32([-0.5, -0.5, 0.5, 0.5]) * np.float32(width),
-        np.float32([-0.5, 0.5, 0.5, -0.5]) * np.float32(height),
-    )
+    x = np.array([-0.5, -0.5, 0.5, 0.5], np.float32) * np.float32(width)
+    y = np.array([-0.5, 0.5, 0.5, -0.5], np.float32) * np.float32(height)
     sizes = []
-    for (a, b, c), size in zip(np.float32(matrix).reshape(2, 3), (width, height), strict=True):
-        places = fma(y, b, a * x) + c
+    for row, size in zip(np.array(matrix, np.float32).reshape(2, 3), (width, height), strict=True):
+        places = fma(y, row[1], row[0] * x) + row[2]
         least, most = (value + np.float32(size * 0.5) for value in (places.min(), places.max()))
         tolerance = np.float32(1e-4)
         ends = np.ceil(np.trunc(most / tolerance) * tolerance), np.floor(np.trunc(least / tolerance) * tolerance)
@@ -221,7 +219,7 @@ def _read_bilinear_of_tensor(
     height, width = images.shape[-3:-1]
     top, left = np.floor(rows), np.floor(columns)
     down, right = rows - top, columns - left
-    pixels, covered = 0.0, 0.0
+    pixels, covered = np.zeros((), images.dtype), np.zeros((), rows.dtype)
     for row, column, weight in (
         (top, left, (1 - right) * (1 - down)), (top, left + 1, right * (1 - down)),
         (top + 1, left, (1 - right) * down), (top + 1, left + 1, right * down),

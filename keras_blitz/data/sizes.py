@@ -119,18 +119,15 @@ def _resize_as_tensor(
 
 def _bilinear_of_tensor(numbers: np.ndarray, sizes: dict[int, int]) -> np.ndarray:
     """Return the four neighbors of each new pixel, weighted: in float32 added in PyTorch's order, to the bit."""
-    rows, columns = (
-        find_taps(numbers.shape[axis], sizes.get(axis, numbers.shape[axis]), dtype=numbers.dtype.name)
-        for axis in (-3, -2)
-    )
-    total = None
+    height, width = numbers.shape[-3:-1]
+    new = {-3: height, -2: width} | sizes
+    rows = find_taps(height, new[-3], dtype=numbers.dtype.name)
+    columns = find_taps(width, new[-2], dtype=numbers.dtype.name)
+    total = np.zeros(())
     for row, column in ((0, 1), (0, 0), (1, 0), (1, 1)):
         values = numbers[..., rows.indices[:, row, np.newaxis], columns.indices[:, column], :]
         weights = (rows.weights[:, row, np.newaxis] * columns.weights[:, column])[..., np.newaxis]
-        if total is None:
-            total = values * weights
-        else:  # rounded once to float32
-            total = (values * weights.astype(np.float64) + total).astype(numbers.dtype)
+        total = (values * weights.astype(np.float64) + total).astype(numbers.dtype)  # rounded once to float32
     return total
 
 

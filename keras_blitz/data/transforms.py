@@ -67,7 +67,7 @@ def to_dtype(images: np.ndarray, dtype: str = "float32", scale: bool = False) ->
         work = np.promote_types(new, np.float32)  # float16 is multiplied in float32
         return (to_dtype(images, dtype) * work.type(1.0 / (2 ** _BITS[old.name] - 1))).astype(new)
     if old.kind == "f":
-        if _BITS[new.name] > (31 if old == np.float64 else 16):
+        if _BITS[new.name] > {"float16": 8, "float32": 16}.get(old.name, 31):
             raise BlitzError(f"to_dtype: {old} images have too few digits for {new}")
         return (images * old.type(2 ** _BITS[new.name] - 1e-3)).astype(new)
     bits = _BITS[new.name] - _BITS[old.name]

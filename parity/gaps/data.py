@@ -170,6 +170,26 @@ class _:
 
 
 @array_gap(
+    "data-resize-bicubic",
+    "O",
+    "`Resize` of a PIL image, bicubic: antialiased, a = −½, rounded to whole levels after each axis",
+    "`tf.image.resize`, bicubic: not antialiased",
+    "`keras_blitz.data.resize`",
+    image=_photo,
+)
+class _:
+    def pytorch(image):
+        bicubic = torchvision.transforms.InterpolationMode.BICUBIC
+        return _transform("resize", image, [20, 31], bicubic).astype(np.float64)
+
+    def naive(image):
+        return tf.cast(tf.image.resize(image, (20, 31), "bicubic"), tf.float64)
+
+    def exact(image):
+        return data.resize(image, (20, 31), "bicubic").astype(np.float64)
+
+
+@array_gap(
     "data-resize-shorter-side",
     "O",
     "`Resize(20)`: the shorter side",
@@ -212,7 +232,7 @@ class _:
     "O",
     "`Grayscale` of a PIL image: (19595·R + 38470·G + 7471·B + 2¹⁵) >> 16",
     "`tf.image.rgb_to_grayscale`: 0.2989·R + 0.587·G + 0.114·B",
-    "the whole numbers",
+    "`keras_blitz.data.rgb_to_grayscale`",
     image=_photo,
 )
 class _:
@@ -223,8 +243,7 @@ class _:
         return tf.image.rgb_to_grayscale(image)[..., 0]
 
     def exact(image):
-        r, g, b = np.moveaxis(image.astype(np.int64), -1, 0)
-        return ((19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16).astype(np.uint8)
+        return data.rgb_to_grayscale(image)[..., 0]
 
 
 def _encoded(image, kind):
@@ -427,7 +446,7 @@ class _:
     "O",
     "`adjust_contrast`: about the mean of the grey image",
     "`tf.image.adjust_contrast`: about the mean of each channel",
-    "1.5·x − 0.5·mean(grey), clipped",
+    "`keras_blitz.data.adjust_contrast`",
     x=_unit(6, 6, 3),
 )
 class _:
@@ -438,8 +457,7 @@ class _:
         return tf.image.adjust_contrast(x, 1.5)
 
     def exact(x):
-        grey = tf.reduce_mean(tf.image.rgb_to_grayscale(x))
-        return tf.clip_by_value(1.5 * x - 0.5 * grey, 0.0, 1.0)
+        return data.adjust_contrast(x, 1.5)
 
 
 @output_gap(
@@ -484,7 +502,7 @@ class _:
     "O",
     "`rotate(30)`: anticlockwise, the nearest pixel, zeros outside",
     "`RandomRotation((30/360, 30/360))`: interpolated, reflected outside",
-    "the pixel that the inverse rotation about the centre finds",
+    "`keras_blitz.data.rotate`",
     x=(9, 12, 3),
 )
 class _:
@@ -497,14 +515,7 @@ class _:
             return tf.cast(layer(x[None].astype(np.float32), training=True)[0], tf.float64)
 
     def exact(x):
-        height, width = x.shape[:2]
-        down, across = np.mgrid[:height, :width] - np.array([height - 1, width - 1])[:, None, None] / 2
-        cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
-        row = np.round(sin * across + cos * down + (height - 1) / 2).astype(int)
-        column = np.round(cos * across - sin * down + (width - 1) / 2).astype(int)
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        pixels = x[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-        return np.where(inside[..., None], pixels, 0)
+        return data.rotate(x, 30)
 
 
 def _in_folders(read):

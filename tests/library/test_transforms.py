@@ -119,8 +119,17 @@ def label(case):
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize(("name", "arguments"), [*RANDOM, *FIXED], ids=label)
 def test_transform_follows_torchvision_from_the_seed(torchvision, name, arguments, dtype):
-    for seed in (0, 7):
-        assert_equal(*transform_both(torchvision, name, arguments, make_images(dtype), seed), name, dtype)
+    assert_equal(*transform_both(torchvision, name, arguments, make_images(dtype), 7), name, dtype)
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(("name", "arguments"), RANDOM, ids=label)
+def test_transform_follows_torchvision_from_many_seeds(torchvision, name, arguments, dtype):
+    images = make_images(dtype, sizes=[(13, 19), (24, 11), (17, 17), (40, 61), (65, 30)])
+    for seed in range(20):
+        assert_equal(*transform_both(torchvision, name, arguments, images, seed), name, dtype)
 
 
 @pytest.mark.torch
@@ -238,21 +247,15 @@ TYPES = ("uint8", "int16", "uint16", "int32", "float16", "float32", "float64")
 def test_types_are_scaled_as_by_torchvisions_version_2(torchvision, old, new, scale):
     import torch
 
-    if old == "float16" and scale and new in ("int16", "uint16"):
-        pytest.skip("2^15 - 10^-3 is no float16: torchvision's result is not defined")
     largest = 1 if old.startswith("float") else np.iinfo(old).max
     image = (np.linspace(0, 1, 60).reshape(4, 5, 3) * largest).astype(old)
     transform = torchvision.transforms.v2.ToDtype(getattr(torch, new), scale=scale)
-    try:
-        expected = from_torchvision(transform(to_torchvision(image, as_tensor=True)))
-    except RuntimeError:
+    # torchvision raises for float32; of float16 it makes what it does not define, infinity as a whole number.
+    if scale and (old, new) in {("float32", "int32"), *(("float16", wide) for wide in ("int16", "uint16", "int32"))}:
         with pytest.raises(BlitzError, match="too few digits"):
             data.ToDtype(new, scale)(image)
         return
-    if scale and old == "float16" and new == "int32":
-        with pytest.raises(BlitzError, match="too few digits"):
-            data.ToDtype(new, scale)(image)
-        return
+    expected = from_torchvision(transform(to_torchvision(image, as_tensor=True)))
     actual = data.ToDtype(new, scale)(image)
     assert actual.dtype == expected.dtype
     np.testing.assert_array_equal(actual, expected)
