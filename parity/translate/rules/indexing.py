@@ -105,9 +105,8 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     found = builder.view(x)
     index = _complete(index, x.rank)
     real = [each for each in index if each is not None]
-    real = [
-        slice(None) if _is_whole(each, *axis) else each for each, *axis in zip(real, x.shape, x.batched, strict=True)
-    ]
+    axes = zip(real, x.shape, x.batched, strict=True)
+    real = [slice(None) if _is_whole(each, size, batched) else each for each, size, batched in axes]
     sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
         return sliced
