@@ -9,10 +9,11 @@ from typing import Any
 _HOMES = {
     "assert_equivalent": "parity.pair.equivalence",
     "check": "parity.pair.equivalence",
+    "check_export": "parity.exported.check",
     "transfer": "parity.pair.transfer",
     "translates": "parity.translate.registry",
 }
-__all__ = ["assert_equivalent", "check", "transfer", "translate", "translates"]
+__all__ = ["assert_equivalent", "check", "check_export", "transfer", "translate", "translates"]
 
 
 def __getattr__(name: str) -> Any:

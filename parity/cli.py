@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +15,21 @@ from keras_blitz.files import check_target
 from keras_blitz.progress import track
 from keras_blitz.versions import versions
 from parity.core.evidence import undecided
-from parity.core.interruption import Interruption
 from parity.core.modes import DTYPES, MODES
+from parity.planting import faults_command
 from parity.porting import transfer_command, translate_command
 from parity.record.frameworks import torch_installed
-from parity.session import choose_source, exit_status, load, make_saver, report_results, run_cases, versions_of
+from parity.session import (
+    TOO_EARLY,
+    choose_source,
+    each,
+    exit_status,
+    load,
+    make_saver,
+    report_results,
+    run_cases,
+    versions_of,
+)
 from parity.suite.run import isolated, processes, run
 from parity.suite.select import select
 from parity.suite.training import without_missing
@@ -32,7 +42,6 @@ Cases = Annotated[
     list[str] | None,
     typer.Argument(metavar="CASE", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
 ]
-TOO_EARLY = "interrupted before the first result: no report was written"  # yesterday's stays as it is
 Slow = Annotated[bool, typer.Option("--slow", help="The slow cases too.")]
 Live = Annotated[
     bool | None,
@@ -207,95 +216,7 @@ def compare_command(
     raise typer.Exit(0 if comparison.passed and not doubts else 1)
 
 
-@app.command("faults")
-def faults_command(
-    fault: Annotated[
-        list[str] | None, typer.Argument(metavar="FAULT", help="Ids, or patterns with *; all if none.")
-    ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
-) -> None:
-    """Plant every mistake of the catalogue in the working port: which are caught, and located.
-
-    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass. With PyTorch, mistakes are
-    handed to parity.check, too, and the right pairs that they are made in, of which none may be called wrong.
-    """
-    for path in filter(None, (json, html)):
-        check_target(path)
-    start = time.perf_counter()
-    with announce_stop("parity", TOO_EARLY):
-        load(live=torch_installed())
-    from parity.faults.catalogue import select as select_faults
-    from parity.faults.run import cases_of, outcome
-    from parity.report import faults as report
-    from parity.report import text
-
-    door = _door_mistakes()
-    chosen = select_faults(fault or [], door)
-    handed = [one for one in chosen if one in door]
-    chosen = [one for one in chosen if one not in door]
-    cases = cases_of(chosen)
-    with announce_stop("parity", TOO_EARLY):
-        unmutated, early = run_cases(cases, live=False, fail_fast=False, save=None)
-        if early:  # of the mistakes nothing is known yet
-            raise KeyboardInterrupt
-    if not all(result.passed for result in unmutated):
-        text.console().print(text.summary_table(unmutated))
-        print("the port fails before a mistake is planted", file=sys.stderr)
-        raise typer.Exit(exit_status(unmutated))
-    by_id = {case.id: case for case in cases}
-    with announce_stop("parity", TOO_EARLY):
-        outcomes, interruption = _each(lambda one: outcome(one, by_id), chosen, "planting", "mistakes were planted")
-    seconds = time.perf_counter() - start
-    text.console().print(report.summary_table(outcomes, unmutated, seconds, interruption))
-    meta: dict[str, Any] = {"mode": "golden", "versions": versions_of(unmutated)}
-    document = report.to_dict(outcomes, unmutated, seconds, interruption, **meta)
-    if handed and not interruption:
-        interruption = _hand_over(handed, document, everything=not fault)
-    elif not torch_installed():
-        print("no mistakes were handed to parity.check, which runs PyTorch: pip install 'keras-blitz[torch]'")
-    if json:
-        from parity.report.json import write
-
-        write(document, json)
-    if html:
-        report.write_html(document, html)
-    if interruption:
-        print(interruption, file=sys.stderr)
-    raise typer.Exit(130 if interruption else 0 if document["summary"]["passed"] else 1)
-
-
-def _door_mistakes() -> tuple:
-    """Return the mistakes that are handed to `parity.check`; none without PyTorch, which it runs."""
-    if not torch_installed():
-        return ()
-    from parity.faults.door import catalogue
-
-    return catalogue.MISTAKES
-
-
-def _hand_over(mistakes: list, document: dict[str, Any], *, everything: bool) -> Interruption | None:
-    """Hand right pairs and mistakes to `parity.check`, print what was said of them and add it to the document."""
-    from parity.faults.door.run import check_pair, outcome, pairs_of
-    from parity.report import faults as report
-    from parity.report import text
-
-    start = time.perf_counter()
-    outcomes: list = []
-    with announce_stop("parity", TOO_EARLY):
-        pairs, interruption = _each(
-            check_pair, pairs_of(mistakes, everything), "right pairs", "right pairs were checked"
-        )
-        if not interruption:
-            outcomes, interruption = _each(outcome, mistakes, "handing over", "mistakes were handed over")
-    seconds = time.perf_counter() - start
-    text.console().print(report.door_table(outcomes, pairs, seconds, interruption))
-    document["door"] = report.door_dict(outcomes, pairs, seconds)
-    whole = report.door_passed(outcomes, pairs) and not interruption
-    document["summary"]["passed"] = document["summary"]["passed"] and whole
-    return interruption
-
-
+app.command("faults")(faults_command)
 app.command("transfer")(transfer_command)
 app.command("translate")(translate_command)
 
@@ -331,7 +252,7 @@ def gaps_command(
         load(live=True)
         from parity.gaps.measure import measure
 
-        measured, interruption = _each(measure, chosen, "gaps", "gaps were measured")
+        measured, interruption = each(measure, chosen, "gaps", "gaps were measured")
     seconds = time.perf_counter() - start
     document = report.to_dict(measured, versions=versions("torch"), seconds=seconds, interruption=interruption)
     text.console().print(
@@ -346,28 +267,6 @@ def gaps_command(
     if interruption:
         print(interruption, file=sys.stderr)
     raise typer.Exit(130 if interruption else 0 if all(one.passed for one in measured) else 1)
-
-
-def _each(function: Callable[[Any], Any], chosen: Sequence, title: str, what: str) -> tuple[list, Interruption | None]:
-    """Call a function with each under a progress bar; Ctrl-C ends it and keeps what is done.
-
-    Args:
-        function: one of `chosen` -> what comes of it.
-        chosen: with ids.
-        title: of the progress bar.
-        what: is done with them, in the words of an interruption.
-
-    Raises:
-        KeyboardInterrupt: before the first was done.
-    """
-    done: list = []
-    try:
-        done.extend(function(one) for one in track(chosen, title, lambda one: getattr(one, "id", one)))
-    except KeyboardInterrupt:
-        if not done:
-            raise
-        return done, Interruption(len(done), len(chosen), what)
-    return done, None
 
 
 def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:

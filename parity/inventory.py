@@ -222,7 +222,7 @@ ITEMS = (
           f"{_MUTANTS}::test_mistake_fails_at_the_right_tensor_on_the_screen",
           f"{_MUTANTS}::test_isolation_names_the_layer_that_is_wrong_by_itself")),
     Item("H8", "a catalogue of planted porting mistakes, each caught and located; survivors listed",
-         ("tests/harness/test_faults.py", "tests/harness/test_door.py")),
+         ("tests/harness/test_faults.py", "tests/harness/test_door.py", "tests/harness/test_translator_faults.py")),
     Item("H9", "evidence that proves nothing, flagged", ("tests/harness/test_vacuous.py",)),
     Item("H10", "golden traces: the harness runs without PyTorch",
          (f"{_CLI}::test_without_torch_the_goldens_are_read", "tests/harness/test_parity.py::test_golden",
@@ -249,6 +249,8 @@ ITEMS = (
           "tests/library/test_flattened_inputs.py")),
     Item("H16", "a user's own Keras model filled with a PyTorch module's weights, or the reverse, and proven",
          ("tests/harness/test_transfer.py", "tests/harness/test_filled.py", "tests/harness/test_transfer_pairs.py")),
+    Item("H17", "a PyTorch module beside the file that its port was exported to: ONNX, TFLite in float32 and 8 bits, "
+         "SavedModel", ("tests/harness/test_exported.py",)),
 )  # fmt: skip
 
 _HEAD = """\

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.progress import progress_bar
+from keras_blitz.progress import progress_bar, track
 from keras_blitz.versions import versions
 from parity.core.interruption import Interruption
 from parity.record.frameworks import load_frameworks, torch_installed
 from parity.suite.case import Case
 from parity.suite.run import Result, run
+
+TOO_EARLY = "interrupted before the first result: no report was written"  # yesterday's stays as it is
 
 
 def exit_status(results: Sequence[Result]) -> int:
@@ -160,3 +162,25 @@ def versions_of(results: Sequence[Result]) -> dict[str, str]:
     """Return the versions that the figures depend on; PyTorch's is that of the run, or of the golden recording."""
     torch = sorted({result.torch for result in results if result.torch})
     return versions() | ({"torch": ", ".join(torch)} if torch else {})
+
+
+def each(function: Callable[[Any], Any], chosen: Sequence, title: str, what: str) -> tuple[list, Interruption | None]:
+    """Call a function with each under a progress bar; Ctrl-C ends it and keeps what is done.
+
+    Args:
+        function: one of `chosen` -> what comes of it.
+        chosen: with ids.
+        title: of the progress bar.
+        what: is done with them, in the words of an interruption.
+
+    Raises:
+        KeyboardInterrupt: before the first was done.
+    """
+    done: list = []
+    try:
+        done.extend(function(one) for one in track(chosen, title, lambda one: getattr(one, "id", one)))
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        return done, Interruption(len(done), len(chosen), what)
+    return done, None

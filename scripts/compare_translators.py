@@ -14,7 +14,7 @@ A peer needs an environment of its own, whose python is given. What they were me
 Each network and translator has a process of its own. It makes the network from one seed in eval mode, asks its own
 PyTorch for the output and the gradients, and compares in float32: "passes" are outputs within 1e-4 of the largest,
 gradients agree within 1e-3 of the tensor's largest. Transposes are counted as operations of the model that was built,
-seconds are those of the translation alone.
+seconds are the CPU time of the translation alone.
 """
 
 import json
@@ -32,9 +32,8 @@ from keras_blitz.errors import BlitzError, one_line
 from keras_blitz.progress import track
 
 WORKERS = Path(__file__).parent / "translators"
-HEADER = (
-    "| network | translator | passes | largest error | gradients | transposes | source | seconds |\n" + "|---" * 8 + "|"
-)
+COLUMNS = "network", "translator", "passes", "largest error", "gradients", "transposes", "source", "CPU seconds"
+HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 # What tells why a process ended: the last line that is an error, of all the others a translator prints.
 NOISE = ("INFO", "WARNING", "I0000", "W0000", "E0000")
 
@@ -44,7 +43,7 @@ def measure(python: str, translator: str, network: str, limit: float) -> dict[st
     with tempfile.TemporaryDirectory() as folder:
         row = Path(folder) / "row.json"
         whole = [python, str(WORKERS / f"with_{translator}.py"), network, str(row)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1"}
         try:
             done = subprocess.run(whole, cwd=folder, capture_output=True, text=True, timeout=limit, env=environment)
         except subprocess.TimeoutExpired:
@@ -106,10 +105,10 @@ def main(
     limit: Annotated[float, typer.Option(help="seconds that one network may take one translator", min=1)] = 300,
 ) -> None:
     """Print the table; a network that a translator fails at is a line of it."""
+    environments = pythons(nobuco, onnx2tf)
     sys.path.insert(0, str(WORKERS))
     from networks import NETWORKS
 
-    environments = pythons(nobuco, onnx2tf)
     if unknown := [name for name in only or [] if name not in NETWORKS]:
         raise BlitzError(f"--only {unknown[0]!r}: there are {', '.join(NETWORKS)}")
     chosen = [(network, name) for network in only or NETWORKS for name in environments]

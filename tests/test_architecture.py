@@ -45,11 +45,13 @@ RULES = {
     "twins/keras": rule("twins", top=TENSORFLOW),
     "suite": rule("core record cases twins", inside=FRAMEWORKS),
     "pair": rule("core record report pair/hints", top=TENSORFLOW),  # report: a Report prints and writes itself
+    "exported": rule("core pair report"),
     "pair/hints": rule("core record", top=TENSORFLOW),  # told all that is known, as arguments
     "translate": rule("core record pair report twins", top=FRAMEWORKS),
     "translate/rules": rule("translate", top=FRAMEWORKS),
     "faults": rule("core record suite twins", top=TENSORFLOW),
     "faults/door": rule("core faults twins", top=FRAMEWORKS),  # by parity.check alone, as a user has it
+    "faults/translator": rule("core faults translate", top=FRAMEWORKS),
     "faults/random": rule("core", top=FRAMEWORKS),  # likewise; what is right is known without it
     "gaps": rule("core twins"),
     "report": rule("core suite faults gaps"),
@@ -66,6 +68,7 @@ TORCH_IN_RECORD = {
         "torch_flow",
         "torch_functions",
         "torch_modules",
+        "torch_opened",
         "torch_uses",
         "frameworks",
     )

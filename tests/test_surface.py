@@ -34,7 +34,7 @@ SURFACE = {
     """,
     "keras_blitz.data.sample": "CLASSES load_sample",
     "keras_blitz.errors": "BlitzError CheckpointError one_line",
-    "keras_blitz.export": "export_onnx run_onnx save_saved_model",
+    "keras_blitz.export": "Exported export_onnx export_tflite open_exported run_onnx save_saved_model",
     "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
     "keras_blitz.layers": """
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
@@ -83,7 +83,7 @@ SURFACE = {
     "keras_blitz.weights": """
         load_checkpoint load_state_dict named_parameters read_state state_dict weights write_model write_state
     """,
-    "parity": "assert_equivalent check transfer translate translates",
+    "parity": "assert_equivalent check check_export transfer translate translates",
 }
 
 

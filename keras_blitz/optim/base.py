@@ -4,10 +4,11 @@ Scalars are float64 until they meet a parameter, whatever dtype that has, for Py
 learning rates and momenta are float64 variables, and bias corrections are float64 tensors.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.optimizers.schedules import LearningRateSchedule as Schedule
 
@@ -48,9 +49,10 @@ class Optimizer(keras.optimizers.Optimizer):
     Args:
         defaults: PyTorch's options of the optimizer with their values. `lr`: a number ≥ 0, or a Keras schedule, whose
             rate is looked up at `iterations`.
-        groups: (pattern, {option: value}) pairs. A pattern such as "fc.*" is matched (`fnmatch`) with PyTorch's names
-            of the parameters, "fc.weight"; the first that matches wins; what none matches takes the defaults. A rate
-            of its own stays that where `lr` is a Keras schedule: give the group a schedule too.
+        groups: (pattern, {option: value}) pairs. A pattern such as "fc.*", or each of a list of them, is matched
+            (`fnmatch`) with PyTorch's names of the parameters, "fc.weight"; the first group that matches wins; what
+            none matches takes the defaults. A rate of its own stays that where `lr` is a Keras schedule: give the
+            group a schedule too.
         name: of the optimizer in Keras; None: made of the class's.
         clip_grad_norm: the most that the norm of all gradients together may be, ≥ 0, as
             `torch.nn.utils.clip_grad_norm_` before each step; None: they are not clipped. For `fit`; a loop of its own
@@ -141,6 +143,25 @@ class Optimizer(keras.optimizers.Optimizer):
                 for key, slot in slots.items():
                     if key not in self._private_slots:
                         yield Slot(key, variable, slot)
+
+    def set_slots(self, variable: Any, values: Mapping[str, Any]) -> None:
+        """Set the state of one parameter, so that a run begun elsewhere goes on.
+
+        Args:
+            variable: one of those that the optimizer was built with.
+            values: PyTorch's key -> its value, in the layout of the variable. All that `slots` yields is needed. Of a
+                smaller slot, such as Adafactor's of the rows, the values are those at 0 of the axes that it lacks.
+
+        Raises:
+            BlitzError: other keys than the optimizer has.
+        """
+        slots = self._slots[variable_index(self, variable)]
+        values = {**dict.fromkeys(self._private_slots, 1), **values} if slots else values
+        if set(values) != set(slots):
+            expected, given = (", ".join(sorted(keys)) or "nothing" for keys in (slots, values))
+            raise BlitzError(f"{type(self).__name__} keeps {expected} of {parameter_name(variable)}, not {given}")
+        for key, slot in slots.items():
+            slot.assign(np.asarray(values[key])[tuple(map(slice, slot.shape))].astype(slot.dtype))
 
     # The rates
 

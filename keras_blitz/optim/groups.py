@@ -1,6 +1,6 @@
 """Parameter groups: which options each has, and which parameters by PyTorch's names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -8,14 +8,17 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.optim.options import Options, Rules, checked
 from keras_blitz.weights.kinds import torch_name
 
-# (pattern of PyTorch's names, {option: value}) pairs
-Groups = Iterable[tuple[str, Mapping[str, Any]]]
+# A pattern of PyTorch's names, or several of them
+Pattern = str | Sequence[str]
+
+# (pattern, {option: value}) pairs
+Groups = Iterable[tuple[Pattern, Mapping[str, Any]]]
 
 # The pattern of the default group, which takes what no other takes.
 EVERYTHING = "*"
 
 
-def resolved(defaults: Options, given: Groups, own_rules: Rules) -> list[tuple[str, Options]]:
+def resolved(defaults: Options, given: Groups, own_rules: Rules) -> list[tuple[Pattern, Options]]:
     """Return (pattern, all options) of every group: that of the defaults, then those given in their order.
 
     Args:
@@ -26,7 +29,7 @@ def resolved(defaults: Options, given: Groups, own_rules: Rules) -> list[tuple[s
     Raises:
         BlitzError: no such pair, an option that the optimizer does not have, or a value that breaks its rule.
     """
-    rows = [(EVERYTHING, checked(defaults, own_rules))]
+    rows: list[tuple[Pattern, Options]] = [(EVERYTHING, checked(defaults, own_rules))]
     for row in given:
         if not (isinstance(row, (tuple, list)) and len(row) == 2 and isinstance(row[1], Mapping)):
             raise BlitzError(f"groups must be (pattern, {{option: value}}) pairs, not {row!r}")
@@ -37,7 +40,7 @@ def resolved(defaults: Options, given: Groups, own_rules: Rules) -> list[tuple[s
     return rows
 
 
-def assigned(patterns: list[str], names: list[str]) -> list[int]:
+def assigned(patterns: Sequence[Pattern], names: list[str]) -> list[int]:
     """Return the number of the group that each parameter belongs to: the first whose pattern matches, otherwise 0.
 
     Args:
@@ -48,7 +51,7 @@ def assigned(patterns: list[str], names: list[str]) -> list[int]:
         BlitzError: a group that no parameter belongs to.
     """
     order = [*range(1, len(patterns)), 0]
-    members = [next(group for group in order if fnmatchcase(name, patterns[group])) for name in names]
+    members = [next(group for group in order if _matches(name, patterns[group])) for name in names]
     for group, pattern in enumerate(patterns[1:], 1):
         if group not in members:
             raise BlitzError(
@@ -56,6 +59,10 @@ def assigned(patterns: list[str], names: list[str]) -> list[int]:
                 "and the first pattern that matches takes a parameter)"
             )
     return members
+
+
+def _matches(name: str, pattern: Pattern) -> bool:
+    return any(fnmatchcase(name, each) for each in ([pattern] if isinstance(pattern, str) else pattern))
 
 
 def parameter_name(variable: Any) -> str:

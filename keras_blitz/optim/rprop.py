@@ -53,9 +53,10 @@ class Rprop(Optimizer):
         (shrink, grow), (least, most) = options["etas"], options["step_sizes"]
         before, size = slots["prev"], slots["step_size"]
         product = g * before
-        factor = tf.where(product > 0, tf.cast(grow, p.dtype), tf.where(product < 0, tf.cast(shrink, p.dtype), 1))
+        shrunk = tf.where(product < 0, tf.constant(shrink, p.dtype), 1)
+        factor = tf.where(product > 0, tf.constant(grow, p.dtype), shrunk)
         size.assign(tf.where(options["step"] == 1, like(p, options["lr"]), size))  # the rate of that moment
-        size.assign(tf.clip_by_value(size * factor, tf.cast(least, p.dtype), tf.cast(most, p.dtype)))
+        size.assign(tf.clip_by_value(size * factor, tf.constant(least, p.dtype), tf.constant(most, p.dtype)))
         g = tf.where(product < 0, tf.zeros_like(g), g)
         p.assign_sub(tf.sign(g) * size)
         before.assign(g)

@@ -68,6 +68,26 @@ class Outcome:
         return self.survived if self.fault.survives else self.caught
 
 
+@dataclass(frozen=True)
+class RightPair:
+    """What was said of a pair without a mistake, or of a network translated by the rules as they are.
+
+    Args:
+        id: the pair's, or the network's.
+        problem: "" where it was found equivalent in each mode; else what was said: a false alarm.
+        seconds: wall time.
+    """
+
+    id: str
+    problem: str
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """It was found equivalent."""
+        return not self.problem
+
+
 def cases_of(faults: Iterable[Fault]) -> list[Case]:
     """Return the cases that these mistakes are planted in, in the order they run."""
     named = {place.case for fault in faults for place in fault.places}

@@ -51,12 +51,14 @@ def channels_first(calls: Sequence) -> dict[str, bool]:
 def _channels(module: Any) -> int | None:
     """Return PyTorch's axis of channels in what a module returns; None where it is as in what the module was given.
 
-    A user's own subclass may move them to the last axis and back, as ConvNeXt's `LayerNorm2d(nn.LayerNorm)` does.
+    A user's own subclass may move them to the last axis and back, as ConvNeXt's `LayerNorm2d(nn.LayerNorm)` does; of an
+    opened one that is left out.
     """
     kind, cls = kinds.of_torch(module), type(module)
     if kind is None:
         return None
-    known = cls.__name__ in kind.torch or kinds.is_of_framework(cls)
+    is_opened = any(each.__name__ == "Opened" for each in cls.__mro__)
+    known = is_opened or cls.__name__ in kind.torch or kinds.is_of_framework(cls)
     return kind.channels if known or kind.channels == 1 else None
 
 

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from keras_blitz.weights import kinds
 from parity.core.fingerprint import condensed
 from parity.core.trace import Value
+from parity.record.torch_opened import Opened, watch
 
 REDUCED = (torch.float16, torch.bfloat16)
 
@@ -42,6 +43,8 @@ def snapshot(tensor: torch.Tensor, keep: int | None, copy: bool = True) -> Value
 def leaves(module: torch.nn.Module, root: bool = False) -> list[tuple[str, torch.nn.Module]]:
     """Return the innermost modules by their paths; attention, which uses its own projection unseen, is one.
 
+    An opened module is one beside those inside it: what it stands for is a function of its own weights.
+
     Args:
         module: any.
         root: a module that is itself a layer is one, by the path "".
@@ -53,7 +56,7 @@ def leaves(module: torch.nn.Module, root: bool = False) -> list[tuple[str, torch
         (path, inner)
         for path, inner in module.named_modules()
         if path
-        and (not any(inner.children()) or path in whole)
+        and (not any(inner.children()) or path in whole or isinstance(inner, Opened))
         and not any(path.startswith(f"{outer}.") for outer in whole)
     ]
 
@@ -118,8 +121,7 @@ def recorded_calls(
     handles = []
     for path, inner in leaves(module, root):
         before, after = hooks(path)
-        handles += [inner.register_forward_pre_hook(before)] if fed else []
-        handles.append(inner.register_forward_hook(after))
+        handles += watch(inner, after, before if fed else None)
     try:
         yield recorded
     finally:
@@ -148,9 +150,10 @@ def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
         if (kind := kinds.of_torch(inner)) and kind.linear and kind.channels
     ]
     handles = [
-        inner.register_forward_hook(hook(path, feature))
+        handle
         for path, inner, feature, bias in summing
         if bias is not None and bias.requires_grad  # a user's own Linear or Conv2d may have none
+        for handle in watch(inner, hook(path, feature))
     ]
     try:
         yield terms

@@ -22,6 +22,7 @@ from parity.record.torch_draws import shared_draws
 from parity.record.torch_exact import exact_gradients
 from parity.record.torch_modules import copied
 from parity.record.torch_modules import outputs as outputs_of
+from parity.record.torch_opened import watch
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def run(module: torch.nn.Module, inputs, *, train: bool = False, share: bool = F
         return on_forward
 
     for path, inner in leaves(module, root=True):
-        inner.register_forward_hook(hook(path))
+        watch(inner, hook(path))
     args, kwargs = _arguments(_tensors(inputs))
     before = _generators()
     nothing: AbstractContextManager[list[Draw]] = nullcontext([])

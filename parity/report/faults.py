@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,11 +11,41 @@ from rich.text import Text
 
 from keras_blitz.files import atomic_path
 from parity.core.interruption import Interruption
-from parity.faults.run import Finding, Outcome, enough_located
+from parity.faults.run import Finding, Outcome, RightPair, enough_located
 from parity.suite.run import Result
 
-if TYPE_CHECKING:
-    from parity.faults.door.run import RightPair
+
+@dataclass(frozen=True)
+class Words:
+    """How the mistakes that are not planted in the working port are spoken of.
+
+    Args:
+        title: of their column.
+        where: they were made.
+        doing: the title of the progress bar.
+        done: to them.
+        right: what they are made in.
+        how: that was judged.
+    """
+
+    title: str
+    where: str
+    doing: str
+    done: str
+    right: str
+    how: str
+
+
+ELSEWHERE = {
+    "door": Words(
+        "mistake at the user's door", "handed to parity.check", "handing over", "handed over", "right pairs",
+        ", eager and graph",
+    ),
+    "translator": Words(
+        "mistake in a rule", "planted in the rules of parity translate", "planting", "planted in the rules",
+        "right networks", "",
+    ),
+}  # fmt: skip
 
 
 def summary_table(
@@ -28,25 +59,26 @@ def summary_table(
     )
 
 
-def door_table(
+def elsewhere_table(
+    words: Words,
     outcomes: Sequence[Outcome],
-    pairs: "Sequence[RightPair]",
+    pairs: Sequence[RightPair],
     seconds: float,
     interruption: Interruption | None = None,
 ) -> RenderableType:
-    """Return the same of the mistakes handed to `parity.check`: a line a mistake, false alarms, and the sum."""
+    """Return the same of the mistakes made elsewhere: a line a mistake, false alarms, and the sum."""
     alarms = [Text(f"false alarm: {pair.id}, {pair.problem}", style="red") for pair in pairs if not pair.passed]
-    numbers = _door_numbers(outcomes, pairs, seconds)
+    numbers = _elsewhere_numbers(outcomes, pairs, seconds)
     text = (
-        f"handed to parity.check: {_places(numbers)}: "
+        f"{words.where}: {_places(numbers)}: "
         f"{numbers['caught']} caught, {numbers['located']} located\n"
-        f"{_count(numbers['false_alarms'], 'false alarm')} on {_count(numbers['pairs'], 'right pair')}, "
-        f"eager and graph; {seconds:.0f} s"
+        f"{_count(numbers['false_alarms'], 'false alarm')} on {_count(numbers['pairs'], words.right[:-1])}"
+        f"{words.how}; {seconds:.0f} s"
     )
     text = f"{interruption}\n{text}" if interruption else text
     good = "bold yellow" if interruption else "bold green"
-    style = good if door_passed(outcomes, pairs) else "bold red"
-    table = _mistakes("mistake at the user's door", outcomes) if outcomes else []
+    style = good if elsewhere_passed(outcomes, pairs) else "bold red"
+    table = _mistakes(words.title, outcomes) if outcomes else []
     return Group(*table, *_block(alarms), Text(), Text(text, style=style))
 
 
@@ -140,7 +172,7 @@ def _totals(mistakes: Sequence[Outcome]) -> dict[str, int]:
     }
 
 
-def _door_numbers(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]", seconds: float) -> dict[str, Any]:
+def _elsewhere_numbers(outcomes: Sequence[Outcome], pairs: Sequence[RightPair], seconds: float) -> dict[str, Any]:
     return {
         **_totals(outcomes),
         "pairs": len(pairs),
@@ -149,8 +181,8 @@ def _door_numbers(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]", sec
     }
 
 
-def door_passed(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]") -> bool:
-    """Whether every mistake handed over is caught, enough are located, and no right pair is called wrong."""
+def elsewhere_passed(outcomes: Sequence[Outcome], pairs: Sequence[RightPair]) -> bool:
+    """Whether every mistake made elsewhere is caught, enough are located, and no right pair is called wrong."""
     caught = all(outcome.caught for outcome in outcomes) and enough_located(outcomes)
     return caught and all(pair.passed for pair in pairs)
 
@@ -187,10 +219,10 @@ def to_dict(
     }
 
 
-def door_dict(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]", seconds: float) -> dict[str, Any]:
-    """Return what was handed to `parity.check` as a dictionary: summary, right pairs, mistakes."""
+def elsewhere_dict(outcomes: Sequence[Outcome], pairs: Sequence[RightPair], seconds: float) -> dict[str, Any]:
+    """Return what was made elsewhere as a dictionary: summary, right pairs, mistakes."""
     return {
-        "summary": {"passed": door_passed(outcomes, pairs), **_door_numbers(outcomes, pairs, seconds)},
+        "summary": {"passed": elsewhere_passed(outcomes, pairs), **_elsewhere_numbers(outcomes, pairs, seconds)},
         "pairs": [
             {"id": pair.id, "passed": pair.passed, "seconds": round(pair.seconds, 2)}
             | ({"problem": pair.problem} if pair.problem else {})
@@ -201,10 +233,14 @@ def door_dict(outcomes: Sequence[Outcome], pairs: "Sequence[RightPair]", seconds
 
 
 def write_html(document: dict[str, Any], path: str | os.PathLike) -> None:
-    """Write the dictionary of `to_dict`, with that of `door_dict` as "door" if it is there, as one page."""
+    """Write the dictionary of `to_dict`, with those of `elsewhere_dict` under "door" and "translator", as one page."""
     from parity.report.html import environment
 
-    page = environment().get_template("faults.html").render(document, door=document.get("door"))
+    page = (
+        environment()
+        .get_template("faults.html")
+        .render(document, elsewhere=[(words, document[name]) for name, words in ELSEWHERE.items() if name in document])
+    )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

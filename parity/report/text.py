@@ -246,7 +246,11 @@ def check_lines(report, weights: bool = True) -> list[str]:
         others = [row for row in comparison.failures if row.name != report.first_divergence]
         lines += [f"    {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
         lines += [f"    and {len(others) - SHOWN_FAILURES} more"] if len(others) > SHOWN_FAILURES else []
-    lines += ["  weights: " + ", ".join(_mapped(*entry) for entry in report.weights)] if weights else []
+    else:
+        failures = [row for comparison in report.comparisons.values() for row in comparison.failures]
+        lines += [f"    {row.name}: {row.problem}" for row in failures[:SHOWN_FAILURES]]
+    if weights and report.weights:
+        lines += ["  weights: " + ", ".join(_mapped(*entry) for entry in report.weights)]
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
     return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
 

@@ -1,12 +1,12 @@
 """Which blocks become functions, and what each takes and returns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from torch import nn
 
 from parity.translate import names
 from parity.translate.graph import values_in
-from parity.translate.program import Block, BlockCall, Expression, Statement, Symbol
+from parity.translate.program import Block, BlockCall, Statement, Symbol
 
 INLINED = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -20,7 +20,7 @@ def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict
         outputs: what the network returns.
         views: value -> its symbol; for the order in which a module was given them.
     """
-    _drop_unread(root, {id(symbol) for symbol in outputs})
+    _drop_dead(root, set(map(id, outputs)))
     _inline(root)
     _connect(root, outputs)
     for block in blocks_in(root):
@@ -35,6 +35,7 @@ def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict
                 frame = statement.block.frame
                 statement.inputs = [s.members if s.owner is frame else s for s in statement.block.parameters]
                 statement.outputs = statement.block.results
+                statement.block.call = statement
 
 
 def _labels(block: Block, views: dict) -> dict[int, str]:
@@ -56,18 +57,24 @@ def blocks_in(block: Block) -> Iterator[Block]:
             yield statement.block
 
 
-def _drop_unread(block: Block, read: set[int]) -> None:
-    """Leave out the expressions that nothing after them reads, as a slice of no rows that is joined to others."""
+def _drop_dead(block: Block, live: set[int]) -> None:
+    """Drop what no output depends on, such as a pooling whose result the caller leaves; `live` gets what is read."""
     kept: list[Statement] = []
     for statement in reversed(block.statements):
         if isinstance(statement, BlockCall) and statement.block:
-            _drop_unread(statement.block, read)
-        elif isinstance(statement, Expression) and not any(id(symbol) in read for symbol in statement.outputs):
-            continue
-        for symbol in statement.symbols():
-            read.update(map(id, (symbol, *symbol.members)))
-        kept.append(statement)
+            _drop_dead(statement.block, live)
+            if statement.block.statements:
+                kept.append(statement)
+        elif not live.isdisjoint(map(id, statement.outputs)):
+            kept.append(statement)
+            _add_read(statement.symbols(), live)
     block.statements = kept[::-1]
+
+
+def _add_read(symbols: Iterable[Symbol], live: set[int]) -> None:
+    for symbol in symbols:
+        live.add(id(symbol))
+        _add_read(symbol.members, live)
 
 
 def _inline(block: Block) -> None:

@@ -7,13 +7,15 @@ from math import isinf
 from typing import Any
 
 from parity.translate import names
+from parity.translate.derived import assignments
 from parity.translate.functions import Function
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
-from parity.translate.skeleton import Id, Slot, relative
+from parity.translate.skeleton import Id, Slot, is_list, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
+CALL = 96  # a call of this length fits into a line, with what it is assigned to
 
 
 def literal(value: Any) -> str:
@@ -40,7 +42,8 @@ class Text:
     def __init__(self, function: Function, all_names: Sequence[str], kept: Sequence[Id] = ()):
         self.function, self.skeleton = function, function.skeleton
         self.block: Block = self.skeleton.blocks[0]
-        self.reserved = RESERVED | set(all_names) | {each.name for each in function.arguments}
+        own = {each.name for each in function.arguments} | {each.name for each in function.sizes}
+        self.reserved = RESERVED | set(all_names) | own
         self.names: dict[Id, str] = {}
         self.last = {**self._last_uses(), **dict.fromkeys(kept, len(self.skeleton.slots))}
         self.made = {phi.made: ("phi", n) for n, phi in enumerate(self.skeleton.phis)}
@@ -66,6 +69,8 @@ class Text:
     def body(self) -> list[str]:
         """Return the lines of the function, without its head."""
         run_end, indent = 0, ""
+        given = [self.names["in", n] for n in range(len(self.block.parameters))]
+        self.lines = assignments(self.function.sizes, given)
         total = len(self.skeleton.blocks)
         for number, slot in enumerate(self.skeleton.slots):
             if number >= run_end:
@@ -119,7 +124,7 @@ class Text:
         return [f"{', '.join(outputs)} = {text}" if outputs else text]
 
     def _input(self, each: Any) -> str:
-        if each and isinstance(each[0], tuple):
+        if is_list(each):
             return f"[{', '.join(f'*{self.names[x]}' if self._is_list(x) else self.names[x] for x in each)}]"
         return self.names[each]
 
@@ -213,16 +218,20 @@ class Text:
         return f'f"{{path}}{own}"' if own else "path"
 
     def _call(self, function: Function, inputs: list[str], path: str, values: dict[str, str | None]) -> str:
+        """Return a call, with the names of its numbers where there are several and they fit into the line."""
         required = [each.name for each in function.arguments if each.default is None]
         given = [*inputs, *([path] if uses_path(function) else [])]
+        named, short = list(given), list(given)
         for name, text in values.items():
             if text is not None:
-                given.append(text if name in required and len(required) < 3 else f"{name}={text}")
-        return f"{function.name}({', '.join(given)})"
+                named.append(text if name in required and len(required) < 3 else f"{name}={text}")
+                short.append(text if name in required else f"{name}={text}")
+        texts = [f"{function.name}({', '.join(each)})" for each in (named, short)]
+        return texts[1] if len(texts[0]) > CALL >= len(texts[1]) else texts[0]
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
         before = inputs.pop() if loop.gathers else ""
-        lines, name = [], ""
+        name, lines = "", list[str]()
         if loop.step.place is not None and not loop.step.grows:
             name = inputs[loop.step.place] = self._carried(number, slot, loop, lines)
         listed = ""
@@ -291,7 +300,7 @@ def _head_of_loop(start: str, count: str, rows: dict[str, str], own: dict[str, s
 def _flat(inputs: Sequence[Any]) -> list[Id]:
     found: list[Id] = []
     for each in inputs:
-        found += each if each and isinstance(each[0], tuple) else [each]
+        found += each if is_list(each) else [each]
     return found
 
 

@@ -1,5 +1,6 @@
 """The functions of the program: one for the blocks of a class; numbers that differ between them are parameters."""
 
+import builtins
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -9,10 +10,13 @@ from typing import Any
 
 from parity.translate import names
 from parity.translate.blocks import blocks_in
+from parity.translate.derived import Size, Sizes, equal_size, multiple_of, multiple_size, role_of, sizes_of
+from parity.translate.given_twice import merge_evened
 from parity.translate.loops import Loop, roll_up
 from parity.translate.program import Block, BlockCall, Literal
-from parity.translate.skeleton import Skeleton, Unlike, merge, variant_of
+from parity.translate.skeleton import Skeleton, Unlike, variant_of
 
+HIDDEN = frozenset(["keras", "layers", "ops", *dir(builtins)])
 Place = tuple[int, str, int | None]  # slot, literal's name, component of a tuple
 MISSING = object()
 
@@ -25,11 +29,13 @@ class Argument:
         name: in the text.
         values: block -> value.
         default: left out of a call that has this value; None: never.
+        role: what it counts, where all that it stands for count that.
     """
 
     name: str
     values: dict[Block, Any]
     default: Any = None
+    role: str = ""
 
 
 @dataclass(eq=False)
@@ -40,8 +46,9 @@ class Function:
         name: in the text.
         skeleton: what it does.
         arguments: its parameters beside tensors and path.
-        places: where in the slots an argument stands, instead of a number.
+        places: where in the slots an argument stands, or what follows from one or from a size, instead of a number.
         flags: first slot of a run that some blocks skip -> the argument that says so.
+        sizes: of what the function is given, which it reads.
     """
 
     name: str
@@ -49,6 +56,7 @@ class Function:
     arguments: list[Argument] = field(default_factory=list)
     places: dict[Place, str] = field(default_factory=dict)
     flags: dict[int, str] = field(default_factory=dict)
+    sizes: list[Size] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -64,7 +72,7 @@ def functions_of(root: Block) -> list[Function]:
             roll_up(block)
         for skeleton in _skeletons(blocks):
             known = [each.name for each in found]
-            name = _free_name(snake(skeleton.blocks[0].frame.title), known)
+            name = _free_name(_function_name(skeleton.blocks[0].frame.title), known)
             _share_rows(skeleton)
             function = Function(name, skeleton)
             _parametrize(function, [*known, name])
@@ -75,9 +83,18 @@ def functions_of(root: Block) -> list[Function]:
 
 def snake(name: str) -> str:
     """Return basic_block for BasicBlock, se_layer for SELayer."""
-    name = re.sub(r"(?<=[a-z])(Net|NeXt)", lambda found: found[0].lower(), name)  # ResNet is resnet
+    name = re.sub(
+        r"(?<=[a-z])(Net|NeXt)(?![a-z])", lambda found: found[0].lower(), name
+    )  # ResNet is resnet, NeuralNetwork neural_network
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
     return re.sub(r"(?<=[a-z])_(?=\d)", "", name) or "block"
+
+
+def _function_name(title: str) -> str:
+    """Return the name of a class's function, which hides nothing that the file uses: layers_block for Layers."""
+    name = snake(title)
+    name = name if name.isidentifier() else f"net_{name}"
+    return name if names.is_name(name) and name not in HIDDEN else f"{name}_block"
 
 
 def _in_order(root: Block) -> list[list[Block]]:
@@ -112,12 +129,12 @@ def _skeletons(blocks: Sequence[Block]) -> list[Skeleton]:
         for n, (members, _) in enumerate(found):
             try:
                 together = [*members, blocks_alike]
-                found[n] = (together, merge(together))
+                found[n] = (together, merge_evened(together))
                 break
             except Unlike:
                 continue
         else:
-            found.append(([blocks_alike], merge([blocks_alike])))
+            found.append(([blocks_alike], merge_evened([blocks_alike])))
     return [skeleton for _, skeleton in found]
 
 
@@ -129,7 +146,8 @@ def _give(function: Function, root: Block) -> None:
             if isinstance(statement, BlockCall) and statement.block in members:
                 statement.function = function
                 statement.literals = {
-                    each.name: Literal(each.values[statement.block], each.default) for each in function.arguments
+                    each.name: Literal(each.values[statement.block], each.default, role=each.role)
+                    for each in function.arguments
                 }
 
 
@@ -154,26 +172,67 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
         same = next((each for each in function.arguments if each.values == values), None)
         if same is None:
             slot = skeleton.slots[start]
-            part = names.first_part(slot.path).rstrip("0123456789")
-            name = _free_name(names.condition(slot.first.where) or part or "extra", taken)
+            name = _free_name(names.flag(slot.first.where, slot.path, slot.first.head), taken)
             taken.add(name)
             same = Argument(name, values, False)
             function.arguments.append(same)
         function.flags[start] = same.name
+    sizes = sizes_of(skeleton.blocks)
+    taken |= {size.name for size, _ in sizes}
     for place, values, default in _literals(skeleton):
-        known = [v for v in values.values() if v is not MISSING]
-        if len(set(map(repr, known))) < 2:
+        if len({repr(value) for value in values.values() if value is not MISSING}) < 2:
             continue
-        same = next((each for each in function.arguments if _agree(each.values, values)), None)
-        if same is None:
-            same = Argument(_argument_name(skeleton, place, taken), _filled(values, default), default)
-            taken.add(same.name)
-            function.arguments.append(same)
-        function.places[place] = same.name
+        function.places[place] = _text_of(function, place, values, default, sizes, taken)
+    for each in function.arguments:
+        each.values = _filled(each.values, each.default)
     flags = set(function.flags.values())
     function.arguments.sort(key=lambda each: (_default_of(each) is not None, each.name in flags))
     for each in function.arguments:
         each.default = _default_of(each)
+
+
+def _text_of(
+    function: Function, place: Place, values: dict[Block, Any], default: Any, sizes: Sizes, taken: set[str]
+) -> str:
+    """Return what stands for a number that differs: a size, an argument, a multiple of one, or a new argument."""
+    literal = function.skeleton.slots[place[0]].first.literals[place[1]]
+    role = role_of(place[1], literal)
+    known = {block: value for block, value in values.items() if value is not MISSING}
+    digits = re.search(r"\d*$", place[1])
+    axis = place[2] if place[2] is not None else int(digits[0]) if digits and digits[0] else None
+    text, used = equal_size(role, known, sizes, axis)
+    if not text:
+        for each in function.arguments:
+            if _agree(each.values, values):
+                each.role = each.role if each.role == role else ""
+                each.values.update(known)
+                return each.name
+        text, used = multiple_size(role, known, sizes)
+    if not text:
+        text, used = _multiple(function, role, known, sizes)
+    function.sizes += [size for size in used if size not in function.sizes]
+    return text or _new(function, place, values, default, role, taken)
+
+
+def _multiple(function: Function, role: str, known: dict[Block, Any], sizes: Sizes) -> tuple[str, list[Size]]:
+    """Return the text of a size that an argument decides, `2 * size` or `channels // size`; "" of one without."""
+    if role != "size" or any(type(value) is not int for value in known.values()):
+        return "", []
+    for each in function.arguments:
+        if each.role == "size" and all(type(each.values[block]) is int for block in known):
+            if "*" in (text := multiple_of(each.name, each.values, known)):
+                return text, []
+            for size, own in sizes:
+                if size.axis == -1 and all(own[b] == each.values[b] * value for b, value in known.items()):
+                    return f"{size.name} // {each.name}", [size]
+    return "", []
+
+
+def _new(function: Function, place: Place, values: dict[Block, Any], default: Any, role: str, taken: set[str]) -> str:
+    made = Argument(_argument_name(function.skeleton, place, taken), values, default, role)
+    taken.add(made.name)
+    function.arguments.append(made)
+    return made.name
 
 
 def _runs(skeleton: Skeleton) -> list[tuple[int, set[Block]]]:
@@ -210,7 +269,11 @@ def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
 
 
 def _agree(one: dict[Block, Any], other: dict[Block, Any]) -> bool:
-    return all(repr(one[block]) == repr(value) for block, value in other.items() if value is not MISSING)
+    """Return whether one argument can be both, where some blocks skip what it stands for."""
+    both = {block: repr(one[block]) for block in one if MISSING not in (one[block], other[block])}
+    if any(repr(other[block]) != each for block, each in both.items()):
+        return False
+    return len(both) == sum(value is not MISSING for value in other.values()) or len(set(both.values())) > 1
 
 
 def _filled(values: dict[Block, Any], default: Any) -> dict[Block, Any]:

@@ -62,7 +62,7 @@ def keeps_order(layout: Layout, shape: Sequence[int], found: Sequence[Group]) ->
     return True
 
 
-def gathered(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> Layout:
+def gathered(layout: Layout, shape: Sequence[int], found: Sequence[Group], wanted: Sequence[int]) -> Layout:
     """Return a layout like this one, in which the axes of each group stand together.
 
     The place of a group is that of its first axis, or that of its last one where the result of the reshape then has
@@ -70,7 +70,7 @@ def gathered(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> La
     """
     made = [_together(layout, shape, found, place) for place in (min, max)]
     kept = [order for order in made if keeps_order(order, shape, found)]
-    return min(kept, key=lambda order: _rareness(reshaped(order, shape, found)), default=natural(len(shape)))
+    return min(kept, key=lambda order: _rareness(reshaped(order, shape, found, wanted)), default=natural(len(shape)))
 
 
 def _together(layout: Layout, shape: Sequence[int], found: Sequence[Group], place: Callable[..., int]) -> Layout:
@@ -92,20 +92,27 @@ def _rareness(layout: Layout) -> int:
     return usual.index(layout) if layout in usual else len(usual)
 
 
-def reshaped(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> Layout:
-    """Return the layout of the result of a reshape whose groups keep their order."""
+def reshaped(layout: Layout, shape: Sequence[int], found: Sequence[Group], wanted: Sequence[int]) -> Layout:
+    """Return the layout of the result of a reshape whose groups keep their order.
+
+    An axis of size 1 may stand anywhere: it does where the result is nearest to PyTorch's order, and beside the axis
+    before it where that is as near, because what is repeated along it is often merged with that axis.
+    """
     result: list[int] = []
-    done = set()
-    for axis in layout:
-        number = next(n for n, (left, _) in enumerate(found) if axis in left)
-        empty = all(shape[each] == 1 for each in found[number][0])
-        if number not in done and (shape[axis] != 1 or empty):
-            done.add(number)
-            result += found[number][1]
-    for number, (_, right) in enumerate(found):
-        if number not in done:
-            result += right
+    for axis in (axis for axis in layout if shape[axis] != 1):
+        right = next(right for left, right in found if axis in left)
+        result += [each for each in right if wanted[each] != 1 and each not in result]
+    for axis in (axis for axis, size in enumerate(wanted) if size == 1):
+        after = result.index(axis - 1) + 1 if axis - 1 in result else 0
+        places = sorted(range(len(result) + 1), key=lambda place: place != after)
+        place = min(places, key=lambda place: _turns([*result[:place], axis, *result[place:]]))
+        result.insert(place, axis)
     return tuple(result)
+
+
+def _turns(layout: Sequence[int]) -> int:
+    """Return how many pairs of axes are not in PyTorch's order."""
+    return sum(one > other for n, one in enumerate(layout) for other in layout[n:])
 
 
 def same_order(one: Layout, other: Layout, shape: Sequence[int]) -> bool:

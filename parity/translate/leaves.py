@@ -128,10 +128,13 @@ class Leaves:
         return View(symbol, array.shape, (False,) * array.ndim, layout.natural(array.ndim))
 
     def _hold(self, name: str, array: np.ndarray, beside: View | None) -> Symbol:
-        """Write a layer that holds a constant."""
+        """Write a layer that holds a constant; it does not take the name of a module, whose layer has that."""
+        hint = name.rpartition(".")[2]
+        if name in dict(self.builder.recording.root.module.named_modules()):
+            name = f"{name}_constant"
         name = self.builder.free_name(name) or name
         self.builder.arrays[name] = array
-        symbol = Symbol(array.shape, str(array.dtype), None, name.rpartition(".")[2])
+        symbol = Symbol(array.shape, str(array.dtype), None, hint)
         fields = {"shape": Literal(array.shape, positional=True), "trainable": Literal(False, True)}
         if array.dtype.kind != "f":
             fields["dtype"] = Literal(str(array.dtype))
@@ -145,10 +148,11 @@ class Leaves:
             return beside.symbol
         statements = builder.blocks[builder.call.frame].statements
         made = [s for statement in statements for s in statement.outputs if not (s.is_layer or s.is_constant)]
-        given = [builder.views[v].symbol for v in values_in(list(builder.call.frame.arguments)) if v in builder.views]
         if made:
             return made[-1]
-        return given[0] if given else builder.views[builder.recording.inputs[0]].symbol
+        around = [value for frame in reversed(builder.call.frame.ancestors()) for value in values_in(frame.arguments)]
+        known = [builder.views[value].symbol for value in around if value in builder.views]
+        return known[0] if known else builder.views[builder.recording.inputs[0]].symbol
 
 
 def periods(value: Value) -> int:

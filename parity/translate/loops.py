@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from parity.translate.functions import Function
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
+FEW = 5  # so many calls, or fewer, that differ in more than one number stand one by one
 Input = Symbol | tuple[Symbol, ...]
 
 
@@ -35,8 +36,7 @@ class Loop(Statement):
     Args:
         function: what is called.
         step: how a call goes on from the one before.
-        gathers: what the calls return is kept in a list, the loop's last output; its last input is what it holds
-            before the first call.
+        gathers: what the calls return is kept in a list, the loop's last output; its last input is its beginning.
         rows: names of the function's parameters that differ between the calls; their literals hold a tuple.
     """
 
@@ -55,13 +55,19 @@ def roll_up(block: Block) -> None:
         run, step = _run(block, rest, alike=True)
         if len(run) < 2 and len(_run(block, rest[1:], alike=True)[0]) < 2:
             longer, other = _run(block, rest, alike=False)
-            run, step = (longer, other) if len(longer) > 2 else (run, step)
+            run, step = (longer, other) if len(longer) > 2 and not _reads_better_apart(longer) else (run, step)
         if len(run) > 1:
             found.append(_loop(block, run, step))
         else:
             found.append(rest[0])
         rest = rest[max(len(run), 1) :]
     block.statements = found
+
+
+def _reads_better_apart(run: list[BlockCall]) -> bool:
+    """Return whether a few calls differ in several numbers, which the head of a loop would have as a table."""
+    values = ([repr(call.literals[name].value) for call in run] for name in run[0].literals)
+    return len(run) <= FEW and sum(len(set(each)) > 1 for each in values) > 1
 
 
 def _run(block: Block, statements: list[Statement], alike: bool) -> tuple[list[BlockCall], Step]:

@@ -37,6 +37,19 @@ def first_part(relative_path: str) -> str:
     return name if is_name(name) else ""
 
 
+def flag(where: Where | None, relative_path: str, text: str) -> str:
+    """Return a name for whether a run of statements is there.
+
+    Args:
+        where: the user's line of the first.
+        relative_path: of its layer, within the module.
+        text: its text, "ops.transpose({0}, {axes})".
+    """
+    called = re.match(r"ops\.(\w+)", text)
+    by_path = first_part(relative_path).rstrip("0123456789")
+    return condition(where) or by_path or (called[1] if called else "extra")
+
+
 def parameters(module: Any) -> list[str]:
     """Return the names of what a module's `forward` takes."""
     try:
@@ -108,8 +121,19 @@ def _conditions(file: str) -> dict[int, str]:
     tree = _tree(file)
     for node in ast.walk(tree) if tree else ():  # outer ones first
         if isinstance(node, ast.If):
-            asked = [n.attr for n in ast.walk(node.test) if isinstance(n, ast.Attribute)]
-            if asked and is_name(asked[0]):
+            asked = _asked(node.test)
+            if is_name(asked):
                 last = max((each.end_lineno or each.lineno) for each in node.body)
-                found.update(dict.fromkeys(range(node.body[0].lineno, last + 1), asked[0]))
+                found.update(dict.fromkeys(range(node.body[0].lineno, last + 1), asked))
     return found
+
+
+def _asked(test: ast.expr) -> str:
+    """Return what a condition asks for: drop of `self.drop is not None`, with_mask of `mask is not None`."""
+    attributes = [each.attr for each in ast.walk(test) if isinstance(each, ast.Attribute)]
+    if attributes:
+        return attributes[0]
+    called = {each.func for each in ast.walk(test) if isinstance(each, ast.Call)}
+    plain = [each.id for each in ast.walk(test) if isinstance(each, ast.Name) and each not in called]
+    whether = isinstance(test, ast.Name) or (isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot))
+    return (f"with_{plain[0]}" if whether else plain[0]) if plain else ""

@@ -25,7 +25,7 @@ def seen(take: Callable[[Apply, type, tuple, dict], Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        Function.apply = before  # type: ignore[assignment]
+        Function.apply = before  # type: ignore[method-assign]
 
 
 def is_exact(apply: Apply, function: Any, args: tuple, kwargs: dict) -> bool:

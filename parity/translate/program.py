@@ -80,11 +80,13 @@ class Literal:
         value: a number, a text, a truth value, or a tuple of them.
         default: of an argument, which is left out where the value is this; None: never.
         positional: the argument has no name in the call.
+        role: of an argument of a block, what it counts; see `parity.translate.derived`.
     """
 
     value: Any
     default: Any = None
     positional: bool = False
+    role: str = ""
 
 
 @dataclass(eq=False)
@@ -145,6 +147,7 @@ class Block:
         parameters: symbols from outside that it reads.
         results: symbols that are read outside.
         labels: id of a parameter -> its name in `forward`.
+        call: the statement that calls it; None of the outermost.
     """
 
     frame: Frame
@@ -152,6 +155,7 @@ class Block:
     parameters: list[Symbol] = field(default_factory=list)
     results: list[Symbol] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
+    call: BlockCall | None = None
 
 
 def sizes(x: "Value | View", order: Layout) -> tuple[int, ...]:

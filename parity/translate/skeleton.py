@@ -93,8 +93,8 @@ def relative(block: Block, path: str | None) -> str | None:
 
 def variant_of(block: Block) -> Hashable:
     """Return what two blocks share that do the same with other numbers."""
-    ids = _ids(block, range(len(block.statements)))
-    keys = [(key_of(block, each), tuple(_inputs(each, ids))) for each in block.statements]
+    ids = ids_of(block, range(len(block.statements)))
+    keys = [(key_of(block, each), tuple(inputs_of(each, ids))) for each in block.statements]
     return tuple(keys), tuple(ids[id(symbol)] for symbol in block.results), len(block.parameters)
 
 
@@ -111,13 +111,13 @@ def merge(variants: Sequence[Sequence[Block]]) -> Skeleton:
     keys = [key_of(firsts[0], statement) for statement in firsts[0].statements]
     for number, first in enumerate(firsts[1:], 1):
         own = [key_of(first, statement) for statement in first.statements]
-        rows, keys, shared = _aligned(rows, keys, own, number)
+        rows, keys, shared = aligned(rows, keys, own, number)
         if shared * 2 < max(len(own), len(rows)):
             raise Unlike
     return _resolve(variants, rows)
 
 
-def _aligned(rows: list[dict[int, int]], keys: list, own: list, number: int) -> tuple[list[dict[int, int]], list, int]:
+def aligned(rows: list[dict[int, int]], keys: list, own: list, number: int) -> tuple[list[dict[int, int]], list, int]:
     """Merge a variant into the slots, by the longest common subsequence."""
     best = [[0] * (len(own) + 1) for _ in range(len(keys) + 1)]
     for i in range(len(keys) - 1, -1, -1):
@@ -148,10 +148,10 @@ def _resolve(variants: Sequence[Sequence[Block]], rows: list[dict[int, int]]) ->
     ids = []
     for number, blocks in enumerate(variants):
         places = {row[number]: slot for slot, row in enumerate(rows) if number in row}
-        ids.append(_ids(blocks[0], [places[n] for n in range(len(blocks[0].statements))]))
+        ids.append(ids_of(blocks[0], [places[n] for n in range(len(blocks[0].statements))]))
     reads: list[dict[int, list]] = []
     for row in rows:
-        reads.append({v: _inputs(variants[v][0].statements[n], ids[v]) for v, n in row.items()})
+        reads.append({v: inputs_of(variants[v][0].statements[n], ids[v]) for v, n in row.items()})
     reads.append({v: [ids[v][id(symbol)] for symbol in variants[v][0].results] for v in everyone})
     phis: list[Phi] = []
     start = 0
@@ -179,7 +179,7 @@ def _find_phis(reads: list[dict[int, list]], start: int, stop: int, filled: set[
         places = []
         for row in reads[stop:]:
             for v in filled & set(row):
-                for at, each in _places(row[v]):
+                for at, each in places_in(row[v]):
                     others = {_get(row[w], at) for w in set(row) - filled}
                     if each == value and others:
                         places.append((row, at))
@@ -193,7 +193,7 @@ def _find_phis(reads: list[dict[int, list]], start: int, stop: int, filled: set[
         phis.append(Phi(value, base, start))
         for row in reads[stop:]:
             for v in row:
-                for at, each in _places(row[v]):
+                for at, each in places_in(row[v]):
                     if (v in filled and each == value) or (v not in filled and each == base and (row, at) in places):
                         _put(row[v], at, phi)
 
@@ -206,10 +206,16 @@ def _later(each: Id, stop: int) -> bool:
     return each[0] == "out" and each[1] >= stop
 
 
-def _places(inputs: list) -> list[tuple[tuple[int, ...], Id]]:
+def is_list(each: Id | tuple[Id, ...]) -> bool:
+    """Return whether what is read is a list in the text, which may be empty."""
+    return not each or isinstance(each[0], tuple)
+
+
+def places_in(inputs: list) -> list[tuple[tuple[int, ...], Id]]:
+    """Return what a statement reads, one by one, with its place: (1,), or (0, 2) in a list."""
     found: list = []
     for n, each in enumerate(inputs):
-        if each and isinstance(each[0], tuple):
+        if is_list(each):
             found += [((n, m), inner) for m, inner in enumerate(each)]
         else:
             found.append(((n,), each))
@@ -217,7 +223,7 @@ def _places(inputs: list) -> list[tuple[tuple[int, ...], Id]]:
 
 
 def _flat(inputs: list) -> list[Id]:
-    return [each for _, each in _places(inputs)]
+    return [each for _, each in places_in(inputs)]
 
 
 def _get(inputs: list, at: tuple[int, ...]) -> Id:
@@ -245,7 +251,7 @@ def _only(row: dict[int, list]) -> list:
     return first
 
 
-def _ids(block: Block, places: Sequence[int]) -> dict[int, Id]:
+def ids_of(block: Block, places: Sequence[int]) -> dict[int, Id]:
     """Return id of a symbol -> its id in the function; statement n of the block stands in slot places[n]."""
     found: dict[int, Id] = {id(symbol): ("in", n) for n, symbol in enumerate(block.parameters)}
     for statement, slot in zip(block.statements, places, strict=True):
@@ -253,7 +259,9 @@ def _ids(block: Block, places: Sequence[int]) -> dict[int, Id]:
     return found
 
 
-def _inputs(statement: Statement, ids: dict[int, Id]) -> list:
+def inputs_of(statement: Statement, ids: dict[int, Id]) -> list:
+    """Return what a statement reads by its ids in the function; a tuple is a list."""
+
     def one(symbol: Symbol) -> Id:
         return ids[id(symbol)]
 

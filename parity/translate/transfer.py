@@ -1,21 +1,22 @@
 """A module's weights in the model that was written from it; which is which is known from the names."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from keras_blitz.layers import Parameter
+from keras_blitz.weights.mapped import Mapped
 from parity.pair import pairing, units
 from parity.record.keras_recorder import leaves
 
 
-def fill(
+def paired(
     model: Any, module: Any, names: Mapping[str, str], arrays: Mapping[str, np.ndarray],
     flats: Mapping[str, tuple[int, ...]], unused: Collection[str] = (),
-) -> None:  # fmt: skip
-    """Copy a module's weights into a model.
+) -> list[Mapped]:  # fmt: skip
+    """Return a model's weights by the names of a module's tensors.
 
     Args:
         model: Keras's.
@@ -29,13 +30,17 @@ def fill(
     layers = {name: layer for name, layer in leaves(model).items() if name not in constants}
     names = {name: other for name, other in names.items() if other.partition("/")[0] in layers}
     ours = [_as_it_is(unit) for unit in units.keras_units(layers, flats)]
-    paired = pairing.pair(units.torch_units(module, []), ours, names, uncalled=lambda: unused)
+    return pairing.pair(units.torch_units(module, []), ours, names, uncalled=lambda: unused).weights
+
+
+def fill(model: Any, module: Any, weights: Iterable[Mapped]) -> None:
+    """Copy a module's tensors into the weights of a model, as `paired` has them."""
     state = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers())}
-    for weight in paired.weights:
+    for weight in weights:
         weight.assign(state[weight.name].detach().cpu().numpy())
-    for layer in layers.values():
+    for name, layer in leaves(model).items():
         if (count := getattr(layer, "num_batches_tracked", None)) is not None:
-            count.assign(state[f"{layer.name}.num_batches_tracked"].item())
+            count.assign(state[f"{name}.num_batches_tracked"].item())
 
 
 def _as_it_is(unit: units.Unit) -> units.Unit:

@@ -4,7 +4,6 @@ Many models cast a norm or a softmax up to float32, in order not to compute it i
 would be a cast down: PyTorch's own result has float32's rounding then, and two right programs differ by 1e-7.
 """
 
-from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -25,14 +24,3 @@ def widened(module: nn.Module) -> nn.Module:
     cls = type(module)
     module.__class__ = type(cls.__name__, (cls,), {"forward": forward, "__module__": cls.__module__})
     return module
-
-
-def open_modules(module: nn.Module, paths: Collection[str]) -> None:
-    """Give the modules of these paths something inside, so that `parity.check` takes them for more than one layer.
-
-    A BatchNorm2d whose own forward ends in a ReLU is two layers in Keras, of which the first has its name.
-    """
-    for path in paths:
-        inner = module.get_submodule(path)
-        if not any(True for _ in inner.children()):
-            inner.add_module("inside", nn.Identity())

@@ -41,6 +41,8 @@ def layer(kind, name="layer", weights=(), bases=(), **attributes):
 class Module:
     """What `torch_units` reads of a PyTorch module."""
 
+    _non_persistent_buffers_set = frozenset()
+
     def __init__(self, own, buffers, children):
         self.own, self.buffers, self.children = own, buffers, children
 

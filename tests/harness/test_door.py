@@ -199,7 +199,7 @@ def test_the_command_counts_catches_locations_and_false_alarms(tmp_path, monkeyp
 
 
 def test_without_pytorch_the_command_says_that_the_door_is_left_out(monkeypatch):
-    monkeypatch.setattr("parity.cli.torch_installed", lambda: False)
+    monkeypatch.setattr("parity.planting.torch_installed", lambda: False)
     done = CliRunner().invoke(app, ["faults", "relu-dropped"])
     assert done.exit_code == 0, done.output
     assert "no mistakes were handed to parity.check, which runs PyTorch" in done.output

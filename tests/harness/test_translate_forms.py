@@ -127,13 +127,34 @@ class Messages(nn.Module):
         return self.lin(x.index_add(0, target, x[source], alpha=0.5))
 
 
+class NormOfMaps(nn.LayerNorm):
+    """A LayerNorm over the channels of (N, C, L), with an activation of its own after it."""
+
+    def forward(self, x):
+        x = F.layer_norm(x.transpose(1, 2), self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.gelu(x.transpose(1, 2))
+
+
+class Opened(nn.Module):
+    """Norms that do more than the layer of their name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv1d(5, 6, 3), NormOfMaps(6), nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x)).mean(2))
+
+
 CASES = {
     "square": (lambda: Square(8, 8), (NUMBERS,), {}),
     "table": (Table, (NUMBERS,), {}),
     "function": (WithFunction, (NUMBERS,), {}),
     "heads": (Heads, (NUMBERS,), {}),
+    "heads-of-one-example": (Heads, (NUMBERS[:1],), {}),
     "one-key": (OneKey, (NUMBERS,), {}),
     "normed": (Normed, (NUMBERS,), {}),
+    "opened": (Opened, (NUMBERS,), {}),
     "messages": (Messages, (NODES, EDGES), {"batch": False}),
 }
 
@@ -148,6 +169,13 @@ def translated(name, **options):
 def test_form_is_proven(name):
     port = translated(name)
     assert port.passed, str(port.report)
+
+
+def test_norm_that_does_more_is_compared_by_what_its_function_returns(monkeypatch):
+    names = {row.name for row in translated("opened").report.comparisons["float64"].rows}
+    assert "activation:norm" in names
+    monkeypatch.setattr("parity.translate.port.open_module", lambda module, function: None)
+    assert translated("opened").report.first_divergence == "activation:norm"
 
 
 def test_square_weight_that_is_transposed_is_seen(monkeypatch):
@@ -210,9 +238,16 @@ def test_one_key_of_all_heads_needs_no_transpose():
 
 def test_merged_axes_stand_where_the_result_has_pytorchs_order():
     shape = (2, 9, 4, 8)  # (N, S, H, D), in memory (N, H, S, D)
-    groups = layout.groups(shape, (2, 9, 32))
-    order = layout.gathered((0, 2, 1, 3), shape, groups)
+    wanted = (2, 9, 32)
+    groups = layout.groups(shape, wanted)
+    order = layout.gathered((0, 2, 1, 3), shape, groups, wanted)
     assert order == (0, 1, 2, 3)
-    assert layout.reshaped(order, shape, groups) == (0, 1, 2)
-    shuffle = layout.groups((2, 3, 5, 7, 6), (2, 15, 7, 6))  # channels last stay last
-    assert layout.gathered((0, 3, 4, 2, 1), (2, 3, 5, 7, 6), shuffle) == (0, 3, 4, 1, 2)
+    assert layout.reshaped(order, shape, groups, wanted) == (0, 1, 2)
+    shape, wanted = (2, 3, 5, 7, 6), (2, 15, 7, 6)  # channels last stay last
+    assert layout.gathered((0, 3, 4, 2, 1), shape, layout.groups(shape, wanted), wanted) == (0, 3, 4, 1, 2)
+
+
+def test_new_axis_stands_where_its_merge_needs_no_transpose():
+    shape, wanted = (2, 4, 9, 8), (2, 4, 1, 9, 8)  # heads that are repeated, in memory (N, S, H, D)
+    assert layout.reshaped((0, 2, 1, 3), shape, layout.groups(shape, wanted), wanted) == (0, 3, 1, 2, 4)
+    assert layout.reshaped((1, 2, 0), (4, 9, 9), layout.groups((4, 9, 9), (1, 4, 9, 9)), (1, 4, 9, 9)) == (0, 2, 3, 1)

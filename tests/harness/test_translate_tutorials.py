@@ -1,6 +1,5 @@
 """The tutorials' networks N1–N9 translated, beside those that were written by hand: the same layers, and as short."""
 
-import ast
 import inspect
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import keras  # noqa: E402
+from zoo.readability import code_lines  # noqa: E402
 
 import parity  # noqa: E402
 from keras_blitz import models  # noqa: E402
@@ -119,14 +119,4 @@ def test_layers_are_those_written_by_hand(tutorial):
 def test_source_is_as_short_and_has_no_transpose(tutorial):
     _, port, model = tutorial
     assert "transpose" not in port.source
-    assert len(code(port.source)) <= LINES * len(code(inspect.getsource(inspect.getmodule(type(model)))))
-
-
-def code(source: str) -> list[str]:
-    """Return the lines of a source that are neither empty nor a comment nor part of a docstring."""
-    documents = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
-            documents |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    lines = enumerate(source.splitlines(), 1)
-    return [line for number, line in lines if number not in documents and line.strip() and line.strip()[0] != "#"]
+    assert code_lines(port.source) <= LINES * code_lines(inspect.getsource(inspect.getmodule(type(model))))

@@ -189,10 +189,10 @@ def test_a_stopped_worker_ends_the_run(tmp_path, whole, stopped, epoch):
     [
         pytest.param(-1, 7, marks=ONE, id="launcher-7"),
         minutes(-1, 3, id="launcher-3"),
-        minutes(-1, 12, id="launcher-12"),
+        minutes(-1, 11, id="launcher-11"),
         minutes(1, 3, id="a worker-3"),
         minutes(1, 7, id="a worker-7"),
-        minutes(1, 12, id="a worker-12"),
+        minutes(1, 11, id="a worker-11"),
     ],
 )
 def test_ctrl_c_stops_all_after_the_same_step(tmp_path, whole, who, epoch):

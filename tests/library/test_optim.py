@@ -1,5 +1,6 @@
 """O1, O2: every optimizer against torch.optim in float64, slots included; groups, frozen parameters, saving."""
 
+import json
 import math
 import subprocess
 import sys
@@ -289,6 +290,27 @@ def step_both(optimizer, variables, reference, tensors, number):
 def assert_equal(variables, tensors):
     for path, variable in variables.items():
         np.testing.assert_allclose(variable.numpy(), tensors[path].detach().numpy(), rtol=1e-12, err_msg=path)
+
+
+def test_a_group_may_have_several_patterns_and_is_saved_with_them():
+    groups = [(["fc1.bias", "fc2.*"], {"lr": 0.5})]
+    optimizer = optim.Adam(lr=0.1, groups=groups)
+    again = optim.Adam.from_config(json.loads(json.dumps(optimizer.get_config())))
+    for each in (optimizer, again):
+        each.build(mlp().trainable_variables)
+        assert each._group_of == [0, 1, 1, 1]
+
+
+def test_slots_that_are_set_are_those_of_the_optimizer():
+    optimizer = optim.Adam()
+    optimizer.build(variables := mlp().trainable_variables)
+    average = np.ones(variables[0].shape)
+    optimizer.set_slots(variables[0], {"exp_avg": average, "exp_avg_sq": 2 * average, "step": 3})
+    assert {slot.key: np.unique(slot.variable) for slot in optimizer.slots()} == {
+        "exp_avg": 1, "exp_avg_sq": 2, "step": 3,
+    }  # fmt: skip
+    with pytest.raises(keras_blitz.errors.BlitzError, match=r"exp_avg, exp_avg_sq, step of fc1.+, not momentum_buffer"):
+        optimizer.set_slots(variables[0], {"momentum_buffer": average})
 
 
 @plain_rows

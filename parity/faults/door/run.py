@@ -3,7 +3,6 @@
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import parity
 from keras_blitz.errors import BlitzError, one_line
@@ -12,30 +11,10 @@ from parity.faults.door.handed import Handed
 from parity.faults.door.mistake import REFUSED, UNDECIDED, DoorPlace
 from parity.faults.door.pairs import PAIRS, handed
 from parity.faults.fault import Fault
-from parity.faults.run import Finding, Outcome
+from parity.faults.run import Finding, Outcome, RightPair
 
 MODES = ("eager", "graph")
 CRASHED = "crashed"
-
-
-@dataclass(frozen=True)
-class RightPair:
-    """What `parity.check` said of a right pair.
-
-    Args:
-        id: the pair's.
-        problem: "" where it was found equivalent in each mode; else what was said: a false alarm.
-        seconds: wall time.
-    """
-
-    id: str
-    problem: str
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        """It was found equivalent."""
-        return not self.problem
 
 
 def pairs_of(faults: Sequence[Fault], all_faults: bool) -> list[str]:

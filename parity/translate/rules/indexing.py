@@ -23,7 +23,7 @@ def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, 
     tensors = [x for x in tensors if x.shape != (0,) and x.shape[dim]] or tensors[:1]
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
-    if len(parts) == 1:
+    if len(parts) == 1 and isinstance(builder.list_of(parts), tuple):  # a given list may grow
         return parts[0]
     axis = order.index(dim % builder.out.rank)
     return builder.op(
@@ -105,8 +105,10 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     found = builder.view(x)
     index = _complete(index, x.rank)
     real = [each for each in index if each is not None]
-    axes = zip(real, x.shape, x.batched, strict=True)
-    real = [slice(None) if _is_whole(each, size, batched) else each for each, size, batched in axes]
+    real = [
+        slice(None) if _is_whole(each, size, batched) else each
+        for each, size, batched in zip(real, x.shape, x.batched, strict=True)
+    ]
     sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
         return sliced
@@ -256,10 +258,10 @@ def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
     if len(cut) != 1:
         raise Untranslatable("an assignment to a slice of several axes has no translation")
     (start, stop), axis = bounds[cut[0]], found.layout.index(cut[0])
-    before = f"{{0}}[{':, ' * axis}:{start}, ...], " if start else ""
-    after = f", {{0}}[{':, ' * axis}{stop}:, ...]" if stop < x.shape[cut[0]] else ""
+    before = f"{{0}}[{':, ' * axis}:{{start}}, ...], " if start else ""
+    after = f", {{0}}[{':, ' * axis}{{stop}}:, ...]" if stop < x.shape[cut[0]] else ""
     text = f"ops.concatenate([{before}{{1}}{after}], {{axis}})"
-    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis)
+    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis, start=start, stop=stop)
 
 
 @function("expand", "broadcast_to", "expand_as")
@@ -268,9 +270,9 @@ def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     out = builder.out
     if out.shape == x.shape and tuple(out.batched) == tuple(x.batched):
         return builder.any(x)
-    found = builder.natural(x)
-    if found.rank < out.rank:
-        lead = out.rank - found.rank
+    lead = out.rank - x.rank
+    found = builder.natural(x) if lead or (out.batched[0] and not x.batched[0]) else builder.view(x)
+    if lead:
         full = Value((1,) * lead + found.shape, found.dtype, batched=(False,) * lead + found.batched)
         order = layout.natural(out.rank)
         found = builder.op("ops.reshape({0}, {shape})", [found], layout=order, out=full, shape=sizes(full, order))
@@ -281,11 +283,13 @@ def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     if any(out.batched):
         axes = [axis for axis in range(out.rank) if found.shape[axis] != out.shape[axis]]
         for axis in axes[:1]:
-            found = builder.op("ops.repeat({0}, {count}, {axis})", [found], count=out.shape[axis], axis=axis)
+            count, place = out.shape[axis], found.layout.index(axis)
+            found = builder.op("ops.repeat({0}, {count}, {axis})", [found], count=count, axis=place)
         if len(axes) > 1:
             raise Untranslatable("an expand over several axes has no translation")
         return found
-    return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=out.shape)
+    shape = tuple(out.shape[axis] for axis in found.layout)
+    return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=shape)
 
 
 def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:

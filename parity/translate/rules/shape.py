@@ -37,6 +37,8 @@ def reshape(builder: "Builder", x: "Operand", *_: Any, flatten_path: str | None 
     permuted instead.
     """
     out, found = builder.out, builder.view(x)
+    if out.shape == found.shape and tuple(out.batched) == tuple(found.batched):
+        return found
     groups = layout.groups(found.shape, out.shape)
     last = layout.channels_last(found.rank)
     if not layout.keeps_order(found.layout, found.shape, groups):
@@ -44,8 +46,8 @@ def reshape(builder: "Builder", x: "Operand", *_: Any, flatten_path: str | None 
         if flattens and any(out.batched):
             flat = tuple(found.shape[axis] for axis in last[1:])
             return builder.layer("layers.Flatten", [found], {}, layout=(0, 1), flat=flat, path=flatten_path or "")
-        found = builder.to(found, layout.gathered(found.layout, found.shape, groups))
-    order = layout.reshaped(found.layout, found.shape, groups)
+        found = builder.to(found, layout.gathered(found.layout, found.shape, groups, out.shape))
+    order = layout.reshaped(found.layout, found.shape, groups, out.shape)
     shape = sizes(out, order)
     if shape == sizes(found, found.layout):
         return View(found.symbol, out.shape, out.batched, order)
@@ -93,7 +95,13 @@ def turned(builder: "Builder", x: "Operand") -> View:
     return builder.turned(x, axes)
 
 
-@function("contiguous", "clone", "alias", "requires_grad")
+@function("contiguous")
+def contiguous(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
+    """Write nothing, or the transpose of a table made of weights alone: once here, not wherever it is added."""
+    return builder.any(x) if any(x.batched) else builder.natural(x)
+
+
+@function("clone", "alias", "requires_grad")
 def same(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     """Write nothing."""
     return builder.any(x)

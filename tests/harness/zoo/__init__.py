@@ -5,7 +5,12 @@ from importlib import import_module
 from parity.twins.torch.families import define_missing_operators
 from zoo.row import Row
 
-GROUPS = {"transformers": "hugging_face", "own": "own", "timm": "image_models"}  # group -> its file
+GROUPS = {
+    "transformers": "hugging_face",
+    "own": "own",
+    "timm": "image_models",
+    "torchvision": "families",
+}  # group -> its file
 
 # Group -> the models that do not pass, with the reason.
 OPEN = {

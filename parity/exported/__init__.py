@@ -1,0 +1,1 @@
+"""A PyTorch module beside a file: ONNX, TFLite, SavedModel."""

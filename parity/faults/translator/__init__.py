@@ -1,0 +1,1 @@
+"""Mistakes planted in the translator's rules: right networks, and one rule at a time made wrong."""

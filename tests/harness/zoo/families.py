@@ -1,0 +1,46 @@
+"""One member of each of torchvision's families of classifiers and segmentation networks."""
+
+from collections.abc import Callable
+from typing import Any
+
+from parity.twins.torch import families
+from zoo.row import Row, numbers
+
+# Name -> (size of the images, options). Segmentation networks and Inceptions have their auxiliary heads, which only
+# train mode returns beside the others: for these, the translation is that of eval mode.
+MODELS: dict[str, tuple[int, dict[str, Any]]] = {
+    "alexnet": (64, {}),
+    "convnext_tiny": (32, {}),
+    "deeplabv3_mobilenet_v3_large": (64, {"weights_backbone": None, "aux_loss": True}),
+    "densenet121": (32, {}),
+    "efficientnet_b0": (32, {}),
+    "efficientnet_v2_s": (32, {}),
+    "fcn_resnet50": (48, {"weights_backbone": None, "aux_loss": True}),
+    "googlenet": (48, {"init_weights": False}),
+    "inception_v3": (96, {"init_weights": False}),
+    "lraspp_mobilenet_v3_large": (64, {"weights_backbone": None}),
+    "maxvit_t": (224, {}),
+    "mnasnet0_5": (32, {}),
+    "mobilenet_v2": (32, {}),
+    "mobilenet_v3_small": (48, {}),
+    "regnet_x_400mf": (32, {}),
+    "regnet_y_400mf": (32, {}),
+    "resnet18": (48, {}),
+    "resnet50": (48, {}),
+    "resnext50_32x4d": (48, {}),
+    "shufflenet_v2_x0_5": (64, {}),
+    "squeezenet1_1": (48, {}),
+    "swin_t": (32, {}),
+    "swin_v2_t": (32, {}),
+    "vgg11_bn": (32, {}),
+    "vit_b_32": (32, {"image_size": 32}),
+    "wide_resnet50_2": (48, {}),
+}
+
+
+def build(name: str, options: dict[str, Any]) -> Callable[[], Any]:
+    """Return what makes a model."""
+    return lambda: families.build(name, **options)
+
+
+ROWS = [Row(n, build(n, options), (numbers(2, 3, size, size),), train=False) for n, (size, options) in MODELS.items()]
