@@ -58,7 +58,7 @@ MODELS: dict[str, tuple] = {
     "lowformer_b0": (32, False),  # 14.1 million
     "test_mambaout": (64, False),  # 0.4 million
     "test_coatnet": (32, True),  # 0.6 million
-    "poolformerv2_s12": (32, False),  # 11.9 million
+    "poolformerv2_s12": (64, False),  # 11.9 million; of one pixel the pool is the pixel, and what it is less is 0
     "gmlp_ti16_224": (32, True),  # 5.9 million
     "mobilenetv3_small_050": (32, False),  # 1.6 million
     "mobilenetv5_base": (32, False),  # 82.6 million
