@@ -1,6 +1,5 @@
 """`parity.translate`: a PyTorch module written as Keras source."""
 
-import copy
 import linecache
 import re
 import textwrap
@@ -22,12 +21,13 @@ from keras_blitz.optim.base import Optimizer
 from keras_blitz.progress import late_line
 from keras_blitz.weights.mapped import Mapped
 from parity.record.torch_flow import folded
+from parity.record.torch_modules import sharing
 from parity.record.torch_opened import open_module
 from parity.translate import registry
 from parity.translate.any_size import leave_open
+from parity.translate.batches import record, several
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.capture import record, several
 from parity.translate.checks import require_outputs, translatable
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, Where, unused_names, values_in
@@ -215,11 +215,10 @@ def translate(
         port = _of_every_size(port, translate(module, other, partial=partial, check=False, batch=batch))
     if not check or port.holes:
         return port
-    layouts = [
-        [builder.views[value].layout for value in each] for each in (recording.inputs, _sorted(recording.outputs))
-    ]
+    sides = recording.inputs, _sorted(recording.outputs)
+    layouts = [[builder.views[value].layout for value in side] for side in sides]
     filled = Filled(partial_of(port.filled, "float64"), *layouts)
-    proven = copy.deepcopy(module)
+    proven = sharing(module)
     for path, function in recording.opened.items():
         open_module(proven.get_submodule(path), function)
     arrays = tuple(tensor.numpy() for tensor in tensors)

@@ -90,7 +90,7 @@ def test_mistake_in_windows_is_caught(mistake, monkeypatch):
     registry.load()
     rule = registry.FUNCTIONS[name]
     monkeypatch.setitem(registry.FUNCTIONS, name, lambda builder, *args, **named: change(rule, builder, *args, **named))
-    assert "output 0 is not PyTorch's" in translated(Halo).source.splitlines()[0]
+    assert "NOT equivalent in eval mode" in translated(Halo).proof.line
 
 
 @pytest.mark.parametrize(("net", "words"), [(RepeatedByNumbers, "repeat_interleave"), (OneImage, "Unfold")])
