@@ -6,7 +6,7 @@ from torch import nn
 
 from parity.translate import names
 from parity.translate.graph import values_in
-from parity.translate.program import Block, BlockCall, Expression, Statement, Symbol
+from parity.translate.program import Block, BlockCall, Statement, Symbol
 
 INLINED = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 

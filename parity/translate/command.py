@@ -16,7 +16,10 @@ from keras_blitz.files import check_target
 from parity.record.frameworks import load_frameworks, torch_installed
 
 
-def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True) -> int:
+def run(
+    name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True,
+    other: Sequence[str] = (),
+) -> int:  # fmt: skip
     """Translate, write and print the verdict; return the exit status.
 
     Args:
@@ -26,6 +29,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
         trust: a pickle may run the code it holds.
         partial: write stubs where there is no rule.
         batch: axis 0 of each input is the batch.
+        other: shapes of another height and width; the model takes every size then.
 
     Raises:
         BlitzError: the module cannot be loaded, run or translated, or a file cannot be written.
@@ -35,6 +39,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
     for path in (output, output.with_suffix(".weights.h5")):
         check_target(path)
     arrays = tuple(array_of(text) for text in inputs)
+    others = tuple(array_of(text) for text in other) or None
     if not torch_installed():
         raise BlitzError("parity translate runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
@@ -42,7 +47,7 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
     from parity.translate.port import translate
 
     with _quiet():
-        port = translate(module, arrays, partial=partial, batch=batch)
+        port = translate(module, arrays, partial=partial, batch=batch, other=others)
     port.write(output)
     written = f"{output} ({port.source.count(chr(10))} lines)"
     if not port.holes and not (port.proof and port.proof.error):

@@ -24,9 +24,10 @@ from keras_blitz.weights.mapped import Mapped
 from parity.record.torch_flow import folded
 from parity.record.torch_opened import open_module
 from parity.translate import registry
+from parity.translate.any_size import leave_open
+from parity.translate.batches import record, several
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.capture import record, several
 from parity.translate.checks import require_outputs, translatable
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, Where, unused_names, values_in
@@ -173,7 +174,7 @@ class Port:
 
 def translate(
     module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
-    dtypes: Sequence[str] = DTYPES, batch: bool = True,
+    dtypes: Sequence[str] = DTYPES, batch: bool = True, other: Any = None,
 ) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
@@ -190,9 +191,11 @@ def translate(
         dtypes: the precisions to prove it in, "float64" and "float32".
         batch: axis 0 of each input is the batch, whose size is free; False: the model takes these shapes alone, as of
             a graph's nodes and edges.
+        other: inputs of another height and width, or length; the model takes every size then.
 
     Raises:
-        BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
+        BlitzError: the module raises, has an operation without a rule, or depends on a size that is to stay open; the
+            message has the line.
     """
     registry.load()
     tensors = _as_tensors(inputs)
@@ -208,6 +211,8 @@ def translate(
         add_exact_constants(recording, module, examples, _is_leaf)
         builder = Builder(recording, partial)
         port = _written(builder, module, origin, list(_limits(computed, batch, recording.decisions)))
+    if other is not None:
+        port = _of_every_size(port, translate(module, other, partial=partial, check=False, batch=batch))
     if not check or port.holes:
         return port
     layouts = [
@@ -219,9 +224,17 @@ def translate(
         open_module(proven.get_submodule(path), function)
     arrays = tuple(tensor.numpy() for tensor in tensors)
     train = False if computed else train
-    return replace(
-        port, proof=prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
-    )
+    proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
+    if other is not None and proof.passed:
+        said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
+        proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)
+    return replace(port, proof=proof)
+
+
+def _of_every_size(one: Port, other: Port) -> Port:
+    """Return a port that takes every size, where two that were written from other sizes are the same."""
+    text = leave_open(one.text, other.text, one.arrays, other.arrays, (one.flats, other.flats))
+    return replace(one, text=text)
 
 
 def _written(builder: Builder, module: nn.Module, origin: str, limits: Sequence[str]) -> Port:

@@ -26,12 +26,14 @@ class Proof:
         error: why nothing could be compared; "" otherwise.
         dtypes: the precisions that were asked for.
         eval_alone: train mode was left out, because the module returns other outputs there.
+        other_size: the outputs were compared for inputs of another size, too.
     """
 
     reports: Mapping[str, Report]
     error: str = ""
     dtypes: Sequence[str] = DTYPES
     eval_alone: bool = False
+    other_size: bool = False
 
     @property
     def passed(self) -> bool:
@@ -61,7 +63,8 @@ class Proof:
         )
         where = "" if tuple(self.dtypes) == DTYPES else f" in {' and '.join(self.dtypes)}"
         alone = "; train mode has other outputs (auxiliary heads) and was not translated" if self.eval_alone else ""
-        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors{alone}"
+        also = ", outputs for another size" if self.other_size else ""
+        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors{also}{alone}"
 
 
 @dataclass(frozen=True)

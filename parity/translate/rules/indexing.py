@@ -23,7 +23,7 @@ def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, 
     tensors = [x for x in tensors if x.shape != (0,) and x.shape[dim]] or tensors[:1]
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
-    if len(parts) == 1:
+    if len(parts) == 1 and isinstance(builder.list_of(parts), tuple):  # a given list may grow
         return parts[0]
     axis = order.index(dim % builder.out.rank)
     return builder.op(
@@ -106,7 +106,8 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     index = _complete(index, x.rank)
     real = [each for each in index if each is not None]
     real = [
-        slice(None) if _is_whole(each, *axis) else each for each, *axis in zip(real, x.shape, x.batched, strict=True)
+        slice(None) if _is_whole(each, size, batched) else each
+        for each, size, batched in zip(real, x.shape, x.batched, strict=True)
     ]
     sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
