@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from keras_blitz.errors import BlitzError  # noqa: E402
 from parity.translate import layout, registry  # noqa: E402
 from parity.translate.command import load, run  # noqa: E402
 from parity.translate.functions import snake  # noqa: E402
+from parity.twins.torch import families  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -339,3 +341,23 @@ def test_block_that_skips_a_convolution_has_the_same_function():
 def test_a_module_of_torchvision_is_found_beside_a_pytorch_for_cpus_alone():
     """Its import looks for compiled operators, which such a PyTorch does not have."""
     assert type(load("torchvision.models:squeezenet1_1", trust=False)).__name__ == "SqueezeNet"
+
+
+@pytest.mark.parametrize(
+    ("loads", "declared"), [(True, ["torchvision::qnms"]), (False, ["torchvision::nms", "torchvision::qnms"])]
+)
+def test_an_operator_is_declared_only_where_it_cannot_be_loaded(loads, declared, monkeypatch):
+    """Declared first, the compiled one of the same name would end the process."""
+    operators, done = SimpleNamespace(), []
+
+    def load_library(path):
+        assert "torchvision" in str(path)
+        if not loads:
+            raise OSError("no accelerator's libraries")
+        operators.nms = True
+
+    ops = SimpleNamespace(torchvision=operators, load_library=load_library)
+    library = SimpleNamespace(define=lambda name, signature: done.append(name))
+    monkeypatch.setattr(families, "torch", SimpleNamespace(ops=ops, library=library))
+    families.define_missing_operators()
+    assert done == declared

@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, **options: Any) -> View:
     """Write a join along one axis, in the layout of the largest part."""
     dim = options.get("axis", dim)
-    given = len(tensors)
     tensors = [x for x in tensors if x.shape != (0,) and x.shape[dim]] or tensors[:1]
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
-    if len(parts) == 1 < given:  # a list of one is a join all the same: it is that of longer ones elsewhere
+    if len(parts) == 1 and isinstance(builder.list_of(parts), tuple):  # a given list may grow
         return parts[0]
     axis = order.index(dim % builder.out.rank)
     return builder.op(
