@@ -1,11 +1,10 @@
 """Record a module with batches of two sizes: an axis whose size differs between the runs follows the batch."""
 
-import copy
-
 import torch
 from torch import nn
 
 from keras_blitz.errors import BlitzError
+from parity.record.torch_modules import sharing
 from parity.translate.capture import IsLeaf, Untranslatable, run
 from parity.translate.graph import Recording, Value, values_in
 
@@ -27,7 +26,7 @@ def record(
         BlitzError: the module raises.
         Untranslatable: it takes another way with another batch size, or does what cannot be followed.
     """
-    recorded = run(copy.deepcopy(module).eval(), several(inputs) if batch else inputs, is_leaf)
+    recorded = run(sharing(module).eval(), several(inputs) if batch else inputs, is_leaf)
     if not batch:
         for value in _values_of(recorded):
             value.batched = (False,) * value.rank
@@ -57,7 +56,7 @@ def _paired(
         Untranslatable: they do not pair.
     """
     try:
-        other = run(copy.deepcopy(module).eval(), inputs, is_leaf)
+        other = run(sharing(module).eval(), inputs, is_leaf)
     except BlitzError as error:
         raise Untranslatable(f"with another batch size, {error}; {NO_BATCH}") from None
     if [call.title for call in recorded.calls] != [call.title for call in other.calls]:

@@ -51,6 +51,9 @@ def _require_same_twice(module: nn.Module, inputs: tuple[torch.Tensor, ...], tit
             f"{title} changes itself in forward: a second call on the same inputs returns something else, which a "
             "functional Keras model cannot do"
         )
+    kept = dict(module.named_parameters())
+    if changed := [name for name, each in copy.named_parameters() if not torch.equal(each, kept[name])]:
+        raise BlitzError(f"{title} changes itself in forward: another {changed[0]} after a call, which Keras cannot do")
 
 
 def _parts(module: nn.Module) -> dict[str, int]:

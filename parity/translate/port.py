@@ -1,6 +1,5 @@
 """`parity.translate`: a PyTorch module written as Keras source."""
 
-import copy
 import linecache
 import re
 import textwrap
@@ -22,6 +21,7 @@ from keras_blitz.optim.base import Optimizer
 from keras_blitz.progress import late_line
 from keras_blitz.weights.mapped import Mapped
 from parity.record.torch_flow import folded
+from parity.record.torch_modules import sharing
 from parity.record.torch_opened import open_module
 from parity.translate import registry
 from parity.translate.any_size import leave_open
@@ -83,8 +83,7 @@ class Port:
         if self.holes:
             said = f"not proven: {self.holes[0]}" + (f", and {len(self.holes) - 1} more" if self.holes[1:] else "")
         head, rest = self.text.split("{status}", 1)
-        head = textwrap.fill(head + re.sub(r'["\\]', "'", said), LINE, break_long_words=False, break_on_hyphens=False)
-        text = head + rest
+        text = _wrapped(head + re.sub(r'["\\]', "'", said)) + rest
         return text.replace("{weights}", self.weights_file, 1)
 
     @property
@@ -215,11 +214,10 @@ def translate(
         port = _of_every_size(port, translate(module, other, partial=partial, check=False, batch=batch))
     if not check or port.holes:
         return port
-    layouts = [
-        [builder.views[value].layout for value in each] for each in (recording.inputs, _sorted(recording.outputs))
-    ]
+    sides = recording.inputs, _sorted(recording.outputs)
+    layouts = [[builder.views[value].layout for value in side] for side in sides]
     filled = Filled(partial_of(port.filled, "float64"), *layouts)
-    proven = copy.deepcopy(module)
+    proven = sharing(module)
     for path, function in recording.opened.items():
         open_module(proven.get_submodule(path), function)
     arrays = tuple(tensor.numpy() for tensor in tensors)
@@ -229,6 +227,10 @@ def translate(
         said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
         proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)
     return replace(port, proof=proof)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
 
 
 def _of_every_size(one: Port, other: Port) -> Port:
@@ -244,7 +246,7 @@ def _written(builder: Builder, module: nn.Module, origin: str, limits: Sequence[
     given = [builder.views[value] for value in recording.inputs]
     settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
     functions = functions_of(root)
-    said = "".join(f"\n{line}\n" for line in limits)
+    said = "".join(f"\n{_wrapped(line)}\n" for line in limits)
     header = (
         f"{type(module).__name__}, translated from {origin}: {{status}}\n{said}\n"
         f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'

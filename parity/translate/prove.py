@@ -1,6 +1,7 @@
 """The proof of a port: `parity.check`, in eval mode and, where it matters, in train mode."""
 
 import copy
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.pair.equivalence import Report, check
+from parity.record.torch_modules import sharing
 from parity.translate.layout import Layout
 
 DTYPES = ("float64", "float32")
@@ -130,6 +132,7 @@ def prove(
     larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
     try:
         differs = filled.differs(module, *([inputs, larger] if batch else [inputs]))
+        gc.collect()  # a Keras model holds itself: without this, its weights stay during the comparisons
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
@@ -147,6 +150,7 @@ def prove(
             )  # fmt: skip
         except BlitzError as error:
             return Proof(reports, f"{mode}: {str(error).splitlines()[0]}")
+        gc.collect()
     # What `check` says tells where it begins; with other weights than those written it may also pass.
     return Proof(reports, differs if all(report.passed for report in reports.values()) else "", dtypes, eval_alone)
 
@@ -156,7 +160,7 @@ def has_other_outputs(module: nn.Module, inputs: tuple[np.ndarray, ...]) -> bool
     counts = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for training in (False, True):
-            ran = copy.deepcopy(module).train(training)
+            ran = sharing(module).train(training)
             counts.append(len(_tensors(ran(*map(torch.from_numpy, inputs)))))
     return counts[0] != counts[1]
 
@@ -165,6 +169,8 @@ def has_train_mode(module: nn.Module) -> bool:
     """Return whether a module does something else in train mode."""
     kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     return any(
-        (isinstance(inner, kinds) and getattr(inner, "p", 1)) or type(inner).__name__ in ("StochasticDepth", "DropPath")
+        (isinstance(inner, kinds) and getattr(inner, "p", 1))
+        or (type(inner).__name__ == "StochasticDepth" and getattr(inner, "p", 1))
+        or (type(inner).__name__.endswith("DropPath") and getattr(inner, "drop_prob", 1))
         for inner in module.modules()
     )
