@@ -24,8 +24,7 @@ def copied(module: torch.nn.Module) -> torch.nn.Module:
 def sharing(module: torch.nn.Module) -> torch.nn.Module:
     """Return a copy of a module that has the module's own parameters; its buffers and attributes are copied.
 
-    A call may change what is copied, and not the user's module. Never move or cast it: that would change the
-    parameters.
+    A call may change what is copied. Do not move or cast it, which would change the parameters.
     """
     held = [value for inner in module.modules() for value in _tensors_in(vars(inner))]
     known = {id(tensor): tensor.detach().clone() for tensor in held if not tensor.is_leaf}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from parity.translate.functions import Function
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
-FEW = 5  # so many calls, or fewer, that differ in more than one number stand one by one
+FEW, SHORT = 5, 4  # so many calls, or fewer, that differ in up to so many numbers stand one by one, a line each
 Input = Symbol | tuple[Symbol, ...]
 
 
@@ -67,7 +67,7 @@ def roll_up(block: Block) -> None:
 def _reads_better_apart(run: list[BlockCall]) -> bool:
     """Return whether a few calls differ in several numbers, which the head of a loop would have as a table."""
     values = ([repr(call.literals[name].value) for call in run] for name in run[0].literals)
-    return len(run) <= FEW and sum(len(set(each)) > 1 for each in values) > 1
+    return len(run) <= FEW and 1 < sum(len(set(each)) > 1 for each in values) <= SHORT
 
 
 def _run(block: Block, statements: list[Statement], alike: bool) -> tuple[list[BlockCall], Step]:

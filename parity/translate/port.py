@@ -83,8 +83,7 @@ class Port:
         if self.holes:
             said = f"not proven: {self.holes[0]}" + (f", and {len(self.holes) - 1} more" if self.holes[1:] else "")
         head, rest = self.text.split("{status}", 1)
-        head = textwrap.fill(head + re.sub(r'["\\]', "'", said), LINE, break_long_words=False, break_on_hyphens=False)
-        text = head + rest
+        text = _wrapped(head + re.sub(r'["\\]', "'", said)) + rest
         return text.replace("{weights}", self.weights_file, 1)
 
     @property
@@ -230,6 +229,10 @@ def translate(
     return replace(port, proof=proof)
 
 
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
+
+
 def _of_every_size(one: Port, other: Port) -> Port:
     """Return a port that takes every size, where two that were written from other sizes are the same."""
     text = leave_open(one.text, other.text, one.arrays, other.arrays, (one.flats, other.flats))
@@ -243,7 +246,7 @@ def _written(builder: Builder, module: nn.Module, origin: str, limits: Sequence[
     given = [builder.views[value] for value in recording.inputs]
     settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
     functions = functions_of(root)
-    said = "".join(f"\n{line}\n" for line in limits)
+    said = "".join(f"\n{_wrapped(line)}\n" for line in limits)
     header = (
         f"{type(module).__name__}, translated from {origin}: {{status}}\n{said}\n"
         f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'

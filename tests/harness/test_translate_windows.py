@@ -45,6 +45,20 @@ class Halo(nn.Module):
         return self.head(windows * query[..., None]).reshape(n, 12, c * 2)
 
 
+class Pixels(nn.Module):
+    """Layers over the pixels of each channel, to which their input is added."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(48, 48) for _ in range(3))
+
+    def forward(self, x):
+        x = x.flatten(2)
+        for layer in self.layers:
+            x = x + layer(x)
+        return x
+
+
 class RepeatedByNumbers(nn.Module):
     def forward(self, x):
         return x.repeat_interleave(torch.tensor([1, 2, 3]), dim=1)
@@ -76,6 +90,12 @@ def _tiled(_, builder, x, repeats, dim):
 
 def _of_another_step(rule, builder, x, axis, size, step):
     return rule(builder, x, axis, size, 1)
+
+
+def test_sums_stay_in_the_order_that_the_layers_want():
+    torch.manual_seed(0)
+    port = parity.translate(lively(Pixels()), IMAGES, check=False)
+    assert port.source.count("transpose") == 1, port.source
 
 
 MISTAKES = {

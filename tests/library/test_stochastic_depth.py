@@ -7,8 +7,6 @@ import pytest
 from keras_blitz.errors import BlitzError
 from keras_blitz.layers import StochasticDepth
 
-pytestmark = pytest.mark.covers("L1")
-
 
 @pytest.mark.parametrize(("mode", "kinds"), [("row", {0.0, 1.25}), ("batch", {1.25})])
 @pytest.mark.parametrize("rank", [2, 4])

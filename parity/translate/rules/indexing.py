@@ -54,7 +54,7 @@ def _common_layout(builder: "Builder", tensors: Sequence["Operand"]) -> Layout:
     moving = [builder.view(x) for x in tensors if not _is_leaf(x)]
     if not moving:
         return layout.natural(tensors[0].rank)
-    return max(moving, key=lambda view: sum(view.shape)).layout
+    return max(moving, key=lambda view: (sum(view.shape), view.layout == layout.natural(view.rank))).layout
 
 
 @function("stack")
