@@ -16,6 +16,27 @@ _TABLES = {
     "comparison": "eq equal ge gt le lt max min ne topk",
     "linalg": "SVD bmm dot mm mv svd t",
     "promotion": "promote result_type",
+    "functions": (
+        "acos acosh asin asinh atan atanh cos cosh deg2rad digamma erf erfc erfinv exp2 expm1 lgamma log10 log1p "
+        "log2 logit polygamma rad2deg reciprocal rsqrt sin sinc sinh square tan"
+    ),
+    "rounding": "frac isfinite isinf isnan isneginf isposinf nan_to_num positive round sgn signbit trunc",
+    "pairs": (
+        "atan2 copysign float_power floor_divide fmax fmin fmod gcd heaviside hypot lcm lerp logaddexp logaddexp2 "
+        "maximum minimum remainder xlogy"
+    ),
+    "logic": (
+        "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor isclose "
+        "isin logical_and logical_not logical_or logical_xor"
+    ),
+    "statistics": (
+        "AMinMax all amax amin aminmax any argmax argmin count_nonzero log_softmax logsumexp nanmean nanmedian "
+        "nansum std_mean var_mean"
+    ),
+    "sorting": (
+        "argsort bincount bucketize histc kthvalue mode msort nanquantile quantile searchsorted sort unique "
+        "unique_consecutive"
+    ),
 }
 _HOMES = {name: module for module, names in _TABLES.items() for name in names.split()}
 

@@ -67,7 +67,7 @@ def ceil(x):
     >>> ceil(tf.constant([-1.5, 2.1])).numpy()
     array([-1.,  3.], dtype=float32)
     """
-    return _rounded("ceil", tf.math.ceil, x)
+    return rounded("ceil", tf.math.ceil, x)
 
 
 def floor(x):
@@ -79,10 +79,11 @@ def floor(x):
     >>> floor(tf.constant([-1.5, 2.1])).numpy()
     array([-2.,  2.], dtype=float32)
     """
-    return _rounded("floor", tf.floor, x)
+    return rounded("floor", tf.floor, x)
 
 
-def _rounded(name: str, function: Callable, x):
+def rounded(name: str, function: Callable, x):
+    """Return function(x) with a zero gradient; integers as they are."""
     x = not_bool(name, x)
     if not x.dtype.is_floating:
         return x
@@ -107,7 +108,7 @@ def add(x, y, alpha=1):
     _check_alpha("add", alpha, x.dtype)
     if x.dtype == tf.bool:
         return tf.logical_or(x, y) if alpha else x
-    return x + y if alpha == 1 else x + _scalar(alpha, x.dtype) * y
+    return x + y if alpha == 1 else x + scalar(alpha, x.dtype) * y
 
 
 def sub(x, y, alpha=1):
@@ -123,7 +124,7 @@ def sub(x, y, alpha=1):
             raise BlitzError("sub: is not for bool; logical_not or tf.math.logical_xor is meant")
     x, y = promoted("sub", x, y)
     _check_alpha("sub", alpha, x.dtype)
-    return x - y if alpha == 1 else x - _scalar(alpha, x.dtype) * y
+    return x - y if alpha == 1 else x - scalar(alpha, x.dtype) * y
 
 
 def mul(x, y):
@@ -162,7 +163,7 @@ def addcmul(t, a, b, value=1):
     """
     t, a, b = promoted("addcmul", t, a, b)
     not_bool("addcmul", t)
-    return t + _scalar(value, t.dtype) * a * b
+    return t + scalar(value, t.dtype) * a * b
 
 
 def addcdiv(t, a, b, value=1):
@@ -177,7 +178,7 @@ def addcdiv(t, a, b, value=1):
     if not any(as_tensor(each).dtype.is_floating for each in (a, b)):
         raise BlitzError("addcdiv: divides no integers; make one of them floating")
     t, a, b = promoted("addcdiv", t, a, b)
-    return t + _scalar(value, t.dtype) * a / b
+    return t + scalar(value, t.dtype) * a / b
 
 
 def clamp(x, min=None, max=None):
@@ -355,7 +356,8 @@ def _to_the(x, y, plain: float | None):
     return tf.sqrt(x) if plain == 0.5 else tf.math.rsqrt(x) if plain == -0.5 else tf.pow(x, y)
 
 
-def _scalar(value, dtype: tf.DType) -> tf.Tensor:
+def scalar(value, dtype: tf.DType) -> tf.Tensor:
+    """Return a number as a tensor of a dtype, cast as NumPy casts it."""
     return tf.constant(np.asarray(value).astype(dtype.as_numpy_dtype))
 
 

@@ -1,0 +1,119 @@
+"""Calls of the functions of T14, written once and read by PyTorch and by `keras_blitz.ops`.
+
+A call is an expression of tensors by name: what a name stands for is in `SHAPES`, float64 and int64 by turns unless the
+row says otherwise. Functions that PyTorch has as methods alone are called as functions, too.
+"""
+
+import re
+
+import numpy as np
+from numpy_spellings import array
+
+SHAPES = {
+    "x": (2, 3), "y": (2, 3), "v": (5,), "w": (5,), "u": (3,), "c": (2, 3, 4), "d": (2, 3, 4), "m": (3, 3), "n": (3, 4),
+    "s": (), "r": (2, 1), "e": (0,), "z": (2, 0), "q": (7,), "long": (40,),
+}  # fmt: skip
+# Tensors that are not of the row's dtype.
+FIXED = {
+    "mask": np.array([[True, False, True], [False, True, True]]),
+    "flags": np.array([True, False, True, True, False]),
+    "index": np.array([[0, 2, 1], [1, 1, 0]]),
+    "low": np.array([[0, 1, 1], [1, 0, 0]]),
+    "rows": np.array([1, 0, 1]),
+    "places": np.array([4, 0, 2]),
+    "twice": np.array([2, 2, 0, 1, 2]),
+    "counts": np.array([2, 0, 1, 3, 1]),
+    "sorted": np.array([-1.0, 0.0, 0.0, 0.5, 2.0]),
+    "levels": np.array([0.0, 0.25, 0.6, 1.0]),
+    "positive": np.array([0.5, 1.0, 2.0, 0.25, 3.0]),
+}
+FLOATS, NUMBERS, INTEGERS = ("float64",), ("float64", "int64"), ("int64", "int32")
+ALL = (*NUMBERS, "bool")
+
+
+def arguments(call: str, dtype: str, seed: int, special: str = "none") -> dict[str, np.ndarray]:
+    """Return the arrays that a call names, in their order."""
+    names = [name for name in dict.fromkeys(re.findall(r"[a-z]\w*", call)) if name in SHAPES or name in FIXED]
+    rng = np.random.RandomState(seed)
+    return {
+        name: FIXED[name] if name in FIXED else array(rng, SHAPES[name], dtype, special)
+        for name in names
+    }  # fmt: skip
+
+
+# Of one tensor and of two, without options: tried over shapes, dtypes, NaN and infinities.
+OF_ONE = """
+    acos acosh asin asinh atan atanh bitwise_not cos cosh deg2rad digamma erf erfc erfinv exp2 expm1 frac isfinite isinf
+    isnan isneginf isposinf lgamma log10 log1p log2 logical_not logit nan_to_num positive rad2deg reciprocal round rsqrt
+    sgn signbit sin sinc sinh square tan trunc
+""".split()
+OF_TWO = """
+    atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign float_power floor_divide fmax
+    fmin fmod gcd heaviside hypot isclose lcm logaddexp logaddexp2 logical_and logical_or logical_xor maximum minimum
+    remainder xlogy
+""".split()
+
+# name: (dtypes, calls)
+ELEMENTWISE = {
+    "float_power": (NUMBERS, ["float_power(x, 2)", "float_power(2, x)"]),
+    "fmod": (NUMBERS, ["fmod(x, 2)", "fmod(x, -1.5)", "fmod(x, 0.5)"]),
+    "floor_divide": (NUMBERS, ["floor_divide(x, 2)", "floor_divide(x, -1.5)"]),
+    "isclose": (FLOATS, ["isclose(x, x + 1e-7)", "isclose(x, y, rtol=0.1, atol=0.2)", "isclose(x, y, 0, 0)"]),
+    "isin": (NUMBERS, ["isin(x, y)", "isin(x, v, invert=True)", "isin(x, e)"]),
+    "lerp": (FLOATS, ["lerp(x, y, 0.25)", "lerp(x, y, 0.75)", "lerp(x, y, c[0, 0, :3])", "lerp(x, r, 2.0)"]),
+    "logit": (FLOATS, ["logit(x, 0.1)", "logit(x / 4, eps=0.25)"]),
+    "nan_to_num": (NUMBERS, ["nan_to_num(x, 2.0)", "nan_to_num(x, nan=1.0, posinf=5.0, neginf=-5.0)"]),
+    "polygamma": (FLOATS, ["polygamma(1, positive)", "polygamma(2, positive)", "polygamma(0, positive)"]),
+    "remainder": (NUMBERS, ["remainder(x, 2)", "remainder(x, -1.5)", "remainder(x, 0.5)"]),
+    "round": (FLOATS, ["round(x, decimals=1)", "round(x * 100, decimals=-1)", "round(x * 1.005, decimals=2)"]),
+}
+
+STATISTICS = {
+    "all": (ALL, ["all(x)", "all(x, 1)", "all(c, (0, -1), keepdim=True)", "all(e)", "all(s)", "all(x, 5)"]),
+    "any": (ALL, ["any(x)", "any(x, 1)", "any(c, (0, -1), keepdim=True)", "any(e)", "any(z, 1)"]),
+    "count_nonzero": (ALL, ["count_nonzero(c)", "count_nonzero(c, 1)", "count_nonzero(c, (0, 2))", "count_nonzero(s)"]),
+    "amax": (ALL, ["amax(c)", "amax(c, 1)", "amax(c, (0, -1), True)", "amax(s)", "amax(z, 1)", "amax(z, 0)", "amax(e)"]),
+    "amin": (ALL, ["amin(c)", "amin(c, 1)", "amin(c, (0, -1), True)", "amin(s)", "amin(x, (0, 0))"]),
+    "aminmax": (NUMBERS, ["aminmax(c)", "aminmax(c, dim=1)", "aminmax(c, dim=-1, keepdim=True)", "aminmax(c)[1]"]),
+    "argmax": (ALL, ["argmax(c)", "argmax(c, 1)", "argmax(c, -1, True)", "argmax(c, keepdim=True)", "argmax(e)", "argmax(s)"]),
+    "argmin": (ALL, ["argmin(c)", "argmin(c, 1)", "argmin(c, -1, True)", "argmin(z, 1)", "argmin(s, 0)"]),
+    "logsumexp": (NUMBERS, ["logsumexp(c, 1)", "logsumexp(c, (0, 2), True)", "logsumexp(s, 0)", "logsumexp(1000 * x, 0)"]),
+    "log_softmax": (FLOATS, ["log_softmax(c, 1)", "log_softmax(c, -1)", "log_softmax(s, 0)", "log_softmax(300 * x, 0)"]),
+    "nansum": (ALL, ["nansum(c)", "nansum(c, 1)", "nansum(c, (0, 2), True)", "nansum(e)"]),
+    "nanmean": (NUMBERS, ["nanmean(c)", "nanmean(c, 1)", "nanmean(c, (0, 2), True)", "nanmean(e)"]),
+    "nanmedian": (FLOATS, ["nanmedian(c * 1.0)", "nanmedian(v / 0 * 0)"]),
+    "std_mean": (NUMBERS, ["std_mean(c)", "std_mean(c, 1)", "std_mean(c, dim=(0, 2), correction=0, keepdim=True)"]),
+    "var_mean": (NUMBERS, ["var_mean(c)", "var_mean(c, 1)", "var_mean(c, 1)[1]", "var_mean(c, dim=(0, 2), correction=0)"]),
+}  # fmt: skip
+
+SORTING = {
+    "sort": (ALL, ["sort(c, stable=True)", "sort(c, 1, stable=True)", "sort(long, 0, True, stable=True)", "sort(s)",
+                   "sort(z, 1)", "sort(x, 2)", "sort(long, stable=True)"]),
+    "argsort": (ALL, ["argsort(long, stable=True)", "argsort(c, 1, True, stable=True)", "argsort(e)"]),
+    "msort": (NUMBERS, ["msort(c)", "msort(v)"]),
+    "kthvalue": (NUMBERS, ["kthvalue(long, 7).values", "kthvalue(c, 2, 1).values", "kthvalue(c, 1, 0, True).values",
+                           "kthvalue(x, 4)", "kthvalue(x, 0)", "kthvalue(q, 3)[0]"]),
+    "mode": (NUMBERS, ["mode(long)", "mode(c, 1).values", "mode(c, 0, True).values", "mode(e)", "mode(index)"]),
+    "quantile": (FLOATS, ["quantile(x, 0.3)", "quantile(c, levels, 1)", "quantile(c, 0.6, -1, True)", "quantile(x, levels)",
+                          *(f"quantile(q, levels, interpolation='{how}')" for how in
+                            ("lower", "higher", "midpoint", "nearest")),
+                          "quantile(x, 1.5)", "quantile(e, 0.5)", "quantile(c, levels, keepdim=True)", "quantile(x, s)"]),
+    "nanquantile": (FLOATS, ["nanquantile(x, 0.3)", "nanquantile(c, levels, 1)", "nanquantile(c, 0.6, -1, True)",
+                             "nanquantile(q, levels, interpolation='midpoint')"]),
+    "unique": (ALL, ["unique(long)", "unique(c, return_inverse=True)", "unique(long, True, True, True)", "unique(e)",
+                     "unique(index, return_counts=True)", "unique(low, dim=1, return_inverse=True, return_counts=True)",
+                     "unique(c, dim=1)", "unique(s)", "unique(mask, dim=0)"]),
+    "unique_consecutive": (ALL, ["unique_consecutive(long)", "unique_consecutive(twice, True, True)",
+                                 "unique_consecutive(low, dim=1)", "unique_consecutive(low, True, True, 0)",
+                                 "unique_consecutive(e)"]),
+    "searchsorted": (FLOATS, ["searchsorted(sorted, x)", "searchsorted(sorted, x, right=True)", "searchsorted(sorted, s)",
+                              "searchsorted(sorted, x, out_int32=True)", "searchsorted(sort(n).values, m)",
+                              "searchsorted(sorted, index)", "searchsorted(sort(n).values, x)"]),
+    "bucketize": (FLOATS, ["bucketize(x, sorted)", "bucketize(x, sorted, right=True)", "bucketize(x, m)"]),
+    "bincount": (NUMBERS, ["bincount(twice)", "bincount(twice, v)", "bincount(twice, minlength=7)", "bincount(v)",
+                           "bincount(index)", "bincount(twice, u)"]),
+    "histc": (NUMBERS, ["histc(long)", "histc(long, 7, -1, 1)", "histc(x, bins=4)", "histc(x, 0)", "histc(x, 3, 2, 1)",
+                        "histc(sorted, 6, -1, 2)"]),
+}  # fmt: skip
+
+CALLS = ELEMENTWISE | STATISTICS | SORTING
