@@ -37,6 +37,11 @@ _TABLES = {
         "argsort bincount bucketize histc kthvalue mode msort nanquantile quantile searchsorted sort unique "
         "unique_consecutive"
     ),
+    "running": "cummax cummin cumulative_trapezoid diff logcumsumexp trapezoid",
+    "indexing": (
+        "argwhere index_add index_copy index_fill index_put masked_fill masked_scatter narrow one_hot scatter_add "
+        "scatter_reduce select take take_along_dim where"
+    ),
 }
 _HOMES = {name: module for module, names in _TABLES.items() for name in names.split()}
 

@@ -6,7 +6,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.ops.comparison import order_of
 from keras_blitz.ops.creation import linspace
 from keras_blitz.ops.pairs import lerp
-from keras_blitz.ops.promotion import as_tensor, dimension, only_floating
+from keras_blitz.ops.promotion import as_tensor, dimension, only_floating, promote
 from keras_blitz.ops.reduction import Reduced, last, placed
 from keras_blitz.ops.rounding import isnan
 
@@ -70,8 +70,7 @@ def kthvalue(x, k: int, dim: int = -1, keepdim: bool = False):
 
 
 def mode(x, dim: int = -1, keepdim: bool = False):
-    """Return the most frequent element along a dimension, among equally frequent ones the least, and the index of its
-    last.
+    """Return the most frequent element along a dimension, of several the least, and an index of it.
 
     NumPy `scipy.stats.mode(x, axis)`, PyTorch `torch.mode(x, dim)`, TensorFlow by hand.
 
@@ -237,13 +236,11 @@ def searchsorted(sorted_sequence, values, out_int32: bool = False, right: bool =
     array([0, 1, 3])
     """
     sequence, values = as_tensor(sorted_sequence), as_tensor(values)
-    if isinstance(sorted_sequence, tf.Tensor) and sequence.dtype != values.dtype:
-        raise BlitzError(f"searchsorted: the sequence is {sequence.dtype.name}, values {values.dtype.name}")
     if not sequence.shape.rank or (sequence.shape.rank > 1 and sequence.shape[:-1] != values.shape[:-1]):
         raise BlitzError(f"searchsorted: {values.shape} does not fit a sequence {sequence.shape} but for the last size")
-    wanted = tf.reshape(values, [-1]) if sequence.shape.rank == 1 else values
-    if sequence.dtype not in (tf.float32, tf.float64, tf.int32, tf.int64):
-        sequence, wanted = tf.cast(sequence, tf.float32), tf.cast(wanted, tf.float32)
+    dtype = promote(sequence.dtype, values.dtype)
+    sequence, wanted = tf.cast(sequence, dtype), tf.cast(values, dtype)
+    wanted = tf.reshape(wanted, [-1]) if sequence.shape.rank == 1 else wanted
     places = tf.searchsorted(sequence, wanted, side="right" if right else "left")
     return tf.cast(tf.reshape(places, values.shape), tf.int32 if out_int32 else tf.int64)
 

@@ -25,6 +25,7 @@ FIXED = {
     "counts": np.array([2, 0, 1, 3, 1]),
     "sorted": np.array([-1.0, 0.0, 0.0, 0.5, 2.0]),
     "levels": np.array([0.0, 0.25, 0.6, 1.0]),
+    "distinct": np.random.RandomState(5).permutation(24).reshape(2, 3, 4) / 4,
     "positive": np.array([0.5, 1.0, 2.0, 0.25, 3.0]),
 }
 FLOATS, NUMBERS, INTEGERS = ("float64",), ("float64", "int64"), ("int64", "int32")
@@ -42,16 +43,78 @@ def arguments(call: str, dtype: str, seed: int, special: str = "none") -> dict[s
 
 
 # Of one tensor and of two, without options: tried over shapes, dtypes, NaN and infinities.
-OF_ONE = """
-    acos acosh asin asinh atan atanh bitwise_not cos cosh deg2rad digamma erf erfc erfinv exp2 expm1 frac isfinite isinf
-    isnan isneginf isposinf lgamma log10 log1p log2 logical_not logit nan_to_num positive rad2deg reciprocal round rsqrt
-    sgn signbit sin sinc sinh square tan trunc
-""".split()
-OF_TWO = """
-    atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign float_power floor_divide fmax
-    fmin fmod gcd heaviside hypot isclose lcm logaddexp logaddexp2 logical_and logical_or logical_xor maximum minimum
-    remainder xlogy
-""".split()
+OF_ONE = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "bitwise_not",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "expm1",
+    "frac",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "lgamma",
+    "log10",
+    "log1p",
+    "log2",
+    "logical_not",
+    "logit",
+    "nan_to_num",
+    "positive",
+    "rad2deg",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sgn",
+    "signbit",
+    "sin",
+    "sinc",
+    "sinh",
+    "square",
+    "tan",
+    "trunc",
+]
+OF_TWO = [
+    "atan2",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "copysign",
+    "float_power",
+    "floor_divide",
+    "fmax",
+    "fmin",
+    "fmod",
+    "gcd",
+    "heaviside",
+    "hypot",
+    "isclose",
+    "lcm",
+    "logaddexp",
+    "logaddexp2",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "maximum",
+    "minimum",
+    "remainder",
+    "xlogy",
+]
 
 # name: (dtypes, calls)
 ELEMENTWISE = {
@@ -87,17 +150,17 @@ STATISTICS = {
 }  # fmt: skip
 
 SORTING = {
-    "sort": (ALL, ["sort(c, stable=True)", "sort(c, 1, stable=True)", "sort(long, 0, True, stable=True)", "sort(s)",
+    "sort": (ALL, ["sort(c, stable=True)", "sort(c, dim=1, stable=True)", "sort(long, dim=0, descending=True, stable=True)", "sort(s)",
                    "sort(z, 1)", "sort(x, 2)", "sort(long, stable=True)"]),
-    "argsort": (ALL, ["argsort(long, stable=True)", "argsort(c, 1, True, stable=True)", "argsort(e)"]),
+    "argsort": (ALL, ["argsort(long, stable=True)", "argsort(c, dim=1, descending=True, stable=True)", "argsort(e)"]),
     "msort": (NUMBERS, ["msort(c)", "msort(v)"]),
     "kthvalue": (NUMBERS, ["kthvalue(long, 7).values", "kthvalue(c, 2, 1).values", "kthvalue(c, 1, 0, True).values",
                            "kthvalue(x, 4)", "kthvalue(x, 0)", "kthvalue(q, 3)[0]"]),
-    "mode": (NUMBERS, ["mode(long)", "mode(c, 1).values", "mode(c, 0, True).values", "mode(e)", "mode(index)"]),
+    "mode": (NUMBERS, ["mode(long).values", "mode(c, 1).values", "mode(c, 0, True).values", "mode(e)", "mode(index)"]),
     "quantile": (FLOATS, ["quantile(x, 0.3)", "quantile(c, levels, 1)", "quantile(c, 0.6, -1, True)", "quantile(x, levels)",
                           *(f"quantile(q, levels, interpolation='{how}')" for how in
                             ("lower", "higher", "midpoint", "nearest")),
-                          "quantile(x, 1.5)", "quantile(e, 0.5)", "quantile(c, levels, keepdim=True)", "quantile(x, s)"]),
+                          "quantile(x, 1.5)", "quantile(e, 0.5)", "quantile(distinct, levels, keepdim=True)", "quantile(x, s)"]),
     "nanquantile": (FLOATS, ["nanquantile(x, 0.3)", "nanquantile(c, levels, 1)", "nanquantile(c, 0.6, -1, True)",
                              "nanquantile(q, levels, interpolation='midpoint')"]),
     "unique": (ALL, ["unique(long)", "unique(c, return_inverse=True)", "unique(long, True, True, True)", "unique(e)",
@@ -116,4 +179,49 @@ SORTING = {
                         "histc(sorted, 6, -1, 2)"]),
 }  # fmt: skip
 
-CALLS = ELEMENTWISE | STATISTICS | SORTING
+RUNNING = {
+    "cummax": (ALL, ["cummax(c, 1)", "cummax(long, 0)", "cummax(s, 0)", "cummax(z, 1)", "cummax(c, 3)", "cummax(c, -1)[1]"]),
+    "cummin": (ALL, ["cummin(c, 1)", "cummin(long, -1)", "cummin(e, 0)"]),
+    "logcumsumexp": (FLOATS, ["logcumsumexp(c, 1)", "logcumsumexp(long, 0)", "logcumsumexp(s, 0)",
+                              "logcumsumexp(300 * long, 0)", "logcumsumexp(e, 0)"]),
+    "diff": (ALL, ["diff(c)", "diff(c, 2, 1)", "diff(v, 9)", "diff(s)", "diff(x, dim=0, prepend=y)", "diff(x, 1, 1, y, r)"]),
+    "trapezoid": (NUMBERS, ["trapezoid(c)", "trapezoid(c, dim=1)", "trapezoid(x, y)", "trapezoid(x, u)", "trapezoid(v, dx=0.5)",
+                            "trapezoid(e)"]),
+    "cumulative_trapezoid": (NUMBERS, ["cumulative_trapezoid(c)", "cumulative_trapezoid(c, dim=1)", "cumulative_trapezoid(x, u)",
+                                       "cumulative_trapezoid(v, dx=0.5)"]),
+}  # fmt: skip
+
+INDEXING = {
+    "where": (ALL, ["where(mask, x, y)", "where(mask, x, 2)", "where(mask, 0.5, x)", "where(mask, x, s)", "where(mask)[1]",
+                    "where(mask, 1.0, 2.0)", "where(x, x, y)", "where(mask, x, v)", "where(mask[0], x, r)", "where(x)[0]"]),
+    "masked_fill": (NUMBERS, ["masked_fill(x, mask, 7)", "masked_fill(c, flags[:4], -1)", "masked_fill(x, mask, s)",
+                              "masked_fill(x, x, 1)", "masked_fill(x, mask, v)", "masked_fill(x, mask, True)"]),
+    "masked_scatter": (NUMBERS, ["masked_scatter(x, mask, y)", "masked_scatter(x, mask, v)", "masked_scatter(x, mask, u)",
+                                 "masked_scatter(x, mask[0], v)", "masked_scatter(u, mask, v)"]),
+    "argwhere": (ALL, ["argwhere(x)", "argwhere(s)", "argwhere(e)"]),
+    "take": (NUMBERS, ["take(x, rows)", "take(x, low)", "take(x, -1 - rows)", "take(u, places)", "take(x, v)"]),
+    "take_along_dim": (NUMBERS, ["take_along_dim(x, index, 1)", "take_along_dim(x, low, 0)", "take_along_dim(x, rows)",
+                                 "take_along_dim(c, index[:, :, None], 1)", "take_along_dim(x, low[:, :1], 1)",
+                                 "take_along_dim(v, index, 0)"]),
+    "scatter_add": (NUMBERS, ["scatter_add(x, 1, index, y)", "scatter_add(x, 0, low, y)", "scatter_add(v, 0, twice, w)",
+                              "scatter_add(x, 1, index, v)", "scatter_add(v, -1, places, w)"]),
+    "scatter_reduce": (NUMBERS, [
+        *(f"scatter_reduce(v, 0, twice, w, '{how}', include_self={whether})"
+          for how in ("sum", "prod", "mean", "amax", "amin") for whether in (True, False)),
+        "scatter_reduce(x, 1, index, y, 'amax')", "scatter_reduce(x, 0, low, y, 'mean')", "scatter_reduce(x, 0, low, y, 'median')",
+    ]),
+    "index_add": (NUMBERS, ["index_add(v, 0, twice, w)", "index_add(m, 1, rows, m)", "index_add(v, 0, twice, w, alpha=2)",
+                            "index_add(v, 0, twice, u)", "index_add(v, 0, places, u, alpha=0.5)"]),
+    "index_copy": (NUMBERS, ["index_copy(v, 0, places, u)", "index_copy(x, 1, places - 2, x)", "index_copy(v, 0, places, w)"]),
+    "index_fill": (NUMBERS, ["index_fill(v, 0, places, 7)", "index_fill(c, -2, rows, -1)", "index_fill(v, 0, -1 - places, 1)",
+                             "index_fill(x, 1, places, 1)", "index_fill(v, 0, places, s)"]),
+    "index_put": (NUMBERS, ["index_put(v, (places,), u)", "index_put(v, (twice,), w, accumulate=True)",
+                            "index_put(x, (low, index), s, True)", "index_put(x, (mask,), s)", "index_put(c, (rows,), c[0])",
+                            "index_put(x, (rows - 1,), u, accumulate=True)", "index_put(x, (twice,), u)",
+                            "index_put(v, (places,), w)"]),
+    "one_hot": (INTEGERS, ["one_hot(index)", "one_hot(index, 5)", "one_hot(rows, 1)", "one_hot(e)", "one_hot(v)"]),
+    "narrow": (ALL, ["narrow(c, 1, 1, 2)", "narrow(c, -1, -2, 1)", "narrow(x, 0, 1, 2)", "narrow(x, 0, 2, 0)", "narrow(s, 0, 0, 1)"]),
+    "select": (ALL, ["select(c, 1, 2)", "select(c, -1, -1)", "select(x, 0, 2)", "select(s, 0, 0)"]),
+}  # fmt: skip
+
+CALLS = ELEMENTWISE | STATISTICS | SORTING | RUNNING | INDEXING
