@@ -7,17 +7,22 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from numpy_spellings import array
-from ops_calls import CALLS, OF_ONE, OF_TWO, arguments
-from same_as_torch import assert_same, both, torch
+from ops_calls import CALLS, OF_ONE, OF_TWO, RUNNING, SORTING, STATISTICS, arguments
+from same_as_torch import assert_same, both, outputs, torch
 
 from keras_blitz import ops
 
 pytestmark = [
     pytest.mark.covers("T14"),
-    pytest.mark.filterwarnings("ignore:.*degrees of freedom", "ignore:.*floor_divide", "ignore:.*non-tuple"),
+    pytest.mark.filterwarnings(
+        "ignore:.*degrees of freedom", "ignore:.*floor_divide", "ignore:Using torch.cross", "ignore:.*indexing argument"
+    ),
 ]
 F = torch.nn.functional
+
+UNDECIDED: tuple[str, ...] = ()
 
 
 class Names(dict):
@@ -78,3 +83,43 @@ def test_of_two_tensors(name, shapes, dtypes, special):
 def test_call(name, call):
     for dtype in CALLS[name][0]:
         check(call, dtype)
+
+
+@pytest.mark.parametrize("special", ["nan", "infinite"])
+@pytest.mark.parametrize("name", [*STATISTICS, *SORTING, *RUNNING, "where", "tril", "nan_to_num", "renorm"])
+def test_nan_and_infinities(name, special):
+    """Which of several NaN a gradient goes to, PyTorch does not say."""
+    for seed, call in enumerate(CALLS[name][1]):
+        check(call, "float64", seed, special, gradients=name not in UNDECIDED)
+
+
+@pytest.mark.parametrize(("x", "y", "options"), [
+    ([1.0, 2.0], [1.0, 2.0 + 1e-9], {}), ([1.0], [1.1], {}), ([1.0], [1.1], {"rtol": 0.2}), ([np.nan], [np.nan], {}),
+    ([np.nan], [np.nan], {"equal_nan": True}), ([], [], {}), ([np.inf], [np.inf], {}),
+])  # fmt: skip
+def test_allclose(x, y, options):
+    expected = torch.allclose(torch.tensor(x), torch.tensor(y), **options)
+    assert ops.allclose(ops.tensor(x), ops.tensor(y), **options) is expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "bool"])
+@pytest.mark.parametrize("name", CALLS)
+def test_call_over_more_values_and_dtypes(name, dtype):
+    if dtype in ("int32", "float32") or dtype in CALLS[name][0]:
+        for call in CALLS[name][1]:
+            for seed in range(1, 4):
+                check(call, dtype, seed, scale=100.0 if dtype == "float32" else 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_in_a_compiled_step(name):
+    """The same values in graph mode."""
+    call = CALLS[name][1][0]
+    named = arguments(call, CALLS[name][0][0], 0)
+    tensors = [tf.constant(each) for each in named.values()]
+    eager = outputs(evaluate(call, ops, named, tensors))
+    compiled = outputs(tf.function(lambda *given: evaluate(call, ops, named, given))(*tensors))
+    for one, other in zip(compiled, eager, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-14)
