@@ -392,10 +392,6 @@ def _in_place(function: Callable) -> Callable:
     return assigning
 
 
-def _all_in_place(*functions: Callable) -> list[Callable]:
-    return [_in_place(function) for function in functions]
-
-
-abs_, neg_, sign_, ceil_, floor_ = _all_in_place(abs, neg, sign, ceil, floor)
-add_, sub_, mul_, div_, addcmul_, addcdiv_ = _all_in_place(add, sub, mul, div, addcmul, addcdiv)
-clamp_, exp_, log_, sqrt_, sigmoid_, tanh_, pow_ = _all_in_place(clamp, exp, log, sqrt, sigmoid, tanh, pow)
+abs_, neg_, sign_, ceil_, floor_ = map(_in_place, (abs, neg, sign, ceil, floor))
+add_, sub_, mul_, div_, addcmul_, addcdiv_ = map(_in_place, (add, sub, mul, div, addcmul, addcdiv))
+clamp_, exp_, log_, sqrt_, sigmoid_, tanh_, pow_ = map(_in_place, (clamp, exp, log, sqrt, sigmoid, tanh, pow))

@@ -303,9 +303,19 @@ def lerp(start, end, weight):
     if len(kinds) > 1 or not start.dtype.is_floating:
         raise BlitzError(f"lerp: needs one floating dtype, not {' and '.join(sorted(kind.name for kind in kinds))}")
     start, end, weight = promoted("lerp", start, end, weight)
-    near = tf.cast(tf.abs(weight) < 0.5, start.dtype)
-    apart = end - start
-    return near * (start + weight * apart) + (1 - near) * (end - apart * (1 - weight))
+
+    @tf.custom_gradient
+    def value(start, end, weight):
+        apart = end - start
+        found = tf.where(tf.abs(weight) < 0.5, start + weight * apart, end - apart * (1 - weight))
+
+        def gradient(upstream):
+            parts = upstream * (1 - weight), upstream * weight, upstream * apart
+            return [summed_to(part, each) for part, each in zip(parts, (start, end, weight), strict=True)]
+
+        return found, gradient
+
+    return value(start, end, weight)
 
 
 def heaviside(x, values):

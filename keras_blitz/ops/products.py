@@ -328,5 +328,7 @@ def renorm(x, p: float, dim: int, maxnorm: float):
     if x.shape.rank < 2 or p <= 0 or maxnorm < 0:
         raise BlitzError(f"renorm: p = {p}, maxnorm = {maxnorm}, of {x.shape.rank} dimensions; at least 2 are needed")
     dim = dimension("renorm", dim, x.shape.rank)
-    size = norm(x, p, [d for d in range(x.shape.rank) if d != dim], keepdim=True)
-    return x * tf.where(size > maxnorm, scalar(maxnorm, x.dtype) / (size + 1e-7), tf.ones_like(size))
+    rest = [d for d in range(x.shape.rank) if d != dim]
+    above = norm(x, p, rest, keepdim=True) > maxnorm
+    size = norm(tf.where(above, x, tf.ones_like(x)), p, rest, keepdim=True)  # where x stays, no gradient goes through
+    return x * tf.where(above, scalar(maxnorm, x.dtype) / (size + 1e-7), tf.ones_like(size))

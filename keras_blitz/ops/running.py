@@ -6,6 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.ops.elementwise import add, mul, sub
 from keras_blitz.ops.pairs import logaddexp
 from keras_blitz.ops.promotion import as_tensor, dimension, floating, not_bool, promoted
 from keras_blitz.ops.reduction import Reduced, last
@@ -84,7 +85,7 @@ def logcumsumexp(x, dim: int):
 
         return found, gradient
 
-    return back(value(moved))
+    return back(value(moved)) if x.shape.rank else x
 
 
 def diff(x, n: int = 1, dim: int = -1, prepend=None, append=None):
@@ -115,9 +116,13 @@ def trapezoid(y, x=None, dx: float = 1, dim: int = -1):
     >>> trapezoid(tf.constant([1.0, 2.0, 4.0])).numpy()
     np.float32(4.5)
     """
-    areas, _ = _areas("trapezoid", y, x, dx, dim)
-    found = total(areas, -1)
-    return found if areas.shape[-1] else tf.cast(found, as_tensor(y).dtype)
+    y = not_bool("trapezoid", y)
+    moved, _ = last("trapezoid", y, dim)
+    if not moved.shape[-1]:
+        return tf.reduce_sum(moved, -1)
+    if x is None:  # as PyTorch adds it up, which shows at infinities
+        return mul(sub(total(moved, -1), mul(add(moved[..., 0], moved[..., -1]), 0.5)), dx)
+    return total(_areas("trapezoid", y, x, dx, dim)[0], -1)
 
 
 def cumulative_trapezoid(y, x=None, dx: float = 1, dim: int = -1):

@@ -1,5 +1,7 @@
 """T14: orders, places in an order, and how often what occurs."""
 
+import math
+
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
@@ -73,6 +75,7 @@ def mode(x, dim: int = -1, keepdim: bool = False):
     """Return the most frequent element along a dimension, of several the least, and an index of it.
 
     NumPy `scipy.stats.mode(x, axis)`, PyTorch `torch.mode(x, dim)`, TensorFlow by hand.
+    Trap: where NaN stands among the others, PyTorch does not say; here it is the last, and each one different.
 
     >>> mode(tf.constant([3, 1, 3, 1, 2])).values.numpy()
     np.int32(1)
@@ -81,7 +84,7 @@ def mode(x, dim: int = -1, keepdim: bool = False):
     moved, back = last("mode", x, dim)
     if not moved.shape[-1]:
         raise BlitzError(f"mode: dimension {dim} is empty")
-    same = tf.equal(moved[..., tf.newaxis], moved[..., tf.newaxis, :])
+    same = tf.equal(moved[..., tf.newaxis], moved[..., tf.newaxis, :]) | tf.eye(moved.shape[-1], dtype=tf.bool)
     order = sort(moved).indices
     counts = tf.gather(tf.reduce_sum(tf.cast(same, tf.int32), -1), order, batch_dims=moved.shape.rank - 1)
     least = tf.gather(order, tf.argmax(counts, -1), batch_dims=moved.shape.rank - 1)
@@ -124,7 +127,7 @@ def _quantile(name: str, x, q, dim: int | None, keepdim: bool, interpolation: st
     low, high = tf.floor(ranks), tf.math.ceil(ranks)
     values = [tf.gather(ordered, tf.cast(at, tf.int32), batch_dims=flat.shape.rank - 1) for at in (low, high)]
     weight = 0.5 * tf.ones_like(ranks) if interpolation == "midpoint" else ranks - low
-    found = lerp(*values, weight)  # (…, q)
+    found = lerp(*values, weight) if interpolation in ("linear", "midpoint") else values[0]  # (…, q)
     found = tf.transpose(found, [flat.shape.rank - 1, *range(flat.shape.rank - 1)])
     if keepdim:
         kept = [1] * rank if dim is None else [1 if d == dim % max(rank, 1) else n for d, n in enumerate(x.shape)]
@@ -242,6 +245,8 @@ def searchsorted(sorted_sequence, values, out_int32: bool = False, right: bool =
     sequence, wanted = tf.cast(sequence, dtype), tf.cast(values, dtype)
     wanted = tf.reshape(wanted, [-1]) if sequence.shape.rank == 1 else wanted
     places = tf.searchsorted(sequence, wanted, side="right" if right else "left")
+    # NaN is the largest of all.
+    places = tf.where(tf.not_equal(wanted, wanted), sequence.shape[-1], places)
     return tf.cast(tf.reshape(places, values.shape), tf.int32 if out_int32 else tf.int64)
 
 
@@ -302,6 +307,8 @@ def histc(x, bins: int = 100, min: float = 0, max: float = 0):
     low, high = float(min), float(max)
     if low == high and x.shape[0]:
         low, high = float(tf.reduce_min(x)), float(tf.reduce_max(x))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise BlitzError(f"histc: the range from {low} to {high} is not finite")
     low, high = (low - 1, high + 1) if low == high else (low, high)
     edges = linspace(low, high, bins + 1, x.dtype)
     inside = tf.boolean_mask(x, (x >= edges[0]) & (x <= edges[-1]))

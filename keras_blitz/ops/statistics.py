@@ -189,7 +189,7 @@ def log_softmax(x, dim: int):
     x = only_floating("log_softmax", x)
     dim = dimension("log_softmax", dim, x.shape.rank)
     if not x.shape.rank:
-        return x - x
+        return tf.squeeze(log_softmax(x[tf.newaxis], 0))
     if not x.shape[dim]:
         return x
 
@@ -271,7 +271,7 @@ def var_mean(x, dim=None, correction: float = 1, keepdim: bool = False):
 
     NumPy `np.var(x, axis, ddof=1), np.mean(x, axis)`, PyTorch `torch.var_mean(x, dim)`, TensorFlow `tf.nn.moments(x,
     axes)`.
-    Trap: PyTorch divides by n − 1 and names the variance first.
+    Trap: PyTorch divides by n − 1 and names the variance first; of infinities its running mean may be NaN here.
 
     >>> [float(value) for value in var_mean(tf.constant([1.0, 3.0, 5.0]))]
     [4.0, 3.0]

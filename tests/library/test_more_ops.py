@@ -22,7 +22,8 @@ pytestmark = [
 ]
 F = torch.nn.functional
 
-UNDECIDED: tuple[str, ...] = ()
+# Which of equal elements, or of several NaN, has the gradient or the index, PyTorch does not say.
+UNDECIDED = ("kthvalue", "mode", "quantile", "nanquantile", "unique")
 
 
 class Names(dict):
@@ -86,11 +87,15 @@ def test_call(name, call):
 
 
 @pytest.mark.parametrize("special", ["nan", "infinite"])
-@pytest.mark.parametrize("name", [*STATISTICS, *SORTING, *RUNNING, "where", "tril", "nan_to_num", "renorm"])
+@pytest.mark.parametrize("name", [*STATISTICS, *SORTING, *RUNNING, "lerp", "where", "tril", "nan_to_num", "renorm"])
 def test_nan_and_infinities(name, special):
-    """Which of several NaN a gradient goes to, PyTorch does not say."""
+    if special == "infinite" and name in ("std_mean", "var_mean"):
+        pytest.skip("PyTorch's running mean of infinities is NaN or not by their order; ours is that of mean")
+    if special == "nan" and name == "mode":
+        pytest.skip("PyTorch sorts by an order that NaN is not in")
     for seed, call in enumerate(CALLS[name][1]):
-        check(call, "float64", seed, special, gradients=name not in UNDECIDED)
+        if "searchsorted(sort(" not in call and "unique(c, dim" not in call:  # what has NaN is not sorted
+            check(call, "float64", seed, special, gradients=name not in UNDECIDED, indices=name not in UNDECIDED)
 
 
 @pytest.mark.parametrize(("x", "y", "options"), [
