@@ -84,6 +84,9 @@ def translate_command(
     trust: Annotated[bool, typer.Option("--trust", help="Load a pickle, which runs the code it holds.")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Write a stub where an operation has no rule.")] = False,
     batch: Annotated[bool, typer.Option("--batch/--no-batch", help="Whether axis 0 of each input is a batch.")] = True,
+    other: Annotated[
+        list[str] | None, typer.Option(metavar="SHAPE", help="Inputs of another size; every size is taken then.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Write a PyTorch module as Keras source, and prove that both do the same.
 
@@ -92,7 +95,8 @@ def translate_command(
     from parity.translate.command import run as translate
 
     with announce_stop("parity", "interrupted: nothing was written"):
-        raise typer.Exit(translate(module, shape, output, trust=trust, partial=partial, batch=batch))
+        done = translate(module, shape, output, trust=trust, partial=partial, batch=batch, other=other or ())
+        raise typer.Exit(done)
 
 
 def load_torch(address: str, checkpoint: Path | None) -> Any:

@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Any
 
 import typer
@@ -60,13 +61,23 @@ def apart(group: str, name: str, limit: float, sources: Path | None) -> dict[str
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
-    """Return the results as a Markdown table, those that pass first."""
-    lines = ["| model | lines | functions / classes | transposes | proof |", "|---|---|---|---|---|"]
+    """Return the results as a Markdown table, those that pass first, and the median of the lines that were written."""
+    lines = [
+        "| model | lines / PyTorch's | functions / classes | transposes | proof | reads |",
+        "|---|---|---|---|---|---|",
+    ]
+    ratios = []
     for name, each in sorted(results.items(), key=lambda item: bool(item[1]["reason"])):
         said = each["reason"] or f"{' and '.join(each['modes'])}, {each['tensors']} tensors"
-        sizes = f"{each.get('functions', '')} / {each.get('classes', '')}" if "classes" in each else ""
-        lines.append(f"| {name} | {each.get('lines', '')} | {sizes} | {each.get('transposes', '')} | {said} |")
-    return "\n".join(lines)
+        if "source_lines" not in each:
+            lines.append(f"| {name} | | | | {said} | |")
+            continue
+        counts = f"{each['lines']} / {each['source_lines']} | {each['functions']} / {each['classes']}"
+        lines.append(f"| {name} | {counts} | {each['transposes']} | {said} | {each['unreadable'] or 'well'} |")
+        if each["source_lines"]:
+            ratios.append(each["lines"] / each["source_lines"])
+    end = f"\n\nlines for each line of PyTorch's classes: {median(ratios):.2f} (median)" if ratios else ""
+    return "\n".join(lines) + end
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -60,7 +60,6 @@ RULES = {
 TORCH_IN_RECORD = {
     f"parity/record/{name}.py"
     for name in (
-        "opened",
         "torch_recorder",
         "torch_state",
         "torch_calls",
@@ -69,6 +68,7 @@ TORCH_IN_RECORD = {
         "torch_flow",
         "torch_functions",
         "torch_modules",
+        "torch_opened",
         "torch_uses",
         "frameworks",
     )

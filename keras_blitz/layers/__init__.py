@@ -25,7 +25,15 @@ from keras_blitz.layers.batchnorm import BatchNorm, convert_sync_batchnorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_blitz.layers.comparing import Bilinear, CosineSimilarity, LocalResponseNorm, PairwiseDistance, VectorNorm
 from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d, DynamicConv2d
-from keras_blitz.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from keras_blitz.layers.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+    StochasticDepth,
+)
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pads import (
@@ -137,6 +145,7 @@ __all__ = [
     "ReplicationPad2d",
     "ReplicationPad3d",
     "Softplus",
+    "StochasticDepth",
     "Unfold",
     "Upsample",
     "VectorNorm",

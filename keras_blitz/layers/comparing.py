@@ -1,5 +1,7 @@
 """torch.nn's layers of two inputs, Bilinear, CosineSimilarity and PairwiseDistance; LocalResponseNorm; lengths."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -167,7 +169,8 @@ class VectorNorm(keras.layers.Layer):
 
     def __init__(self, axis: int | tuple[int, ...], keepdims: bool = False, **options):
         super().__init__(**options)
-        self.axis, self.keepdims = axis, keepdims
+        self.axis: Any = tuple(axis) if isinstance(axis, list) else axis
+        self.keepdims = keepdims
 
     def call(self, inputs):
         """Return the lengths."""

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_blitz import random
+from keras_blitz.errors import BlitzError
 
 Mask = Callable[[tuple[int, ...]], np.ndarray]
 
@@ -171,3 +172,44 @@ class FeatureAlphaDropout(AlphaDropout):
         shape = (tf.shape(inputs)[0], *[1] * (len(inputs.shape) - 2), inputs.shape[-1])
         kept = keras.random.uniform(shape, dtype=inputs.dtype, seed=self.seed_generator) >= self.rate
         return self._drop(inputs, tf.cast(kept, inputs.dtype))
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class StochasticDepth(_MaskedDropout, keras.layers.Dropout):
+    """Leave out whole examples of a residual branch in train mode, and scale the others.
+
+    y = x · m / (1 − p), m is 1 with probability 1 − p: one for each example, or one for the whole batch
+
+    It is torchvision's StochasticDepth, and timm's DropPath, which has a row for each example. No seed makes Keras draw
+    PyTorch's rows.
+
+    Args:
+        p: 0–1.
+        mode: "row" or "batch".
+        options: `seed`, `name`, `dtype` … of Keras's layer.
+
+    Shapes:
+        input and output (N, …); a mask is (N, 1, …) or (1, 1, …).
+
+    Raises:
+        BlitzError: another mode.
+
+    Source: torchvision/ops/stochastic_depth.py.
+    """
+
+    def __init__(self, p: float = 0.5, mode: str = "row", **options):
+        if mode not in ("row", "batch"):
+            raise BlitzError(f'StochasticDepth: mode must be "row" or "batch", not {mode!r}')
+        super().__init__(p, **options)
+        self.mode = mode
+
+    def call(self, inputs, training=False):
+        """Leave examples out in train mode."""
+        self.noise_shape = (None if self.mode == "row" else 1, *[1] * (len(inputs.shape) - 1))
+        return super().call(inputs, training=training)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        config = super().get_config()
+        del config["noise_shape"]
+        return {**config, "mode": self.mode}

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from keras_blitz.weights import kinds
 from parity.core.fingerprint import condensed
 from parity.core.trace import Value
-from parity.record.opened import Opened, watch
+from parity.record.torch_opened import Opened, watch
 
 REDUCED = (torch.float16, torch.bfloat16)
 

@@ -21,6 +21,16 @@ def copied(module: torch.nn.Module) -> torch.nn.Module:
     return deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in held if not tensor.is_leaf})
 
 
+def sharing(module: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy of a module that has the module's own parameters; its buffers and attributes are copied.
+
+    A call may change what is copied. Do not move or cast it, which would change the parameters.
+    """
+    held = [value for inner in module.modules() for value in _tensors_in(vars(inner))]
+    known = {id(tensor): tensor.detach().clone() for tensor in held if not tensor.is_leaf}
+    return deepcopy(module, {**known, **{id(parameter): parameter for parameter in module.parameters()}})
+
+
 def _tensors_in(value: Any, depth: int = 4) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value

@@ -17,12 +17,12 @@ from parity.core.draws import Draw
 from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs
 from parity.record.buffers import kept_buffers
-from parity.record.opened import watch
 from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
 from parity.record.torch_draws import shared_draws
 from parity.record.torch_exact import exact_gradients
 from parity.record.torch_modules import copied
 from parity.record.torch_modules import outputs as outputs_of
+from parity.record.torch_opened import watch
 
 
 @dataclass(frozen=True)

@@ -217,11 +217,11 @@ class Builder:
         order = layout if layout is not None else given[0].layout  # type: ignore[union-attr]
         symbol = self._symbol(out, order)
         fields = {name: value if isinstance(value, Literal) else Literal(value) for name, value in literals.items()}
-        symbols = [self._list_of(x) if isinstance(x, list) else x.symbol for x in given]
+        symbols = [self.list_of(x) if isinstance(x, list) else x.symbol for x in given]
         self.add(Expression(text, symbols, [symbol], fields, where=self.call.where))
         return View(symbol, tuple(out.shape), tuple(out.batched), order, flat)
 
-    def _list_of(self, views: Sequence[View]) -> Symbol | tuple[Symbol, ...]:
+    def list_of(self, views: Sequence[View]) -> Symbol | tuple[Symbol, ...]:
         """Return the list that the current module was given, where it holds just these; else the symbols."""
         frame, symbols = self.call.frame, tuple(view.symbol for view in views)
         for place, argument in enumerate(frame.arguments):

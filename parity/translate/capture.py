@@ -1,10 +1,8 @@
 """Record a PyTorch module by running it: hooks keep the hierarchy, a TorchFunctionMode sees the functions between.
 
-Python's own control flow is followed as it is taken. The module runs twice, with batches of two sizes: an axis whose
-size differs between the runs follows the batch.
+Python's own control flow is followed as it is taken.
 """
 
-import copy
 import linecache
 import os
 import sys
@@ -32,21 +30,15 @@ QUERIES = frozenset(
         "__float__", "__index__", "__format__", "__contains__",
     }
 )  # fmt: skip
+# Those of them that Python's own code may decide by.
+DECIDING = frozenset({"item", "tolist", "is_nonzero", "__bool__", "__int__", "__float__", "__index__", "__contains__"})
 FACTORIES = frozenset(
-    (
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_tensor",
-        "new_empty",
-        "zeros_like",
-        "ones_like",
-        "full_like",
+    {
+        "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty", "zeros_like", "ones_like", "full_like",
         "empty_like",
-    )
-)
+    }
+)  # fmt: skip
 IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
-NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
 IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
 
@@ -58,48 +50,6 @@ class Untranslatable(BlitzError):
 def at(where: Where | None) -> str:
     """Return the user's line as the end of a message."""
     return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
-
-
-def record(
-    module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf, batch: bool = True
-) -> Recording:  # fmt: skip
-    """Record a copy of a module in eval mode.
-
-    Args:
-        module: is left as it is.
-        inputs: what `forward` takes.
-        is_leaf: whether a module, or an autograd.Function, is translated as one.
-        batch: axis 0 of each input is the batch; else all sizes are fixed.
-
-    Raises:
-        BlitzError: the module raises.
-        Untranslatable: it takes another way with another batch size, or does what cannot be followed.
-    """
-    recorded = run(copy.deepcopy(module).eval(), inputs, is_leaf)
-    if not batch:
-        for value in _values_of(recorded):
-            value.batched = (False,) * value.rank
-        return recorded
-    larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in inputs)
-    try:
-        other = run(copy.deepcopy(module).eval(), larger, is_leaf)
-    except BlitzError as error:
-        raise Untranslatable(f"with one example more in the batch, {error}; {NO_BATCH}") from None
-    if [call.title for call in recorded.calls] != [call.title for call in other.calls]:
-        raise Untranslatable(f"another batch size takes another way through the module; {NO_BATCH}")
-    pairs = list(zip(_values_of(recorded), _values_of(other), strict=True))
-    if any(one.rank != two.rank for one, two in pairs):
-        raise Untranslatable(f"another batch size has other numbers of axes; {NO_BATCH}")
-    for one, two in pairs:
-        one.period = two.shape[0] - one.shape[0] if one.shape else 0
-        one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))
-    return recorded
-
-
-def _values_of(recording: Recording) -> list[Value]:
-    """Return the values that calls take and return; what only constants are made of may be made once, and kept."""
-    inner = [(call.args, call.kwargs, call.outputs) for call in recording.calls]
-    return values_in([recording.inputs, *inner, recording.outputs])
 
 
 def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
@@ -135,6 +85,7 @@ class Recorder(TorchFunctionMode):
         self.values: list[Value] = []
         self.calls: list[Call] = []
         self.uses: dict[str, int] = {}
+        self.decisions: dict[Where, None] = {}
         self.depth = 0  # of leaves, one inside another
         self.through = 0  # autograd.Functions whose inside is recorded, one inside another
         self.stack = [Frame(module, "")]
@@ -154,7 +105,9 @@ class Recorder(TorchFunctionMode):
         if not values_in(outputs):
             raise Untranslatable(f"{type(self.module).__name__} returns {type(result).__name__}, which has no tensor")
         names = {name: self.named[id(t)] for name, t in self.module.named_parameters(remove_duplicate=False)}
-        return Recording(self.stack[0], self.calls, recorded, outputs, self.uses, self.values, names)
+        return Recording(
+            self.stack[0], self.calls, recorded, outputs, self.uses, self.values, names, list(self.decisions)
+        )
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
@@ -198,6 +151,8 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = _name_of(function)
         if self.depth or not name or name in QUERIES:
+            if name in DECIDING and not self.depth:
+                self._note_decision(args[0])
             return function(*args, **kwargs)
         in_place = name in IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
         call = self._call(name, args, kwargs)
@@ -249,6 +204,12 @@ class Recorder(TorchFunctionMode):
             yield
         finally:
             self.depth -= 1
+
+    def _note_decision(self, tensor: Any) -> None:
+        """Note the line where Python asks for a value that follows the inputs."""
+        known = self.known.get(id(tensor))
+        if known and known[1].kind in ("input", "computed") and (where := _user_line()):
+            self.decisions[where] = None
 
     def _count(self, call: Call, path: str) -> None:
         call.path, call.number = path, self.uses.get(path, 0)

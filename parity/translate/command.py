@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.util
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
-from keras_blitz.progress import track
 from parity.record.frameworks import load_frameworks, torch_installed
 
 
-def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True) -> int:
+def run(
+    name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True,
+    other: Sequence[str] = (),
+) -> int:  # fmt: skip
     """Translate, write and print the verdict; return the exit status.
 
     Args:
@@ -25,29 +29,32 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
         trust: a pickle may run the code it holds.
         partial: write stubs where there is no rule.
         batch: axis 0 of each input is the batch.
+        other: shapes of another height and width; the model takes every size then.
 
     Raises:
         BlitzError: the module cannot be loaded, run or translated, or a file cannot be written.
     """
     if output.suffix != ".py":
         raise BlitzError(f"-o {output}: give the name of a .py file")
-    check_target(output)
+    for path in (output, output.with_suffix(".weights.h5")):
+        check_target(path)
     arrays = tuple(array_of(text) for text in inputs)
+    others = tuple(array_of(text) for text in other) or None
     if not torch_installed():
         raise BlitzError("parity translate runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     module = load(name, trust)
-    from parity.translate.port import Port, translate
+    from parity.translate.port import translate
 
-    def work(step: str) -> "Port":
-        return translate(module, arrays, partial=partial, batch=batch)
-
-    port = next(iter([work(step) for step in track(["translate and prove"], name, str)]))
+    with _quiet():
+        port = translate(module, arrays, partial=partial, batch=batch, other=others)
     port.write(output)
     written = f"{output} ({port.source.count(chr(10))} lines)"
     if not port.holes and not (port.proof and port.proof.error):
         written += f" and {port.weights_file}"
     print(f"wrote {written}")
+    for note in port.notes:
+        print(f"note: {note}", file=sys.stderr)
     for hole in port.holes:
         print(f"left out: {hole}", file=sys.stderr)
     if port.proof is not None:
@@ -55,6 +62,13 @@ def run(name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial:
         if port.report is not None and not port.passed:
             print(port.report)
     return 0 if port.passed else 1
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Swallow what the module prints: it runs a dozen times."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def array_of(text: str) -> np.ndarray:
@@ -73,7 +87,10 @@ def array_of(text: str) -> np.ndarray:
     if not sizes or min(sizes) < 1 or name not in ("", "int") or below < 1:
         raise BlitzError(f"--input {text!r}: give a shape such as 2,3,224,224, or 2,16:int:1000 for numbers below 1000")
     stream = np.random.RandomState(0)
-    return stream.randint(0, below, sizes) if name == "int" else stream.standard_normal(sizes).astype(np.float32)
+    try:
+        return stream.randint(0, below, sizes) if name == "int" else stream.standard_normal(sizes).astype(np.float32)
+    except (MemoryError, ValueError):
+        raise BlitzError(f"--input {text!r}: an array of this shape does not fit into memory") from None
 
 
 def load(name: str, trust: bool) -> Any:
@@ -85,7 +102,7 @@ def load(name: str, trust: bool) -> Any:
     source, colon, attribute = name.partition(":")
     if not colon and Path(name).suffix in (".pt", ".pth", ".pkl", ".bin"):
         return _unpickle(Path(name), trust)
-    if not colon or not attribute:
+    if not (source and attribute):
         raise BlitzError(f"{name!r}: name the module as package.file:NAME or file.py:NAME")
     home = _import(source)
     found: Any = home
@@ -104,7 +121,7 @@ def _made(found: Any, name: str) -> Any:
             raise BlitzError(f"{name} is neither a torch.nn.Module nor makes one")
         try:
             found = found()
-        except Exception as error:  # a user's constructor may raise anything
+        except (Exception, SystemExit) as error:  # a user's constructor may raise anything
             raise BlitzError(f"{name}() raised {type(error).__name__}: {_first_line(error)}") from None
     if not isinstance(found, nn.Module):
         raise BlitzError(f"{name} makes a {type(found).__name__}, not a torch.nn.Module")
@@ -130,7 +147,7 @@ def _import(source: str) -> Any:
         spec.loader.exec_module(found)
     except BlitzError:
         raise
-    except Exception as error:  # a user's file may raise anything
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
         raise BlitzError(f"{source} cannot be imported: {type(error).__name__}: {_first_line(error)}") from None
     return found
 
@@ -142,7 +159,7 @@ def _unpickle(path: Path, trust: bool) -> Any:
         raise BlitzError(f"{path}: loading a pickled module runs the code it holds; give --trust if you trust the file")
     try:
         found = torch.load(path, map_location="cpu", weights_only=False)
-    except Exception as error:  # whatever its code raises
+    except (Exception, SystemExit) as error:  # whatever its code raises
         raise BlitzError(f"{path} cannot be loaded: {type(error).__name__}: {_first_line(error)}") from None
     if not isinstance(found, torch.nn.Module):
         raise BlitzError(

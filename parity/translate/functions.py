@@ -83,7 +83,9 @@ def functions_of(root: Block) -> list[Function]:
 
 def snake(name: str) -> str:
     """Return basic_block for BasicBlock, se_layer for SELayer."""
-    name = re.sub(r"(?<=[a-z])(Net|NeXt)", lambda found: found[0].lower(), name)  # ResNet is resnet
+    name = re.sub(
+        r"(?<=[a-z])(Net|NeXt)(?![a-z])", lambda found: found[0].lower(), name
+    )  # ResNet is resnet, NeuralNetwork neural_network
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
     return re.sub(r"(?<=[a-z])_(?=\d)", "", name) or "block"
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -130,6 +131,7 @@ class Recording:
         uses: path of a module -> how many times it was called.
         values: all, in their order.
         names: of the parameters and buffers that are one tensor, the first name of each.
+        decisions: lines at which the value of an input, or of what was computed from it, decided.
     """
 
     root: Frame
@@ -139,13 +141,14 @@ class Recording:
     uses: Mapping[str, int]
     values: list[Value]
     names: Mapping[str, str] = field(default_factory=dict)
+    decisions: Sequence[Where] = ()
 
     @property
     def opened(self) -> dict[str, str]:
         """Path of a module that calls a function of its own weights, and may do more -> the function's name."""
         return {call.frame.path: call.target for call in self.calls if _is_own(call)}
 
-    @property
+    @cached_property
     def tied(self) -> dict[str, str]:
         """Path of a Linear whose weight is another module's -> path of that module."""
         pairs = ((name.rpartition(".")[0], first.rpartition(".")[0]) for name, first in self.names.items())

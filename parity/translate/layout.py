@@ -86,6 +86,11 @@ def _together(layout: Layout, shape: Sequence[int], found: Sequence[Group], plac
     return tuple(order)
 
 
+def is_usual(layout: Layout) -> bool:
+    """Return whether a layout is PyTorch's own order, or channels last of images."""
+    return _rareness(layout) < (1 if len(layout) == 3 else 2)
+
+
 def _rareness(layout: Layout) -> int:
     """Return 0 for PyTorch's own order, 1 for channels last, 2 for others."""
     usual = [natural(len(layout)), channels_last(len(layout))]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from parity.translate.functions import Function
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
+FEW, SHORT = 5, 4  # so many calls, or fewer, that differ in up to so many numbers stand one by one, a line each
 Input = Symbol | tuple[Symbol, ...]
 
 
@@ -54,13 +55,19 @@ def roll_up(block: Block) -> None:
         run, step = _run(block, rest, alike=True)
         if len(run) < 2 and len(_run(block, rest[1:], alike=True)[0]) < 2:
             longer, other = _run(block, rest, alike=False)
-            run, step = (longer, other) if len(longer) > 2 else (run, step)
+            run, step = (longer, other) if len(longer) > 2 and not _reads_better_apart(longer) else (run, step)
         if len(run) > 1:
             found.append(_loop(block, run, step))
         else:
             found.append(rest[0])
         rest = rest[max(len(run), 1) :]
     block.statements = found
+
+
+def _reads_better_apart(run: list[BlockCall]) -> bool:
+    """Return whether a few calls differ in several numbers, which the head of a loop would have as a table."""
+    values = ([repr(call.literals[name].value) for call in run] for name in run[0].literals)
+    return len(run) <= FEW and 1 < sum(len(set(each)) > 1 for each in values) <= SHORT
 
 
 def _run(block: Block, statements: list[Statement], alike: bool) -> tuple[list[BlockCall], Step]:

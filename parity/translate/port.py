@@ -1,6 +1,6 @@
 """`parity.translate`: a PyTorch module written as Keras source."""
 
-import copy
+import linecache
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,15 +18,19 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path
 from keras_blitz.floatx import precision
 from keras_blitz.optim.base import Optimizer
+from keras_blitz.progress import late_line
 from keras_blitz.weights.mapped import Mapped
-from parity.record.opened import open_module
 from parity.record.torch_flow import folded
+from parity.record.torch_modules import sharing
+from parity.record.torch_opened import open_module
 from parity.translate import registry
+from parity.translate.any_size import leave_open
+from parity.translate.batches import record, several
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.capture import record
+from parity.translate.checks import require_outputs, translatable
 from parity.translate.functions import functions_of
-from parity.translate.graph import Value, unused_names, values_in
+from parity.translate.graph import Value, Where, unused_names, values_in
 from parity.translate.module_text import LINE, file_text
 from parity.translate.optimizer import twin_of
 from parity.translate.prove import DTYPES, Filled, Proof, prove
@@ -55,6 +59,7 @@ class Port:
         holes: what has no translation, a line each; such a port cannot run.
         proof: what `parity.check` said, once it was asked.
         weights_file: the name of the file that the source tells to load.
+        notes: what is so with these inputs alone, a line each.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Port:
     holes: Sequence[str] = ()
     proof: Proof | None = None
     weights_file: str = "network.weights.h5"
+    notes: Sequence[str] = ()
     _models: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,10 +81,9 @@ class Port:
         """The file's text; its first line says what was proven."""
         said = "not proven: no parity.check has run" if self.proof is None else self.proof.line
         if self.holes:
-            said = f"not proven: {self.holes[0]}"
+            said = f"not proven: {self.holes[0]}" + (f", and {len(self.holes) - 1} more" if self.holes[1:] else "")
         head, rest = self.text.split("{status}", 1)
-        head = textwrap.fill(head + re.sub(r'["\\]', "'", said), LINE, break_long_words=False, break_on_hyphens=False)
-        text = head + rest
+        text = _wrapped(head + re.sub(r'["\\]', "'", said)) + rest
         return text.replace("{weights}", self.weights_file, 1)
 
     @property
@@ -95,8 +100,7 @@ class Port:
         if self.holes:
             raise BlitzError(f"the translation has holes and cannot run: {self.holes[0]}")
         if dtype not in self._models:
-            self._models[dtype] = model = self.fresh(dtype)
-            fill(model, self.module, self._paired(model))
+            self._models[dtype] = self.filled(dtype)
         return self._models[dtype]
 
     def optimizer(self, torch_optimizer: torch.optim.Optimizer, model: keras.Model | None = None) -> Optimizer:
@@ -120,6 +124,12 @@ class Port:
 
     def _paired(self, model: keras.Model) -> list[Mapped]:
         return paired(model, self.module, self.weights, self.arrays, self.flats, self.unused)
+
+    def filled(self, dtype: str) -> keras.Model:
+        """Return a new model in this precision, with the module's weights."""
+        model = self.fresh(dtype)
+        fill(model, self.module, self._paired(model))
+        return model
 
     def fresh(self, dtype: str) -> keras.Model:
         """Return a new model in this precision, whose constants alone are filled in."""
@@ -163,7 +173,7 @@ class Port:
 
 def translate(
     module: nn.Module, inputs: Any, *, partial: bool = False, check: bool = True, train: bool | None = None,
-    dtypes: Sequence[str] = DTYPES, batch: bool = True,
+    dtypes: Sequence[str] = DTYPES, batch: bool = True, other: Any = None,
 ) -> Port:  # fmt: skip
     """Write a Keras model that does what a PyTorch module does, and prove it by `parity.check`.
 
@@ -180,56 +190,85 @@ def translate(
         dtypes: the precisions to prove it in, "float64" and "float32".
         batch: axis 0 of each input is the batch, whose size is free; False: the model takes these shapes alone, as of
             a graph's nodes and edges.
+        other: inputs of another height and width, or length; the model takes every size then.
 
     Raises:
-        BlitzError: the module raises, or has an operation without a rule; the message has the user's own line.
+        BlitzError: the module raises, has an operation without a rule, or depends on a size that is to stay open; the
+            message has the line.
     """
     registry.load()
     tensors = _as_tensors(inputs)
     origin = f"{type(module).__module__}.{type(module).__qualname__}"
-    module, computed = folded(module)
-    if computed and train:
-        raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
-    recording = record(module, tensors, _is_leaf, batch)
-    add_train_mode(recording, module, tensors, _is_leaf)
-    add_exact_constants(recording, module, tensors, _is_leaf)
-    builder = Builder(recording, partial)
-    root = builder.run()
+    with late_line(f"parity.translate: reading {type(module).__name__}"):
+        module, computed = folded(translatable(module, tensors))
+        if computed and train:
+            raise BlitzError(f"{computed[0]} is computed in PyTorch, as by weight_norm: train mode cannot be proven")
+        recording = record(module, tensors, _is_leaf, batch)
+        require_outputs(recording.outputs, type(module).__name__)
+        examples = several(tensors) if batch else tensors
+        add_train_mode(recording, module, examples, _is_leaf)
+        add_exact_constants(recording, module, examples, _is_leaf)
+        builder = Builder(recording, partial)
+        port = _written(builder, module, origin, list(_limits(computed, batch, recording.decisions)))
+    if other is not None:
+        port = _of_every_size(port, translate(module, other, partial=partial, check=False, batch=batch))
+    if not check or port.holes:
+        return port
+    sides = recording.inputs, _sorted(recording.outputs)
+    layouts = [[builder.views[value].layout for value in side] for side in sides]
+    filled = Filled(partial_of(port.filled, "float64"), *layouts)
+    proven = sharing(module)
+    for path, function in recording.opened.items():
+        open_module(proven.get_submodule(path), function)
+    arrays = tuple(tensor.numpy() for tensor in tensors)
+    train = False if computed else train
+    proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
+    if other is not None and proof.passed:
+        said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
+        proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)
+    return replace(port, proof=proof)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, LINE, break_long_words=False, break_on_hyphens=False)
+
+
+def _of_every_size(one: Port, other: Port) -> Port:
+    """Return a port that takes every size, where two that were written from other sizes are the same."""
+    text = leave_open(one.text, other.text, one.arrays, other.arrays, (one.flats, other.flats))
+    return replace(one, text=text)
+
+
+def _written(builder: Builder, module: nn.Module, origin: str, limits: Sequence[str]) -> Port:
+    """Return the port of a recorded module, its source written."""
+    root, recording = builder.run(), builder.recording
     outputs = builder.outputs()
     given = [builder.views[value] for value in recording.inputs]
     settle(root, [view.symbol for view in given], [view.symbol for view in outputs], builder.views)
     functions = functions_of(root)
-    said = "".join(f"\n{line}\n" for line in _limits(computed, batch))
+    said = "".join(f"\n{_wrapped(line)}\n" for line in limits)
     header = (
         f"{type(module).__name__}, translated from {origin}: {{status}}\n{said}\n"
         f'    model = {functions[-1].name}()\n    model.load_weights("{{weights}}")\n'
     )
     text = file_text(functions, given, recording.outputs, builder.views, builder.stubs, header)
-    port = Port(
+    return Port(
         functions[-1].name, origin, module, text, builder.weights, builder.arrays, builder.flats,
-        unused_names(recording), list(builder.stubs.values()),
+        unused_names(recording), list(builder.stubs.values()), notes=limits,
     )  # fmt: skip
-    if check and not port.holes:
-        arrays = tuple(tensor.numpy() for tensor in tensors)
-        layouts = [view.layout for view in given], [builder.views[value].layout for value in _sorted(recording.outputs)]
-        filled = Filled(partial_of(port.build, "float64"), *layouts)
-        proven = copy.deepcopy(module)
-        for path, function in recording.opened.items():
-            open_module(proven.get_submodule(path), function)
-        train = False if computed else train
-        proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
-        port = replace(port, proof=proof)
-    return port
 
 
-def _limits(computed: Sequence[str], batch: bool) -> Iterator[str]:
-    """Yield lines for the file's head: weights that PyTorch computes from others, and inputs without a batch."""
+def _limits(computed: Sequence[str], batch: bool, decisions: Sequence[Where]) -> Iterator[str]:
+    """Yield lines for the file's head: weights that PyTorch computes, inputs without a batch, and what was decided."""
     if computed:
         more = f", and {len(computed) - 3} more" if computed[3:] else ""
         names = ", ".join(computed[:3]) + more
         yield f"PyTorch computes {names} from other weights; here each is a weight of its own."
     if not batch:
         yield "The inputs have no batch axis: the model takes these shapes alone."
+    for where in decisions:
+        line = re.sub(r'["\\]', "'", linecache.getline(*where).strip())
+        yield f"A value of the example inputs decided here, and the model always does as it did: {line}"
 
 
 def _sorted(outputs: Any) -> list[Value]:

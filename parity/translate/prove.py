@@ -1,6 +1,7 @@
 """The proof of a port: `parity.check`, in eval mode and, where it matters, in train mode."""
 
 import copy
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from torch import nn
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.pair.equivalence import Report, check
+from parity.record.torch_modules import sharing
 from parity.translate.layout import Layout
 
 DTYPES = ("float64", "float32")
@@ -25,11 +27,15 @@ class Proof:
         reports: mode ("eval mode", "train mode") -> the report.
         error: why nothing could be compared; "" otherwise.
         dtypes: the precisions that were asked for.
+        eval_alone: train mode was left out, because the module returns other outputs there.
+        other_size: the outputs were compared for inputs of another size, too.
     """
 
     reports: Mapping[str, Report]
     error: str = ""
     dtypes: Sequence[str] = DTYPES
+    eval_alone: bool = False
+    other_size: bool = False
 
     @property
     def passed(self) -> bool:
@@ -58,7 +64,9 @@ class Proof:
             len(comparison.rows) for report in self.reports.values() for comparison in report.comparisons.values()
         )
         where = "" if tuple(self.dtypes) == DTYPES else f" in {' and '.join(self.dtypes)}"
-        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors"
+        alone = "; train mode has other outputs (auxiliary heads) and was not translated" if self.eval_alone else ""
+        also = ", outputs for another size" if self.other_size else ""
+        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors{also}{alone}"
 
 
 @dataclass(frozen=True)
@@ -75,14 +83,19 @@ class Filled:
     inputs: Sequence[Layout]
     outputs: Sequence[Layout]
 
-    def differs(self, module: nn.Module, inputs: tuple[np.ndarray, ...]) -> str:
-        """Say where its outputs are not the module's in eval mode; "" where they are."""
+    def differs(self, module: nn.Module, *batches: tuple[np.ndarray, ...]) -> str:
+        """Say where its outputs for the first batch that gives others are not the module's in eval mode; else ""."""
+        wide, model = copy.deepcopy(module).double().eval(), self.build()
+        for number, inputs in enumerate(batches):
+            if said := self._differs(wide, model, inputs):
+                return f"{said} for another batch size" if number else said
+        return ""
+
+    def _differs(self, module: nn.Module, model: Any, inputs: tuple[np.ndarray, ...]) -> str:
         wide = [each.astype("float64") if each.dtype.kind == "f" else each for each in inputs]
         with torch.no_grad():
-            output = copy.deepcopy(module).double().eval()(*map(torch.from_numpy, wide))
-        expected = [each.numpy() for each in _tensors(output)]
+            expected = [each.numpy() for each in _tensors(module(*map(torch.from_numpy, wide)))]
         given = [each.transpose(order) for each, order in zip(wide, self.inputs, strict=True)]
-        model = self.build()
         actual = keras.tree.flatten(model(given if len(given) > 1 else given[0], training=False))
         for number, (one, other, order) in enumerate(zip(expected, map(np.asarray, actual), self.outputs, strict=True)):
             one = one.transpose(order)
@@ -118,12 +131,13 @@ def prove(
     """
     larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
     try:
-        differs = filled.differs(module, inputs)
-        if batch and not differs and (differs := filled.differs(module, larger)):
-            differs += " for another batch size"
+        differs = filled.differs(module, *([inputs, larger] if batch else [inputs]))
+        gc.collect()  # a Keras model holds itself: without this, its weights stay during the comparisons
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
+    eval_alone = train and has_other_outputs(module, inputs)
+    train = train and not eval_alone
     reports: dict[str, Report] = {}
     given = inputs if len(inputs) > 1 else inputs[0]
     for mode in ("eval mode", "train mode") if train and not differs else ("eval mode",):
@@ -136,14 +150,27 @@ def prove(
             )  # fmt: skip
         except BlitzError as error:
             return Proof(reports, f"{mode}: {str(error).splitlines()[0]}")
+        gc.collect()
     # What `check` says tells where it begins; with other weights than those written it may also pass.
-    return Proof(reports, differs if all(report.passed for report in reports.values()) else "", dtypes)
+    return Proof(reports, differs if all(report.passed for report in reports.values()) else "", dtypes, eval_alone)
+
+
+def has_other_outputs(module: nn.Module, inputs: tuple[np.ndarray, ...]) -> bool:
+    """Return whether a module returns another number of tensors in train mode, such as those of auxiliary heads."""
+    counts = []
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        for training in (False, True):
+            ran = sharing(module).train(training)
+            counts.append(len(_tensors(ran(*map(torch.from_numpy, inputs)))))
+    return counts[0] != counts[1]
 
 
 def has_train_mode(module: nn.Module) -> bool:
     """Return whether a module does something else in train mode."""
     kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     return any(
-        (isinstance(inner, kinds) and getattr(inner, "p", 1)) or type(inner).__name__ in ("StochasticDepth", "DropPath")
+        (isinstance(inner, kinds) and getattr(inner, "p", 1))
+        or (type(inner).__name__ == "StochasticDepth" and getattr(inner, "p", 1))
+        or (type(inner).__name__.endswith("DropPath") and getattr(inner, "drop_prob", 1))
         for inner in module.modules()
     )

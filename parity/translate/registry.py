@@ -17,6 +17,7 @@ Rule = Callable[..., Any]
 AnyRule = TypeVar("AnyRule", bound=Rule)
 
 MODULES: dict[str | type, Rule] = {}  # PyTorch's own classes by name, a user's by the class
+ALIKE: dict[str, Rule] = {}  # classes that many libraries have, by how their names end
 FUNCTIONS: dict[str | Callable, Rule] = {}
 
 
@@ -30,6 +31,11 @@ def load() -> None:
 def module(*names: str) -> Callable[[AnyRule], AnyRule]:
     """Register a rule for PyTorch's modules of these classes: rule(builder, module, *inputs) -> View."""
     return _into(MODULES, names)
+
+
+def alike(*endings: str) -> Callable[[AnyRule], AnyRule]:
+    """Register a rule for the modules without weights, of any library, whose classes' names end so."""
+    return _into(ALIKE, endings)
 
 
 def function(*names: str) -> Callable[[AnyRule], AnyRule]:
@@ -65,7 +71,14 @@ def of_module(module: "nn.Module") -> Rule | None:
             rule = MODULES.get(cls.__name__)
         if rule is not None and (cls is type(module) or type(module).forward is getattr(cls, "forward", None)):
             return rule
-    return None
+    return _alike(module)
+
+
+def _alike(module: "nn.Module") -> Rule | None:
+    """Return the rule of a class that many libraries have, such as SwinDropPath; it holds nothing."""
+    name = type(module).__name__
+    holds = any(True for _ in (*module.parameters(), *module.buffers(), *module.children()))
+    return None if holds else next((rule for ending, rule in ALIKE.items() if name.endswith(ending)), None)
 
 
 def of_call(call: Call) -> Rule | None:

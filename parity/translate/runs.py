@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from keras_blitz.errors import BlitzError
+from parity.record.torch_modules import sharing
 from parity.translate.capture import IsLeaf, run
 from parity.translate.graph import Call, Recording
 from parity.translate.widened import widened
@@ -18,7 +19,7 @@ MOVED = ("torch's contiguous",)  # which is called where memory has another orde
 
 def add_train_mode(recorded: Recording, module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> None:
     """Note the numbers that a function is called with in train mode, such as attention's `dropout_p`."""
-    other = _again(copy.deepcopy(module).train(), inputs, is_leaf)
+    other = _again(sharing(module).train(), inputs, is_leaf)
     for one, two in _aligned(recorded, other):
         one.in_train = {name: each for name, each in two.kwargs.items() if isinstance(each, (int, float))}
 
@@ -27,6 +28,8 @@ def add_exact_constants(
     recorded: Recording, module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf
 ) -> None:
     """Give the constants that forward computes, such as sines of positions, their values in float64."""
+    if not any(value.is_float for call in recorded.calls for value in call.constants()):
+        return  # it would take a copy of the module in float64
     given = tuple(each.double() if each.is_floating_point() else each for each in inputs)
     other = _again(widened(copy.deepcopy(module)).double().eval(), given, is_leaf)
     for one, two in _aligned(recorded, other):

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ import parity  # noqa: E402
 from keras_blitz.errors import BlitzError  # noqa: E402
 from parity.translate import layout, registry  # noqa: E402
 from parity.translate.command import load, run  # noqa: E402
+from parity.translate.functions import snake  # noqa: E402
+from parity.twins.torch import families  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -85,6 +88,16 @@ def test_constant_does_not_take_the_name_of_a_module():
     names = [layer.name for layer in translated(Language).fresh("float32").layers]
     assert "positions" in names
     assert "positions_2" not in names
+
+
+def test_functions_are_named_as_people_name_them():
+    names = {
+        "ResNet": "resnet",
+        "ResNetStage": "resnet_stage",
+        "NeuralNetwork": "neural_network",
+        "MLPBlock": "mlp_block",
+    }
+    assert {name: snake(name) for name in names} == names
 
 
 @pytest.mark.parametrize("net", list(INPUTS))
@@ -253,6 +266,33 @@ def test_rule_of_ones_own(monkeypatch):
     assert "x * 2.0" in parity.translate(Odd(), np.ones((2, 3), "f"), check=False).source
 
 
+class Unit(nn.Module):
+    def __init__(self, *sizes):
+        super().__init__()
+        self.conv = nn.Conv2d(*sizes, bias=False)
+
+    def forward(self, x):
+        return torch.relu(self.conv(x))
+
+
+class Row(nn.Module):
+    """Three units in a row that differ in three numbers, as Inception's branches have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.row_1, self.row_2 = Unit(3, 4, 1), Unit(4, 4, (1, 3), 1, (0, 1))
+        self.row_3 = Unit(4, 6, (3, 1), 1, (1, 0))
+
+    def forward(self, x):
+        return self.row_3(self.row_2(self.row_1(x)))
+
+
+def test_few_blocks_that_differ_in_several_numbers_are_no_loop():
+    source = parity.translate(Row(), np.ones((2, 3, 5, 4), "f"), check=False).source
+    assert "for " not in source
+    assert source.count("unit(") == 1 + 3
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "output", "words"),
     [
@@ -301,3 +341,23 @@ def test_block_that_skips_a_convolution_has_the_same_function():
 def test_a_module_of_torchvision_is_found_beside_a_pytorch_for_cpus_alone():
     """Its import looks for compiled operators, which such a PyTorch does not have."""
     assert type(load("torchvision.models:squeezenet1_1", trust=False)).__name__ == "SqueezeNet"
+
+
+@pytest.mark.parametrize(
+    ("loads", "declared"), [(True, ["torchvision::qnms"]), (False, ["torchvision::nms", "torchvision::qnms"])]
+)
+def test_an_operator_is_declared_only_where_it_cannot_be_loaded(loads, declared, monkeypatch):
+    """Declared first, the compiled one of the same name would end the process."""
+    operators, done = SimpleNamespace(), []
+
+    def load_library(path):
+        assert "torchvision" in str(path)
+        if not loads:
+            raise OSError("no accelerator's libraries")
+        operators.nms = True
+
+    ops = SimpleNamespace(torchvision=operators, load_library=load_library)
+    library = SimpleNamespace(define=lambda name, signature: done.append(name))
+    monkeypatch.setattr(families, "torch", SimpleNamespace(ops=ops, library=library))
+    families.define_missing_operators()
+    assert done == declared

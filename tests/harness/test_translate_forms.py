@@ -151,6 +151,7 @@ CASES = {
     "table": (Table, (NUMBERS,), {}),
     "function": (WithFunction, (NUMBERS,), {}),
     "heads": (Heads, (NUMBERS,), {}),
+    "heads-of-one-example": (Heads, (NUMBERS[:1],), {}),
     "one-key": (OneKey, (NUMBERS,), {}),
     "normed": (Normed, (NUMBERS,), {}),
     "opened": (Opened, (NUMBERS,), {}),

@@ -116,6 +116,19 @@ class Unit(nn.Module):
         return self.steps(x)
 
 
+class Turned(nn.Module):
+    """A linear layer of a square map with its rows and columns exchanged, and one of both maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(4, 4), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = x[..., :7, :].permute(0, 2, 3, 1)
+        turned = self.inner(x.transpose(1, 2))
+        return self.outer(torch.cat([turned.transpose(1, 2), x], -1))
+
+
 def convolutions():
     first = nn.Conv2d(4, 4, (3, 1), padding="same", padding_mode="circular")
     second, third = Standardized(4, 6, 3, padding=1, groups=2), Standardized(6, 4, (3, 2), stride=2, bias=False)
@@ -128,7 +141,7 @@ def stages():
     )
 
 
-CASES = {"convolutions": convolutions, "positions": Positions, "stages": stages}
+CASES = {"convolutions": convolutions, "positions": Positions, "turned": Turned, "stages": stages}
 
 
 @pytest.mark.parametrize("name", list(CASES))

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from torch import nn  # noqa: E402
 from zoo.readability import code_lines, faults, measure, repeated, ruff  # noqa: E402
 
 import parity  # noqa: E402
-from parity.twins.torch import families  # noqa: E402
+from keras_blitz.errors import BlitzError  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -122,6 +121,42 @@ class BothAttentions(nn.Module):
         return self.narrow(self.cross(self.own(x), x))
 
 
+class WithHelper(nn.Module):
+    """A second head that train mode alone returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.step, self.norm, self.helper = Step(), nn.BatchNorm2d(3), Step()
+
+    def forward(self, x):
+        x = self.norm(self.step(x))
+        return {"out": x, "aux": self.helper(x)} if self.training else {"out": x}
+
+
+class AnySize(nn.Module):
+    """Down, up and joined again, for images of every size."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ConvTranspose2d(4, 3, 2, stride=2)
+        self.pool, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(6, 2)
+
+    def forward(self, x):
+        joined = torch.cat([x, self.up(self.down(x).relu())], 1)
+        return joined, self.head(torch.flatten(self.pool(joined), 1))
+
+
+class Tokens(nn.Module):
+    """Pixels as a sequence, whose length is written into the reshape."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.mix = nn.Conv2d(3, 4, 3), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.mix(self.conv(x).flatten(2).transpose(1, 2))
+
+
 def write(module, images):
     """Return the port, which was proven, of a module with lively weights."""
     torch.manual_seed(0)
@@ -167,12 +202,25 @@ def test_self_attention_takes_its_input_twice_and_reads_its_width():
     assert "layers.Dense(4" not in source  # what is left
 
 
-def test_resnet_is_what_the_page_shows():
-    page = (Path(__file__).parents[2] / "docs" / "translate.md").read_text()
-    shown = re.search(r"```python\n(import keras\n.*?)```", page, re.S)[1]
-    images = np.random.RandomState(0).randn(2, 3, 64, 56).astype("f")
-    source = parity.translate(families.build("resnet18"), images, check=False).source
-    assert source.partition('"""\n\n')[2] == shown
+def test_auxiliary_head_is_left_out_and_that_is_said():
+    port = write(WithHelper(), IMAGES)
+    assert list(port.proof.reports) == ["eval mode"]
+    assert "auxiliary heads" in port.source[:400]
+    assert '"helper' not in port.source
+
+
+def test_sizes_stay_open_where_another_example_has_the_same_source():
+    other = np.random.RandomState(1).randn(2, 3, 12, 16).astype("f")
+    port = parity.translate(lively(AnySize()), IMAGES, other=other, dtypes=("float64",))
+    assert port.passed, port.proof.line
+    assert "keras.Input((None, None, 3))" in port.source
+    assert "another size" in " ".join(port.source[:300].split())
+
+
+def test_size_that_the_source_names_cannot_stay_open():
+    with pytest.raises(BlitzError, match=r"cannot stay open: .*24.*140") as caught:
+        parity.translate(Tokens(), IMAGES, other=np.zeros((2, 3, 12, 16), "f"), check=False)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_counted_of_a_source():

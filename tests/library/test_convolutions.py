@@ -2,7 +2,10 @@
 
 from math import prod
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -63,6 +66,29 @@ def test_transposed_convolution(
         inputs * groups, outputs * groups, kernel, stride, padding, **options
     )
     assert_same(module, layer, images(seed, batch, inputs * groups, *size), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("groups", "outputs", "options"),
+    [(1, 4, {"stride": (2, 1)}), (3, 6, {"padding": (0, 2)}), (6, 12, {"dilation": (1, 2), "padding": 1})],
+)
+def test_convolution_with_a_computed_kernel(groups, outputs, options):
+    rng = np.random.RandomState(0)
+    shapes = ((2, 6, 7, 5), (outputs, 6 // groups, 3, 2), (outputs,))
+    given = [torch.tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+    expected = torch.nn.functional.conv2d(*given, **options, groups=groups)
+    expected.sum().backward()
+    x, kernel, bias = (tf.constant(each.detach().numpy()) for each in given)
+    layer = layers.DynamicConv2d(outputs, (3, 2), **options, groups=groups, dtype="float64")
+    with tf.GradientTape() as tape:
+        tape.watch([x, kernel, bias])
+        actual = layer(tf.transpose(x, (0, 2, 3, 1)), tf.transpose(kernel, (2, 3, 1, 0)), bias)
+        total = tf.reduce_sum(actual)
+    np.testing.assert_allclose(actual, expected.detach().permute(0, 2, 3, 1), rtol=0, atol=1e-12)
+    for gradient, each in zip(tape.gradient(total, [x, kernel, bias]), given, strict=True):
+        np.testing.assert_allclose(gradient, each.grad, rtol=0, atol=1e-11)
+    symbolic = layer(keras.Input((7, 5, 6), dtype="float64"), tf.transpose(kernel, (2, 3, 1, 0)))
+    assert symbolic.shape == (None, *actual.shape[1:])
 
 
 @pytest.mark.parametrize(

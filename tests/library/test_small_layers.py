@@ -141,6 +141,20 @@ def test_pairwise_distance(options):
     assert_same(nn.PairwiseDistance(**options), layer, *arrays, there=same, back=same)
 
 
+@pytest.mark.parametrize(("axis", "keepdims"), [(1, False), ((1, -1), True)])
+def test_vector_norm_and_its_gradient_at_zero(axis, keepdims):
+    array = images(0, 3, 4, 5)
+    array[1] = 0
+    given, x = torch.tensor(array, requires_grad=True), tf.constant(array)
+    expected = torch.linalg.vector_norm(given, dim=axis, keepdim=keepdims)
+    expected.sum().backward()
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        actual = layers.VectorNorm(axis, keepdims, dtype="float64")(x)
+    assert_close(actual.numpy(), expected.detach().numpy())
+    assert_close(tape.gradient(actual, x).numpy(), given.grad.numpy())
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [("Dropout1d", (5,)), ("Dropout3d", (2, 3, 4)), ("AlphaDropout", (5, 6)), ("FeatureAlphaDropout", (5, 6))],

@@ -126,15 +126,6 @@ def functional_dropout(builder: "Builder", x: "Operand", p: float = 0.5, trainin
     return _unnamed(builder, "Dropout", x, {"p": p}) if p else builder.any(x)
 
 
-@module("StochasticDepth")
-def stochastic_depth(builder: "Builder", depth: Any, x: "Operand") -> View:
-    """Write torchvision's StochasticDepth."""
-    found = builder.any(x)
-    if not depth.p:
-        return found
-    return builder.layer("StochasticDepth", [found], {"p": depth.p, "mode": optional(depth.mode, "row")})
-
-
 @module("Identity")
 def identity(builder: "Builder", _: Any, x: "Operand") -> View:
     """Write nothing."""

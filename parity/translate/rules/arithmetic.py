@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def combine(builder: "Builder", text: str, one: Any, other: Any, out: "Operand | None" = None) -> View:
-    """Write an expression of two operands that broadcast as in PyTorch."""
+    """Write an expression of two operands that broadcast as in PyTorch, in the layout of the larger.
+
+    Of two that are as large it is a usual one: in an odd one every sum after this would stay there.
+    """
     out = builder.out if out is None else out
     if not isinstance(one, (Value, View)) or not isinstance(other, (Value, View)):
         return _with_number(builder, text, one, other, out)
@@ -23,8 +26,8 @@ def combine(builder: "Builder", text: str, one: Any, other: Any, out: "Operand |
     seen = [builder.any(each) for each in views]
     if len(seen) == 2 and seen[0].flat and seen[0].flat == seen[1].flat:
         return builder.op(text, seen, out=out, flat=seen[0].flat)
-    largest = max(views or [one, other], key=lambda each: (each.rank, prod(each.shape)))
-    big = builder.view(largest)
+    largest = max(seen, key=lambda each: (each.rank, prod(each.shape), layout.is_usual(each.layout)), default=None)
+    big = builder.view(largest or max(one, other, key=lambda each: (each.rank, prod(each.shape))))
     order = big.layout if big.rank == out.rank else layout.natural(out.rank)
     pair = [_broadcast(builder, each, out.rank, order, big) for each in (one, other)]
     return builder.op(text, pair, layout=order, out=out)

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def concatenate(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0, **options: Any) -> View:
     """Write a join along one axis, in the layout of the largest part."""
     dim = options.get("axis", dim)
-    tensors = [x for x in tensors if x.shape != (0,)]
+    tensors = [x for x in tensors if x.shape != (0,) and x.shape[dim]] or tensors[:1]
     order = _common_layout(builder, tensors)
     parts = [_repeated(builder, x, order, tensors) for x in tensors]
+    if len(parts) == 1 and isinstance(builder.list_of(parts), tuple):  # a given list may grow
+        return parts[0]
     axis = order.index(dim % builder.out.rank)
     return builder.op(
         "ops.concatenate({0}, {axis})", [parts], layout=order, axis=-1 if axis == len(order) - 1 else axis
@@ -52,7 +54,7 @@ def _common_layout(builder: "Builder", tensors: Sequence["Operand"]) -> Layout:
     moving = [builder.view(x) for x in tensors if not _is_leaf(x)]
     if not moving:
         return layout.natural(tensors[0].rank)
-    return max(moving, key=lambda view: sum(view.shape)).layout
+    return max(moving, key=lambda view: (sum(view.shape), view.layout == layout.natural(view.rank))).layout
 
 
 @function("stack")
@@ -103,10 +105,21 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     found = builder.view(x)
     index = _complete(index, x.rank)
     real = [each for each in index if each is not None]
+    real = [
+        slice(None) if _is_whole(each, size, batched) else each
+        for each, size, batched in zip(real, x.shape, x.batched, strict=True)
+    ]
     sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
         return sliced
     return _insert_axes(builder, sliced, index)
+
+
+def _is_whole(index: Any, size: int, batched: bool) -> bool:
+    """Return whether an index leaves an axis as it is, whatever the batch size."""
+    if not isinstance(index, slice) or (batched and index.stop is not None):
+        return False
+    return index.indices(size) == (0, size, 1)
 
 
 def _as_slice(places: list[int]) -> slice | list[int]:

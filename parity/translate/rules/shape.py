@@ -37,6 +37,8 @@ def reshape(builder: "Builder", x: "Operand", *_: Any, flatten_path: str | None 
     permuted instead.
     """
     out, found = builder.out, builder.view(x)
+    if out.shape == found.shape and tuple(out.batched) == tuple(found.batched):
+        return found
     groups = layout.groups(found.shape, out.shape)
     last = layout.channels_last(found.rank)
     if not layout.keeps_order(found.layout, found.shape, groups):

@@ -13,24 +13,28 @@ from pairs.pair import trained
 import parity
 from keras_blitz.errors import BlitzError, one_line
 from zoo.fitting import draw_inputs, fit_once
-from zoo.readability import measure
+from zoo.readability import faults, measure
 from zoo.row import Row
 
 
 def judge(row: Row) -> dict[str, Any]:
     """Translate a model and prove it in float64; return what the table says of it.
 
-    "reason" is why it does not pass, and empty where it does.
+    "reason" is why it does not pass, "unreadable" what is not readable of its source; both are empty where all is well.
     """
     torch.manual_seed(0)
     module = _without_random_depth(trained(row.build()))
+    if row.settled:
+        _settle(module, row.inputs)
     begun = time.perf_counter()
     try:
         port = parity.translate(module, row.inputs, train=row.train, dtypes=("float64",), batch=row.batch)
     except BlitzError as error:
         return {"reason": str(error).splitlines()[0]}
+    figures = measure(module, port.source)
     found = {
-        **measure(module, port.source),
+        **figures,
+        "unreadable": faults(figures),
         "tensors": sum(len(c.rows) for r in port.proof.reports.values() for c in r.comparisons.values()),
         "modes": list(port.proof.reports),
         "seconds": round(time.perf_counter() - begun, 1),
@@ -56,6 +60,19 @@ def _without_random_depth(module: Any) -> Any:
         elif "DropPath" in type(inner).__name__:
             inner.drop_prob = 0.0
     return module
+
+
+def _settle(module: Any, inputs: tuple[np.ndarray, ...]) -> None:
+    """Give BatchNorm the statistics of the inputs."""
+    norms = [inner for inner in module.modules() if isinstance(inner, torch.nn.modules.batchnorm._BatchNorm)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        module.train()(*map(torch.from_numpy, inputs))
+    module.eval()
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
 
 
 def _after_a_round_trip(port: Any) -> str:

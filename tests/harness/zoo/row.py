@@ -15,6 +15,8 @@ class Row:
         name: in the table.
         build: makes the PyTorch module, in a small configuration.
         inputs: arrays in PyTorch's layout, one for each argument of `forward`.
+        settled: BatchNorm has statistics of these inputs. With random ones values may grow from block to block until
+            PyTorch's own gradient through a softmax is rounding alone, 1e60 times too large.
         batch: axis 0 of each is the batch.
         train: prove train mode, too; None: where there is a BatchNorm or a dropout.
     """
@@ -22,6 +24,7 @@ class Row:
     name: str
     build: Callable[[], Any]
     inputs: tuple[np.ndarray, ...]
+    settled: bool = False
     batch: bool = True
     train: bool | None = None
 

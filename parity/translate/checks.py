@@ -1,0 +1,98 @@
+"""What is asked of a module before it is translated: that it can run here, and does the same each time."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_flatten
+
+from keras_blitz.errors import BlitzError
+from parity.record.torch_modules import copied, plain
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+def translatable(module: Any, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
+    """Return the module to translate: itself, or a copy without torch.compile.
+
+    Raises:
+        BlitzError: it is no module, in TorchScript, without weights yet, quantized, in half precision, not on the CPU;
+            it raises, or another call of it does something else.
+    """
+    if not isinstance(module, nn.Module):
+        raise BlitzError(f"module must be a torch.nn.Module, not a {type(module).__name__}")
+    module = plain(module)
+    title = type(module).__name__
+    for path, inner in module.named_modules():
+        if ".quantized" in type(inner).__module__:
+            raise BlitzError(f"{title}: {path or 'it'} is a quantized {type(inner).__name__}, which has no translation")
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.device.type == "meta":
+            raise BlitzError(f"{title}: {name} is on the meta device and has no values: load its weights first")
+        if tensor.device.type != "cpu":
+            raise BlitzError(f"{title}: {name} is on {tensor.device}: translate module.cpu()")
+        if tensor.dtype in HALF:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise BlitzError(f"{title}: {name} is in {kind}, too coarse for a proof: translate module.float()")
+    _require_same_twice(module, inputs, title)
+    return module
+
+
+def _require_same_twice(module: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -> None:
+    """Raise a BlitzError where the module raises, or where forward changes it."""
+    copy = copied(module).eval()
+    before = _parts(copy)
+    first = _called(copy, inputs, title)
+    if changed := [name for name, part in _parts(copy).items() if before.get(name) != part]:
+        raise BlitzError(f"{title} changes itself in forward: {changed[0]} is new after a call, which Keras cannot do")
+    second = _called(copy, inputs, title)
+    if len(first) != len(second) or not all(map(_are_equal, first, second)):
+        raise BlitzError(
+            f"{title} changes itself in forward: a second call on the same inputs returns something else, which a "
+            "functional Keras model cannot do"
+        )
+    kept = dict(module.named_parameters())
+    if changed := [name for name, each in copy.named_parameters() if not torch.equal(each, kept[name])]:
+        raise BlitzError(f"{title} changes itself in forward: another {changed[0]} after a call, which Keras cannot do")
+
+
+def _parts(module: nn.Module) -> dict[str, int]:
+    parts = [*module.named_modules(), *module.named_parameters()]
+    return {name: id(part) for name, part in parts}
+
+
+def _called(module: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -> list[torch.Tensor]:
+    """Return the tensors that a module returns, each time with the same random numbers."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        try:
+            output = module(*(x.clone() for x in inputs))
+        except (Exception, SystemExit) as error:  # a user's module may raise anything
+            line = (str(error).strip() or "no message").splitlines()[0]
+            given = ", ".join(f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}" for x in inputs)
+            raise BlitzError(f"{title} raised {type(error).__name__}: {line} (it was given {given})") from None
+    return [each.clone() for each in tree_flatten(output)[0] if isinstance(each, torch.Tensor)]
+
+
+def _are_equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype or one.is_sparse or one.is_quantized:
+        return one.shape == other.shape
+    return torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True) if one.is_floating_point() else True
+
+
+def require_outputs(outputs: Any, title: str) -> None:
+    """Raise a BlitzError for outputs that a functional Keras model cannot have.
+
+    Args:
+        outputs: a recording's, with values for tensors.
+        title: the module's class.
+    """
+    if isinstance(outputs, dict):
+        if strange := [key for key in outputs if not isinstance(key, str)]:
+            raise BlitzError(f"{title} returns a dict with the key {strange[0]!r}: Keras's outputs are named by texts")
+        outputs = list(outputs.values())
+    if isinstance(outputs, (list, tuple)):
+        for each in outputs:
+            require_outputs(each, title)
+    elif getattr(outputs, "kind", "") == "constant":
+        raise BlitzError(f"{title} returns a constant {outputs.shape}, which does not depend on its inputs")
