@@ -8,11 +8,21 @@ TensorFlow cannot be written into: `add_(x, y)` returns what PyTorch would have 
 from collections.abc import Callable
 from functools import wraps
 
-import numpy as np
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.ops.promotion import as_tensor, dimension, floating, kind, not_bool, only_floating, promoted, summed_to
+from keras_blitz.ops.promotion import (
+    as_tensor,
+    dimension,
+    floating,
+    kind,
+    not_bool,
+    only_floating,
+    promoted,
+    rounded,
+    scalar,
+    summed_to,
+)
 
 
 def abs(x):
@@ -80,19 +90,6 @@ def floor(x):
     array([-2.,  2.], dtype=float32)
     """
     return rounded("floor", tf.floor, x)
-
-
-def rounded(name: str, function: Callable, x):
-    """Return function(x) with a zero gradient; integers as they are."""
-    x = not_bool(name, x)
-    if not x.dtype.is_floating:
-        return x
-
-    @tf.custom_gradient
-    def step(x):
-        return function(x), tf.zeros_like
-
-    return step(x)
 
 
 def add(x, y, alpha=1):
@@ -356,11 +353,6 @@ def _to_the(x, y, plain: float | None):
     return tf.sqrt(x) if plain == 0.5 else tf.math.rsqrt(x) if plain == -0.5 else tf.pow(x, y)
 
 
-def scalar(value, dtype: tf.DType) -> tf.Tensor:
-    """Return a number as a tensor of a dtype, cast as NumPy casts it."""
-    return tf.constant(np.asarray(value).astype(dtype.as_numpy_dtype))
-
-
 def _check_alpha(name: str, alpha, dtype: tf.DType) -> None:
     if isinstance(alpha, bool) and dtype != tf.bool:
         raise BlitzError(f"{name}: alpha {alpha} is for bool alone")
@@ -392,6 +384,10 @@ def _in_place(function: Callable) -> Callable:
     return assigning
 
 
-abs_, neg_, sign_, ceil_, floor_ = map(_in_place, (abs, neg, sign, ceil, floor))
-add_, sub_, mul_, div_, addcmul_, addcdiv_ = map(_in_place, (add, sub, mul, div, addcmul, addcdiv))
-clamp_, exp_, log_, sqrt_, sigmoid_, tanh_, pow_ = map(_in_place, (clamp, exp, log, sqrt, sigmoid, tanh, pow))
+def _all_in_place(*functions: Callable) -> list[Callable]:
+    return [_in_place(function) for function in functions]
+
+
+abs_, neg_, sign_, ceil_, floor_ = _all_in_place(abs, neg, sign, ceil, floor)
+add_, sub_, mul_, div_, addcmul_, addcdiv_ = _all_in_place(add, sub, mul, div, addcmul, addcdiv)
+clamp_, exp_, log_, sqrt_, sigmoid_, tanh_, pow_ = _all_in_place(clamp, exp, log, sqrt, sigmoid, tanh, pow)

@@ -6,8 +6,7 @@ from math import prod
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.ops.elementwise import scalar
-from keras_blitz.ops.promotion import as_tensor, broadcast, dimension, kind, promoted
+from keras_blitz.ops.promotion import as_tensor, broadcast, dimension, kind, promoted, scalar
 from keras_blitz.ops.selection import check_range, gather, nonzero, places
 
 
@@ -322,6 +321,8 @@ def one_hot(x, num_classes: int = -1):
         raise BlitzError(f"one_hot: classes must be int64, not {x.dtype.name}")
     if num_classes == 0 or (num_classes < 0 and not x.shape.num_elements()):
         raise BlitzError("one_hot: the number of classes must be given, at least 1")
+    if num_classes < 0 and not tf.executing_eagerly():
+        raise BlitzError("one_hot: inside a tf.function the number of classes must be given")
     if num_classes < 0:
         num_classes = int(tf.reduce_max(x)) + 1
     check_range("one_hot", x, num_classes)

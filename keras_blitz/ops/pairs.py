@@ -47,7 +47,8 @@ def maximum(x, y):
     >>> maximum(tf.constant([1.0, 5.0]), tf.constant([3.0, 4.0])).numpy()
     array([3., 5.], dtype=float32)
     """
-    return of_pairs(*promoted("maximum", x, y), largest=True)
+    x, y = promoted("maximum", x, y)
+    return of_pairs(x, y, largest=True)
 
 
 def minimum(x, y):
@@ -59,7 +60,8 @@ def minimum(x, y):
     >>> minimum(tf.constant([1.0, 5.0]), tf.constant([3.0, 4.0])).numpy()
     array([1., 4.], dtype=float32)
     """
-    return of_pairs(*promoted("minimum", x, y), largest=False)
+    x, y = promoted("minimum", x, y)
+    return of_pairs(x, y, largest=False)
 
 
 def fmax(x, y):
@@ -262,7 +264,8 @@ def logaddexp(x, y):
     >>> logaddexp(tf.constant([1000.0]), tf.constant([-1000.0])).numpy()
     array([1000.], dtype=float32)
     """
-    return _log_of_sum(*_floats("logaddexp", x, y), base=math.e)
+    x, y = _floats("logaddexp", x, y)
+    return _log_of_sum(x, y, base=math.e)
 
 
 def logaddexp2(x, y):
@@ -273,7 +276,8 @@ def logaddexp2(x, y):
     >>> logaddexp2(tf.constant([1.0]), tf.constant([1.0])).numpy()
     array([2.], dtype=float32)
     """
-    return _log_of_sum(*_floats("logaddexp2", x, y), base=2)
+    x, y = _floats("logaddexp2", x, y)
+    return _log_of_sum(x, y, base=2)
 
 
 def _log_of_sum(x, y, base: float):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.ops.elementwise import mul, scalar
+from keras_blitz.ops.elementwise import mul
 from keras_blitz.ops.linalg import bmm, mm, mv
 from keras_blitz.ops.promotion import (
     as_tensor,
@@ -14,6 +14,7 @@ from keras_blitz.ops.promotion import (
     only_floating,
     promote,
     promoted,
+    scalar,
 )
 from keras_blitz.ops.reduction import last, norm
 
@@ -41,10 +42,10 @@ def matmul(x, y):
 
 
 def _of_one_dtype(name: str, *tensors) -> list[tf.Tensor]:
-    tensors = [not_bool(name, each) for each in tensors]
-    if len({each.dtype for each in tensors}) > 1:
-        raise BlitzError(f"{name}: {' and '.join(each.dtype.name for each in tensors)}; PyTorch does not promote here")
-    return tensors
+    alike = [not_bool(name, each) for each in tensors]
+    if len({each.dtype for each in alike}) > 1:
+        raise BlitzError(f"{name}: {' and '.join(each.dtype.name for each in alike)}; PyTorch does not promote here")
+    return alike
 
 
 def _added(name: str, x, product, beta, alpha):

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.ops.elementwise import rounded, sign
-from keras_blitz.ops.promotion import as_tensor, not_bool
+from keras_blitz.ops.elementwise import sign
+from keras_blitz.ops.promotion import as_tensor, not_bool, rounded
 
 
 def trunc(x):

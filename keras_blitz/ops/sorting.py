@@ -127,7 +127,7 @@ def _quantile(name: str, x, q, dim: int | None, keepdim: bool, interpolation: st
     low, high = tf.floor(ranks), tf.math.ceil(ranks)
     values = [tf.gather(ordered, tf.cast(at, tf.int32), batch_dims=flat.shape.rank - 1) for at in (low, high)]
     weight = 0.5 * tf.ones_like(ranks) if interpolation == "midpoint" else ranks - low
-    found = lerp(*values, weight) if interpolation in ("linear", "midpoint") else values[0]  # (…, q)
+    found = lerp(values[0], values[1], weight) if interpolation in ("linear", "midpoint") else values[0]  # (…, q)
     found = tf.transpose(found, [flat.shape.rank - 1, *range(flat.shape.rank - 1)])
     if keepdim:
         kept = [1] * rank if dim is None else [1 if d == dim % max(rank, 1) else n for d, n in enumerate(x.shape)]
@@ -305,6 +305,8 @@ def histc(x, bins: int = 100, min: float = 0, max: float = 0):
     if bins <= 0 or min > max:
         raise BlitzError(f"histc: {bins} bins from {min} to {max}")
     low, high = float(min), float(max)
+    if low == high and not tf.executing_eagerly():
+        raise BlitzError("histc: inside a tf.function min and max must be given")
     if low == high and x.shape[0]:
         low, high = float(tf.reduce_min(x)), float(tf.reduce_max(x))
     if not (math.isfinite(low) and math.isfinite(high)):

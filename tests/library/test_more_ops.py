@@ -120,8 +120,8 @@ def test_call_over_more_values_and_dtypes(name, dtype):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_in_a_compiled_step(name):
-    """The same values in graph mode."""
-    call = CALLS[name][1][0]
+    """The same values in graph mode; there histc and one_hot need the range that they would look for."""
+    call = CALLS[name][1][name in ("histc", "one_hot")]
     named = arguments(call, CALLS[name][0][0], 0)
     tensors = [tf.constant(each) for each in named.values()]
     eager = outputs(evaluate(call, ops, named, tensors))
