@@ -132,6 +132,9 @@ ITEMS = (
     Item("T11", "comparison: eq to ne, max and min with indices, topk", _OPS),
     Item("T12", "linear algebra: dot, mm, bmm, mv, t, svd", _OPS),
     Item("T13", "the table of names: NumPy's, PyTorch's, TensorFlow's", _OPS),
+    Item("T14", "PyTorch's most used functions beyond the tutorials': trigonometric, exponential and special ones, "
+         "rounding, truth and bits, reductions, orders, indices and scattering, running extremes, rearranging, joining "
+         "and cutting, triangles, products", ("tests/library/test_more_ops.py",)),
     Item("R1", "PyTorch's generator: rand, randn, randint, randperm, bernoulli, bit for bit (float32 randn included)",
          (_RANDOM,)),
     Item("R2", "PyTorch's initial values from the same seed, bit for bit: N1–N5 and torchvision's families",

@@ -13,7 +13,7 @@ from parity import inventory
 from parity.cli import app
 
 ROOT = Path(__file__).parents[1]
-COUNTS = {"N": 9, "W": 5, "A": 15, "T": 13, "R": 5, "L": 6, "O": 6, "D": 6, "S": 7, "H": 17}
+COUNTS = {"N": 9, "W": 5, "A": 15, "T": 14, "R": 5, "L": 6, "O": 6, "D": 6, "S": 7, "H": 17}
 
 
 def marks(path: Path, name: str) -> Iterator[tuple[str, str]]:

@@ -61,12 +61,27 @@ SURFACE = {
         load_model register
     """,
     "keras_blitz.ops": """
-        Reduced SVD Tensor abs abs_ add add_ addcdiv addcdiv_ addcmul addcmul_ arange bmm cat ceil ceil_ clamp clamp_
-        clone contiguous cumprod cumsum dim dist div div_ dot eq equal exp exp_ eye floor floor_ from_numpy full gather
-        ge gt index_select item le linspace log log_ logspace lt masked_select max mean median min mm mul mul_ mv ne neg
-        neg_ nonzero norm numel ones ones_like permute pow pow_ prod promote rand randn reshape resize result_type
-        scatter sigmoid sigmoid_ sign sign_ size softmax sqrt sqrt_ squeeze std sub sub_ sum svd t tanh tanh_ tensor
-        topk unsqueeze var view zeros zeros_like
+        AMinMax Reduced SVD Tensor abs abs_ acos acosh add add_ addbmm addcdiv addcdiv_ addcmul addcmul_ addmm
+        addmv addr all allclose amax amin aminmax any arange argmax argmin argsort argwhere asin asinh atan
+        atan2 atanh atleast_1d atleast_2d atleast_3d baddbmm bincount bitwise_and bitwise_left_shift bitwise_not
+        bitwise_or bitwise_right_shift bitwise_xor block_diag bmm broadcast_tensors broadcast_to bucketize
+        cartesian_prod cat cdist ceil ceil_ chunk clamp clamp_ clone column_stack combinations contiguous
+        copysign corrcoef cos cosh count_nonzero cov cross cummax cummin cumprod cumsum cumulative_trapezoid
+        deg2rad diag diag_embed diagonal diff digamma dim dist div div_ dot dstack einsum empty_like eq equal
+        erf erfc erfinv exp exp2 exp_ expand expm1 eye flatten flip fliplr flipud float_power floor floor_
+        floor_divide fmax fmin fmod frac from_numpy full full_like gather gcd ge gt heaviside histc hstack hypot
+        index_add index_copy index_fill index_put index_select inner isclose isfinite isin isinf isnan isneginf
+        isposinf item kron kthvalue lcm le lerp lgamma linspace log log10 log1p log2 log_ log_softmax logaddexp
+        logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit logspace logsumexp lt
+        masked_fill masked_scatter masked_select matmul max maximum mean median meshgrid min minimum mm mode
+        movedim msort mul mul_ mv nan_to_num nanmean nanmedian nanquantile nansum narrow ne neg neg_ nonzero
+        norm numel one_hot ones ones_like outer permute polygamma positive pow pow_ prod promote quantile
+        rad2deg rand randn ravel reciprocal remainder renorm repeat repeat_interleave reshape resize result_type
+        roll rot90 round rsqrt scatter scatter_add scatter_reduce searchsorted select sgn sigmoid sigmoid_ sign
+        sign_ signbit sin sinc sinh size softmax sort split sqrt sqrt_ square squeeze stack std std_mean sub
+        sub_ sum svd swapaxes t take take_along_dim tan tanh tanh_ tensor tensor_split tensordot tile topk trace
+        transpose trapezoid tril tril_indices triu triu_indices trunc unbind unflatten unfold unique
+        unique_consecutive unsqueeze vander var var_mean view vstack where xlogy zeros zeros_like
     """,
     "keras_blitz.optim": """
         ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax AveragedModel NAdam RAdam RMSprop Rprop SGD SparseAdam

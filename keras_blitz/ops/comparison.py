@@ -125,7 +125,7 @@ def _extreme(name: str, x, dim, keepdim: bool):
     x, largest = as_tensor(x), name == "max"
     if dim is not None and not isinstance(dim, int):
         first, second = promoted(name, x, dim)
-        return _of_pairs(first, second, largest)
+        return of_pairs(first, second, largest)
     if x.dtype == tf.bool:
         found = _extreme(name, tf.cast(x, tf.uint8), dim, keepdim)
         return Reduced(found[0] == 1, found[1]) if isinstance(found, Reduced) else found == 1
@@ -151,7 +151,8 @@ def _ranked(x, largest: bool):
     return tf.where(tf.math.is_nan(x), tf.constant(float("inf" if largest else "-inf"), x.dtype), x)
 
 
-def _of_pairs(x, y, largest: bool):
+def of_pairs(x, y, largest: bool):
+    """Return the larger or the smaller of each pair; equal ones share the gradient."""
     if x.dtype == tf.bool:
         return x | y if largest else x & y
     function = tf.maximum if largest else tf.minimum
@@ -188,12 +189,12 @@ def topk(x, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
         raise BlitzError(f"topk: k is {k}, of {moved.shape[-1]} elements")
     if x.dtype == tf.bool:
         raise BlitzError("topk: is not for bool")
-    order = _order(moved, largest)[..., :k]
+    order = order_of(moved, largest)[..., :k]
     values = tf.gather(moved, order, batch_dims=moved.shape.rank - 1)
     return Reduced(back(values), back(tf.cast(order, tf.int64)))
 
 
-def _order(x, largest: bool):
+def order_of(x, largest: bool):
     """Return the order of the last dimension, stable, NaN as the largest."""
     if x.dtype.is_floating:
         wrong = tf.math.is_nan(x)

@@ -95,6 +95,31 @@ def ones_like(x, dtype=None):
     return tf.ones_like(as_tensor(x), dtype)
 
 
+def full_like(x, fill_value, dtype=None):
+    """Return a tensor of the shape and dtype of x, filled with one value.
+
+    NumPy `np.full_like(x, 7)`, PyTorch `torch.full_like(x, 7)`, TensorFlow `tf.fill(x.shape, 7)`.
+    Trap: the dtype is that of x, where `full` takes the value's.
+
+    >>> full_like(tf.constant([1.0, 2.0]), 7).numpy()
+    array([7., 7.], dtype=float32)
+    """
+    x = as_tensor(x)
+    return tf.fill(x.shape, _filled(np.asarray(fill_value), dtype or x.dtype))
+
+
+def empty_like(x, dtype=None):
+    """Return a tensor of the shape and dtype of x; its values are 0 here.
+
+    NumPy `np.empty_like(x)`, PyTorch `torch.empty_like(x)`, TensorFlow has none.
+    Trap: PyTorch's and NumPy's values are those that nobody has set.
+
+    >>> empty_like(tf.constant([1.0, 2.0])).shape.as_list()
+    [2]
+    """
+    return zeros_like(x, dtype)
+
+
 def eye(n: int, m: int | None = None, dtype=None):
     """Return ones on the diagonal of (n, m).
 

@@ -8,11 +8,21 @@ TensorFlow cannot be written into: `add_(x, y)` returns what PyTorch would have 
 from collections.abc import Callable
 from functools import wraps
 
-import numpy as np
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.ops.promotion import as_tensor, dimension, floating, kind, not_bool, only_floating, promoted, summed_to
+from keras_blitz.ops.promotion import (
+    as_tensor,
+    dimension,
+    floating,
+    kind,
+    not_bool,
+    only_floating,
+    promoted,
+    rounded,
+    scalar,
+    summed_to,
+)
 
 
 def abs(x):
@@ -67,7 +77,7 @@ def ceil(x):
     >>> ceil(tf.constant([-1.5, 2.1])).numpy()
     array([-1.,  3.], dtype=float32)
     """
-    return _rounded("ceil", tf.math.ceil, x)
+    return rounded("ceil", tf.math.ceil, x)
 
 
 def floor(x):
@@ -79,19 +89,7 @@ def floor(x):
     >>> floor(tf.constant([-1.5, 2.1])).numpy()
     array([-2.,  2.], dtype=float32)
     """
-    return _rounded("floor", tf.floor, x)
-
-
-def _rounded(name: str, function: Callable, x):
-    x = not_bool(name, x)
-    if not x.dtype.is_floating:
-        return x
-
-    @tf.custom_gradient
-    def step(x):
-        return function(x), tf.zeros_like
-
-    return step(x)
+    return rounded("floor", tf.floor, x)
 
 
 def add(x, y, alpha=1):
@@ -107,7 +105,7 @@ def add(x, y, alpha=1):
     _check_alpha("add", alpha, x.dtype)
     if x.dtype == tf.bool:
         return tf.logical_or(x, y) if alpha else x
-    return x + y if alpha == 1 else x + _scalar(alpha, x.dtype) * y
+    return x + y if alpha == 1 else x + scalar(alpha, x.dtype) * y
 
 
 def sub(x, y, alpha=1):
@@ -123,7 +121,7 @@ def sub(x, y, alpha=1):
             raise BlitzError("sub: is not for bool; logical_not or tf.math.logical_xor is meant")
     x, y = promoted("sub", x, y)
     _check_alpha("sub", alpha, x.dtype)
-    return x - y if alpha == 1 else x - _scalar(alpha, x.dtype) * y
+    return x - y if alpha == 1 else x - scalar(alpha, x.dtype) * y
 
 
 def mul(x, y):
@@ -162,7 +160,7 @@ def addcmul(t, a, b, value=1):
     """
     t, a, b = promoted("addcmul", t, a, b)
     not_bool("addcmul", t)
-    return t + _scalar(value, t.dtype) * a * b
+    return t + scalar(value, t.dtype) * a * b
 
 
 def addcdiv(t, a, b, value=1):
@@ -177,7 +175,7 @@ def addcdiv(t, a, b, value=1):
     if not any(as_tensor(each).dtype.is_floating for each in (a, b)):
         raise BlitzError("addcdiv: divides no integers; make one of them floating")
     t, a, b = promoted("addcdiv", t, a, b)
-    return t + _scalar(value, t.dtype) * a / b
+    return t + scalar(value, t.dtype) * a / b
 
 
 def clamp(x, min=None, max=None):
@@ -353,10 +351,6 @@ def _power(x, y, less, plain: float | None):
 def _to_the(x, y, plain: float | None):
     """Return xʸ; for PyTorch a number ±½ is a root, which −∞ does not have, where C's pow gives ∞ and 0."""
     return tf.sqrt(x) if plain == 0.5 else tf.math.rsqrt(x) if plain == -0.5 else tf.pow(x, y)
-
-
-def _scalar(value, dtype: tf.DType) -> tf.Tensor:
-    return tf.constant(np.asarray(value).astype(dtype.as_numpy_dtype))
 
 
 def _check_alpha(name: str, alpha, dtype: tf.DType) -> None:

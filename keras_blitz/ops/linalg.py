@@ -25,7 +25,7 @@ def dot(x, y):
     >>> dot(tf.constant([1.0, 2.0]), tf.constant([3.0, 4.0])).numpy()
     np.float32(11.0)
     """
-    x, y = _alike("dot", x, y, 1, 1)
+    x, y = alike("dot", x, y, 1, 1)
     if x.shape != y.shape:
         raise BlitzError(f"dot: vectors of {x.shape[0]} and {y.shape[0]} elements")
     return tf.reduce_sum(x * y)
@@ -40,7 +40,7 @@ def mv(x, y):
     >>> mv(tf.constant([[1.0, 2.0]]), tf.constant([3.0, 4.0])).numpy()
     array([11.], dtype=float32)
     """
-    x, y = _alike("mv", x, y, 2, 1)
+    x, y = alike("mv", x, y, 2, 1)
     return tf.linalg.matvec(x, y)
 
 
@@ -53,7 +53,7 @@ def mm(x, y):
     >>> mm(tf.constant([[1.0, 2.0]]), tf.constant([[3.0], [4.0]])).numpy()
     array([[11.]], dtype=float32)
     """
-    return tf.matmul(*_alike("mm", x, y, 2, 2))
+    return tf.matmul(*alike("mm", x, y, 2, 2))
 
 
 def bmm(x, y):
@@ -65,7 +65,7 @@ def bmm(x, y):
     >>> bmm(tf.ones((2, 1, 3)), tf.ones((2, 3, 1))).shape.as_list()
     [2, 1, 1]
     """
-    x, y = _alike("bmm", x, y, 3, 3)
+    x, y = alike("bmm", x, y, 3, 3)
     if x.shape[0] != y.shape[0]:
         raise BlitzError(f"bmm: batches of {x.shape[0]} and {y.shape[0]}")
     return tf.matmul(x, y)
@@ -107,7 +107,7 @@ def svd(x, some: bool = True):
     return SVD(u, s, v)
 
 
-def _alike(name: str, x, y, *ranks: int):
+def alike(name: str, x, y, *ranks: int):
     """Return both as tensors, of these numbers of dimensions and of one dtype."""
     x, y = as_tensor(x), as_tensor(y)
     if (x.shape.rank, y.shape.rank) != ranks:

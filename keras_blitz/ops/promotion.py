@@ -1,5 +1,7 @@
 """Which dtype an operation computes in: PyTorch's promotion, where TensorFlow raises on mixed dtypes."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -145,6 +147,24 @@ def dimension(name: str, dim: int, rank: int) -> int:
     if not -most <= dim < most:
         raise BlitzError(f"{name}: dim {dim} is out of range for {rank} dimensions; −{most} … {most - 1} are there")
     return dim % most
+
+
+def scalar(value, dtype: tf.DType) -> tf.Tensor:
+    """Return a number as a tensor of a dtype, cast as NumPy casts it."""
+    return tf.constant(np.asarray(value).astype(dtype.as_numpy_dtype))
+
+
+def rounded(name: str, function: Callable, x):
+    """Return function(x) with a zero gradient; integers as they are."""
+    x = not_bool(name, x)
+    if not x.dtype.is_floating:
+        return x
+
+    @tf.custom_gradient
+    def step(x):
+        return function(x), tf.zeros_like
+
+    return step(x)
 
 
 def summed_to(gradient, x):

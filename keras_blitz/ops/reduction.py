@@ -27,8 +27,8 @@ def sum(x, dim=None, keepdim: bool = False):
     >>> sum(tf.constant([[1, 2], [3, 4]]), 0).numpy()
     array([4, 6])
     """
-    x = _whole(x)
-    return tf.reduce_sum(x, _axes("sum", dim, x), keepdim)
+    x = whole(x)
+    return tf.reduce_sum(x, axes_of("sum", dim, x), keepdim)
 
 
 def prod(x, dim: int | None = None, keepdim: bool = False):
@@ -39,8 +39,8 @@ def prod(x, dim: int | None = None, keepdim: bool = False):
     >>> prod(tf.constant([2.0, 3.0])).numpy()
     np.float32(6.0)
     """
-    x = _whole(x)
-    return tf.reduce_prod(x, _axes("prod", dim, x), keepdim)
+    x = whole(x)
+    return tf.reduce_prod(x, axes_of("prod", dim, x), keepdim)
 
 
 def mean(x, dim=None, keepdim: bool = False):
@@ -53,7 +53,7 @@ def mean(x, dim=None, keepdim: bool = False):
     array([1.5, 3.5], dtype=float32)
     """
     x = only_floating("mean", x)
-    return tf.reduce_mean(x, _axes("mean", dim, x), keepdim)
+    return tf.reduce_mean(x, axes_of("mean", dim, x), keepdim)
 
 
 def var(x, dim=None, correction: float = 1, keepdim: bool = False):
@@ -66,7 +66,7 @@ def var(x, dim=None, correction: float = 1, keepdim: bool = False):
     np.float32(2.3333335)
     """
     x = only_floating("var", x)
-    axes = _axes("var", dim, x)
+    axes = axes_of("var", dim, x)
     left = _freedom(x, axes, correction)
     steep = left == 0 and (dim is None or not x.shape.rank)
     freedom = tf.constant(left, x.dtype)
@@ -170,7 +170,7 @@ def cumsum(x, dim: int):
     >>> cumsum(tf.constant([1, 2, 3]), 0).numpy()
     array([1, 3, 6])
     """
-    x = _whole(x)
+    x = whole(x)
     dim = dimension("cumsum", dim, x.shape.rank)
     return tf.cumsum(x, dim) if x.shape.rank else x
 
@@ -184,7 +184,7 @@ def cumprod(x, dim: int):
     >>> cumprod(tf.constant([1.0, 2.0, 3.0]), 0).numpy()
     array([1., 2., 6.], dtype=float32)
     """
-    x = _whole(x)
+    x = whole(x)
     dim = dimension("cumprod", dim, x.shape.rank)
     if not x.shape.rank:
         return x
@@ -222,7 +222,7 @@ def norm(x, p: float | str = "fro", dim=None, keepdim: bool = False):
     x = only_floating("norm", x)
     if p == "fro":
         p = 2
-    axes = _axes("norm", dim, x)
+    axes = axes_of("norm", dim, x)
     if p == 0:
         return tf.reduce_sum(tf.cast(x != 0, x.dtype), axes, keepdim)
     if p in (inf, -inf):
@@ -262,13 +262,13 @@ def dist(x, y, p: float = 2):
     return norm(only_floating("dist", x) - y, p)
 
 
-def _whole(x) -> tf.Tensor:
+def whole(x) -> tf.Tensor:
     """Return a tensor; bool and integers as int64, which sums of them do not soon overflow."""
     x = as_tensor(x)
     return x if x.dtype.is_floating else tf.cast(x, tf.int64)
 
 
-def _axes(name: str, dim, x) -> list[int] | None:
+def axes_of(name: str, dim, x) -> list[int] | None:
     """Return the dimensions to reduce over; None and () are all of them."""
     if dim is None or (not isinstance(dim, int) and not tuple(dim)):
         return None

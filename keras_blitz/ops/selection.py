@@ -19,7 +19,7 @@ def index_select(x, dim: int, index):
     dim = dimension("index_select", dim, x.shape.rank)
     if index.dtype not in (tf.int32, tf.int64) or index.shape.rank > 1:
         raise BlitzError("index_select: needs a list of int32 or int64 indices")
-    _check_range("index_select", index, x.shape[dim] if x.shape.rank else 1)
+    check_range("index_select", index, x.shape[dim] if x.shape.rank else 1)
     if not x.shape.rank:
         if index.shape.num_elements() != 1:
             raise BlitzError("index_select: of a single value one index can be taken")
@@ -76,7 +76,7 @@ def gather(x, dim: int, index):
     x, index = as_tensor(x), as_tensor(index)
     if not x.shape.rank:
         return tf.broadcast_to(x, index.shape)
-    return tf.gather_nd(x, _places("gather", x, dim, index))
+    return tf.gather_nd(x, places("gather", x, dim, index))
 
 
 def scatter(x, dim: int, index, src):
@@ -105,14 +105,14 @@ def scatter(x, dim: int, index, src):
         raise BlitzError(f"scatter: src is {src.dtype.name}, x {x.dtype.name}")
     if src.shape.rank != index.shape.rank or any(a > b for a, b in zip(index.shape, src.shape, strict=False)):
         raise BlitzError(f"scatter: the index {index.shape} is larger than src {src.shape}")
-    places = _places("scatter", x, dim, index)
+    at = places("scatter", x, dim, index)
     values = src[tuple(slice(0, size) for size in index.shape)]
     if not x.shape.rank:
         return values if index.shape.num_elements() else x
-    return tf.tensor_scatter_nd_update(x, places, values)
+    return tf.tensor_scatter_nd_update(x, at, values)
 
 
-def _places(name: str, x, dim: int, index):
+def places(name: str, x, dim: int, index):
     """Return the full coordinates (…, ndim) of what an index along one dimension names."""
     dim = dimension(name, dim, x.shape.rank)
     if index.dtype not in (tf.int32, tf.int64):
@@ -123,13 +123,13 @@ def _places(name: str, x, dim: int, index):
         larger = [d for d, size in enumerate(index.shape) if d != dim and size > x.shape[d]]
         if larger and index.shape.num_elements():
             raise BlitzError(f"{name}: the index {index.shape} is larger than x {x.shape} beside dimension {dim}")
-    _check_range(name, index, x.shape[dim] if x.shape.rank else 1)
+    check_range(name, index, x.shape[dim] if x.shape.rank else 1)
     index = tf.cast(index, tf.int64)
     grid = tf.meshgrid(*(tf.range(size, dtype=tf.int64) for size in index.shape), indexing="ij")
     return tf.stack([index if d == dim else at for d, at in enumerate(grid)], -1) if grid else index
 
 
-def _check_range(name: str, index, size: int) -> None:
+def check_range(name: str, index, size: int) -> None:
     """In eager mode a wrong index is one line; on a GPU TensorFlow would read zeros."""
     if not tf.executing_eagerly() or not index.shape.num_elements():
         return

@@ -13,6 +13,7 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy_spellings import DTYPES, SHAPES, SPECIAL, array, seeds
+from same_as_torch import REFUSED, assert_close, assert_same, both, outputs
 
 from keras_blitz import ops, random
 from keras_blitz.errors import BlitzError
@@ -26,72 +27,6 @@ shapes = st.sampled_from(SHAPES)
 dtypes = st.sampled_from(DTYPES)
 specials = st.sampled_from(SPECIAL)
 dims = st.integers(-4, 3)
-REFUSED = (RuntimeError, IndexError, TypeError, ValueError)  # what PyTorch raises
-
-
-def outputs(found):
-    return list(found) if isinstance(found, tuple | list) else [found]
-
-
-def assert_same(theirs, ours, *arrays, indices=True, scale=1.0, gradients=True):
-    """Both take tensors; what PyTorch refuses is refused in one line, all else is equal, and so are the gradients."""
-    given_torch = [torch.tensor(each) for each in arrays]
-    try:
-        expected = outputs(theirs(*given_torch))
-    except REFUSED:
-        with pytest.raises(BlitzError) as refused:
-            ours(*map(tf.constant, arrays))
-        assert "\n" not in str(refused.value)
-        return
-    found = outputs(ours(*map(tf.constant, arrays)))
-    assert len(found) == len(expected)
-    for number, (one, other) in enumerate(zip(found, expected, strict=True)):
-        if number == 0 or indices:
-            assert_close(np.asarray(one), np.asarray(other), scale)
-    if gradients:
-        assert_same_gradients(theirs, ours, arrays, expected, scale)
-
-
-def assert_close(found, expected, scale):
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-    if expected.dtype.kind != "f":
-        np.testing.assert_array_equal(found, expected)
-        return
-    finite = np.abs(expected[np.isfinite(expected)])
-    unit = 1e-12 if expected.dtype == np.float64 else 4 * np.finfo(np.float32).eps
-    np.testing.assert_allclose(found, expected, rtol=unit, atol=unit * scale * max(1.0, finite.max(initial=0.0)))
-
-
-def assert_same_gradients(theirs, ours, arrays, expected, scale):
-    floating = [k for k, each in enumerate(arrays) if each.dtype == np.float64]
-    if not floating or expected[0].dtype != torch.float64:
-        return
-    leaves = [torch.tensor(each, requires_grad=k in floating) for k, each in enumerate(arrays)]
-    value = outputs(theirs(*leaves))[0]
-    if not value.requires_grad:
-        return
-    direction = np.asarray(np.random.RandomState(3).rand(*value.shape) + 0.5)
-    try:
-        wanted = torch.autograd.grad(value, [leaves[k] for k in floating], torch.tensor(direction), allow_unused=True)
-    except RuntimeError:  # PyTorch cannot: of a power to a bool, of a quotient of integers
-        return
-    tensors = list(map(tf.constant, arrays))
-    with tf.GradientTape() as tape:
-        tape.watch([tensors[k] for k in floating])
-        value = outputs(ours(*tensors))[0]
-    found = tape.gradient(value, [tensors[k] for k in floating], tf.constant(direction))
-    for one, other in zip(found, wanted, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            assert_close(tf.convert_to_tensor(one).numpy(), other.numpy(), scale)
-
-
-def both(name, *options, **named):
-    """Return a function of PyTorch's and ours of the same name, with the same further arguments."""
-    return (
-        lambda *tensors: getattr(torch, name)(*tensors, *options, **named),
-        lambda *tensors: getattr(ops, name)(*tensors, *options, **named),
-    )
 
 
 @pytest.mark.parametrize("name", ["abs", "neg", "sign", "ceil", "floor", "exp", "log", "sqrt", "sigmoid", "tanh"])
@@ -417,6 +352,9 @@ def test_like_and_shared_memory():
     values = np.float32([[1, 2]])
     for name in ("zeros_like", "ones_like"):
         assert_close(getattr(ops, name)(values).numpy(), getattr(torch, name)(torch.tensor(values)).numpy(), 1.0)
+    assert_same(*both("full_like", 7), values)
+    assert_same(*both("full_like", 2.5), np.array([[1, 2]]))
+    assert ops.empty_like(values).shape == values.shape
     copied, shared = ops.from_numpy(values), torch.from_numpy(values)
     values[0, 0] = 5
     assert (copied.numpy()[0, 0], shared[0, 0].item()) == (1, 5)
@@ -480,9 +418,7 @@ def test_inside_a_compiled_step(name):
         np.testing.assert_allclose(one, other, rtol=1e-15)
 
 
-@pytest.mark.parametrize(
-    "table", ["creation", "shape", "selection", "elementwise", "reduction", "comparison", "linalg", "promotion"]
-)
+@pytest.mark.parametrize("table", dict.fromkeys(ops._HOMES.values()))
 def test_examples_of_the_docstrings_run(table):
     module = import_module(f"keras_blitz.ops.{table}")
     with random.fork_rng():
@@ -494,7 +430,7 @@ def test_examples_of_the_docstrings_run(table):
 def test_every_function_has_an_example_and_the_three_spellings():
     for name in ops.__all__:
         text = getattr(ops, name).__doc__
-        if name.endswith("_") or name in ("Reduced", "SVD", "promote", "result_type"):
+        if name.endswith("_") or name in ("AMinMax", "Reduced", "SVD", "promote", "result_type"):
             continue
         assert ">>>" in text, name
         assert "PyTorch" in text, name

@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy_spellings import ELEMENTWISE, EXEMPT, ROWS
+from ops_calls import CALLS, OF_ONE, OF_TWO
 
 from keras_blitz import ops
 
@@ -60,5 +61,6 @@ def test_trailing_underscore_as_numpys_out(name, data):
 
 def test_every_function_has_a_numpy_spelling_or_a_reason():
     rows = {key.split()[0].strip(",") for key in ROWS} | {name for name in IN_PLACE if name[:-1] in ELEMENTWISE}
-    assert rows | set(EXEMPT) == set(ops.__all__)
+    held_to_pytorch = {*OF_ONE, *OF_TWO, *CALLS}  # T14: test_more_ops.py
+    assert rows | set(EXEMPT) | held_to_pytorch == set(ops.__all__)
     assert not rows & set(EXEMPT)
