@@ -9,7 +9,6 @@ import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
 import parity  # noqa: E402
-from parity.translate import registry  # noqa: E402
 from parity.translate.rules import reduction  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -39,8 +38,8 @@ def by_hand(x):
     return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-6), x.var((1, 3)), x.std(2, unbiased=False)
 
 
-def activations(x):
-    x = F.elu(x, 0.7) + F.celu(x, alpha=0.6) + F.selu(x) + F.softplus(x, 2) + F.mish(x)
+def activations(x):  # celu: PyTorch rounds 1 / alpha to float32 in its gradient, and that of 0.5 is exact
+    x = F.elu(x, 0.7) + F.celu(x, alpha=0.5) + F.selu(x) + F.softplus(x, 2) + F.mish(x)
     return F.glu(x, 1), F.softsign(x), F.logsigmoid(x)
 
 
@@ -72,12 +71,9 @@ def test_function_is_proven(function):
         np.testing.assert_allclose(np.transpose(actual, (0, 3, 1, 2)), expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("function", "name"), [(by_hand, "var"), (by_hand, "std")])
-def test_biased_variance_is_seen(function, name, monkeypatch):
-    rule = registry.FUNCTIONS[name]
-    monkeypatch.setattr(reduction, "_counts", lambda x, *_: (20, 20))
-    assert rule is registry.FUNCTIONS[name]
-    assert not translated(function).passed
+def test_biased_variance_is_seen(monkeypatch):
+    monkeypatch.setattr(reduction, "_counts", lambda *_: (20, 20))
+    assert not translated(by_hand).passed
 
 
 def test_gradient_of_a_constants_deviation_is_zero():

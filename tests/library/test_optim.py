@@ -433,6 +433,7 @@ SAVED = {
     "adamax": lambda: optim.Adamax(),
     "radam": lambda: optim.RAdam(),
     "asgd": lambda: optim.ASGD(t0=1.0),
+    "asgd-whole-t0": lambda: optim.ASGD(t0=1),
     "rprop": lambda: optim.Rprop(),
     "adafactor": lambda: optim.Adafactor(weight_decay=0.1),
     "clipped": lambda: optim.SGD(0.05, clip_grad_norm=0.5),
