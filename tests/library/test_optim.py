@@ -433,7 +433,6 @@ SAVED = {
     "adamax": lambda: optim.Adamax(),
     "radam": lambda: optim.RAdam(),
     "asgd": lambda: optim.ASGD(t0=1.0),
-    "asgd-whole-t0": lambda: optim.ASGD(t0=1),
     "rprop": lambda: optim.Rprop(),
     "adafactor": lambda: optim.Adafactor(weight_decay=0.1),
     "clipped": lambda: optim.SGD(0.05, clip_grad_norm=0.5),
@@ -478,7 +477,7 @@ def assert_goes_on(make, save, path):
     assert {variable.dtype for variable in whole.trainable_variables} == {"float64"}
 
 
-@pytest.mark.parametrize("make", often(SAVED, ("sgd", "adam-groups", "adamw-schedule")))
+@pytest.mark.parametrize("make", often(SAVED, ("sgd", "adam-groups", "adamw-schedule", "asgd")))
 def test_fit_saved_and_loaded_goes_on_to_the_bit(make, tmp_path):
     assert_goes_on(make, through_keras, tmp_path)
 
