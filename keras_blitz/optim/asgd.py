@@ -78,4 +78,4 @@ class ASGD(Optimizer):
         p.assign(p * like(p, 1 - lambd * now) - like(p, now) * g)
         ax.assign(tf.where(mu == 1, p, ax + (p - ax) * tf.cast(mu, p.dtype)))
         eta.assign(tf.cast(lr / (1 + lambd * lr * t) ** options["alpha"], tf.float32))
-        mu.assign(tf.cast(1 / tf.maximum(1.0, t - options["t0"]), tf.float32))
+        mu.assign(tf.cast(1 / tf.maximum(t - options["t0"], 1.0), tf.float32))

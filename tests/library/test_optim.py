@@ -477,7 +477,7 @@ def assert_goes_on(make, save, path):
     assert {variable.dtype for variable in whole.trainable_variables} == {"float64"}
 
 
-@pytest.mark.parametrize("make", often(SAVED, ("sgd", "adam-groups", "adamw-schedule")))
+@pytest.mark.parametrize("make", often(SAVED, ("sgd", "adam-groups", "adamw-schedule", "asgd")))
 def test_fit_saved_and_loaded_goes_on_to_the_bit(make, tmp_path):
     assert_goes_on(make, through_keras, tmp_path)
 

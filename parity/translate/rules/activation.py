@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from parity.translate.capture import Untranslatable
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 
@@ -64,6 +65,16 @@ FUNCTIONS = {
     "cos": "ops.cos({0})",
     "erf": "ops.erf({0})",
     "floor": "ops.floor({0})",
+    "ceil": "ops.ceil({0})",
+    "trunc": "ops.trunc({0})",
+    "log2": "ops.log2({0})",
+    "log10": "ops.log10({0})",
+    "atan": "ops.arctan({0})",
+    "sinh": "ops.sinh({0})",
+    "cosh": "ops.cosh({0})",
+    "softsign": "ops.softsign({0})",
+    "log_sigmoid": "ops.log_sigmoid({0})",
+    "mish": 'layers.Activation("mish")({0})',
     "sign": "ops.sign({0})",
     "log1p": "ops.log1p({0})",
     "expm1": "ops.expm1({0})",
@@ -96,10 +107,41 @@ def gelu(builder: "Builder", x: "Operand", approximate: str = "none") -> View:
     return _unnamed(builder, "GELU", x, {"approximate": optional(approximate, "none")})
 
 
-@function("leaky_relu")
-def leaky_relu(builder: "Builder", x: "Operand", negative_slope: float = 0.01) -> View:
-    """Write `F.leaky_relu` as a layer without a name."""
-    return _unnamed(builder, "LeakyReLU", x, {"negative_slope": optional(negative_slope, 0.01)})
+# Function -> the layer, and PyTorch's defaults of the arguments after x in its order.
+UNNAMED: "dict[str, tuple[str, dict[str, float]]]" = {
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+    "elu": ("ELU", {"alpha": 1.0}),
+    "celu": ("CELU", {"alpha": 1.0}),
+    "selu": ("SELU", {}),
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 20.0}),
+}
+
+
+def _by_layer(layer: str, defaults: dict[str, float]) -> "Callable[..., View]":
+    def rule(builder: "Builder", x: "Operand", *args: Any, **kwargs: Any) -> View:
+        given = dict(zip(defaults, args, strict=False)) | {key: kwargs[key] for key in defaults if key in kwargs}
+        return _unnamed(builder, layer, x, {key: optional(value, defaults[key]) for key, value in given.items()})
+
+    return rule
+
+
+for _name, _row in UNNAMED.items():
+    function(_name)(_by_layer(*_row))
+
+
+@function("glu")
+def glu(builder: "Builder", x: "Operand", dim: int = -1) -> View:
+    """Write `F.glu`: one half times the sigmoid of the other."""
+    found = builder.view(x)
+    return builder.op("ops.glu({0}, axis={axis})", [found], axis=found.axis(dim))
+
+
+@function("round")
+def round_(builder: "Builder", x: "Operand", *, decimals: int = 0) -> View:
+    """Write a rounding to the nearest whole number, halves to the even one."""
+    if decimals:
+        raise Untranslatable("a rounding to decimals has no translation")
+    return builder.op("ops.round({0})", [builder.any(x)])
 
 
 def _unnamed(builder: "Builder", name: str, x: "Operand", arguments: dict[str, Any]) -> View:

@@ -248,7 +248,7 @@ def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
     found = builder.view(x)
     full = _complete(list(index) if isinstance(index, tuple) else [index], x.rank)
     if any(not isinstance(each, slice) or each.step not in (None, 1) for each in full):
-        raise Untranslatable("an assignment to other than a slice has no translation")
+        raise Untranslatable("an assignment to other than a slice has no translation; use torch.cat or torch.where")
     bounds = [each.indices(size)[:2] for each, size in zip(full, x.shape, strict=True)]
     cut = [axis for axis, pair in enumerate(bounds) if pair != (0, x.shape[axis])]
     if not isinstance(value, (Value, View)) or value.rank != x.rank:
@@ -282,11 +282,12 @@ def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
         return repeat_batch(builder, found, builder.views[builder.recording.inputs[0]])
     if any(out.batched):
         axes = [axis for axis in range(out.rank) if found.shape[axis] != out.shape[axis]]
-        for axis in axes[:1]:
+        if len(axes) > 1:
+            counts = tuple(out.shape[axis] if axis in axes else 1 for axis in found.layout)
+            return builder.op("ops.tile({0}, {counts})", [found], counts=counts)
+        for axis in axes:
             count, place = out.shape[axis], found.layout.index(axis)
             found = builder.op("ops.repeat({0}, {count}, {axis})", [found], count=count, axis=place)
-        if len(axes) > 1:
-            raise Untranslatable("an expand over several axes has no translation")
         return found
     shape = tuple(out.shape[axis] for axis in found.layout)
     return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=shape)
@@ -332,6 +333,30 @@ def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int |
     if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
         raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
     return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))
+
+
+@function("flip")
+def flip(builder: "Builder", x: "Operand", *dims: Any) -> View:
+    """Write a reversal along axes."""
+    found = builder.view(x)
+    named = dims[0] if dims and isinstance(dims[0], (tuple, list)) else dims
+    axes = tuple(sorted(found.axis(dim) for dim in named))
+    if any(found.batched[dim] for dim in named):
+        raise Untranslatable("a flip of the batch has no translation")
+    return builder.op("ops.flip({0}, {axis})", [found], axis=axes if axes[1:] else axes[0])
+
+
+@function("topk")
+def topk(builder: "Builder", x: "Operand", k: int, dim: int = -1, largest: bool = True, **_: Any) -> list[View]:
+    """Write the k largest values of the last axis and their places, in falling order."""
+    if dim % x.rank != x.rank - 1 or not largest or x.batched[x.rank - 1]:
+        raise Untranslatable("topk along another axis than the last, or of the smallest, has no translation")
+    found, order = builder.natural(x), layout.natural(x.rank)
+    values, places = builder.call.outputs
+    best = builder.op("ops.top_k({0}, {k})[0]", [found], layout=order, out=values, k=k)
+    if not builder.is_used(places):
+        return [best]
+    return [best, builder.op("ops.top_k({0}, {k})[1]", [found], layout=order, out=places, k=k)]
 
 
 @function("roll")

@@ -1,10 +1,12 @@
 """Sums, means and what else leaves axes out."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function
 
@@ -52,11 +54,41 @@ for _name, _keras in (
 
 @function("var")
 def variance(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool = True, **options: Any) -> View:
-    """Write the biased variance."""
-    correction = options.get("correction", 1 if unbiased else 0)
-    if correction != 0:
-        raise Untranslatable("the unbiased variance has no translation; use unbiased=False")
-    return reduce(builder, "var", x, dim, options.get("keepdim", False))
+    """Write a variance: Keras's is divided by the count n, PyTorch's by n − 1."""
+    count, less = _counts(x, dim, unbiased, options)
+    found = reduce(builder, "var", x, dim, options.get("keepdim", False))
+    return found if count == less else builder.op("{0} * ({count} / {less})", [found], count=count, less=less)
+
+
+@function("std")
+def deviation(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool = True, **options: Any) -> View:
+    """Write a standard deviation as the norm of what differs from the mean, because its gradient at 0 is 0."""
+    _, less = _counts(x, dim, unbiased, options)
+    mean = reduce(builder, "mean", x, dim, True, out=_as_ones(x, dim))
+    centered = builder.op("{0} - {1}", [builder.view(x), mean], out=x)
+    found = norm(builder, centered, dim=dim, keepdim=options.get("keepdim", False))
+    return builder.op("{0} / {less}**0.5", [found], less=less)
+
+
+def _counts(x: "Operand", dim: Any, unbiased: bool, options: Mapping[str, Any]) -> tuple[int, int]:
+    """Return n and what PyTorch divides by, n − correction."""
+    axes = _axes(x, dim)
+    if any(x.batched[axis] for axis in axes):
+        raise Untranslatable("a variance over the batch has no translation")
+    count = math.prod(x.shape[axis] for axis in axes)
+    return count, count - options.get("correction", 1 if unbiased else 0)
+
+
+def _axes(x: "Operand", dim: Any) -> list[int]:
+    axes = range(x.rank) if dim is None else [dim] if isinstance(dim, int) else dim
+    return [axis % x.rank for axis in axes]
+
+
+def _as_ones(x: "Operand", dim: Any) -> Value:
+    """Return what has the shape of x, with these axes reduced to 1."""
+    axes = _axes(x, dim)
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    return Value(shape, x.dtype, batched=tuple(axis not in axes and each for axis, each in enumerate(x.batched)))
 
 
 @function("cumsum")
