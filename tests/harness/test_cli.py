@@ -306,7 +306,8 @@ def test_ctrl_c_while_the_frameworks_load_keeps_yesterdays_report(monkeypatch, t
     def load(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("parity.cli.load", load)
+    for module in ("cli", "planting"):
+        monkeypatch.setattr(f"parity.{module}.load", load)
     (tmp_path / "out.json").write_text("yesterday's")
     done = invoke(*command, "--json", tmp_path / "out.json")
     assert done.exit_code == 130

@@ -46,7 +46,8 @@ def nothing(plant):
 def only(monkeypatch, *faults):
     monkeypatch.setattr(catalogue, "FAULTS", faults)
     if find_spec("torch"):
-        monkeypatch.setattr("parity.faults.door.catalogue.MISTAKES", ())
+        for where in ("door", "translator"):
+            monkeypatch.setattr(f"parity.faults.{where}.catalogue.MISTAKES", ())
     return CliRunner().invoke(app, ["faults"])
 
 
