@@ -1,8 +1,9 @@
-"""PyTorch's float64 where it is none: the gradient of hardsigmoid, and what a module casts to float32 by itself.
+"""PyTorch's float64 where it is none: gradients of hardsigmoid and celu, and what a module casts to float32 by itself.
 
 The kernel of hardsigmoid multiplies the gradient by float32's 1/6, in float64 too: 3e-8 off, and no port could agree.
-In float32 it is the rounding that any spelling has. And a module such as transformers' attention takes its softmax in
-float32, `softmax(x, -1, dtype=torch.float32)`, whatever the module is in: then float64 is off by 1e-8.
+That of celu takes float32's alpha: 4e-8 off with 0.6. In float32 it is the rounding that any spelling has. And a module
+such as transformers' attention takes its softmax in float32, `softmax(x, -1, dtype=torch.float32)`, whatever the module
+is in: then float64 is off by 1e-8.
 """
 
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def exact_gradients() -> Iterator[None]:
-    """Have hardsigmoid of float64 as relu6(x + 3) / 6 within this context, whose gradient is float64's."""
-    hardsigmoid = functional.hardsigmoid
+    """Have hardsigmoid and celu of float64 spelled out within this context, so that their gradients are float64's."""
+    hardsigmoid, celu = functional.hardsigmoid, functional.celu
 
     def exact_hardsigmoid(input: torch.Tensor, inplace: bool = False) -> torch.Tensor:
         if input.dtype != torch.float64:
@@ -26,7 +27,16 @@ def exact_gradients() -> Iterator[None]:
         value = functional.relu6(input + 3) / 6
         return input.copy_(value) if inplace else value
 
-    with patch.object(functional, "hardsigmoid", exact_hardsigmoid):
+    def exact_celu(input: torch.Tensor, alpha: float = 1.0, inplace: bool = False) -> torch.Tensor:
+        if input.dtype != torch.float64:
+            return celu(input, alpha, inplace)
+        value = torch.where(input > 0, input, alpha * torch.expm1(input.clamp(max=0) / alpha))
+        return input.copy_(value) if inplace else value
+
+    with (
+        patch.object(functional, "hardsigmoid", exact_hardsigmoid),
+        patch.object(functional, "celu", exact_celu),
+    ):
         yield
 
 

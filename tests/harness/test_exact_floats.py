@@ -9,7 +9,7 @@ from keras import layers
 from torch import nn
 
 import parity
-from keras_blitz.layers import Hardsigmoid
+from keras_blitz.layers import CELU, Hardsigmoid
 from parity.core.verdict import Verdict
 from parity.record.exact_floats import exact_floats
 
@@ -71,6 +71,12 @@ def test_the_gradient_of_hardsigmoid_is_float64s(function, passed, inplace):
 
     module = module_of(nn.Hardsigmoid(inplace))
     report = parity.check(module, port, X, dtypes=["float64"])
+    assert report.passed is passed, str(report)
+
+
+@pytest.mark.parametrize(("alpha", "passed"), [(0.6, True), (0.60000002, False)], ids=["the same", "rounded"])
+def test_the_gradient_of_celu_is_float64s(alpha, passed):
+    report = parity.check(module_of(nn.CELU(0.6)), model_of(CELU(alpha)), X, dtypes=["float64"])
     assert report.passed is passed, str(report)
 
 

@@ -38,8 +38,8 @@ def by_hand(x):
     return (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-6), x.var((1, 3)), x.std(2, unbiased=False)
 
 
-def activations(x):  # celu: PyTorch rounds 1 / alpha to float32 in its gradient, and that of 0.5 is exact
-    x = F.elu(x, 0.7) + F.celu(x, alpha=0.5) + F.selu(x) + F.softplus(x, 2) + F.mish(x)
+def activations(x):
+    x = F.elu(x, 0.7) + F.celu(x, alpha=0.6) + F.selu(x) + F.softplus(x, 2) + F.mish(x)
     return F.glu(x, 1), F.softsign(x), F.logsigmoid(x)
 
 
