@@ -106,6 +106,7 @@ def test_a_planted_mistake_is_taken_out_again():
     assert before == (registry.MODULES, registry.FUNCTIONS)
 
 
+@pytest.mark.slow
 def test_the_command_counts_them(tmp_path, monkeypatch):
     right = fault("translate-clamp", "w", "s", *[at("gates", "activation:tail", "clamp", passing_on)] * 2)
     wrong = fault("translate-idle", "w", "s", *[at("gates", "activation:tail", "clamp", idle)] * 2)

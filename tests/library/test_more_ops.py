@@ -86,7 +86,7 @@ def test_call(name, call):
         check(call, dtype)
 
 
-@pytest.mark.parametrize("special", ["nan", "infinite"])
+@pytest.mark.parametrize("special", ["nan", pytest.param("infinite", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [*STATISTICS, *SORTING, *RUNNING, "lerp", "where", "tril", "nan_to_num", "renorm"])
 def test_nan_and_infinities(name, special):
     if special == "infinite" and name in ("std_mean", "var_mean"):
