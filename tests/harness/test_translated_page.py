@@ -23,7 +23,9 @@ def script():
     return module
 
 
-@pytest.mark.parametrize("name", ["nanogpt", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vit", "resnet18"))])
+@pytest.mark.parametrize(
+    "name", ["nanogpt", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vit", "resnet18"))]
+)
 def test_page_is_what_is_written_today(name, script):
     page = (ROOT / "docs" / "translated.md").read_text(encoding="utf-8")
     assert page.startswith(script.HEAD)
