@@ -101,10 +101,12 @@ def take(x, index):
     NumPy `np.take(x, index)`, PyTorch `torch.take(x, index)`, TensorFlow `tf.gather(tf.reshape(x, [-1]), index)`.
     Trap: `tf.gather` takes slices of the first dimension. Below 0 places count from the end.
 
-    >>> take(tf.constant([[1, 2], [3, 4]]), tf.constant([3, 0])).numpy()
+    >>> take(tf.constant([[1, 2], [3, 4]]), tf.constant([3, 0], tf.int64)).numpy()
     array([4, 1], dtype=int32)
     """
     x, index = as_tensor(x), as_tensor(index)
+    if index.dtype != tf.int64:
+        raise BlitzError(f"take: the index must be int64, not {index.dtype.name}")
     return tf.gather(tf.reshape(x, [-1]), _from_front("take", index, x.shape.num_elements()))
 
 

@@ -224,11 +224,20 @@ def einsum(equation: str, *operands):
     tensors = _of_one_dtype(
         "einsum", *(operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands)
     )
+    equation = equation.replace(" ", "")
+    if len(tensors) == 1 and tensors[0].dtype.is_integer and _sums(equation):
+        tensors = [tf.cast(tensors[0], tf.int64)]  # PyTorch's sum of whole numbers
     try:
-        return tf.einsum(equation.replace(" ", ""), *tensors)
+        return tf.einsum(equation, *tensors)
     except (ValueError, tf.errors.InvalidArgumentError) as error:
         shapes = ", ".join(str(each.shape) for each in tensors)
         raise BlitzError(f"einsum: {equation!r} does not fit {shapes}") from error
+
+
+def _sums(equation: str) -> bool:
+    """Whether a letter of one operand is left out of the result."""
+    given, arrow, kept = equation.partition("->")
+    return bool(arrow) and any(letter.isalpha() and letter not in kept for letter in given)
 
 
 def cdist(x, y, p: float = 2.0):

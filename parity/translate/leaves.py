@@ -88,12 +88,14 @@ class Leaves:
         if text := _pattern(array):
             return self._expression(text, array, None)
         builder, call = self.builder, self.builder.call
-        name = value.name or ".".join(filter(None, [call.path or call.frame.path, "constant"]))
         kept = value.name in builder.state and array.shape == value.shape and value.is_float
-        if value.name and not kept:
-            name = f"{name}_constant"  # parity.check has no tensor of PyTorch's of this name
         if kept:
-            builder.weights[value.name] = f"{value.name}/value"
+            name = value.name
+            builder.weights[name] = f"{name}/value"
+        elif value.name:  # parity.check has no tensor of PyTorch's for it: it is named after where it is used
+            name = ".".join(filter(None, [call.frame.path, f"{value.name.rpartition('.')[2]}_constant"]))
+        else:
+            name = ".".join(filter(None, [call.path or call.frame.path, "constant"]))
         return self._hold(name, array, beside)
 
     def _repeated(self, value: Value, rank: int, order: Layout) -> View:

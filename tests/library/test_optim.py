@@ -42,7 +42,7 @@ BEYOND = {
     "rprop-uphill": ("Rprop", {"lr": 1e-3, "step_sizes": (1e-6, 1e-3), "maximize": True}),
     "adafactor-defaults": ("Adafactor", {}),
     "adafactor-options": (
-        "Adafactor", {"lr": 0.3, "beta2_decay": -0.5, "eps": (1e-3, 1e-2), "d": 1.5, "weight_decay": 0.1}
+        "Adafactor", {"lr": 0.003, "beta2_decay": -0.5, "eps": (1e-3, 1e-2), "d": 1.5, "weight_decay": 0.1}
     ),
     "adafactor-uphill": ("Adafactor", {"lr": 1e-3, "maximize": True}),
 }  # fmt: skip
