@@ -276,7 +276,10 @@ def test_ctrl_c_in_the_middle_is_one_line_and_writes_nothing(mine):
         .replace("print(", "import sys; print(")
         .replace("flush=True", "flush=True, file=sys.stderr")
     )
-    code = "import sys; from parity.cli import main; sys.argv = ['parity', *sys.argv[1:]]; main()"
+    code = (  # a job in the background is started without a handler of SIGINT
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from parity.cli import main; sys.argv = ['parity', *sys.argv[1:]]; main()"
+    )
     command = [sys.executable, "-c", code, "translate", "slow.py:Good", "--input", "2,3", "-o", "net.py"]
     with subprocess.Popen(command, cwd=mine, env=environment(), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -44,6 +44,11 @@ def undilated() -> Any:
     return reading(dilation=constant((1, 1)), padding=lambda padding: (1, 1) if padding == (2, 2) else padding)
 
 
+def bare(rule: Any, builder: Any, x: Any, *_: Any, **__: Any) -> Any:
+    """Leave out the arguments after the tensor."""
+    return rule(builder, x)
+
+
 def without_shortcut(_: Any, builder: Any, one: Any, other: Any) -> Any:
     """Return the second of two branches alone."""
     return builder.any(other)
@@ -126,7 +131,7 @@ MISTAKES: tuple[Fault, ...] = (
     fault(
         "translate-slope-lost", "a LeakyReLU with the default slope", "H8",
         at("layers", "activation:act", "LeakyReLU", reading(negative_slope=constant(0.01))),
-        at("functions", "activation:body", "leaky_relu", given(negative_slope=constant(0.01))),
+        at("functions", "activation:body", "leaky_relu", bare),
     ),
     fault(
         "translate-pool-border", "an average that counts the padding", "H8",
