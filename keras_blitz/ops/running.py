@@ -103,8 +103,8 @@ def diff(x, n: int = 1, dim: int = -1, prepend=None, append=None):
     parts = [part for part in (prepend, x, append) if part is not None]
     moved, back = last("diff", cat(parts, dim) if len(parts) > 1 else x, dim)
     for _ in range(min(n, moved.shape[-1])):
-        ahead, behind = moved[..., 1:], moved[..., :-1]
-        moved = tf.not_equal(ahead, behind) if moved.dtype == tf.bool else ahead - behind
+        later, earlier = moved[..., 1:], moved[..., :-1]
+        moved = tf.not_equal(later, earlier) if moved.dtype == tf.bool else later - earlier
     return back(moved)
 
 

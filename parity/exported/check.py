@@ -17,7 +17,7 @@ from parity.core.own_error import own_error
 from parity.core.trace import Trace, named_inputs
 from parity.exported.arrange import assigned, channels_last, order_of
 from parity.pair.equivalence import Report, require_torch
-from parity.pair.options import arrays_of
+from parity.pair.options import inputs_of
 
 
 def check_export(
@@ -49,7 +49,7 @@ def check_export(
     start = time.perf_counter()
     from parity.pair.theirs import dry_run
 
-    torch_side = dry_run(torch_module, arrays_of(inputs))
+    torch_side = dry_run(torch_module, inputs_of(inputs))
     opened = open_exported(path)
     given = {_short(name): value for name, value in named_inputs(torch_side.inputs)}
     if names:
@@ -130,6 +130,8 @@ def _run(opened: Exported, fed: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
         opened.run({name: value[begin : begin + size] for name, value in fed.items()})
         for begin in range(0, count, size)
     ]
+    if len(parts) == 1:
+        return parts[0]  # an output may have no axis to join
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -13,7 +13,7 @@ from parity.core.compare import Comparison
 from parity.core.evidence import verdict_of
 from parity.core.modes import MODES, PRECISIONS
 from parity.core.verdict import Verdict, worst
-from parity.pair.options import Options, arrays_of, names_of
+from parity.pair.options import Options, arrays_of, inputs_of, names_of
 from parity.record.frameworks import load_frameworks, torch_installed
 
 if TYPE_CHECKING:
@@ -200,9 +200,7 @@ def check(
     from parity.pair.theirs import dry_run
 
     chosen = default_dtypes(keras_model) if dtypes is None else names_of("dtypes", dtypes, PRECISIONS)
-    given = arrays_of(inputs)
-    if given is None:
-        raise BlitzError("inputs is None: give an array in PyTorch's layout, a tuple of arrays, or a dict by argument")
+    given = inputs_of(inputs)
     options = Options(
         loss,
         weights,

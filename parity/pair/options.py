@@ -149,6 +149,18 @@ def _examples(tree: Any) -> int | None:
     return len(tree) if isinstance(tree, np.ndarray) and tree.ndim else None
 
 
+def inputs_of(inputs: Any) -> Any:
+    """Return the inputs as arrays.
+
+    Raises:
+        BlitzError: there are none.
+    """
+    given = arrays_of(inputs)
+    if given is None:
+        raise BlitzError("inputs is None: give an array in PyTorch's layout, a tuple of arrays, or a dict by argument")
+    return given
+
+
 def arrays_of(tree: Any) -> Any:
     """Return a structure of tensors as one of NumPy arrays.
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class _Translate(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> "Port":
         """Translate a module; see `parity.translate.port.translate`."""
+        from parity.pair.equivalence import require_torch
+
+        require_torch("parity.translate")
         from parity.translate.port import translate
 
         return translate(*args, **kwargs)

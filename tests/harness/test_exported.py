@@ -142,6 +142,25 @@ def test_8_bits_are_judged_by_their_step(one, tmp_path, scale):
     assert row.relative > 1e-4, "float32's bounds would refuse it"
 
 
+class Mean(OneInput):
+    """An output that has no axis."""
+
+    def forward(self, x):
+        return super().forward(x).mean()
+
+
+def test_an_output_without_axes(one, tmp_path):
+    module, model = one
+    whole = keras.Model(model.inputs, keras.ops.mean(model.output))
+    mean = Mean().eval()
+    mean.load_state_dict(module.state_dict())
+    path = written(whole, tmp_path, "onnx")
+    assert parity.check_export(mean, path, IMAGES).passed
+    with torch.no_grad():
+        mean.last.bias += 0.1
+    assert parity.check_export(mean, path, IMAGES).verdict is Verdict.NOT_EQUIVALENT
+
+
 def test_a_fixed_batch_size_is_run_on_as_many_at_a_time(one, tmp_path):
     module, model = one
     fixed = keras.Input(batch_shape=(2, 10, 8, 3))
@@ -161,6 +180,7 @@ REFUSED = {
     ),
     "broken": (lambda path: (path / "a.tflite").write_bytes(b"no") and path / "a.tflite", IMAGES, "a.tflite: "),
     "another size": (None, IMAGES[:, :, :9], r"do not fit those of the file"),
+    "no inputs": (None, None, "inputs is None: give an array"),
     "more inputs": (None, (IMAGES, EXTRA), "OneInput|takes 2 inputs|2 positional"),
 }
 
