@@ -22,20 +22,20 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
-    "sphinx_gallery.gen_gallery",
     # in docs/extensions
     "api_pages",
     "catalogue_pages",
     "command_pages",
     "docstrings",
 ]
+if (Path(__file__).parents[1] / "scripts" / "lessons").is_dir():
+    extensions.append("sphinx_gallery.gen_gallery")
 exclude_patterns = ["_build", "extensions"]
 highlight_language = "text"
-nitpicky = True
 
 # Markdown: the anchors of headings are those that GitHub makes.
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence"]
 
 # The API: signatures as they are written, the text of the class alone.
 autodoc_typehints = "none"

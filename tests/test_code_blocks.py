@@ -25,7 +25,12 @@ pytest.importorskip("torch")
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("start/*.md")), *sorted(DOCS.glob("porting/*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.glob("start/*.md")),
+    *sorted(DOCS.glob("porting/*.md")),
+]
 LISTINGS = {"translated.md"}  # tests/harness/test_translated_page.py has what it shows written again
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)

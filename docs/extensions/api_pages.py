@@ -100,8 +100,10 @@ PAGES = {
     "ops": Page(
         "keras_blitz.ops",
         "PyTorch's tensor functions on `tf.Tensor`, with PyTorch's dtypes, promotion, errors and gradients.",
-        {table.capitalize(): [f"keras_blitz.ops.{name}" for name in sorted(names.split(), key=str.lower)]
-         for table, names in ops._TABLES.items()},
+        {
+            table.capitalize(): [f"keras_blitz.ops.{name}" for name in sorted(names.split(), key=str.lower)]
+            for table, names in ops._TABLES.items()
+        },
     ),
     "autograd": Page(
         "keras_blitz.autograd",
@@ -137,15 +139,17 @@ PAGES = {
         "The two switches that hold for the whole process, or for a `with` block.",
         {
             "Precision": ["keras_blitz.precision"],
-            "Speed": public("keras_blitz.speed"),
+            "Speed": [f"keras_blitz.speed.{name}" for name in ("choose", "plain", "using")],
         },
     ),
 }
 
 
 def api_pages() -> dict[str, str]:
-    """Return every page of the API by the name of its file."""
-    return {name: page.text() for name, page in PAGES.items()}
+    """Return every page of the API by the name of its file, and their index."""
+    index = ["# API", "", *(f"* [{page.title}]({name}.md): {page.begins}" for name, page in PAGES.items()), ""]
+    toctree = ["```{toctree}", ":hidden:", "", *PAGES, "```", ""]
+    return {name: page.text() for name, page in PAGES.items()} | {"index": "\n".join([*index, *toctree])}
 
 
 def setup(app: Any) -> dict[str, bool]:

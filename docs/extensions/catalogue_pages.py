@@ -1,4 +1,4 @@
-"""The pages of the catalogue of differences, made from `parity.gaps` and the stored measurements: nothing is measured."""
+"""The pages of the catalogue of differences, made from `parity.gaps` and stored measurements: nothing is measured."""
 
 import json
 import re
@@ -36,11 +36,7 @@ def catalogue_pages() -> dict[str, str]:
 
 def _index(rows: Sequence[Gap], stored: dict[str, Any]) -> str:
     measured = stored["rows"]
-    lines = [
-        f"| [{row.id}]({row.section}.md#{row.id}) | {_cell(row.behaviour)} | {_cell(_naive(measured[row.id]))} | "
-        f"{_affects(row.affects)} |"
-        for row in rows
-    ]
+    lines = [_line(row, measured[row.id]) for row in rows]
     differ = sum(one["differs"] for one in measured.values())
     versions = ", ".join(f"{name} {version}" for name, version in stored["versions"].items())
     head = INTRODUCTION.format(rows=len(rows), differ=differ, same=len(rows) - differ, versions=versions)
@@ -51,13 +47,18 @@ def _index(rows: Sequence[Gap], stored: dict[str, Any]) -> str:
     ])  # fmt: skip
 
 
+def _line(row: Gap, measured: dict[str, Any]) -> str:
+    cells = (row.behaviour, _naive(measured), _affects(row.affects))
+    return f"| [{row.id}]({row.section}.md#{row.id.lower()}) | {' | '.join(map(_cell, cells))} |"
+
+
 INTRODUCTION = """# Where the obvious port differs
 
-{rows} places where a model that was ported line by line may quietly do something else than PyTorch. Each row has three small
-functions that should do the same: PyTorch's, the **naive** port (what one would write at first), and an **exact** one. All
-three ran on the same inputs in float64, gradients included; the figure is the largest error, relative to the tensor's largest
-value. With these versions {differ} naive ports differ and {same} do not: a row without a difference answers a question that
-people have.
+{rows} places where a model that was ported line by line may quietly do something else than PyTorch. Each row has three
+small functions that should do the same: PyTorch's, the **naive** port (what one would write at first), and an **exact**
+one. All three ran on the same inputs in float64, gradients included. The figure is the largest error, relative to the
+tensor's largest value. With these versions {differ} naive ports differ and {same} do not: a row without a difference
+answers a question that people have.
 
 Measured with {versions}. `parity gaps` measures all of it on your machine, and `parity gaps conv-same-stride2` one row.
 """

@@ -12,6 +12,19 @@ import parity.cli
 
 APPLICATIONS = {"parity": parity.cli.app, "keras-blitz": keras_blitz.cli.app}
 
+INDEX = """# Commands
+
+* [parity](parity.md): prove a port, translate a module, fill a model, measure the differences
+* [keras-blitz](keras-blitz.md): convert checkpoints
+
+```{toctree}
+:hidden:
+
+parity
+keras-blitz
+```
+"""
+
 
 def setup(app: Any) -> dict[str, bool]:
     """Write the pages when a build begins."""
@@ -26,4 +39,4 @@ def command_pages() -> dict[str, str]:
         command = typer.main.get_command(application)
         text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name=name), name=name)
         pages[name] = text.replace("```console\n$ ", "```text\n")  # the usage: not a command to be pasted
-    return pages
+    return pages | {"index": INDEX}

@@ -1,4 +1,4 @@
-"""Docstrings as the packages write them, plain text with `code`, formulas and Google's sections, as reStructuredText."""
+"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText."""
 
 import re
 from collections.abc import Iterator
