@@ -1,4 +1,4 @@
-"""The site: built without a warning, no link broken, and every page whole in a browser, wide and narrow, dark and light."""
+"""The site: built without a warning, no link broken, every page whole in a browser, wide and narrow, dark and light."""
 
 import json
 import shutil
