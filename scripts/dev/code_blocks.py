@@ -145,7 +145,10 @@ def main() -> None:
     from parity.session import load
 
     load(live=True)
+    import keras
+
     for page in map(Path.resolve, map(Path, sys.argv[1:])):
+        keras.utils.clear_session()
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             sys.path.insert(0, folder)
             page.write_text(run_page(page.read_text(encoding="utf-8"))[1], encoding="utf-8")
