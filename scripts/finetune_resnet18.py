@@ -45,7 +45,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def arguments() -> argparse.Namespace:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("--way", choices=WAYS, action="append", help="may be repeated; default: all that are allowed")
     parser.add_argument("--loop", choices=LOOPS, action="append", help="may be repeated; default: both")
     parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="of BatchNorm while training")
