@@ -79,6 +79,8 @@ def check_target(path: Path) -> None:
         raise BlitzError(f"{path}: is a folder; give a file name to write to")
     if path.exists() and not path.is_file():
         raise BlitzError(f"{path}: is not an ordinary file; give a file name to write to")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise BlitzError(f"{path}: {path.parent} is a file, not a folder")
     if not path.parent.is_dir():
         raise BlitzError(f"{path}: the folder {path.parent} does not exist; make it first")
 
