@@ -16,7 +16,7 @@ import typer
 
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
-from keras_blitz.files import atomic_path
+from keras_blitz.files import atomic_path, make_folder
 from keras_blitz.training.metrics import Test
 from keras_blitz.training.recipes import RECIPES, Recipe
 
@@ -144,8 +144,7 @@ def main(
         run_one(chosen[one[0]], one[1], seed, keep)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(keep or Path(temporary))
         table = []
         for name, row in chosen.items():
             files = {side: folder / f"{name}-{side}-{seed}-{row.recipe.epochs}.npz" for side in ("pytorch", "ours")}
