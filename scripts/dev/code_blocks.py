@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
-OF_THE_MACHINE = re.compile(r"[\d.,]+(?=×| (?:×|s|GB)(?!\w))")
+OF_THE_MACHINE = re.compile(r"[\d.,]+(?=×|s\b| (?:×|s|GB)(?!\w))")
 NOISE = 1e-6  # below it a relative error is rounding
 
 
