@@ -1,4 +1,4 @@
-"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText; a class's arguments."""
+"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText; signatures."""
 
 import inspect
 import re
