@@ -153,8 +153,14 @@ class Text:
         first = [inputs[0]] if inputs and names.is_name(inputs[0]) else []
         if key not in self.last and len(outputs) > 1:
             own = ["_"]
-        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], also)
+        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)])
         return self.names[key]
+
+    def _replaced(self, number: int, key: Id) -> list[str]:
+        """Return the names that the run at hand gives to other values before this one is read for the last time."""
+        phis = enumerate(self.skeleton.phis)
+        made = [n for n, phi in phis if phi.run <= number < phi.made[1] < self.last.get(key, -1)]
+        return [self.names["phi", n] for n in made if ("phi", n) in self.names]
 
     def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = ()) -> str:
         live = {name for key, name in self.names.items() if self._lives(key, number)}
