@@ -35,6 +35,7 @@ from keras_blitz.layers.dropout import (
     StochasticDepth,
 )
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
+from keras_blitz.layers.function import Function
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pads import (
     CircularPad1d,
@@ -113,6 +114,7 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Fold",
+    "Function",
     "GRUCell",
     "GroupNorm",
     "Hardsigmoid",
