@@ -60,7 +60,7 @@ def grid_sample(
     place p along n values: ((p + 1) · n − 1) / 2        (p + 1) / 2 · (n − 1) with `align_corners`
 
     Keras has no such function. Its nearest, `keras.ops.image.map_coordinates`, takes places in pixels, one image at a
-    time, with orders 0 and 1; the older convention `align_corners=True` is 1.2 off (gap grid-sample).
+    time, with orders 0 and 1; the older convention `align_corners=True` is 1.6 off (gap grid-sample).
 
     Args:
         inputs: (N, H, W, C), or (N, D, H, W, C), whose sizes are known.
@@ -88,9 +88,7 @@ def grid_sample(
     total = None
     for corner, weight in _corners(places, mode):
         if mode == "bicubic":
-            corner = [
-                _padded(tf.stop_gradient(p), n, padding_mode, aligned) for p, n in zip(corner, sizes, strict=True)
-            ]
+            corner = [_padded(p, n, padding_mode, aligned) for p, n in zip(corner, sizes, strict=True)]
         values = _values_at(inputs, corner, sizes)
         part = values if weight is None else values * weight[..., tf.newaxis]
         total = part if total is None else total + part

@@ -188,6 +188,7 @@ def test_summary_and_fit_work(lenet):
     assert not np.array_equal(lenet.fc3.bias.numpy(), before)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_images_of_other_sizes_are_taken_as_pytorch_takes_them():
     import torch
