@@ -48,7 +48,8 @@ SURFACE = {
         MaxPool1d MaxPool2d MaxPool3d MultiheadAttention PReLU PairwiseDistance Parameter PixelShuffle
         PixelUnshuffle RMSNorm RNN RNNCell RReLU ReflectionPad1d ReflectionPad2d ReflectionPad3d RepeatBatch
         ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU Softplus StochasticDepth Unfold Upsample VectorNorm
-        ZeroPad1d ZeroPad2d ZeroPad3d convert_sync_batchnorm interpolate scaled_dot_product_attention
+        ZeroPad1d ZeroPad2d ZeroPad3d affine_grid convert_sync_batchnorm grid_sample interpolate
+        scaled_dot_product_attention
     """,
     "keras_blitz.losses": """
         BCELoss BCEWithLogitsLoss CTCLoss CosineEmbeddingLoss CrossEntropyLoss GaussianNLLLoss HingeEmbeddingLoss
