@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
-OF_THE_MACHINE = re.compile(r"[\d.,]+(?=×| (?:×|s|GB)(?!\w))")
+OF_THE_MACHINE = re.compile(r"[\d.,]+(?=×|s\b| (?:×|s|GB)(?!\w))")
 NOISE = 1e-6  # below it a relative error is rounding
 
 
@@ -145,7 +145,10 @@ def main() -> None:
     from parity.session import load
 
     load(live=True)
+    import keras
+
     for page in map(Path.resolve, map(Path, sys.argv[1:])):
+        keras.utils.clear_session()
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             sys.path.insert(0, folder)
             page.write_text(run_page(page.read_text(encoding="utf-8"))[1], encoding="utf-8")
