@@ -112,9 +112,9 @@ class Lesson:
             for problem in _problems(title, expected, values, differs, within)
         ]
         print(_table(columns, differs))
-        print(_summary(expected, list(others.values()), differs))
         if problems:
             raise AssertionError(f"{section}: " + "; ".join(problems))
+        print(_summary(expected, list(others.values()), differs))
 
     def _columns(self, section: str, functions: tuple[Section, ...]) -> dict[str, Values]:
         """Return the values by the title of their column."""
@@ -261,8 +261,9 @@ def _problems(
         listed = name in differs or f"{title}: {name}" in differs
         if listed and distance <= allowed:
             problems.append(f"{name} of {title} is listed as different, and is not")
-        if not listed and not distance <= allowed:
-            problems.append(f"{name} of {title} differs by {distance:.1e} of its scale, allowed {allowed:.0e}")
+        elif not listed and not distance <= allowed:
+            far = f" by {distance:.1e} of the largest value, allowed {allowed:.0e}" if np.isfinite(distance) else ""
+            problems.append(f"{name} of {title} differs{far}")
     return problems
 
 
