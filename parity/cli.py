@@ -34,9 +34,7 @@ from parity.suite.run import isolated, processes, run
 from parity.suite.select import select
 from parity.suite.training import without_missing
 
-app = typer.Typer(
-    name="parity", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+app = typer.Typer(name="parity", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Cases = Annotated[
     list[str] | None,
@@ -50,7 +48,7 @@ Live = Annotated[
 
 
 @app.callback()
-def _commands() -> None:
+def _commands(version: command.Version = False) -> None:
     """Prove a Keras port of a PyTorch network right, or name where it differs.
 
     Three verdicts: equivalent; not equivalent; not decided, where what was compared proves nothing or the run was

@@ -127,7 +127,7 @@ def measure(framework: str, processes: int, threads: int, steps: int) -> tuple[f
 
 def main() -> None:
     """Measure, or be one of the workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--framework", help=argparse.SUPPRESS)

@@ -25,7 +25,7 @@ import numpy as np
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path, check_target
-from keras_blitz.progress import progress_bar
+from keras_blitz.progress import late_line, progress_bar
 from keras_blitz.quiet import import_tensorflow
 from keras_blitz.training.cluster import find_cluster
 from keras_blitz.training.command import check_flags
@@ -45,7 +45,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def arguments() -> argparse.Namespace:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("--way", choices=WAYS, action="append", help="may be repeated; default: all that are allowed")
     parser.add_argument("--loop", choices=LOOPS, action="append", help="may be repeated; default: both")
     parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="of BatchNorm while training")
@@ -358,7 +358,8 @@ def finetune() -> None:
         raise SystemExit(launch(options.workers, [sys.executable, *sys.orig_argv[1:]], NAME))
     with command.announce_stop(NAME, "stopped; nothing is saved", at_once=True):
         check_options(options)
-        import_tensorflow()
+        with late_line("loading TensorFlow …", after=0):
+            import_tensorflow()
         workers = ALONE
         if cluster:
             from keras_blitz.training.cpu import share_cores, tune_cpu
@@ -404,10 +405,10 @@ def lesson(options, workers: Workers) -> None:
     print(f"parameters to train: {total:,} of {network.count_params():,}")
     print("weights:", options.weights or f"random initial values of seed {options.seed}; --weights imagenet for better")
     print(f"images: {options.images} of Fashion-MNIST, 28×28 resized to {options.size}×{options.size}, grey as RGB")
-    train_set = resize(images[chosen], options.size), labels[chosen]
-    test_set = resize(tests[few], options.size), test_labels[few]
-
-    before = accuracy(network, *test_set)
+    with late_line("testing the new head before it is trained …", after=0):
+        train_set = resize(images[chosen], options.size), labels[chosen]
+        test_set = resize(tests[few], options.size), test_labels[few]
+        before = accuracy(network, *test_set)
     print(f"accuracy of the new head before training: {before:.1%} of {len(test_set[1])} test images")
     ways = [way for way in options.way or WAYS if not reasons[way]]
     for way in WAYS:

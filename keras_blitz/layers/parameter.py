@@ -41,15 +41,18 @@ class Parameter(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class RepeatBatch(keras.layers.Layer):
-    """Repeat a tensor (1, …) for each sample of another: PyTorch's `token.expand(len(x), -1, -1)`.
+    """Repeat a tensor until it has as many rows as another: PyTorch's `token.expand(len(x), -1, -1)`.
+
+    A token (1, …) is repeated for each sample; masks of K windows are repeated for the K windows of each sample.
 
     Shapes:
-        inputs (1, …) and (N, …), output (N, …) with the first's other sizes.
+        inputs (K, …) and (N · K, …), output (N · K, …) with the first's other sizes.
     """
 
     def call(self, values, like):
         """Return the repeated tensor."""
-        return tf.repeat(values, tf.shape(like)[0], axis=0)
+        count = tf.shape(like)[0] // tf.shape(values)[0]
+        return tf.tile(values, [count, *[1] * (len(values.shape) - 1)])
 
     def compute_output_spec(self, values, like):
         """Return the first's shape with the second's batch size."""

@@ -7,6 +7,7 @@ from torch import nn
 from parity.translate import names
 from parity.translate.graph import values_in
 from parity.translate.program import Block, BlockCall, Statement, Symbol
+from parity.translate.tidied import tidy
 
 INLINED = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -36,12 +37,14 @@ def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict
                 statement.inputs = [s.members if s.owner is frame else s for s in statement.block.parameters]
                 statement.outputs = statement.block.results
                 statement.block.call = statement
+    for block in (root, *blocks_in(root)):
+        tidy(block)
 
 
 def _labels(block: Block, views: dict) -> dict[int, str]:
     """Return the names that `forward` has for what it is given."""
     found: dict[int, str] = {}
-    for name, argument in zip(names.parameters(block.frame.module), block.frame.arguments, strict=False):
+    for name, argument in zip(names.given(block.frame), block.frame.arguments, strict=False):
         inner = values_in(argument)
         for number, value in enumerate(inner):
             if value in views:

@@ -228,7 +228,7 @@ class Builder:
             if not isinstance(argument, (list, tuple)) or not all(isinstance(each, Value) for each in argument):
                 continue
             if tuple(self.views[each].symbol for each in argument if each in self.views) == symbols:
-                name = [*names.parameters(frame.module), *["tensors"] * (place + 1)][place]
+                name = [*names.given(frame), *["tensors"] * (place + 1)][place]
                 found = Symbol((), "", None, name, members=symbols, owner=frame)
                 return self._lists.setdefault((frame, place), found)
         return symbols

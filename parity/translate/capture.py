@@ -128,7 +128,7 @@ class Recorder(TorchFunctionMode):
             if self.depth == 1:
                 self.pending = self._call(module, args, kwargs)
             return
-        frame = Frame(module, self.paths.get(id(module), ""), self.stack[-1], where=_user_line())
+        frame = Frame(module, self.paths.get(id(module), ""), self.stack[-1], (), _user_line(), tuple(kwargs))
         frame.arguments = [self._as_values(each) for each in (*args, *kwargs.values())]
         self.stack.append(frame)
 

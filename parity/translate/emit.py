@@ -11,7 +11,7 @@ from parity.translate.derived import assignments
 from parity.translate.functions import Function
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
-from parity.translate.skeleton import Id, Slot, is_list, relative
+from parity.translate.skeleton import NONE, Id, Slot, is_list, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
@@ -75,13 +75,19 @@ class Text:
         for number, slot in enumerate(self.skeleton.slots):
             if number >= run_end:
                 indent = ""
-            if number in self.function.flags:
+            if number in self.function.flags or number in self.function.asks:
                 self._before_run(number)
-                self.lines.append(f"if {self.function.flags[number]}:")
+                self.lines.append(f"if {self._condition(number)}:")
                 indent, run_end = INDENT, self._run_end(number)
             assert indent or len(slot.members) == total
             self.lines += [indent + line for line in self._slot(number, slot)]
         return [*self.lines[:-1], *self._ending()]
+
+    def _condition(self, start: int) -> str:
+        if start in self.function.flags:
+            return self.function.flags[start]
+        number, is_none = self.function.asks[start]
+        return f"{self.names['in', number]} is {'None' if is_none else 'not None'}"
 
     def _run_end(self, start: int) -> int:
         pattern = set(self.skeleton.slots[start].members)
@@ -106,7 +112,8 @@ class Text:
                 continue
             key, base = ("phi", number), self.names[phi.base]
             wishes = names.assigned(self.skeleton.slots[phi.made[1]].first.where)
-            if wishes[:1] in ([], [base]) and self.last.get(phi.base, -1) <= phi.made[1]:
+            replaced = ("in", self.function.asks.get(start, ())[:1]) == ("in", phi.base[1:]) and phi.base[0] == "in"
+            if replaced or (wishes[:1] in ([], [base]) and self.last.get(phi.base, -1) <= phi.made[1]):
                 self.names[key] = base
             else:
                 self.names[key] = self._free(start - 1, [*wishes[:1], "x", "y", "z"])
@@ -126,7 +133,7 @@ class Text:
     def _input(self, each: Any) -> str:
         if is_list(each):
             return f"[{', '.join(f'*{self.names[x]}' if self._is_list(x) else self.names[x] for x in each)}]"
-        return self.names[each]
+        return "None" if each == NONE else self.names[each]
 
     def _is_list(self, each: Id) -> bool:
         return each[0] == "out" and self.skeleton.slots[each[1]].first.outputs[each[2]].is_list
@@ -148,13 +155,24 @@ class Text:
         own = [outputs[place].hint] if outputs[place].hint else []
         if len(wishes) == len(outputs):
             own.append(wishes[place])
-        elif len(outputs) == 1:
-            own += wishes[:1]
-        first = [inputs[0]] if inputs and names.is_name(inputs[0]) else []
+        elif len(wishes) == 1 and place == 0:
+            own += wishes
+        elif len(outputs) == 1 and len(wishes) > 1 and isinstance(slot.first, Layer):
+            own.append(slot.path.rpartition(".")[2])  # qkv of `q, k, v = self.qkv(x).chunk(3)`
+        tensors = inputs[1:] if isinstance(slot.first, LayerCall) else inputs
+        first = [tensors[0]] if tensors and names.is_name(tensors[0]) else []
         if key not in self.last and len(outputs) > 1:
             own = ["_"]
-        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], also)
+        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)])
         return self.names[key]
+
+    def _replaced(self, number: int, key: Id) -> list[str]:
+        """Return the names that a run assigns while a value is still needed, which the value may not have."""
+        return [
+            self.names["phi", n]
+            for n, phi in enumerate(self.skeleton.phis)
+            if ("phi", n) in self.names and number < phi.made[1] < self.last.get(key, -1)
+        ]
 
     def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = ()) -> str:
         live = {name for key, name in self.names.items() if self._lives(key, number)}

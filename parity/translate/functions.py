@@ -13,6 +13,7 @@ from parity.translate.blocks import blocks_in
 from parity.translate.derived import Size, Sizes, equal_size, multiple_of, multiple_size, role_of, sizes_of
 from parity.translate.given_twice import merge_evened
 from parity.translate.loops import Loop, roll_up
+from parity.translate.optional import merge_with_none
 from parity.translate.program import Block, BlockCall, Literal
 from parity.translate.skeleton import Skeleton, Unlike, variant_of
 
@@ -48,6 +49,7 @@ class Function:
         arguments: its parameters beside tensors and path.
         places: where in the slots an argument stands, or what follows from one or from a size, instead of a number.
         flags: first slot of a run that some blocks skip -> the argument that says so.
+        asks: first slot of such a run -> the tensor that is None in its blocks alone (True), or in the others (False).
         sizes: of what the function is given, which it reads.
     """
 
@@ -56,6 +58,7 @@ class Function:
     arguments: list[Argument] = field(default_factory=list)
     places: dict[Place, str] = field(default_factory=dict)
     flags: dict[int, str] = field(default_factory=dict)
+    asks: dict[int, tuple[int, bool]] = field(default_factory=dict)
     sizes: list[Size] = field(default_factory=list)
 
     @property
@@ -127,15 +130,22 @@ def _skeletons(blocks: Sequence[Block]) -> list[Skeleton]:
     found: list[tuple[list[list[Block]], Skeleton]] = []
     for blocks_alike in sorted(variants.values(), key=lambda each: -len(each[0].statements)):
         for n, (members, _) in enumerate(found):
-            try:
-                together = [*members, blocks_alike]
-                found[n] = (together, merge_evened(together))
+            if merged := _merged(members, blocks_alike):
+                found[n] = ([*members, blocks_alike], merged)
                 break
-            except Unlike:
-                continue
         else:
             found.append(([blocks_alike], merge_evened([blocks_alike])))
     return [skeleton for _, skeleton in found]
+
+
+def _merged(members: Sequence[Sequence[Block]], blocks: Sequence[Block]) -> Skeleton | None:
+    """Return one function for blocks that have one, and others; None where there is none."""
+    for merged in (lambda: merge_evened([*members, blocks]), lambda: merge_with_none(members, blocks)):
+        try:
+            return merged()
+        except Unlike:
+            continue
+    return None
 
 
 def _give(function: Function, root: Block) -> None:
@@ -169,6 +179,9 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
     taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count", *functions}
     for start, pattern in _runs(skeleton):
         values = {block: block in pattern for block in skeleton.blocks}
+        if asked := _asked(values):
+            function.asks[start] = asked
+            continue
         same = next((each for each in function.arguments if each.values == values), None)
         if same is None:
             slot = skeleton.slots[start]
@@ -189,6 +202,17 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
     function.arguments.sort(key=lambda each: (_default_of(each) is not None, each.name in flags))
     for each in function.arguments:
         each.default = _default_of(each)
+
+
+def _asked(values: dict[Block, bool]) -> tuple[int, bool] | None:
+    """Return the tensor whose being None, or not, says which blocks fill a run; None without one."""
+    for number in range(len(next(iter(values)).parameters)):
+        given = {block: not block.parameters[number].is_none for block in values}
+        if all(given[block] == value for block, value in values.items()):
+            return number, False
+        if all(given[block] != value for block, value in values.items()):
+            return number, True
+    return None
 
 
 def _text_of(

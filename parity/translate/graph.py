@@ -61,6 +61,7 @@ class Frame:
         parent: the frame that called it.
         arguments: what it was given, in order.
         where: the user's line that called it.
+        keywords: the names of the last arguments, which it was given by name.
     """
 
     module: Any
@@ -68,6 +69,7 @@ class Frame:
     parent: "Frame | None" = None
     arguments: Sequence[Any] = ()
     where: Where | None = None
+    keywords: Sequence[str] = ()
 
     @property
     def title(self) -> str:

@@ -104,16 +104,27 @@ class Leaves:
         assert value.array is not None
         if rank != value.rank:
             raise Untranslatable("a constant follows the batch size, beside a tensor of other axes")
-        array = value.array[None, : periods(value)]
+        array = value.array[: periods(value)]
         name = ".".join(filter(None, [builder.call.frame.path, "constant"]))
-        like = builder.views[builder.recording.inputs[0]]
-        held = self._hold(name, array, None)
+        like = self._with_rows_of(value)
+        held = self._hold(name, array, like)
         view = View(held, array.shape, (False,) * array.ndim, layout.natural(array.ndim))
-        rows = Value((like.shape[0], *array.shape[1:]), value.dtype, batched=(True, *view.batched[1:]))
-        each = builder.layer("RepeatBatch", [view, like], {}, out=rows, path="")
-        text, shape = "ops.reshape({0}, {shape})", (-1, *value.shape[1:])
-        found = builder.op(text, [each], layout=layout.natural(value.rank), out=value, shape=shape)
-        return builder.to(found, order)
+        return builder.to(builder.layer("RepeatBatch", [view, like], {}, out=value, path=""), order)
+
+    def _with_rows_of(self, value: Value) -> View:
+        """Return a tensor with as many rows as a constant, if possible one of the current module's own.
+
+        Raises:
+            Untranslatable: there is none so far.
+        """
+        builder, frame = self.builder, self.builder.call.frame
+        made = [each for call in builder.recording.calls if call.frame is frame for each in call.outputs]
+        around = [values_in(list(each.arguments)) for each in reversed(frame.ancestors())]
+        for each in (*sum(around, []), *made, *builder.views):
+            view = None if each.is_leaf else builder.views.get(each)
+            if view and view.layout[:1] == (0,) and (each.shape[0], each.period) == (value.shape[0], value.period):
+                return view
+        raise Untranslatable("a constant follows the batch size, and nothing has as many rows")
 
     def _expression(self, text: str, array: np.ndarray, number: object) -> Symbol:
         hint = {"b": "mask", "i": "positions"}.get(array.dtype.kind, "") if array.ndim else ""

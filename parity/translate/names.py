@@ -59,6 +59,12 @@ def parameters(module: Any) -> list[str]:
     return [each.name for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)][1:]
 
 
+def given(frame: Frame) -> list[str]:
+    """Return the names that `forward` has for what a module was given, in that order."""
+    by_place = len(frame.arguments) - len(frame.keywords)
+    return [*parameters(frame.module)[:by_place], *frame.keywords] if frame.keywords else parameters(frame.module)
+
+
 def own(layer: str, frame: Frame) -> str:
     """Return a name for a layer in the call of a module, where Keras would give it that of another module.
 

@@ -23,6 +23,7 @@ class Symbol:
         is_layer: a layer that is made once and called in several places.
         is_constant: made of constants alone, when the program is run.
         is_list: a list that a loop fills.
+        is_none: what a block is not given, and others of its class are.
         members: of a list that a module was given: what it holds.
         owner: the call of that module.
     """
@@ -34,8 +35,12 @@ class Symbol:
     is_layer: bool = False
     is_constant: bool = False
     is_list: bool = False
+    is_none: bool = False
     members: "tuple[Symbol, ...]" = ()
     owner: Frame | None = None
+
+
+NOTHING = Symbol((), "", hint="None", is_none=True)  # what a block that is given None is called with
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from parity.translate.loops import Loop
-from parity.translate.program import Block, BlockCall, Statement, Symbol
+from parity.translate.program import NOTHING, Block, BlockCall, Statement, Symbol
 
 # What a statement reads: ("in", k) a parameter, ("out", slot, k) what another made, ("phi", n) one of two of them.
 Id = tuple
+NONE: Id = ("none",)
 
 
 @dataclass(eq=False)
@@ -186,7 +187,7 @@ def _find_phis(reads: list[dict[int, list]], start: int, stop: int, filled: set[
                         bases |= {other for other in others if not _later(other, stop)}
         if not places:
             continue
-        if len(bases) != 1:
+        if len(bases) != 1 or NONE in bases:
             raise Unlike
         base = bases.pop()
         phi = ("phi", len(phis))
@@ -263,6 +264,6 @@ def inputs_of(statement: Statement, ids: dict[int, Id]) -> list:
     """Return what a statement reads by its ids in the function; a tuple is a list."""
 
     def one(symbol: Symbol) -> Id:
-        return ids[id(symbol)]
+        return NONE if symbol is NOTHING else ids[id(symbol)]
 
     return [tuple(map(one, each)) if isinstance(each, tuple) else one(each) for each in statement.inputs]
