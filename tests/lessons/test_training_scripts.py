@@ -102,7 +102,8 @@ def test_resume_of_another_run_is_refused(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize("loop", ["fit", "tape"])
 def test_a_run_that_diverges_ends_with_status_2_and_saves_nothing(monkeypatch, capsys, tmp_path, loop):
     code, _, err = run(
-        monkeypatch, capsys, "train_mnist", "--lr", 1e9, "--loop", loop, "--output", tmp_path / "run", "--data-dir", tmp_path,
+        monkeypatch, capsys, "train_mnist", "--lr", 1e9, "--loop", loop, "--output", tmp_path / "run",
+        "--data-dir", tmp_path,
     )  # fmt: skip
     assert code == 2
     assert "train_mnist: error: the loss is nan in epoch 1, step" in err
