@@ -8,6 +8,7 @@ from typing import Any
 
 from pages import write_pages
 
+from keras_blitz.errors import BlitzError
 from parity.gaps import SECTIONS, catalogue
 from parity.gaps.gap import Gap
 
@@ -26,6 +27,9 @@ def setup(app: Any) -> dict[str, bool]:
 def catalogue_pages() -> dict[str, str]:
     """Return the index of all rows and a page for each subject."""
     rows, stored = catalogue(), json.loads(STORED.read_text(encoding="utf-8"))
+    missing = [row.id for row in rows if row.id not in stored["rows"]]
+    if missing:
+        raise BlitzError(f"docs/measured.json lacks {', '.join(missing)}; scripts/dev/measured.py writes it again")
     measured = stored["rows"]
     pages = {"index": _index(rows, stored)}
     for section, title in SECTIONS.items():
