@@ -29,12 +29,12 @@ PAIRS = (
     "fmod heaviside hypot logaddexp logaddexp2 logical_xor xlogy"
 )
 # Along one axis, the others are as they were.
-ALONG = "cummax cummin cumprod logcumsumexp"
+ALONG = "argsort cummax cummin cumprod diff logcumsumexp sort"
 # Of tensors in PyTorch's own order of axes.
 WHOLE = (
     "addbmm addcdiv addmv addr all aminmax any cdist count_nonzero cov cross cumulative_trapezoid diag diag_embed "
-    "diagonal diff dist dot index_copy index_fill inner isclose isin kron kthvalue lerp masked_scatter median mv "
-    "nanmean nanmedian nansum outer quantile rot90 scatter scatter_add scatter_reduce searchsorted take take_along_dim "
+    "diagonal dist dot inner isclose isin kron kthvalue lerp masked_scatter median mv "
+    "nanmean nanmedian nansum outer quantile rot90 searchsorted take take_along_dim "
     "tensordot trace trapezoid"
 )
 ALIASES = {
@@ -118,12 +118,14 @@ def _pair(name: str) -> Callable[..., View]:
     return rule
 
 
-def _along(name: str) -> Callable[..., Any]:
-    def rule(builder: "Builder", x: "Operand", dim: int, **options: Any) -> View | list[View]:
-        if options.get("dtype") is not None:
-            raise Untranslatable(f"{name} with dtype has no translation")
-        found = builder.view(x)
-        arguments = {"function": name, "dim": Literal(found.axis(dim))}
+def along(name: str) -> Callable[..., Any]:
+    """Return the rule of a function along one axis, which leaves the others where they are."""
+
+    def rule(builder: "Builder", *args: Any, **kwargs: Any) -> View | list[View]:
+        given = _bound(name, args, kwargs)
+        found = builder.view(given["x"])
+        dim = given.get("dim", signature(getattr(ops, name)).parameters["dim"].default)
+        arguments = {"function": name, **_numbers(name, given), "dim": Literal(found.axis(dim))}
         if len(builder.call.outputs) == 1:
             return builder.layer("Function", [found], arguments, path="")
         return builder.layer_of_several("Function", [found], arguments, [found.layout] * 2)
@@ -131,6 +133,6 @@ def _along(name: str) -> Callable[..., Any]:
     return rule
 
 
-for _names, _make in ((ELEMENTWISE, _elementwise), (PAIRS, _pair), (ALONG, _along), (WHOLE, _whole)):
+for _names, _make in ((ELEMENTWISE, _elementwise), (PAIRS, _pair), (ALONG, along), (WHOLE, _whole)):
     for _name in _names.split():
         function(_name, *(alias for alias, own in ALIASES.items() if own == _name))(_make(_name))

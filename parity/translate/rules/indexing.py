@@ -11,6 +11,7 @@ from parity.translate.layout import Layout
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
 from parity.translate.rules.arithmetic import add, scaled
+from parity.translate.rules.by_name import along, write
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -207,12 +208,11 @@ def _has_values(index: list[Any]) -> bool:
 
 
 @function("gather")
-def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View:
-    """Write a take along one axis by a tensor of places."""
+def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View | list[View]:
+    """Write a take along one axis by a tensor of places; of fewer rows than the tensor has, by the layer Function."""
     found, order = builder.natural(x), layout.natural(x.rank)
-    sizes = [index.shape[axis] if axis == dim % x.rank else each for axis, each in enumerate(x.shape)]
-    if tuple(sizes) != tuple(index.shape):
-        raise Untranslatable("a gather of fewer rows than the tensor has no translation")
+    if any(size != x.shape[axis] for axis, size in enumerate(index.shape) if axis != dim % x.rank):
+        return write(builder, "gather", x, dim, index)
     text = "ops.take_along_axis({0}, {1}, {axis})"
     return builder.op(text, [found, builder.natural(index)], layout=order, axis=found.axis(dim))
 
@@ -348,9 +348,9 @@ def flip(builder: "Builder", x: "Operand", *dims: Any) -> View:
 
 @function("topk")
 def topk(builder: "Builder", x: "Operand", k: int, dim: int = -1, largest: bool = True, **_: Any) -> list[View]:
-    """Write the k largest values of the last axis and their places, in falling order."""
-    if dim % x.rank != x.rank - 1 or not largest or x.batched[x.rank - 1]:
-        raise Untranslatable("topk along another axis than the last, or of the smallest, has no translation")
+    """Write the k largest values of the last axis and their places, in falling order; others by the layer Function."""
+    if dim % x.rank != x.rank - 1 or not largest:
+        return along("topk")(builder, x, k, dim, largest)
     found, order = builder.natural(x), layout.natural(x.rank)
     values, places = builder.call.outputs
     best = builder.op("ops.top_k({0}, {k})[0]", [found], layout=order, out=values, k=k)
