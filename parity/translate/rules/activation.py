@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
@@ -57,6 +56,7 @@ def activation(builder: "Builder", act: Any, x: "Operand") -> View:
 FUNCTIONS = {
     "relu": "layers.ReLU()({0})",  # a layer, whose output parity.check sees where a Flatten follows
     "sigmoid": "ops.sigmoid({0})",
+    "expit": "ops.sigmoid({0})",
     "tanh": "ops.tanh({0})",
     "silu": "ops.silu({0})",
     "exp": "ops.exp({0})",
@@ -111,7 +111,7 @@ for _name, _text in FUNCTIONS.items():
 
 # Function -> its text, and PyTorch's names and defaults of the numbers after x.
 WITH_NUMBERS: "dict[str, tuple[str, dict[str, Any]]]" = {
-    "threshold": ("ops.threshold({0}, {threshold}, {value})", {"threshold": None, "value": None}),
+    "_threshold": ("ops.threshold({0}, {threshold}, {value})", {"threshold": None, "value": None}),
     "softshrink": ("ops.soft_shrink({0}, {lambd})", {"lambd": 0.5}),
     "hardshrink": ("ops.hard_shrink({0}, {lambd})", {"lambd": 0.5}),
 }
@@ -193,7 +193,7 @@ def glu(builder: "Builder", x: "Operand", dim: int = -1) -> View:
 def round_(builder: "Builder", x: "Operand", *, decimals: int = 0) -> View:
     """Write a rounding to the nearest whole number, halves to the even one."""
     if decimals:
-        raise Untranslatable("a rounding to decimals has no translation")
+        return builder.op('Function("round", decimals={decimals})({0})', [builder.any(x)], decimals=decimals)
     return builder.op("ops.round({0})", [builder.any(x)])
 
 
@@ -225,6 +225,14 @@ def functional_dropout(builder: "Builder", x: "Operand", p: float = 0.5, trainin
 def identity(builder: "Builder", _: Any, x: "Operand") -> View:
     """Write nothing."""
     return builder.any(x)
+
+
+@function("dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
+def other_dropout(builder: "Builder", x: "Operand", p: float = 0.5, training: bool = False, **_: Any) -> View:
+    """Write `F.dropout2d` and its like as `functional_dropout` does."""
+    p = builder.call.in_train.get("p", p)
+    name = "AlphaDropout" if builder.call.target == "alpha_dropout" else builder.call.target.capitalize()
+    return builder.layer(name, [builder.channels_last(x)], {"p": p}, path="") if p else builder.any(x)
 
 
 @function("detach")

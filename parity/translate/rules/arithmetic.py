@@ -126,8 +126,8 @@ def clamp(builder: "Builder", x: "Operand", min: Any = None, max: Any = None, **
     low, high = options.get("min_val", min), options.get("max_val", max)
     if builder.call.target == "clamp_max":
         low, high = None, low if high is None else high
-    if any(isinstance(each, (Value, View)) for each in (low, high)):
-        raise Untranslatable("clamp by tensors has no translation")
+    if any(isinstance(each, (Value, View)) for each in (low, high)) and None not in (low, high):
+        return combine(builder, "ops.minimum({0}, {1})", combine(builder, "ops.maximum({0}, {1})", x, low), high)
     if low is None or high is None:
         name, number = ("minimum", high) if low is None else ("maximum", low)
         return combine(builder, f"ops.{name}({{0}}, {{1}})", x, number)

@@ -112,14 +112,15 @@ def functional_rms_norm(
 
 @function("instance_norm")
 def functional_instance_norm(
-    builder: "Builder", x: "Operand", mean: Value | None = None, variance: Value | None = None,
+    builder: "Builder", x: "Operand", running_mean: Value | None = None, running_var: Value | None = None,
     weight: "Operand | None" = None, bias: "Operand | None" = None, use_input_stats: bool = True,
     momentum: float = 0.1, eps: float = 1e-5,
 ) -> View:  # fmt: skip
     """Write `F.instance_norm`, of a module's own weights and statistics under its name."""
-    if (weight, bias, mean, variance) == (None,) * 4:
+    own = weight, bias, running_mean, running_var
+    if own == (None,) * 4:
         return builder.layer("InstanceNorm", [builder.channels_last(x)], {"eps": optional(eps, 1e-5)}, path="")
-    path = own_path(weight, bias, mean, variance)
+    path = own_path(*own)
     if path is None or not isinstance(builder.module(path), _InstanceNorm):
         raise Untranslatable("instance_norm with weights that are no InstanceNorm's has no translation")
     builder.call.path = path

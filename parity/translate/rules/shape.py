@@ -143,21 +143,18 @@ for _name, _argument in DEALT.items():
     function(_name.lower().replace("shuffle", "_shuffle").replace("un_", "_un"))(_functional(_name, _argument))
 
 
-@module(*(f"{kind}Pad{rank}d" for kind in ("Zero", "Constant", "Reflection", "Replication", "Circular") for rank in (1, 2, 3)))
-def pad(builder: "Builder", layer: Any, x: "Operand") -> View:
-    """Write a padding under the module's name."""
-    sizes = layer.padding
-    single = sizes[0] if not isinstance(sizes, int) and len(set(sizes)) == 1 else sizes
-    arguments = {"padding": single}
-    if type(layer).__name__.startswith("Constant"):
-        arguments["value"] = layer.value
-    return builder.layer(type(layer).__name__, [builder.channels_last(x)], arguments)
-
-
 @function("ravel")
 def ravel(builder: "Builder", x: "Operand") -> View:
     """Write a reshape."""
     return reshape(builder, x)
+
+
+@function("diagonal")
+def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
+    """Write a diagonal, which becomes the last axis."""
+    order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
+    axes = {"axis1": dim1 % x.rank, "axis2": dim2 % x.rank}
+    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, **axes)
 
 
 @function("tril", "triu")
