@@ -41,6 +41,10 @@ class Function(keras.layers.Layer):
         found = function(**dict(zip(free, tensors, strict=False)), **self.arguments)
         return tuple(found) if isinstance(found, tuple) else found
 
+    def compute_output_spec(self, *tensors):
+        """Return what the function returns; `x * 2` is sparse to Keras, which its own tracing would take as it says."""
+        return super().compute_output_spec(*(keras.KerasTensor(each.shape, each.dtype) for each in tensors))
+
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
         return {**super().get_config(), "function": self.function, **self.arguments}

@@ -148,6 +148,8 @@ def masked_fill(builder: "Builder", x: "Operand", mask: "Operand", value: Any) -
 def where(builder: "Builder", condition: "Operand", one: Any, other: Any) -> View:
     """Write a choice between two tensors or numbers."""
     given = [each for each in (condition, one, other) if isinstance(each, (Value, View))]
+    if len(given) == 1:
+        return builder.op("ops.where({0}, {one}, {other})", [builder.any(condition)], one=one, other=other)
     if len(given) < 3:
         number = one if not isinstance(one, (Value, View)) else other
         text = f"ops.where({{0}}, {number!r}, {{1}})" if number is one else f"ops.where({{0}}, {{1}}, {number!r})"
