@@ -159,6 +159,8 @@ class Recorder(TorchFunctionMode):
         call.function = function
         if name == "embedding" and (path := self._table_of(args[1])):
             self._count(call, path)
+        for value in values_in((call.args, call.kwargs)) if in_place else ():
+            self._keep(value)  # before the values change
         output = function(*args, **kwargs)
         if "dropout" in name and output is args[0]:
             output = _alias(output)
