@@ -184,20 +184,18 @@ class Recorder(TorchFunctionMode):
         return output
 
     def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
-        """Call an autograd.Function, and record the call where it has a rule, else what its forward does."""
+        """Call an autograd.Function, and record the call where it has a rule or needs one, else what its forward does."""
         if self.depth or not torch.is_grad_enabled():
             return apply(*args, **kwargs)
-        if self.is_leaf(function):
+        with self._unseen():
+            as_one = self.is_leaf(function) or not own_gradient.is_exact(apply, function, args, kwargs)
+        if as_one:
             call = self._call(function.__name__, args, kwargs)
             call.function = function
             with self._unseen():
                 output = apply(*args, **kwargs)
             self._finish(call, output)
             return output
-        with self._unseen():
-            is_exact = own_gradient.is_exact(apply, function, args, kwargs)
-        if not is_exact:
-            raise Untranslatable(_own_gradient(function.__name__))
         self.through += 1
         output = apply(*args, **kwargs)
         self.through -= 1
@@ -267,7 +265,9 @@ class Recorder(TorchFunctionMode):
                 self._view_again(tensor)
             return self.known[id(tensor)][1]
         if isinstance(tensor.grad_fn, BackwardCFunction):
-            raise Untranslatable(_own_gradient(type(tensor.grad_fn).__name__.removesuffix("Backward")))
+            name = type(tensor.grad_fn).__name__.removesuffix("Backward")
+            rule = f"write it a rule with @parity.translates({name})"
+            raise Untranslatable(f"{name} is an autograd.Function that was not seen; {rule}{at(_user_line())}")
         name = self.named.get(id(tensor), "")
         return self._new(tensor, kind="parameter" if isinstance(tensor, nn.Parameter) else "constant", name=name)
 
@@ -318,11 +318,6 @@ class Recorder(TorchFunctionMode):
         """Return whether a slice is assigned to itself, as Python does after `x[:, 0] += 1` has changed it in place."""
         made = self.views.get(id(args[2]))
         return made is not None and made.base is args[0] and made.call.args[1:] == call.args[1:2]
-
-
-def _own_gradient(name: str) -> str:
-    rule = f"write it a rule with @parity.translates({name})"
-    return f"{name} is an autograd.Function with a gradient of its own; {rule}{at(_user_line())}"
 
 
 def _name_of(function: Callable) -> str:
