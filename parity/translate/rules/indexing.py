@@ -8,10 +8,11 @@ from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.layout import Layout
-from parity.translate.program import View, sizes
+from parity.translate.program import View
 from parity.translate.registry import function
 from parity.translate.rules.arithmetic import add, scaled
 from parity.translate.rules.by_name import along, write
+from parity.translate.rules.repetition import repeat_batch
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -39,12 +40,6 @@ def _repeated(builder: "Builder", x: "Operand", order: Layout, beside: Sequence[
     if not builder.out.batched[0] or found.batched[0] or like is None or (found.shape[0] != 1 and not _is_leaf(x)):
         return found
     return repeat_batch(builder, found, like)
-
-
-def repeat_batch(builder: "Builder", x: View, like: View) -> View:
-    """Write the repetition of a tensor (1, …) for each sample."""
-    out = Value((like.shape[0], *x.shape[1:]), x.dtype, batched=(True, *x.batched[1:]))
-    return builder.layer("RepeatBatch", [x, like], {}, out=out, path="")
 
 
 def _is_leaf(x: "Operand") -> bool:
@@ -113,13 +108,13 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     if any(isinstance(each, (Value, list)) for each in index):
         return _take(builder, x, index)
     found = builder.view(x)
-    index = _complete(index, x.rank)
+    index = complete(index, x.rank)
     real = [each for each in index if each is not None]
     real = [
         slice(None) if _is_whole(each, size, batched) else each
         for each, size, batched in zip(real, x.shape, x.batched, strict=True)
     ]
-    sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
+    sliced = slice_of(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
         return sliced
     return _insert_axes(builder, sliced, index)
@@ -140,7 +135,7 @@ def _as_slice(places: list[int]) -> slice | list[int]:
     return places
 
 
-def _complete(index: list[Any], rank: int) -> list[Any]:
+def complete(index: list[Any], rank: int) -> list[Any]:
     """Return an index with a slice for every axis it leaves out."""
     count = sum(each is not None and each is not Ellipsis for each in index)
     if Ellipsis in index:
@@ -149,7 +144,8 @@ def _complete(index: list[Any], rank: int) -> list[Any]:
     return [*index, *[slice(None)] * (rank - count)]
 
 
-def _slice(builder: "Builder", found: View, index: list[Any]) -> View:
+def slice_of(builder: "Builder", found: View, index: list[Any]) -> View:
+    """Write a slice; numbers in the index leave axes out."""
     kept = [axis for axis, each in enumerate(index) if isinstance(each, slice)]
     order = layout.without(found.layout, [axis for axis in range(found.rank) if axis not in kept])
     shape = [len(range(*index[axis].indices(found.shape[axis]))) for axis in kept]
@@ -257,108 +253,6 @@ def index_add(
 
 def _is_zero(x: "Operand") -> bool:
     return isinstance(x, Value) and x.array is not None and not x.array.any()
-
-
-@function("setitem")
-def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
-    """Write an assignment to a slice of one axis as a join of what is left and what comes in."""
-    found = builder.view(x)
-    full = _complete(list(index) if isinstance(index, tuple) else [index], x.rank)
-    if any(not isinstance(each, slice) or each.step not in (None, 1) for each in full):
-        raise Untranslatable("an assignment to other than a slice has no translation; use torch.cat or torch.where")
-    bounds = [each.indices(size)[:2] for each, size in zip(full, x.shape, strict=True)]
-    cut = [axis for axis, pair in enumerate(bounds) if pair != (0, x.shape[axis])]
-    if not isinstance(value, (Value, View)) or value.rank != x.rank:
-        raise Untranslatable("an assignment of a number to a slice has no translation")
-    if not cut and value.shape == x.shape:
-        return builder.view(value)
-    if len(cut) != 1:
-        raise Untranslatable("an assignment to a slice of several axes has no translation")
-    (start, stop), axis = bounds[cut[0]], found.layout.index(cut[0])
-    before = f"{{0}}[{':, ' * axis}:{{start}}, ...], " if start else ""
-    after = f", {{0}}[{':, ' * axis}{{stop}}:, ...]" if stop < x.shape[cut[0]] else ""
-    text = f"ops.concatenate([{before}{{1}}{after}], {{axis}})"
-    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis, start=start, stop=stop)
-
-
-@function("slice_scatter")
-def slice_scatter(
-    builder: "Builder", x: "Operand", src: "Operand", dim: int = 0, start: int | None = None, end: int | None = None,
-    step: int = 1,
-) -> View:  # fmt: skip
-    """Write an assignment to a slice of one axis."""
-    return setitem(builder, x, (*[slice(None)] * (dim % x.rank), slice(start, end, step)), src)
-
-
-@function("expand", "broadcast_to", "expand_as")
-def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
-    """Write a broadcast; over the batch, as RepeatBatch."""
-    out = builder.out
-    if out.shape == x.shape and tuple(out.batched) == tuple(x.batched):
-        return builder.any(x)
-    lead = out.rank - x.rank
-    found = builder.natural(x) if lead or (out.batched[0] and not x.batched[0]) else builder.view(x)
-    if lead:
-        full = Value((1,) * lead + found.shape, found.dtype, batched=(False,) * lead + found.batched)
-        order = layout.natural(out.rank)
-        found = builder.op("ops.reshape({0}, {shape})", [found], layout=order, out=full, shape=sizes(full, order))
-    if out.batched[0] and not found.batched[0]:
-        if found.shape[1:] != out.shape[1:]:
-            raise Untranslatable("an expand over the batch and another axis has no translation")
-        return repeat_batch(builder, found, builder.views[builder.recording.inputs[0]])
-    if any(out.batched):
-        axes = [axis for axis in range(out.rank) if found.shape[axis] != out.shape[axis]]
-        if len(axes) > 1:
-            counts = tuple(out.shape[axis] if axis in axes else 1 for axis in found.layout)
-            return builder.op("ops.tile({0}, {counts})", [found], counts=counts)
-        for axis in axes:
-            count, place = out.shape[axis], found.layout.index(axis)
-            found = builder.op("ops.repeat({0}, {count}, {axis})", [found], count=count, axis=place)
-        return found
-    shape = tuple(out.shape[axis] for axis in found.layout)
-    return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=shape)
-
-
-def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:
-    """Write each head as many times in a row as makes this number of heads."""
-    found = builder.view(x)
-    axis = found.rank - 3
-    shape = tuple(heads if n == axis else size for n, size in enumerate(found.shape))
-    out = Value(shape, found.dtype, batched=found.batched)
-    count = heads // found.shape[axis]
-    return builder.op("ops.repeat({0}, {count}, {axis})", [found], out=out, count=count, axis=found.axis(axis))
-
-
-@function("repeat", "tile")
-def repeat(builder: "Builder", x: "Operand", *counts: Any) -> View:
-    """Write a tiling."""
-    numbers = counts[0] if isinstance(counts[0], (tuple, list)) else counts
-    found = builder.natural(x)
-    if any(builder.out.batched) and not any(found.batched):
-        return _tile_batch(builder, found, numbers)
-    order = layout.natural(builder.out.rank)
-    return builder.op("ops.tile({0}, {counts})", [found], layout=order, counts=tuple(numbers))
-
-
-def _tile_batch(builder: "Builder", x: View, counts: Sequence[int]) -> View:
-    """Write a tiling in which each example has the rows once, as `repeat(batch, 1, 1)` of the rows of all heads."""
-    out = builder.out
-    if out.shape[1:] != x.shape[1:] or out.period != x.shape[0] or any(count != 1 for count in counts[1:]):
-        raise Untranslatable("a repeat over the batch and another axis has no translation")
-    order = layout.natural(out.rank)
-    one = Value((1, *x.shape), x.dtype, batched=(False, *x.batched))
-    row = builder.op("ops.reshape({0}, {shape})", [x], layout=layout.natural(one.rank), out=one, shape=one.shape)
-    each = repeat_batch(builder, row, builder.views[builder.recording.inputs[0]])
-    return builder.op("ops.reshape({0}, {shape})", [each], layout=order, shape=sizes(out, order))
-
-
-@function("repeat_interleave")
-def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int | None = None, **_: Any) -> View:
-    """Write each part along an axis so many times in a row."""
-    found = builder.view(x)
-    if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
-        raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
-    return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))
 
 
 @function("flip")
