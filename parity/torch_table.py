@@ -186,7 +186,7 @@ SCHEDULES = Part(
 PARTS = (LAYERS, LOSSES, FUNCTIONS, OPTIMIZERS, SCHEDULES)
 
 # RMS error of outputs ÷ PyTorch's own in float32: layer, shape, mean of the noise -> (Keras's, ours). Measured as
-# tests/library/test_norms.py does, which asserts bounds; TensorFlow 2.21, PyTorch 2.13, two cores with AVX-512.
+# tests/library/test_norms.py does, which measures them again; TensorFlow 2.21, PyTorch 2.13, two cores with AVX-512.
 RATIOS = {
     ("GroupNorm(4)", "(1, 32, 24, 64)", 0): (9.99, 1.17),
     ("GroupNorm(4)", "(1, 32, 24, 64)", 50): (23.93, 0.03),
