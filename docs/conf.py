@@ -27,6 +27,7 @@ extensions = [
     "catalogue_pages",
     "command_pages",
     "docstrings",
+    "side_by_side",
 ]
 if (Path(__file__).parents[1] / "scripts" / "lessons").is_dir():
     extensions.append("sphinx_gallery.gen_gallery")
