@@ -101,7 +101,7 @@ SURFACE = {
     "keras_blitz.weights": """
         load_checkpoint load_state_dict named_parameters read_state state_dict weights write_model write_state
     """,
-    "parity": "assert_equivalent check check_export transfer translate translates",
+    "parity": "__version__ assert_equivalent check check_export transfer translate translates",
 }
 
 
