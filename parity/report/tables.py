@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 Cell = str | Text
-GAP, INDENT = 2, 2  # characters between two columns; before the lines of a row
+INDENT = 2  # characters before the lines of a row
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ class FittingTable:
         columns: from left to right.
         rows: a cell for each column.
         styles: a style for each row; none: as the cells are.
+        gap: characters between two columns.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     styles: Sequence[str] = ()
+    gap: int = 2
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         if self.width() <= options.max_width:
@@ -56,16 +58,14 @@ class FittingTable:
             width if column.wraps is None else min(width, column.wraps)
             for column, width in zip(self.columns, self._widths(), strict=True)
         ]
-        return sum(needed) + GAP * (len(needed) - 1)
+        return sum(needed) + self.gap * (len(needed) - 1)
 
     def _widths(self) -> list[int]:
         cells = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.columns)
-        return [
-            max([len(column.title), *map(len, down)]) for column, down in zip(self.columns, cells, strict=True)
-        ]
+        return [max([len(column.title), *map(len, down)]) for column, down in zip(self.columns, cells, strict=True)]
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, self.gap, 0, 0))
         for column in self.columns:
             justify: Literal["right", "left"] = "right" if column.right else "left"
             table.add_column(column.title, justify=justify, no_wrap=column.wraps is None, overflow="fold")
@@ -107,7 +107,7 @@ def _aligned(cell: Text, width: int, column: Column) -> Text:
 def _joined(cells: Sequence[Text], style: str, start: str = "") -> Text:
     line = Text(start, style=style, overflow="fold")
     for number, cell in enumerate(cells):
-        line.append(" " * GAP if number else "")
+        line.append("  " if number else "")
         line.append_text(cell)
     line.rstrip()
     return line

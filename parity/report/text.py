@@ -29,7 +29,9 @@ def summary_table(results: Sequence[Result], interruption: Interruption | None =
         covers = " ".join(next(iter(modes.values())).case.covers)
         tensors = sum(len(result.comparison.rows) for result in modes.values())
         rows.append((subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES)))
-    return Group(FittingTable(columns, rows), *_legend(results), *_notes(results), Text(), _sum(results, interruption))
+    return Group(
+        FittingTable(columns, rows, gap=1), *_legend(results), *_notes(results), Text(), _sum(results, interruption)
+    )
 
 
 def _cell(result: Result | None) -> Text:

@@ -19,7 +19,16 @@ CASES = FittingTable(
     ],
     [
         ("sgd-momentum-clip", "O3 O4", "float64", "72", "1.2e-15", "1.3e-15", "1.4e-15", ""),
-        ("sgd-momentum-clip", "O3 O4", "float32", "8", "1.05× 2.03×", "1.06× 2.04×", Text("FAIL 3/72"), "a long reason"),
+        (
+            "sgd-momentum-clip",
+            "O3 O4",
+            "float32",
+            "8",
+            "1.05× 2.03×",
+            "1.06× 2.04×",
+            Text("FAIL 3/72"),
+            "a long reason",
+        ),
         ("lenet", "N1", "float64", "99", "error", "-", "-", "the golden trace of this case is missing on this machine"),
     ],
 )
@@ -51,7 +60,7 @@ def test_columns_where_they_fit_and_lines_where_they_do_not():
         "sgd-momentum-clip  O3 O4",  # written once for both dtypes
         "  float64       72  1.2e-15      1.3e-15      1.4e-15",
         "  float32        8  1.05× 2.03×  1.06× 2.04×  FAIL 3/72",
-        "  a long reason",
+        "  a reason",
         "lenet  N1",
         "  float64       99  error        -            -",
         "  the golden trace of this case is missing on this machine",
