@@ -44,7 +44,11 @@ def _cells(one: Measurement) -> tuple[str, str, str, str]:
 
 
 def _legend(measured: Sequence[Measurement]) -> list[Text]:
-    lines = ["errors are relative to the tensor's largest value, outputs and gradients; allowed 1e-12"]
+    lines = [
+        "naive: the obvious TensorFlow port; exact: the one that gives PyTorch's values; affects outputs, gradients, "
+        "training (O, G, T)",
+        "an error is the largest difference ÷ the tensor's largest value, in outputs and gradients; allowed 1e-12",
+    ]
     lines += [
         f"{one.gap.id}: allowed {one.allowed:.1e}: {one.reason}"
         for one in measured
@@ -159,8 +163,8 @@ def write_html(document: dict[str, Any], path: str | os.PathLike) -> None:
     from parity.report.html import environment
 
     sections = [
-        (title, [one for one in document["gaps"] if one["section"] == name]) for name, title in SECTIONS.items()
+        (name, title, [one for one in document["gaps"] if one["section"] == name]) for name, title in SECTIONS.items()
     ]
-    page = environment().get_template("gaps.html").render(document, sections=[s for s in sections if s[1]])
+    page = environment().get_template("gaps.html").render(document, sections=[s for s in sections if s[2]])
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -27,7 +27,7 @@ CASES = FittingTable(
             "1.05× 2.03×",
             "1.06× 2.04×",
             Text("FAIL 3/72"),
-            "a long reason",
+            "a reason",
         ),
         ("lenet", "N1", "float64", "99", "error", "-", "-", "the golden trace of this case is missing on this machine"),
     ],
