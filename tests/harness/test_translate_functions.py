@@ -89,7 +89,13 @@ def compared(x):
     y = x.flip(1)
     angle, length = F.cosine_similarity(x, y), F.pairwise_distance(x, y, p=1.5)
     form = F.bilinear(x.mean(3).transpose(1, 2), x.amax(3).transpose(1, 2), x.new_zeros(2, 4, 4) + 0.5)
-    return angle, length, form, torch.einsum("...ij,...ik->...k", x, y), F.mse_loss(x, y, reduction="none")
+    return (
+        angle,
+        length,
+        form,
+        torch.einsum("...ij,...ik->...k", x[:, :3], y[:, :3]),
+        F.mse_loss(x, y, reduction="none"),
+    )
 
 
 def sampled(x):

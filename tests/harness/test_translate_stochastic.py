@@ -102,3 +102,38 @@ def test_what_is_not_scaled_is_not_taken_for_it():
         drop = CopiedDropPath(0.3)
         drop.scale_by_keep = False
         port_of(drop, check=False)
+
+
+class Twice(nn.Module):
+    """One stochastic depth after two branches, as MaxViT has it; the first block of a network has none."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.one, self.other, self.drop = nn.Linear(3, 3), nn.Linear(3, 3), StochasticDepth(p, "row")
+
+    def forward(self, x):
+        x = x + self.drop(torch.tanh(self.one(x)))
+        return x + self.drop(torch.tanh(self.other(x)))
+
+
+def test_a_layer_that_some_blocks_have_is_called_again_under_its_own_name():
+    torch.manual_seed(0)
+    port = parity.translate(nn.Sequential(Twice(0.0), Twice(0.2), Twice(0.4)), INPUTS, dtypes=("float64",))
+    assert port.passed, port.proof.line
+    assert port.source.count("StochasticDepth(") == 1
+
+
+class Partitioned(nn.Module):
+    """Windows of a map whose rows are exchanged with them before the norm, as MaxViT's grid has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(3)
+
+    def forward(self, x):
+        x = x.reshape(len(x), 2, 2, 3).swapaxes(1, 2)
+        return self.norm(torch.cat([x, x[:, :1] * 2], 1)).swapaxes(1, 2)
+
+
+def test_norm_of_exchanged_axes_is_compared_in_pytorchs_order():
+    assert parity.translate(Partitioned(), INPUTS, dtypes=("float64",)).passed

@@ -154,8 +154,8 @@ def ravel(builder: "Builder", x: "Operand") -> View:
 def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
     """Write a diagonal, which becomes the last axis."""
     order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
-    axes = {"axis1": dim1 % x.rank, "axis2": dim2 % x.rank}
-    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, **axes)
+    one, other = dim1 % x.rank, dim2 % x.rank
+    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, axis1=one, axis2=other)
 
 
 @function("cross", "linalg_cross")
