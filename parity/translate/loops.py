@@ -64,6 +64,22 @@ def roll_up(block: Block) -> None:
     block.statements = found
 
 
+def roll_up_alike(blocks: Sequence[Block]) -> None:
+    """Let a call be a loop of one round where other blocks of the class have a loop."""
+    loops = {
+        (block.frame.path and each.path and each.path.removeprefix(block.frame.path), each.function): each.step
+        for block in blocks
+        for each in block.statements
+        if isinstance(each, Loop) and each.step.place is not None and not (each.step.grows or each.gathers)
+    }
+    for block in blocks if loops else ():
+        for n, call in enumerate(block.statements):
+            if isinstance(call, BlockCall) and len(call.outputs) == 1 and (numbered := _numbered(call)):
+                step = loops.get((block.frame.path and numbered[0].removeprefix(block.frame.path), call.function))
+                if step is not None:
+                    block.statements[n] = _loop(block, [call], step)
+
+
 def _reads_better_apart(run: list[BlockCall]) -> bool:
     """Return whether a few calls differ in several numbers, which the head of a loop would have as a table."""
     values = ([repr(call.literals[name].value) for call in run] for name in run[0].literals)
@@ -156,7 +172,7 @@ def _loop(block: Block, run: list[BlockCall], step: Step) -> Loop:
     for name, each in values.items():
         literals[name] = Literal(tuple(each)) if name in rows else first.literals[name]
     inputs, outputs = list(first.inputs), list(last.outputs)
-    lists = _readers(block, run)[1]
+    lists = _readers(block, run)[1] if len(run) > 1 else []
     if lists:
         gathered, before = _gather(block, run, step, lists)
         outputs = [gathered] if step.place is None or step.grows else [*outputs, gathered]
