@@ -295,10 +295,10 @@ def _settle_free(skeleton: Skeleton) -> None:
     for slot in skeleton.slots:
         for name in slot.first.literals:
             every = [statement.literals[name] for statement in slot.members.values()]
-            used = next((each for each in every if not each.is_free), None)
+            used = [each for each in every if not each.is_free]
             for statement in slot.members.values() if used else ():
                 if statement.literals[name].is_free:
-                    statement.literals = {**statement.literals, name: replace(used, is_free=True)}
+                    statement.literals = {**statement.literals, name: replace(used[0], is_free=True)}
 
 
 def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:

@@ -66,18 +66,20 @@ def roll_up(block: Block) -> None:
 
 def roll_up_alike(blocks: Sequence[Block]) -> None:
     """Let a call be a loop of one round where other blocks of the class have a loop."""
-    loops = {
-        (block.frame.path and each.path and each.path.removeprefix(block.frame.path), each.function): each.step
+    loops = [
+        {(each.path or "").removeprefix(block.frame.path): each for each in block.statements if isinstance(each, Loop)}
         for block in blocks
-        for each in block.statements
-        if isinstance(each, Loop) and each.step.place is not None and not (each.step.grows or each.gathers)
-    }
-    for block in blocks if loops else ():
-        for n, call in enumerate(block.statements):
-            if isinstance(call, BlockCall) and len(call.outputs) == 1 and (numbered := _numbered(call)):
-                step = loops.get((block.frame.path and numbered[0].removeprefix(block.frame.path), call.function))
-                if step is not None:
-                    block.statements[n] = _loop(block, [call], step)
+    ]
+    for number, block in enumerate(blocks):
+        known = {path: each for own in loops[:number] + loops[number + 1 :] for path, each in own.items()}
+        for n, call in enumerate(block.statements if known else ()):
+            if not isinstance(call, BlockCall) or len(call.outputs) > 1 or not (numbered := _numbered(call)):
+                continue
+            path = numbered[0].removeprefix(block.frame.path)
+            loop = known.get(path)
+            simple = loop and loop.step.place is not None and not (loop.step.grows or loop.gathers)
+            if loop and simple and path not in loops[number] and loop.function is call.function:
+                block.statements[n] = _loop(block, [call], loop.step)
 
 
 def _reads_better_apart(run: list[BlockCall]) -> bool:

@@ -176,19 +176,17 @@ def _resolve(variants: Sequence[Sequence[Block]], rows: list[dict[int, int]]) ->
     for number, row in enumerate(rows):
         members = {block: block.statements[n] for v, n in row.items() for block in variants[v]}
         slots.append(Slot(members, _only(reads[number])))
-    if any(phi.apart for phi in phis) and (
-        len({phi.run for phi in phis}) > MOST_RUNS or _numbers(slots) > MOST_NUMBERS
-    ):
+    many = len({phi.run for phi in phis}) > MOST_RUNS or differing(slots) > MOST_NUMBERS
+    if many and any(phi.apart for phi in phis):
         raise Unlike  # two functions read better
     return Skeleton([block for blocks in variants for block in blocks], slots, _only(reads[-1]), phis)
 
 
-def _numbers(slots: Sequence[Slot]) -> int:
-    """Return how many literals differ between the blocks."""
-    values = (
-        [repr(each.literals[name].value) for each in s.members.values()] for s in slots for name in s.first.literals
-    )
-    return sum(len(set(each)) > 1 for each in values)
+def differing(slots: Sequence[Slot]) -> int:
+    """Return how many numbers differ between the blocks."""
+    names = [(slot, name) for slot in slots for name in slot.first.literals]
+    values = ({repr(each.literals[name].value) for each in slot.members.values()} for slot, name in names)
+    return sum(len(each) > 1 for each in values)
 
 
 def _find_phis(reads: list[dict[int, list]], start: int, stop: int, members: list[set[int]], phis: list[Phi]) -> None:
