@@ -12,13 +12,12 @@ app = typer.Typer(
     name="keras-blitz",
     help="The PyTorch blitz in Keras: turn checkpoints into Keras models and back.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
 @app.callback()
-def _commands() -> None:
+def _commands(version: command.Version = False) -> None:
     """The PyTorch blitz in Keras: turn checkpoints into Keras models and back."""
 
 

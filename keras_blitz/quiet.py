@@ -1,9 +1,11 @@
 """TensorFlow loaded without its greetings, and Keras checked to run on it."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from keras_blitz.errors import BlitzError
 
@@ -16,7 +18,7 @@ def import_tensorflow() -> None:
     Raises:
         BlitzError: Keras is set to another backend, or to channels first.
     """
-    _check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")  # before Keras tries to import another
+    _check_backend(_chosen_backend())  # before Keras tries to import another
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _silent_stderr():
@@ -58,6 +60,17 @@ def check_keras() -> None:
 def _check_backend(name: str) -> None:
     if name != "tensorflow":
         raise BlitzError(f"Keras is set to run on {name}; set KERAS_BACKEND=tensorflow")
+
+
+def _chosen_backend() -> str:
+    """Return the backend that Keras will take: of KERAS_BACKEND, or of its file keras.json."""
+    if chosen := os.environ.get("KERAS_BACKEND"):
+        return chosen
+    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    try:
+        return str(json.loads((folder / "keras.json").read_text(encoding="utf-8"))["backend"])
+    except (OSError, ValueError, KeyError, TypeError):  # no file, or one that Keras passes over, too
+        return "tensorflow"
 
 
 @contextmanager

@@ -5,6 +5,8 @@ Everything after the recording needs NumPy alone; TensorFlow and PyTorch are loa
 
 from typing import Any
 
+from keras_blitz import __version__
+
 # The public names, and the modules that they are imported from when they are first used.
 _HOMES = {
     "assert_equivalent": "parity.pair.equivalence",
@@ -13,7 +15,7 @@ _HOMES = {
     "transfer": "parity.pair.transfer",
     "translates": "parity.translate.registry",
 }
-__all__ = ["assert_equivalent", "check", "check_export", "transfer", "translate", "translates"]
+__all__ = ["__version__", "assert_equivalent", "check", "check_export", "transfer", "translate", "translates"]
 
 
 def __getattr__(name: str) -> Any:

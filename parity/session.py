@@ -128,7 +128,7 @@ def report_results(
     console.print(text.summary_table(results, interruption))
     names = ", ".join(f"{name} {number}" for name, number in versions.items())
     processes = f" in one of {jobs} processes" if jobs > 1 else ""
-    console.print(f"{mode}, {names}, {seconds:.0f} s, {_peak_memory():.1f} GB at most{processes}")
+    console.print(f"{mode}, {names}, {seconds:.0f} s{_peak_memory()}{processes}")
     from parity.report import html as page
     from parity.report import junit as xml
     from parity.report.json import to_dict, write
@@ -150,12 +150,14 @@ def report_results(
         raise BlitzError("; ".join(problems))
 
 
-def _peak_memory() -> float:
-    """Return the most memory that this process, or one it has started, has held; GB."""
-    import resource
-
+def _peak_memory() -> str:
+    """Say the most memory that this process, or one it has started, has held; nothing where the system does not."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
     most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return most / (1e9 if sys.platform == "darwin" else 1e6)  # bytes there, kB elsewhere
+    return f", {most / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB at most"  # bytes there, kB elsewhere
 
 
 def versions_of(results: Sequence[Result]) -> dict[str, str]:

@@ -3,8 +3,6 @@
 python scripts/blitz_autograd.py
 """
 
-import argparse
-
 from keras_blitz import command
 from keras_blitz.quiet import import_tensorflow
 
@@ -17,7 +15,7 @@ def show(found: dict, *names: str) -> None:
 
 def main() -> None:
     """Print the lesson."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("--dry-run", action="store_true", help="one step of the frozen ResNet18 instead of five")
     parser.add_argument("--graph", help="also draw A5's graph to this .svg, .png, .dot or .txt")
     options = parser.parse_args()

@@ -3,8 +3,6 @@
 python scripts/blitz_networks.py
 """
 
-import argparse
-
 import numpy as np
 
 from keras_blitz import command
@@ -37,7 +35,7 @@ def predictions(network, count: int = 4) -> np.ndarray:
 
 def main() -> None:
     """Print the lesson."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("--dry-run", action="store_true", help="the same: it takes seconds")
     parser.parse_args()
     import_tensorflow()

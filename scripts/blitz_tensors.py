@@ -4,7 +4,6 @@ python scripts/blitz_tensors.py            without PyTorch its column is shown, 
 python scripts/blitz_tensors.py T8 T11     these tables alone
 """
 
-import argparse
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -291,7 +290,7 @@ def shown(found) -> str:
 
 def main() -> int:
     """Print the lesson, and check each of its lines; return 1 if one is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(LESSON)}; all if none")
     parser.add_argument("--dry-run", action="store_true", help="the same: it takes seconds")
     tables = parser.parse_args().tables

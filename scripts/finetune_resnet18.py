@@ -25,7 +25,7 @@ import numpy as np
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path, check_target
-from keras_blitz.progress import progress_bar
+from keras_blitz.progress import late_line, progress_bar
 from keras_blitz.quiet import import_tensorflow
 from keras_blitz.training.cluster import find_cluster
 from keras_blitz.training.command import check_flags
@@ -45,39 +45,30 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def arguments() -> argparse.Namespace:
     """Return the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.argument_parser(__doc__)
     parser.add_argument("--way", choices=WAYS, action="append", help="may be repeated; default: all that are allowed")
     parser.add_argument("--loop", choices=LOOPS, action="append", help="may be repeated; default: both")
     parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="of BatchNorm while training")
     parser.add_argument("--augment", action="store_true", help="turn every second image over, at random")
     parser.add_argument("--weights", help="'imagenet', or a checkpoint of ResNet18 (default: random initial values)")
-    parser.add_argument("--epochs", type=at_least(1), default=3)
-    parser.add_argument("--batch-size", type=at_least(2), default=50)
-    parser.add_argument("--images", type=at_least(2), default=2000, help="training images, at most 2000")
-    parser.add_argument("--size", type=at_least(32), default=64, help="height and width the images are resized to")
+    parser.add_argument("--epochs", type=command.at_least(1), default=3)
+    parser.add_argument("--batch-size", type=command.at_least(2), default=50)
+    parser.add_argument("--images", type=command.at_least(2), default=2000, help="training images, at most 2000")
+    parser.add_argument(
+        "--size", type=command.at_least(32), default=64, help="height and width the images are resized to"
+    )
     parser.add_argument("--lr", type=float, default=1e-2)
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("resnet18-finetuned.keras"), help="the plot goes beside it")
     parser.add_argument(
-        "--workers", type=at_least(1), default=1, help="processes on this machine that share each batch"
+        "--workers", type=command.at_least(1), default=1, help="processes on this machine that share each batch"
     )
     parser.add_argument("--dry-run", action="store_true", help="100 images of 32×32, one epoch")
     options = parser.parse_args()
     if options.dry_run:
         options.epochs, options.images, options.size = 1, 100, 32
     return options
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number that is not smaller."""
-
-    def whole_number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {text}")
-        return int(text)
-
-    return whole_number
 
 
 def refusal(way: str, mode: str, augment: bool) -> str | None:
@@ -358,7 +349,8 @@ def finetune() -> None:
         raise SystemExit(launch(options.workers, [sys.executable, *sys.orig_argv[1:]], NAME))
     with command.announce_stop(NAME, "stopped; nothing is saved", at_once=True):
         check_options(options)
-        import_tensorflow()
+        with late_line("loading TensorFlow …", after=0):
+            import_tensorflow()
         workers = ALONE
         if cluster:
             from keras_blitz.training.cpu import share_cores, tune_cpu
@@ -404,10 +396,10 @@ def lesson(options, workers: Workers) -> None:
     print(f"parameters to train: {total:,} of {network.count_params():,}")
     print("weights:", options.weights or f"random initial values of seed {options.seed}; --weights imagenet for better")
     print(f"images: {options.images} of Fashion-MNIST, 28×28 resized to {options.size}×{options.size}, grey as RGB")
-    train_set = resize(images[chosen], options.size), labels[chosen]
-    test_set = resize(tests[few], options.size), test_labels[few]
-
-    before = accuracy(network, *test_set)
+    with late_line("testing the new head before it is trained …", after=0):
+        train_set = resize(images[chosen], options.size), labels[chosen]
+        test_set = resize(tests[few], options.size), test_labels[few]
+        before = accuracy(network, *test_set)
     print(f"accuracy of the new head before training: {before:.1%} of {len(test_set[1])} test images")
     ways = [way for way in options.way or WAYS if not reasons[way]]
     for way in WAYS:

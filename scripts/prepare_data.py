@@ -17,7 +17,9 @@ from keras_blitz.progress import spinner
 
 def main(
     source: Annotated[Path, typer.Argument(help="MNIST/raw, cifar-10-batches-py …, or the folder they are in.")],
-    name: Annotated[str | None, typer.Option(help="mnist, fashion_mnist, cifar10, or a name for your images.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="mnist, fashion_mnist, cifar10, or a name for your images (a–z, 0–9, _).")
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="tensorflow-datasets directory; TFDS_DATA_DIR or ~/tensorflow_datasets.")
     ] = None,
@@ -29,7 +31,8 @@ def main(
     with spinner("reading …") as say:
         import_tensorflow()
         written = prepare(source, name, data_dir, overwrite, lambda split, count: say(f"{split}: {count:,} images"))
-    print(f"{written}: ready, tfds.load({written.parent.name!r}) reads it")
+    where = f", data_dir={str(data_dir)!r}" if data_dir else ""
+    print(f"{written}: ready, tfds.load({written.parent.name!r}{where}) reads it")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tutorials' results on the full data sets, PyTorch's and ours from the same seed, written into README.md.
+"""The tutorials' results on the full data sets, PyTorch's and ours from the same seed, written into docs/training.md.
 
 python scripts/results.py                           all of them, some minutes
 python scripts/results.py --only mnist --epochs 1   a part is printed only
@@ -16,11 +16,11 @@ import typer
 
 from keras_blitz import command
 from keras_blitz.errors import BlitzError
-from keras_blitz.files import atomic_path
+from keras_blitz.files import atomic_path, make_folder
 from keras_blitz.training.metrics import Test
 from keras_blitz.training.recipes import RECIPES, Recipe
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 BEGIN, END = "<!-- scripts/results.py -->", "<!-- the end of scripts/results.py -->"
 
 
@@ -117,7 +117,7 @@ def line(row: Row, files: dict[str, Path]) -> str:
 def written(text: str, table: list[str], command: str) -> str:
     """Return a document with the table between its marks."""
     if BEGIN not in text or END not in text:
-        raise BlitzError(f"{README}: no place for the table, which is between {BEGIN} and {END}")
+        raise BlitzError(f"{PAGE}: no place for the table, which is between {BEGIN} and {END}")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     head = ["| run | source | PyTorch | ours | answers that differ |", "|---|---|---|---|---|"]
@@ -130,7 +130,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of both sides.")] = 0,
     epochs: Annotated[int, typer.Option(min=0, help="0: the tutorials'.")] = 0,
     keep: Annotated[Path | None, typer.Option(help="Folder of finished runs, which are not run again.")] = None,
-    print_only: Annotated[bool, typer.Option("--print", help="Leave README.md alone.")] = False,
+    print_only: Annotated[bool, typer.Option("--print", help="Leave docs/training.md alone.")] = False,
     one: Annotated[tuple[str, str], typer.Option(hidden=True)] = ("", ""),
 ) -> None:
     """Train as the tutorials do, in PyTorch and here, and write the table of the results."""
@@ -144,8 +144,7 @@ def main(
         run_one(chosen[one[0]], one[1], seed, keep)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(keep or Path(temporary))
         table = []
         for name, row in chosen.items():
             files = {side: folder / f"{name}-{side}-{seed}-{row.recipe.epochs}.npz" for side in ("pytorch", "ours")}
@@ -159,8 +158,8 @@ def main(
             table.append(line(row, files))
     print("\n".join(table))
     if not (print_only or only or epochs):  # a part would take the place of the whole table
-        text = written(README.read_text(encoding="utf-8"), table, f"python scripts/results.py --seed {seed}")
-        with atomic_path(README) as path:
+        text = written(PAGE.read_text(encoding="utf-8"), table, f"python scripts/results.py --seed {seed}")
+        with atomic_path(PAGE) as path:
             path.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,5 @@
-"""TensorBoard: scalars, images, figures, histograms, text, a graph, an embedding, precision–recall curves, audio.
+"""TensorBoard: scalars, images, figures, histograms, text, a graph, an embedding, precision–recall curves, audio,
+hyper-parameters.
 
 python scripts/tensorboard_tour.py
 tensorboard --logdir runs/tensorboard --port 6006
@@ -13,6 +14,9 @@ import numpy as np
 import typer
 
 from keras_blitz import command
+from keras_blitz.files import atomic_path, explain_writing, make_folder
+
+OPTIONS = {"lr": 0.05, "momentum": 0.9, "batch size": 64}
 
 
 def train(epochs: int):
@@ -27,8 +31,8 @@ def train(epochs: int):
     keras_blitz.manual_seed(0)
     data = sample_as("fashion_mnist")
     trainer = Trainer(
-        models.NeuralNetwork(), optim.SGD(0.05, momentum=0.9), CrossEntropyLoss(), data.train,
-        batch_size=64, shuffle=True, loop="tape",
+        models.NeuralNetwork(), optim.SGD(OPTIONS["lr"], momentum=OPTIONS["momentum"]), CrossEntropyLoss(), data.train,
+        batch_size=OPTIONS["batch size"], shuffle=True, loop="tape",
     )  # fmt: skip
     for epoch in range(epochs):
         trainer.run_epoch()
@@ -119,8 +123,10 @@ def write_embedding(logdir: Path, features: np.ndarray, images: np.ndarray, name
 
     from keras_blitz.data import make_grid, save_image, to_tensor
 
-    np.savetxt(logdir / "features.tsv", features, delimiter="\t", fmt="%.6g")
-    (logdir / "labels.tsv").write_text("\n".join(names) + "\n", encoding="utf-8")
+    with atomic_path(logdir / "features.tsv") as path:
+        np.savetxt(path, features, delimiter="\t", fmt="%.6g")
+    with atomic_path(logdir / "labels.tsv") as path:
+        path.write_text("\n".join(names) + "\n", encoding="utf-8")
     rows = int(np.ceil(np.sqrt(len(images))))  # a sprite is square
     squared = np.concatenate([images, np.zeros((rows * rows - len(images), *images.shape[1:]), np.uint8)])
     save_image(make_grid(to_tensor(squared), nrow=rows, padding=0), logdir / "sprite.png")
@@ -140,6 +146,15 @@ def write_audio(rate: int = 8000) -> None:
     tf.summary.audio("a falling tone", wave[np.newaxis, :, np.newaxis], rate, step=0)
 
 
+def write_hparams(epochs: int) -> None:
+    """The hyper-parameters of this run, and the scalar that it is judged by: `add_hparams`."""
+    from tensorboard.plugins.hparams import api
+
+    chosen = {**OPTIONS, "epochs": epochs}
+    api.hparams_config([api.HParam(name) for name in chosen], [api.Metric("accuracy", display_name="test accuracy")])
+    api.hparams(chosen)
+
+
 def tour(logdir: Path, epochs: int) -> None:
     """Train, and write every kind of summary."""
     import keras
@@ -149,12 +164,12 @@ def tour(logdir: Path, epochs: int) -> None:
     from keras_blitz.training import plots
 
     plots.check_matplotlib()
-    logdir.mkdir(parents=True, exist_ok=True)
     images, labels = load_sample("test")
     with tf.summary.create_file_writer(str(logdir)).as_default():
         tf.summary.text("about", "The MLP of the basics tutorial on **2,000 images** of Fashion-MNIST.", step=0)
         write_images(images, labels)
         write_audio()
+        write_hparams(epochs)
         for epoch, trainer, test in train(epochs):
             write_scalars(trainer, test, epoch)
             write_histograms(trainer, epoch)
@@ -176,8 +191,10 @@ def main(
     """Write every kind of summary that TensorBoard shows."""
     from keras_blitz.quiet import import_tensorflow
 
+    make_folder(logdir)
     import_tensorflow()
-    tour(logdir, 1 if dry_run else epochs)
+    with explain_writing(logdir):
+        tour(logdir, 1 if dry_run else epochs)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 import typer
 
 from keras_blitz import command
+from keras_blitz.files import atomic_path, make_folder
 
 
 def largest_difference(ours: np.ndarray, other: np.ndarray) -> float:
@@ -28,7 +29,6 @@ def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
 
     from keras_blitz import models
     from keras_blitz.export import export_onnx, run_onnx, save_saved_model
-    from keras_blitz.files import atomic_path
     from keras_blitz.models import load_model
 
     model = models.build(network, weights=weights)
@@ -79,10 +79,9 @@ def main(
     """Save, load and export a network, and compare what comes back."""
     from keras_blitz.quiet import import_tensorflow
 
-    import_tensorflow()
-    folder = output or Path(tempfile.mkdtemp(prefix="vgg16-"))
+    folder = make_folder(output or Path(tempfile.mkdtemp(prefix="vgg16-")))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        import_tensorflow()
         found = lesson("lenet" if dry_run else network, weights, folder)
     finally:
         if output is None:

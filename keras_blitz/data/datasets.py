@@ -73,8 +73,19 @@ class ImageData:
 
 
 def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Return the tensorflow-datasets directory: the one given, `TFDS_DATA_DIR`, or ~/tensorflow_datasets."""
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    """Return the tensorflow-datasets directory: the one given, `TFDS_DATA_DIR`, or ~/tensorflow_datasets.
+
+    Raises:
+        BlitzError: it is a file, or of a user that there is not.
+    """
+    given = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    try:
+        folder = given.expanduser()
+    except RuntimeError as error:
+        raise BlitzError(f"{given}: {error}") from None
+    if folder.exists() and not folder.is_dir():
+        raise BlitzError(f"{folder}: is a file; give the folder of tensorflow-datasets")
+    return folder
 
 
 def find_prepared(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path | None:

@@ -9,6 +9,7 @@ import io
 import math
 import os
 import pickle
+import re
 import shutil
 import struct
 import tempfile
@@ -24,11 +25,13 @@ import numpy as np
 
 from keras_blitz.data.datasets import KNOWN, data_directory, find_prepared
 from keras_blitz.errors import BlitzError
+from keras_blitz.files import explain_writing, make_folder
 
 SPLITS = ("train", "test")
 LARGEST = 1 << 30  # bytes of an idx file that are read; MNIST's has 47 million
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes the name of a folder, and of tensorflow-datasets' builder
 _IDX = {"train": "train", "test": "t10k"}
 _IDX_FOLDERS = {"MNIST": "mnist", "FashionMNIST": "fashion_mnist"}
 _CIFAR_FILES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
@@ -68,25 +71,25 @@ def prepare(
         The directory written.
 
     Raises:
-        BlitzError: nothing is found, a file is missing, truncated or of another kind, or it is prepared already.
+        BlitzError: nothing is found, the name is not one, a file is missing, truncated or of another kind, it is
+            prepared already, or cannot be written; nothing is left then.
     """
+    if name is not None and not _NAME.fullmatch(name):
+        raise BlitzError(f"--name {name!r}: a data set is named by lower-case letters, digits and _, a letter first")
     found = find(Path(source).expanduser(), name)
     root = data_directory(data_dir)
     before = find_prepared(found.name, root)
     if before and not overwrite:
         raise BlitzError(f"{before}: is there already; --overwrite replaces it")
+    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=make_folder(root)))
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=root))
-    except OSError as error:
-        raise BlitzError(f"{root}: cannot be written to ({error.strerror})") from error
-    try:
-        written = _write(found, temporary, progress)
-        target = root / written.relative_to(temporary)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            target.rename(temporary / "replaced")
-        written.rename(target)
+        with explain_writing(root):
+            written = _write(found, temporary, progress)
+            target = root / written.relative_to(temporary)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                target.rename(temporary / "replaced")
+            written.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
@@ -280,7 +283,7 @@ def _find_images(source: Path, name: str | None) -> Iterator[Found]:
     def read(split: str) -> Iterator[tuple[np.ndarray, int]]:
         # ImageFolder's order: the classes by name, in each the files by name.
         for key in sorted(members[split], key=lambda key: (key.split("/")[-2], key)):
-            yield _decoded(key, members[split][key](), shape), classes.index(key.split("/")[-2])
+            yield _decoded(f"{source}: {key}", members[split][key](), shape), classes.index(key.split("/")[-2])
 
     yield Found(name, shape, classes, read, tuple(members))
 
@@ -289,7 +292,7 @@ def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
     """Return how to read each image, by its path, whose last part but one is the class."""
     folder = source / split if split else source
     if folder.is_dir():
-        files = (path for path in folder.glob("*/*") if path.suffix.lower() in ENDINGS)
+        files = (path for path in folder.glob("*/*") if path.suffix.lower() in ENDINGS and path.is_file())
         return {path.relative_to(folder).as_posix(): path.read_bytes for path in files}
     archive = source if source.is_file() else source / f"{split}.zip"
     if not archive.is_file() or not zipfile.is_zipfile(archive):

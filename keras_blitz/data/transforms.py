@@ -110,11 +110,13 @@ def fit_to(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
         shape: the network's (H', W', C'), no smaller than the images and by an even number of pixels larger.
 
     Raises:
-        ValueError: the images do not fit.
+        BlitzError: the images do not fit.
     """
     height, width, channels = shape
     rows, columns = height - images.shape[1], width - images.shape[2]
     if rows < 0 or columns < 0 or rows % 2 or columns % 2 or images.shape[3] != 1:
-        raise ValueError(f"images {images.shape[1:]} cannot be fitted to {shape}")
+        raise BlitzError(
+            f"images {images.shape[1:]} do not fit in the middle of the {shape} that the network takes: choose another"
+        )
     padded = np.pad(images, ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0)))
     return np.repeat(padded, channels, axis=3)

@@ -18,6 +18,7 @@ from keras_blitz.training.recipes import RECIPES
 Loop = StrEnum("Loop", ["fit", "tape"])
 Dtype = StrEnum("Dtype", ["float32", "float64"])
 Like = StrEnum("Like", ["one", "ddp"])
+LARGEST = 2**31 - 1  # of counts; TensorFlow's own limit
 
 
 def train(name: str, lesson: type, doc: str) -> None:
@@ -32,8 +33,8 @@ def train(name: str, lesson: type, doc: str) -> None:
 
     def main(
         loop: Annotated[Loop, typer.Option(help="model.fit, or a GradientTape.")] = Loop.fit,
-        epochs: Annotated[int, typer.Option(min=1)] = recipe.epochs,
-        batch_size: Annotated[int, typer.Option(min=1)] = recipe.batch_size,
+        epochs: Annotated[int, typer.Option(min=1, max=LARGEST)] = recipe.epochs,
+        batch_size: Annotated[int, typer.Option(min=1, max=LARGEST)] = recipe.batch_size,
         lr: Annotated[float, typer.Option(min=0, help="Learning rate of SGD.")] = recipe.lr,
         momentum: Annotated[float, typer.Option(min=0)] = recipe.momentum,
         shuffle: Annotated[bool, typer.Option(help="Another order each epoch.")] = recipe.shuffle,
@@ -63,6 +64,8 @@ def train(name: str, lesson: type, doc: str) -> None:
     ) -> None:
         cluster = find_cluster()
         check_flags(workers, devices, cluster)
+        if max(workers, devices) > batch_size:
+            raise BlitzError(f"--batch-size {batch_size}: less than an image for each of {max(workers, devices)} parts")
         if cluster is None and workers > 1:
             raise SystemExit(launch(workers, [sys.executable, *sys.orig_argv[1:]], f"train_{name}"))
         from keras_blitz.training.lesson import Settings

@@ -1,6 +1,7 @@
 """A tutorial's training script from top to bottom; each script gives what it prints."""
 
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.command import defer_interrupts
-from keras_blitz.data.datasets import ImageData, load_or_sample
-from keras_blitz.files import atomic_path
+from keras_blitz.data.datasets import ImageData, Split, data_directory, load_or_sample
+from keras_blitz.files import atomic_path, check_source, explain_writing, make_folder
 from keras_blitz.progress import progress_bar
 from keras_blitz.training import plots
+from keras_blitz.training.checks import check_finite, check_images, check_network, check_options
 from keras_blitz.training.cluster import Cluster
 from keras_blitz.training.distributed import (
     ALONE,
@@ -33,6 +35,7 @@ from keras_blitz.training.recipes import Recipe
 from keras_blitz.versions import versions
 
 SAVE_EVERY = 30.0  # seconds
+DRY = 1 << 20  # pixels of a dry run's test set, and of its batches at most: 1024 images of 32×32, 20 of 224×224
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Lesson:
     def __init__(self, recipe: Recipe, settings: Settings):
         self.recipe = replace(recipe, epochs=1) if settings.dry_run else recipe
         self.settings = settings
+        self._seed_given = settings.seed  # several workers choose one where none is given
         self.data: ImageData
         self.workers = ALONE
         self.losses: list[np.ndarray] = []  # of each finished epoch's steps
@@ -114,21 +118,30 @@ class Lesson:
     def run(self) -> int:
         """Train, test, save, reload; returns the exit status, 130 where it was interrupted."""
         plots.check_matplotlib()
+        if self.settings.cluster is None:
+            self._check_folders()  # before TensorFlow takes its seconds
         self.workers = self._start_tensorflow()
         with ends_with_the_others(self.workers, f"train_{self.recipe.data}"), silent_unless_chief(self.workers):
             return self._train()
 
+    def _check_folders(self) -> None:
+        if self.settings.resume:
+            check_source(self._checkpoint, "no checkpoint to go on from")
+        for folder in filter(None, (self.settings.output, self.settings.logdir)):
+            make_folder(folder)
+
     def _train(self) -> int:
-        self.settings.output.mkdir(parents=True, exist_ok=True)
+        if self.workers.chief:
+            self._check_folders()
         self.data = self._read()
         self._agree()
         self._seed()
         self._show_images(self.recipe.draw_shown_batch(len(self.data.train)))
         self.trainer = self._trainer(self.workers)
-        if self.workers.chief:
-            self.before()
         if self.settings.resume:
             self._restore()
+        elif self.workers.chief:
+            self.before()
         steps = 2 if self.settings.dry_run else self.trainer.steps_per_epoch
         bar = progress_bar(
             steps * self.recipe.epochs, "epoch {task.fields[epoch]}", "loss {task.fields[loss]:.3f}", remaining=True,
@@ -182,16 +195,26 @@ class Lesson:
         self.workers.check_same({**versions(), **told, "recipe": str(self.recipe), "training images": images})
 
     def _read(self) -> ImageData:
-        from keras_blitz.models import build
+        """Return the data set, or the sample, of images that the network takes; for a dry run less of it.
 
-        shape = build(self.recipe.network).input_shape[1:]
-        data = load_or_sample(self.recipe.data, self.settings.data_dir, self.settings.download, shape)
+        Raises:
+            BlitzError: the network cannot be trained on it.
+        """
+        recipe, folder = self.recipe, self.settings.data_dir
+        shape = check_network(recipe.network)
+        data = load_or_sample(recipe.data, folder, self.settings.download, shape)
         if data.is_sample:
             print(
-                f"No prepared {self.recipe.data}: training on the sample in the package, {len(data.train):,} images of"
-                " Fashion-MNIST.\nscripts/prepare_data.py prepares what PyTorch downloaded, --download fetches it."
+                f"No prepared {recipe.data} in {data_directory(folder)}: training on the sample in the package,"
+                f" {len(data.train):,} images of Fashion-MNIST.\n"
+                "scripts/prepare_data.py prepares what PyTorch downloaded, --download fetches it."
             )
-        return data
+        check_images(recipe.network, shape, data)
+        if not self.settings.dry_run:
+            return data
+        few = DRY // (shape[0] * shape[1])
+        self.recipe = replace(recipe, batch_size=min(recipe.batch_size, few))
+        return replace(data, test=Split(data.test.images[:few], data.test.labels[:few]))
 
     def _seed(self) -> None:
         import keras_blitz
@@ -212,7 +235,8 @@ class Lesson:
 
         settings = self.settings
         return trainer_of(
-            self.recipe, self.data.train, settings.loop, dtype=settings.dtype, jit=settings.jit, workers=workers,
+            self.recipe, self.data.train, settings.loop, classes=len(self.data.classes),
+            dtype=settings.dtype, jit=settings.jit, workers=workers,
             sync_batchnorm=settings.sync_batchnorm, sampler_seed=settings.seed or 0,
             max_steps=2 if settings.dry_run else None,
         )  # fmt: skip
@@ -228,6 +252,7 @@ class Lesson:
             self.steps_done(self.trainer.step - len(losses), losses)
             done = self.trainer.epoch * steps + self.trainer.step
             move(completed=done, epoch=self.trainer.epoch + 1, loss=losses[-1])
+            check_finite(losses, self.trainer.epoch + 1, self.trainer.step, self.recipe.lr)
             stop, due = self.workers.any(interrupted(), time.monotonic() - saved > SAVE_EVERY)
             if due:
                 self._save_checkpoint()
@@ -244,10 +269,18 @@ class Lesson:
 
     def _save_checkpoint(self) -> None:
         losses = np.concatenate(self.losses) if self.losses else np.zeros(0)
-        self.trainer.save(self._checkpoint, losses=losses, accuracies=self.accuracies)
+        self.trainer.save(
+            self._checkpoint, losses=losses, accuracies=self.accuracies, options=json.dumps(self._options)
+        )
+
+    @property
+    def _options(self) -> dict[str, float | int | None]:
+        """What makes it another run, beside what the trainer compares by itself."""
+        return {"lr": self.recipe.lr, "momentum": self.recipe.momentum, "seed": self._seed_given}
 
     def _restore(self) -> None:
         history = self.trainer.restore(self._checkpoint)
+        check_options(self._checkpoint, json.loads(str(history.get("options", "{}"))), self._options)
         self.accuracies = history["accuracies"].tolist()
         epochs = len(self.accuracies)
         self.losses = np.split(history["losses"], epochs) if epochs else []
@@ -294,24 +327,27 @@ class Lesson:
     @contextmanager
     def _logs(self) -> Iterator[Callable[[Test], None]]:
         """Yield what writes an epoch's scalars for TensorBoard, where that is asked for."""
-        if self.settings.logdir is None or not self.workers.chief:
+        folder = self.settings.logdir
+        if folder is None or not self.workers.chief:
             yield lambda test: None
             return
         import tensorflow as tf
 
-        writer = tf.summary.create_file_writer(str(self.settings.logdir))
+        with explain_writing(folder):
+            writer = tf.summary.create_file_writer(str(folder))
 
         def write(test: Test) -> None:
             first = sum(len(losses) for losses in self.losses[:-1])
-            with writer.as_default():
+            with explain_writing(folder), writer.as_default():
                 for step, loss in islice(enumerate(self.losses[-1]), 0, None, 100):
                     tf.summary.scalar("training loss", loss, step=first + step)
                 tf.summary.scalar("test accuracy", test.accuracy, step=self.trainer.epoch)
                 tf.summary.scalar("test loss", test.losses().mean(), step=self.trainer.epoch)
+                writer.flush()
 
-        with writer.as_default():
-            yield write
-        writer.close()
+        yield write
+        with explain_writing(folder):
+            writer.close()
 
 
 def predict_four(model: Any, images: np.ndarray, recipe: Recipe) -> np.ndarray:

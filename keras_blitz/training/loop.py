@@ -58,7 +58,7 @@ class Trainer:
         execution: the fields of `cpu.Execution` by name: steps_per_call, jit, shards, pair_steps, autotune.
 
     Raises:
-        BlitzError: another loop, or what several workers cannot do.
+        BlitzError: another loop, a model without weights to train, or what several workers cannot do.
     """
 
     def __init__(
@@ -80,6 +80,8 @@ class Trainer:
     ):
         if loop not in LOOPS:
             raise BlitzError(f"loop must be one of {', '.join(LOOPS)}, not {loop!r}")
+        if not model.trainable_variables:
+            raise BlitzError(f"{model.name}: has no weights to train")
         _check_workers(workers, model, loss, batch_size)
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self._sampler = None
@@ -211,6 +213,7 @@ def trainer_of(
     data: Split,
     loop: str,
     *,
+    classes: int | None = None,
     dtype: str | None = None,
     workers: Workers = ALONE,
     sync_batchnorm: bool = False,
@@ -222,6 +225,7 @@ def trainer_of(
         recipe: the tutorial's hyper-parameters.
         data: the training images.
         loop: "fit" or "tape".
+        classes: outputs of the network; None: its own.
         dtype: of the network.
         workers: who trains.
         sync_batchnorm: let BatchNorm see the whole batch, see `convert_sync_batchnorm`.
@@ -232,7 +236,8 @@ def trainer_of(
     }
     loss = choose_mean(CrossEntropyLoss(), workers)
     with workers.scope():
-        network = models.build(recipe.network, dtype=dtype)
+        sizes: dict[str, Any] = {"num_classes": classes} if classes and models.head(recipe.network) else {}
+        network = models.build(recipe.network, dtype=dtype, **sizes)
         if sync_batchnorm:
             convert_sync_batchnorm(network)
         if workers.is_ddp:

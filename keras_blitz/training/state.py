@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 from keras_blitz import random
 from keras_blitz.data.sampler import batches
 from keras_blitz.errors import BlitzError
-from keras_blitz.files import atomic_path
+from keras_blitz.files import atomic_path, check_source
+from keras_blitz.npz import check_members
+
+HISTORY = 1 << 28  # bytes that losses and the like may take in a checkpoint
 
 
 @dataclass
@@ -112,10 +116,8 @@ def read_contents(path: str | os.PathLike[str]) -> bytes:
     Raises:
         BlitzError: the file is missing or cannot be read.
     """
-    if not Path(path).is_file():
-        raise BlitzError(f"{path}: no checkpoint to go on from")
     try:
-        return Path(path).read_bytes()
+        return check_source(Path(path), "no checkpoint to go on from").read_bytes()
     except OSError as error:
         raise BlitzError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -132,11 +134,13 @@ def read_checkpoint(
         contents: of the file, where another process has read it.
 
     Raises:
-        BlitzError: the file is missing, truncated, or of another run.
+        BlitzError: the file is missing, truncated, or of another run; nothing is changed then.
     """
     contents = read_contents(path) if contents is None else contents
     try:
-        with np.load(BytesIO(contents), allow_pickle=False) as archive:
+        file = BytesIO(contents)
+        held = check_members(file, sum(prod(variable.shape) * 8 for variable in variables) + HISTORY)
+        with np.load(file, allow_pickle=False) as archive:
             saved = dict(archive)
         of = str(saved["setting"])
         (epoch, step), generator, within = saved["place"].tolist(), saved["generator"], saved["within"]
@@ -144,8 +148,21 @@ def read_checkpoint(
         raise BlitzError(f"{path}: truncated, or no checkpoint of a training run") from error
     if of != setting:
         raise BlitzError(f"{path}: is of another run ({of}), this one is {setting}")
+    _check_shapes(path, variables, held)
     for number, variable in enumerate(variables):
         variable.assign(saved[f"variable:{number}"])
     random.set_state(generator)
     state = State(saved["losses"], saved["correct"], epoch, step, generator, within if step else None)
     return state, {name.partition(":")[2]: value for name, value in saved.items() if name.startswith("history:")}
+
+
+def _check_shapes(
+    path: str | os.PathLike[str], variables: Sequence[Any], held: Mapping[str, tuple[tuple[int, ...], np.dtype]]
+) -> None:
+    for number, variable in enumerate(variables):
+        shape = held.get(f"variable:{number}", (None, None))[0]
+        if shape != tuple(variable.shape):
+            there = "is missing" if shape is None else f"has shape {shape}"
+            raise BlitzError(f"{path}: is of another network: {variable.path} {there}, not {tuple(variable.shape)}")
+    if f"variable:{len(variables)}" in held:
+        raise BlitzError(f"{path}: is of another network, with more than the {len(variables)} variables of this one")

@@ -13,7 +13,7 @@ import numpy as np
 
 from keras_blitz import keras_internals
 from keras_blitz.errors import BlitzError, CheckpointError, first_sentence
-from keras_blitz.files import atomic_path
+from keras_blitz.files import atomic_path, check_source
 from keras_blitz.weights import blocks, safetensors_file, shards
 from keras_blitz.weights.mapping import fill, weights
 from keras_blitz.weights.pickles import Pickles, import_torch
@@ -57,14 +57,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
     Raises:
         CheckpointError: the path does not exist, is a folder, or may not be read.
     """
-    path = Path(path)
-    if not path.exists():
-        raise CheckpointError(f"{path}: no such file")
-    if path.is_dir():
-        raise CheckpointError(f"{path}: is a folder, not a file")
-    if not os.access(path, os.R_OK):
-        raise CheckpointError(f"{path}: cannot be read (permission denied)")
-    return path
+    return check_source(Path(path), error=CheckpointError)
 
 
 def open_state(path: str | os.PathLike[str], key: str | None = None) -> State:

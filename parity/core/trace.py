@@ -10,6 +10,7 @@ fact:requires_grad:a       (no array but a truth value or a text)
 import json
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from fnmatch import translate
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.files import atomic_path
+from keras_blitz.files import atomic_path, check_source
+from keras_blitz.npz import check_members
 from parity.core.fingerprint import BUCKETS, SAMPLES, Fingerprint, Tensor, condensed
 
 FORMAT = 3  # 1 had another hash in its fingerprints, 2 a member of the archive a tensor
@@ -259,11 +261,14 @@ class Trace(dict[str, Value]):
             TraceError: the file is missing, broken, or no trace.
         """
         path = Path(path)
-        if not path.is_file():
-            raise TraceError(f"{path}: {'is a folder, not a trace' if path.is_dir() else 'no such file'}")
+        check_source(path, error=TraceError)
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return cls._from(archive)
+            with path.open("rb") as file:
+                if zipfile.is_zipfile(file):
+                    check_members(file)
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return cls._from(archive)
         except TraceError as error:
             raise TraceError(f"{path}: {error}") from None
         except PermissionError:

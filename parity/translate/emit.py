@@ -1,14 +1,12 @@
 """The program as text."""
 
-import json
-import re
 from collections.abc import Sequence
-from math import isinf
 from typing import Any
 
 from parity.translate import names
 from parity.translate.derived import assignments
 from parity.translate.functions import Function
+from parity.translate.lines import head_of_loop, layer_line, literal, title_of
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
 from parity.translate.rounds import Rounds
@@ -18,18 +16,6 @@ RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
 NAMELESS = 9  # so many numbers of a call can do without their names
 CALL = 96  # a call of this length fits into a line, with what it is assigned to
-
-
-def literal(value: Any) -> str:
-    """Return a value as Python text."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float) and isinf(value):
-        return f'float("{value}")'
-    if isinstance(value, (tuple, list)):
-        inner = ", ".join(map(literal, value))
-        return f"[{inner}]" if isinstance(value, list) else f"({inner},)" if len(value) == 1 else f"({inner})"
-    return repr(value)
 
 
 class Text:
@@ -186,7 +172,9 @@ class Text:
         first = [tensors[0]] if tensors and not place and names.is_name(tensors[0]) else []
         if key not in self.uses and key not in self.made and not self._joined(key) and len(outputs) > 1:
             own = ["_"]
-        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], also, self._joined(key))
+        self.names[key] = self._free(
+            number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)], self._joined(key)
+        )
         return self.names[key]
 
     def _joined(self, key: Id) -> list[int]:
@@ -196,6 +184,14 @@ class Text:
             if phi.apart and phi.base == key:
                 found += [phi.made[1], *self._joined(("phi", number))]
         return found
+
+    def _replaced(self, number: int, key: Id) -> list[str]:
+        """Return the names that a run assigns while a value is still needed, which the value may not have."""
+        return [
+            self.names["phi", n]
+            for n, phi in enumerate(self.skeleton.phis)
+            if ("phi", n) in self.names and number < phi.made[1] < max(self.uses.get(key, [-1]))
+        ]
 
     def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = (), others: Sequence[int] = ()) -> str:
         live = {name for key, name in self.names.items() if any(self._lives(key, n) for n in (number, *others))}
@@ -249,7 +245,7 @@ class Text:
             return f"{inputs[0]}({', '.join([*inputs[1:], *keywords])})"
         if not isinstance(statement, Layer):
             return statement.head.format(*inputs, **values)
-        return _layer(statement, values, self._path(number) if statement.path else "", inputs)
+        return layer_line(statement, values, self._path(number) if statement.path else "", inputs)
 
     def _path(self, number: int) -> str:
         own = self.skeleton.slots[number].path
@@ -309,13 +305,13 @@ class Text:
         prefix = slot.path
         path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
-        return _head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
+        return head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
 
     def _rounds(self, number: int, slot: Slot, loop: Rounds) -> list[str]:
         """Return a loop over rounds of layers."""
         lines: list[str] = []
         name = self._carried(number, slot, 0, lines)
-        wishes = [*(wish for _, wish in loop.columns), *([_title(loop.template[-1].head)] if loop.last else [])]
+        wishes = [*(wish for _, wish in loop.columns), *([title_of(loop.template[-1].head)] if loop.last else [])]
         columns = [*loop.columns.values(), *([loop.last] if loop.last else [])]
         own: list[str] = []
         for wish in wishes:
@@ -328,29 +324,13 @@ class Text:
         by_place = dict(zip(loop.columns, own, strict=False))
         for place, layer in enumerate(loop.template):
             values = {n: by_place.get((place, n)) or self._value(-1, n, each) for n, each in layer.literals.items()}
-            text = _layer(layer, values, f'f"{prefix}{{i{f" + {place}" if place else ""}}}"', [name])
+            text = layer_line(layer, values, f'f"{prefix}{{i{f" + {place}" if place else ""}}}"', [name])
             indent = INDENT
             if loop.last and place == len(loop.template) - 1:
                 lines.append(f"{INDENT}if {own[-1]}:")
                 indent = 2 * INDENT
             lines.append(f"{indent}{name} = {text}")
         return lines
-
-
-def _title(head: str) -> str:
-    """Return what a table calls whether a round has a layer: pool of MaxPool2d."""
-    return "pool" if "pool" in head.lower() else re.sub(r"\W|\d.*", "", head.rpartition(".")[2]).lower()
-
-
-def _layer(layer: Statement, values: dict[str, str | None], path: str, inputs: list[str]) -> str:
-    """Return a layer that is made, and called where it has inputs."""
-    given = [
-        text if layer.literals[name].positional else f"{name}={text}"
-        for name, text in values.items()
-        if text is not None
-    ]
-    made = f"{layer.head}({', '.join([*given, *([f'name={path}'] if path else [])])})"
-    return f"{made}({', '.join(inputs)})" if inputs else made
 
 
 def uses_path(function: Function) -> bool:
@@ -362,21 +342,6 @@ def uses_path(function: Function) -> bool:
             if own is not None and not own.startswith("/") and (inner is None or uses_path(inner)):
                 return True
     return False
-
-
-def _head_of_loop(start: str, count: str, rows: dict[str, str], own: dict[str, str]) -> str:
-    if not rows:
-        both = start.isdigit() and count.isdigit()
-        stop = str(int(start) + int(count)) if both else count if start == "0" else f"{count} + {start}"
-        return f"for i in range({stop}):" if start == "0" else f"for i in range({start}, {stop}):"
-    first = f", {start}" if start != "0" else ""
-    if len(rows) == 1:
-        (name, values), *_ = rows.items()
-        values = re.sub(r"^\((.*?),?\)$", r"[\1]", values)
-        return f"for i, {own[name]} in enumerate({values}{first}):"
-    return (
-        f"for i, ({', '.join(own.values())}) in enumerate(zip({', '.join(rows.values())}, strict=True){first}):"
-    )  # fmt: skip
 
 
 def _flat(inputs: Sequence[Any]) -> list[Id]:

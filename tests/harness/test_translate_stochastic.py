@@ -102,3 +102,23 @@ def test_what_is_not_scaled_is_not_taken_for_it():
         drop = CopiedDropPath(0.3)
         drop.scale_by_keep = False
         port_of(drop, check=False)
+
+
+class TwoBranches(nn.Module):
+    """A block of Swin: one drop after both of its branches."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.norm1, self.attn, self.norm2, self.mlp = nn.LayerNorm(3), nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 3)
+        self.stochastic_depth = StochasticDepth(p, "row")
+
+    def forward(self, x):
+        x = x + self.stochastic_depth(self.attn(self.norm1(x)))
+        return x + self.stochastic_depth(self.mlp(self.norm2(x)))
+
+
+def test_one_drop_after_two_branches_that_the_first_block_lacks():
+    torch.manual_seed(0)
+    port = parity.translate(nn.Sequential(*map(TwoBranches, (0.0, 0.2, 0.3))), INPUTS, dtypes=("float64",))
+    assert port.passed, str(port.report)
+    assert port.source.count("def ") == 2

@@ -87,6 +87,6 @@ def test_table_goes_between_its_marks(results):
     assert found.startswith(f"a\n{results['BEGIN']}\n| run |")
     assert "old" not in found
     assert found.endswith(f"{results['END']}\nb\n")
-    assert results["BEGIN"] in (SCRIPTS.parent / "README.md").read_text(encoding="utf-8")
+    assert results["BEGIN"] in (SCRIPTS.parent / "docs" / "training.md").read_text(encoding="utf-8")
     with pytest.raises(BlitzError, match="no place for the table"):
         results["written"]("a", [], "")

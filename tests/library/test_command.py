@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import sys
 from typing import Annotated
@@ -13,6 +14,7 @@ from keras_blitz import command
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import append_line
 from keras_blitz.progress import progress_bar, track
+from keras_blitz.quiet import import_tensorflow
 from keras_blitz.versions import PACKAGES, conditions, versions
 
 
@@ -50,6 +52,29 @@ def test_other_errors_keep_their_traceback():
         command.run(lambda: 1 // 0, "tool")
 
 
+def test_a_file_that_the_system_refuses_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command.run(raising(PermissionError(13, "Permission denied", "/root/x")), "tool")
+    assert (ended.value.code, capsys.readouterr().err) == (2, "tool: error: /root/x: Permission denied\n")
+    with pytest.raises(ChildProcessError):  # which says nothing that a user could fix
+        command.run(raising(ChildProcessError(10, "No child processes")), "tool")
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_word(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "__stdout__", None)  # pytest's own stays open
+    with pytest.raises(SystemExit) as ended:
+        command.run(raising(BrokenPipeError(32, "Broken pipe")), "tool")
+    assert (ended.value.code, capsys.readouterr().err) == (1, "")
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_a_closed_stream_costs_what_is_printed_there_and_no_more(monkeypatch, stream):
+    monkeypatch.setattr(sys, stream, None)
+    assert command.run(lambda: print("lost", file=sys.stderr) or print("lost"), "tool") is None
+    assert getattr(sys, stream) is not None
+    getattr(sys, stream).close()
+
+
 def run_script(monkeypatch, main, *arguments) -> int | None:
     monkeypatch.setattr(sys, "argv", ["tool.py", *arguments])
     with pytest.raises(SystemExit) as ended:
@@ -71,6 +96,22 @@ def test_script_has_its_functions_options_and_help(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "Count." in out
     assert "How many." in out
+
+
+def test_every_command_says_its_version(monkeypatch, capsys):
+    from keras_blitz import __version__
+    from parity.cli import main as parity
+
+    assert not run_script(monkeypatch, lambda: None, "--version")
+    said = capsys.readouterr().out
+    assert said.startswith(f"keras-blitz {__version__}, python {platform.python_version()}, tensorflow ")
+    monkeypatch.setattr(sys, "argv", ["parity", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        parity()
+    assert not ended.value.code
+    with pytest.raises(SystemExit):
+        command.argument_parser("Help.").parse_args(["--version"])
+    assert capsys.readouterr().out.replace("\n", "") == said.replace("\n", "") * 2
 
 
 @pytest.mark.parametrize(
@@ -142,3 +183,19 @@ def test_lines_are_added_to_what_is_there(tmp_path):
     assert (tmp_path / "lines.txt").read_text() == "one\ntwo\n"
     with pytest.raises(BlitzError, match="does not exist"):
         append_line(tmp_path / "nowhere" / "lines.txt", "one")
+
+
+@pytest.mark.parametrize(
+    ("content", "backend"), [('{"backend": "jax"}', "jax"), ("[", "tensorflow"), ("{}", "tensorflow")]
+)
+def test_the_backend_that_keras_json_asks_for_is_known_before_keras_is_imported(
+    monkeypatch, tmp_path, content, backend
+):
+    (tmp_path / "keras.json").write_text(content)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if backend == "tensorflow":
+        import_tensorflow()
+    else:
+        with pytest.raises(BlitzError, match="Keras is set to run on jax; set KERAS_BACKEND=tensorflow"):
+            import_tensorflow()
