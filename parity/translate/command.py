@@ -54,8 +54,7 @@ def run(
     module = load(name, trust)
     from parity.translate.port import translate
 
-    size = sum(tensor.numel() for tensor in module.parameters()) * 4 / 2**30 * PROOF_TIMES
-    if check and size > LARGE:
+    if check and (size := _proof_size(module)) > LARGE:
         print(f"note: the proof takes about {size:.0f} GB of memory; --no-proof writes without it", file=sys.stderr)
     with _quiet():
         port = translate(module, arrays, partial=partial, check=check, batch=batch, other=others)
@@ -75,6 +74,14 @@ def run(
         if port.report is not None and not port.passed:
             print(port.report)
     return 0 if port.passed else 1
+
+
+def _proof_size(module: Any) -> float:
+    """Return the memory that a proof takes, in GB."""
+    from torch.nn.parameter import is_lazy
+
+    count = sum(tensor.numel() for tensor in module.parameters() if not is_lazy(tensor))
+    return PROOF_TIMES * 4 * count / 2**30
 
 
 def _require_own(output: Path) -> None:
