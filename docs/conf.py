@@ -28,6 +28,7 @@ extensions = [
     "catalogue_pages",
     "command_pages",
     "docstrings",
+    "side_by_side",
 ]
 exclude_patterns = ["_build", "extensions"]
 highlight_language = "text"
@@ -52,6 +53,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "lessons",
     "filename_pattern": "/[0-9]",
     "abort_on_example_error": True,
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
     "first_notebook_cell": '%pip install -q "keras-blitz[torch]"',

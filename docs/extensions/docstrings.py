@@ -1,4 +1,4 @@
-"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText; a class's arguments."""
+"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText; signatures."""
 
 import inspect
 import re
@@ -22,9 +22,11 @@ def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list
 
 def _signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> Any:
     """Return the arguments of `__init__`; Sphinx would show those of Keras's `__new__`, (*args, **kwargs)."""
-    if what != "class" or "__init__" not in vars(obj):
+    ours = [one for one in getattr(obj, "__mro__", ()) if one.__module__.startswith(("keras_blitz", "parity"))]
+    own = next((vars(one)["__init__"] for one in ours if "__init__" in vars(one)), None)
+    if what != "class" or own is None:
         return None
-    arguments = list(inspect.signature(obj.__init__).parameters.values())[1:]
+    arguments = list(inspect.signature(own).parameters.values())[1:]
     plain = [one.replace(annotation=inspect.Parameter.empty) for one in arguments]
     return str(inspect.Signature(plain)), None
 

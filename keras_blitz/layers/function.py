@@ -14,7 +14,7 @@ KERAS_OWN = ("name", "dtype", "trainable", "activity_regularizer", "autocast")
 class Function(keras.layers.Layer):
     """PyTorch's function of this name: `Function("lerp")(start, end, weight)`, `Function("cumprod", dim=1)(x)`.
 
-    Keras's own functions of these names differ in values, gradients or errors (docs/operations.md), and those of
+    Keras's own functions of these names differ in values, gradients or errors (`parity gaps`), and those of
     `keras_blitz.ops` take no symbolic tensor.
 
     Args:
@@ -40,6 +40,10 @@ class Function(keras.layers.Layer):
         free = [name for name in signature(function).parameters if name not in self.arguments]
         found = function(**dict(zip(free, tensors, strict=False)), **self.arguments)
         return tuple(found) if isinstance(found, tuple) else found
+
+    def compute_output_spec(self, *tensors):
+        """Return what the function returns; `x * 2` is sparse to Keras, which its own tracing would take as it says."""
+        return super().compute_output_spec(*(keras.KerasTensor(each.shape, each.dtype) for each in tensors))
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""

@@ -2,6 +2,7 @@
 
     ```python     run after the page's earlier ones, in the same names; one that begins with `# model.py` is that file
     ```           right after a python block: what it prints
+    ```py         not run: it downloads, or takes several machines
     ```console    each line after `$ ` is run; the lines below it are what it prints
 
 A line `…` stands for lines that are left out. Whole numbers must be equal; rounding, ratios and times are not compared.
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -109,8 +111,11 @@ def run_command(line: str) -> str:
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.stdout
-    if words[0] in ("python", "pytest"):
-        words = [sys.executable, *(words[1:] if words[0] == "python" else ["-m", *words])]
+    if words[0] == "pytest":
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            pytest.main(words[1:])
+        return output.getvalue()
+    words[0] = sys.executable if words[0] == "python" else words[0]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 

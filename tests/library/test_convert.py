@@ -253,3 +253,11 @@ def test_full_disk_is_one_line_and_leaves_nothing(tmp_path, checkpoint, kind):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_convert_is_found_by_its_first_name():
+    import keras_blitz.weights
+
+    assert keras_blitz.weights.convert is convert
+    with pytest.raises(AttributeError, match="has no attribute 'convert_all'"):
+        keras_blitz.weights.convert_all  # noqa: B018

@@ -13,10 +13,12 @@ from parity.translate.registry import function
 from parity.translate.rules.arithmetic import combine
 
 if TYPE_CHECKING:
-    from parity.translate.builder import Builder, Operand
+    from parity.translate.builder import Builder
 
 # PyTorch's name of an argument -> that of `keras_blitz.ops`, where the two differ.
 RENAMED = {"input": "x", "self": "x", "other": "y", "axis": "dim"}
+
+LEFT_OUT = ("out",)  # which change nothing of the values
 
 # Of each value by itself.
 ELEMENTWISE = (
@@ -29,12 +31,12 @@ PAIRS = (
     "fmod heaviside hypot logaddexp logaddexp2 logical_xor xlogy"
 )
 # Along one axis, the others are as they were.
-ALONG = "cummax cummin cumprod logcumsumexp"
+ALONG = "argsort cummax cummin cumprod diff logcumsumexp sort"
 # Of tensors in PyTorch's own order of axes.
 WHOLE = (
-    "addbmm addcdiv addmv addr all aminmax any cdist count_nonzero cov cross cumulative_trapezoid diag diag_embed "
-    "diagonal diff dist dot index_copy index_fill inner isclose isin kron kthvalue lerp masked_scatter median mv "
-    "nanmean nanmedian nansum outer quantile rot90 scatter scatter_add scatter_reduce searchsorted take take_along_dim "
+    "addbmm addcdiv addmv addr all aminmax any count_nonzero cov cumulative_trapezoid diag diag_embed "
+    "dist dot inner isclose isin kthvalue lerp masked_scatter median mv "
+    "nanmean nanmedian nansum outer rot90 take "
     "tensordot trace trapezoid"
 )
 ALIASES = {
@@ -50,7 +52,7 @@ def _bound(name: str, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Untranslatable: PyTorch was given one that the function there does not have.
     """
-    named = {RENAMED.get(key, key): value for key, value in kwargs.items() if value is not None and key != "out"}
+    named = {RENAMED.get(key, key): value for key, value in kwargs.items() if value is not None and key not in LEFT_OUT}
     try:
         return signature(getattr(ops, name)).bind(*args, **named).arguments
     except TypeError as error:
@@ -105,8 +107,15 @@ def _elementwise(name: str) -> Callable[..., View]:
     return rule
 
 
+def _number_of(x: Any) -> Any:
+    """Return the number that a constant of one value is, which the program's text would have; others as they are."""
+    alone = isinstance(x, Value) and x.kind == "constant" and x.array is not None and x.shape == ()
+    return x.array.item() if alone else x
+
+
 def _pair(name: str) -> Callable[..., View]:
     def rule(builder: "Builder", one: Any, other: Any) -> View:
+        one, other = _number_of(one), _number_of(other)
         pair = list(signature(getattr(ops, name)).parameters)[:2]
         for key, number, x in zip(pair, (one, other), (other, one), strict=True):
             if not isinstance(number, (Value, View)):
@@ -118,12 +127,14 @@ def _pair(name: str) -> Callable[..., View]:
     return rule
 
 
-def _along(name: str) -> Callable[..., Any]:
-    def rule(builder: "Builder", x: "Operand", dim: int, **options: Any) -> View | list[View]:
-        if options.get("dtype") is not None:
-            raise Untranslatable(f"{name} with dtype has no translation")
-        found = builder.view(x)
-        arguments = {"function": name, "dim": Literal(found.axis(dim))}
+def along(name: str) -> Callable[..., Any]:
+    """Return the rule of a function along one axis, which leaves the others where they are."""
+
+    def rule(builder: "Builder", *args: Any, **kwargs: Any) -> View | list[View]:
+        given = _bound(name, args, kwargs)
+        found = builder.view(given["x"])
+        dim = given.get("dim", signature(getattr(ops, name)).parameters["dim"].default)
+        arguments = {"function": name, **_numbers(name, given), "dim": Literal(found.axis(dim))}
         if len(builder.call.outputs) == 1:
             return builder.layer("Function", [found], arguments, path="")
         return builder.layer_of_several("Function", [found], arguments, [found.layout] * 2)
@@ -131,6 +142,6 @@ def _along(name: str) -> Callable[..., Any]:
     return rule
 
 
-for _names, _make in ((ELEMENTWISE, _elementwise), (PAIRS, _pair), (ALONG, _along), (WHOLE, _whole)):
+for _names, _make in ((ELEMENTWISE, _elementwise), (PAIRS, _pair), (ALONG, along), (WHOLE, _whole)):
     for _name in _names.split():
         function(_name, *(alias for alias, own in ALIASES.items() if own == _name))(_make(_name))

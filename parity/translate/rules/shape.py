@@ -1,9 +1,10 @@
 """Reshapes and permutations. A permutation is a change of layout, which writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
+from parity.translate.capture import Untranslatable
 from parity.translate.program import View, sizes
 from parity.translate.registry import function, module
 
@@ -80,11 +81,12 @@ def transpose(builder: "Builder", x: "Operand", dim0: int, dim1: int) -> View:
 
 
 @function("movedim", "moveaxis")
-def movedim(builder: "Builder", x: "Operand", source: int, destination: int) -> View:
+def movedim(builder: "Builder", x: "Operand", source: Any, destination: Any) -> View:
     """Change the layout."""
-    axes = [axis for axis in range(x.rank) if axis != source % x.rank]
-    axes.insert(destination % x.rank, source % x.rank)
-    return builder.turned(x, axes)
+    pairs = [(source, destination)] if isinstance(source, int) else zip(source, destination, strict=True)
+    places = {to % x.rank: axis % x.rank for axis, to in pairs}
+    left = iter([axis for axis in range(x.rank) if axis not in places.values()])
+    return builder.turned(x, [places[to] if to in places else next(left) for to in range(x.rank)])
 
 
 @function("T", "mT", "t")
@@ -119,16 +121,55 @@ def cast(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     return builder.op("ops.cast({0}, {dtype})", [found], flat=found.flat, dtype=out.dtype)
 
 
-@module("PixelShuffle")
-def pixel_shuffle(builder: "Builder", shuffle: Any, x: "Operand") -> View:
-    """Write PixelShuffle."""
-    arguments = {"upscale_factor": shuffle.upscale_factor}
-    return builder.layer("PixelShuffle", [builder.channels_last(x)], arguments)
+# Class -> the attribute that is its layer's one argument.
+DEALT = {"PixelShuffle": "upscale_factor", "PixelUnshuffle": "downscale_factor", "ChannelShuffle": "groups"}
 
 
-@module(*(f"{kind}Pad{rank}d" for kind in ("Zero", "Reflection", "Replication", "Circular") for rank in (1, 2, 3)))
-def pad(builder: "Builder", layer: Any, x: "Operand") -> View:
-    """Write a padding under the module's name."""
-    sizes = layer.padding
-    single = sizes[0] if not isinstance(sizes, int) and len(set(sizes)) == 1 else sizes
-    return builder.layer(type(layer).__name__, [builder.channels_last(x)], {"padding": single})
+@module(*DEALT)
+def shuffle(builder: "Builder", layer: Any, x: "Operand") -> View:
+    """Write PixelShuffle, PixelUnshuffle or ChannelShuffle under the module's name."""
+    name = type(layer).__name__
+    return builder.layer(name, [builder.channels_last(x)], {DEALT[name]: getattr(layer, DEALT[name])})
+
+
+def _functional(name: str, argument: str) -> Callable[..., View]:
+    def rule(builder: "Builder", x: "Operand", *number: int, **named: int) -> View:
+        (value,) = (*number, *named.values())
+        return builder.layer(name, [builder.channels_last(x)], {argument: value}, path="")
+
+    return rule
+
+
+for _name, _argument in DEALT.items():
+    function(_name.lower().replace("shuffle", "_shuffle").replace("un_", "_un"))(_functional(_name, _argument))
+
+
+@function("ravel")
+def ravel(builder: "Builder", x: "Operand") -> View:
+    """Write a reshape."""
+    return reshape(builder, x)
+
+
+@function("diagonal")
+def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
+    """Write a diagonal, which becomes the last axis."""
+    order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
+    one, other = dim1 % x.rank, dim2 % x.rank
+    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, axis1=one, axis2=other)
+
+
+@function("cross", "linalg_cross")
+def cross(builder: "Builder", x: "Operand", other: "Operand", dim: int = -1) -> View:
+    """Write the cross product along an axis of size 3."""
+    views = [builder.natural(each) for each in (x, other)]
+    if len(views[0].shape) != len(views[1].shape) or x.shape[dim] != 3:
+        raise Untranslatable("cross along no axis of its own, or of other ranks, has no translation")
+    order = layout.natural(builder.out.rank)
+    return builder.op("ops.cross({0}, {1}, axis={axis})", views, layout=order, axis=dim % x.rank)
+
+
+@function("tril", "triu")
+def triangle(builder: "Builder", x: "Operand", diagonal: int = 0) -> View:
+    """Write the lower or upper triangle of matrices."""
+    name = builder.call.target.strip("_")
+    return builder.op(f"ops.{name}({{0}}, {{k}})", [builder.last(x, 2)], k=diagonal)
