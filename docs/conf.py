@@ -28,6 +28,7 @@ extensions = [
     "catalogue_pages",
     "command_pages",
     "docstrings",
+    "side_by_side",
 ]
 exclude_patterns = ["_build", "extensions"]
 highlight_language = "text"

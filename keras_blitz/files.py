@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_blitz.errors import BlitzError, first_sentence
+from keras_blitz.errors import BlitzError
 
 
 def check_source(path: Path, missing: str = "no such file", error: type[BlitzError] = BlitzError) -> Path:
@@ -73,7 +73,8 @@ def _refusal(error: BaseException | None, folder: Path) -> str | None:
             where = f"{error.filename}: " if error.filename else f"{folder}: cannot be written, "
             return f"{where}{error.strerror or error}"
         if "tensorflow" in sys.modules and isinstance(error, sys.modules["tensorflow"].errors.OpError):
-            return f"{folder}: cannot be written, {first_sentence(error).rpartition('; ')[2]}"
+            reason = next(iter(str(error).splitlines()), "").rpartition("; ")[2]  # after the path
+            return f"{folder}: cannot be written, {reason or type(error).__name__}"
         error = error.__cause__ or error.__context__
     return None
 

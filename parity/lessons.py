@@ -237,9 +237,11 @@ def _distance(expected: Any, actual: Any) -> float:
 def _summary(expected: Values, others: list[Values], differs: Mapping[str, str]) -> str:
     """Return in a line how far the values are apart that should be equal."""
     names = [name for name in expected if not _reasons(name, differs)]
+    apart = len(expected) - len(names)
+    if not names:
+        return f"{apart} different, as expected"
     distances = [_distance(expected[name], values.get(name, "missing")) for values in others for name in names]
     errors = f"to {max(distances):.0e} of the largest value" if any(distances) else "to the last bit"
-    apart = len(expected) - len(names)
     return f"{len(names)} equal, {errors}" + (f"; {apart} different, as expected" if apart else "")
 
 

@@ -99,7 +99,9 @@ def with_pytorch():
             f"{name} {tuple(p.shape)}"
             for name, p in net.named_parameters()
         ],
-        "values": sum(p.numel() for p in net.parameters()),
+        "values": sum(
+            p.numel() for p in net.parameters()
+        ),
         "own shape of conv1": net.conv1.weight.shape,
         "own shape of fc3": net.fc3.weight.shape,
         "conv1.bias": net.conv1.bias,
@@ -119,7 +121,9 @@ def with_keras():
         "own shape of conv1": net.get_layer(
             "conv1"
         ).kernel.shape,
-        "own shape of fc3": net.get_layer("fc3").kernel.shape,
+        "own shape of fc3": net.get_layer(
+            "fc3"
+        ).kernel.shape,
         "conv1.bias": net.get_layer("conv1").bias,
     }
 
@@ -186,7 +190,9 @@ def with_keras():
     image = keras_blitz.random.randn(1, 1, 32, 32)
     image = tf.transpose(image, (0, 2, 3, 1))
 
-    net.get_layer("fc1").kernel.assign(state["fc1.weight"].T)
+    net.get_layer("fc1").kernel.assign(
+        state["fc1.weight"].T
+    )
     naive = net(image)
     keras_blitz.load_state_dict(net, state)
     return {
@@ -237,7 +243,9 @@ def with_pytorch():
 def with_keras():
     net = make_keras()
     randn = keras_blitz.random.randn
-    image = tf.transpose(randn(1, 1, 32, 32), (0, 2, 3, 1))
+    image = tf.transpose(
+        randn(1, 1, 32, 32), (0, 2, 3, 1)
+    )
     bias = net.get_layer("conv1").bias
     gradients = Gradients(net.trainable_variables)
     with gradients.record() as recording:
@@ -290,14 +298,19 @@ def with_pytorch():
         losses.append(criterion(net(image), target))
         losses[-1].backward()
         optimizer.step()
-    return {"losses": losses, "conv1.bias": net.conv1.bias}
+    return {
+        "losses": losses,
+        "conv1.bias": net.conv1.bias,
+    }
 
 
 # Keras
 def with_keras():
     net = make_keras()
     randn = keras_blitz.random.randn
-    image = tf.transpose(randn(1, 1, 32, 32), (0, 2, 3, 1))
+    image = tf.transpose(
+        randn(1, 1, 32, 32), (0, 2, 3, 1)
+    )
     target = randn(1, 10)
     weights = net.trainable_variables
     criterion = MSELoss()
@@ -339,7 +352,9 @@ compare("update", with_pytorch, with_keras)
 
 # PyTorch
 def with_pytorch():
-    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 3.0]])
+    logits = torch.tensor(
+        [[2.0, 0.0, -1.0], [0.5, 1.0, 3.0]]
+    )
     labels = torch.tensor([0, 1])
     weight = torch.tensor([1.0, 2.0, 0.5])
     CE = nn.CrossEntropyLoss
@@ -347,14 +362,18 @@ def with_pytorch():
         "from_logits forgotten": CE()(logits, labels),
         "plain": CE()(logits, labels),
         "weighted": CE(weight=weight)(logits, labels),
-        "smoothed": CE(label_smoothing=0.1)(logits, labels),
+        "smoothed": CE(label_smoothing=0.1)(
+            logits, labels
+        ),
         "ignored": CE(ignore_index=1)(logits, labels),
     }
 
 
 # Keras
 def with_keras():
-    logits = tf.constant([[2.0, 0.0, -1.0], [0.5, 1.0, 3.0]])
+    logits = tf.constant(
+        [[2.0, 0.0, -1.0], [0.5, 1.0, 3.0]]
+    )
     labels = tf.constant([0, 1])
     naive = keras.losses.SparseCategoricalCrossentropy()
     weight = [1.0, 2.0, 0.5]
@@ -363,7 +382,9 @@ def with_keras():
         "from_logits forgotten": naive(labels, logits),
         "plain": CE()(labels, logits),
         "weighted": CE(weight=weight)(labels, logits),
-        "smoothed": CE(label_smoothing=0.1)(labels, logits),
+        "smoothed": CE(label_smoothing=0.1)(
+            labels, logits
+        ),
         "ignored": CE(ignore_index=1)(labels, logits),
     }
 

@@ -63,7 +63,9 @@ def make_loader(split, shuffle):
     )
     dataset = [
         (transform(image), int(label))
-        for image, label in zip(split.images, split.labels)
+        for image, label in zip(
+            split.images, split.labels
+        )
     ]
     return torch.utils.data.DataLoader(
         dataset, batch_size=4, shuffle=shuffle
@@ -110,7 +112,10 @@ def with_keras():
 
 why = "channels first, and channels last"
 compare(
-    "batch", with_pytorch, with_keras, differs={"shape": why}
+    "batch",
+    with_pytorch,
+    with_keras,
+    differs={"shape": why},
 )
 
 # %%
@@ -212,7 +217,9 @@ smooth = np.convolve(
 )
 plt.figure(figsize=(6, 3))
 plt.plot(trained["losses"], alpha=0.25, label="each step")
-plt.plot(np.arange(49, 500), smooth, label="mean of 50 steps")
+plt.plot(
+    np.arange(49, 500), smooth, label="mean of 50 steps"
+)
 plt.xlabel("step")
 plt.ylabel("cross entropy")
 plt.legend()
@@ -237,13 +244,18 @@ def with_keras():
     keras_blitz.manual_seed(0)
     net = models.CifarNet()
     net.compile(
-        optim.SGD(lr=0.001, momentum=0.9), CrossEntropyLoss()
+        optim.SGD(lr=0.001, momentum=0.9),
+        CrossEntropyLoss(),
     )
     inputs, labels = map(
         np.concatenate, zip(*make_batches(train, True))
     )
     net.fit(
-        inputs, labels, batch_size=4, shuffle=False, verbose=2
+        inputs,
+        labels,
+        batch_size=4,
+        shuffle=False,
+        verbose=2,
     )
     first = net.conv1.kernel[0, :, 0, 0]
     return {"conv1.weight, first row": first}
@@ -265,12 +277,16 @@ def with_pytorch():
     net = trained["pytorch"]
     path = folder / "cifar_net.pth"
     torch.save(net.state_dict(), path)
-    net.load_state_dict(torch.load(path, weights_only=True))
+    net.load_state_dict(
+        torch.load(path, weights_only=True)
+    )
     images, labels = next(iter(make_loader(test, False)))
     predicted = net(images).argmax(1)
     return {
         "truth": [classes[label] for label in labels],
-        "predicted": [classes[label] for label in predicted],
+        "predicted": [
+            classes[label] for label in predicted
+        ],
     }
 
 
@@ -283,7 +299,9 @@ def with_keras():
     predicted = tf.argmax(net(images, training=False), 1)
     return {
         "truth": [classes[label] for label in labels],
-        "predicted": [classes[label] for label in predicted],
+        "predicted": [
+            classes[label] for label in predicted
+        ],
     }
 
 
@@ -301,7 +319,9 @@ def with_pytorch():
     correct = np.zeros(10)
     with torch.no_grad():
         for images, labels in make_loader(test, False):
-            predicted = trained["pytorch"](images).argmax(1)
+            predicted = trained["pytorch"](images).argmax(
+                1
+            )
             for label in labels[predicted == labels]:
                 correct[label] += 1
     return {
@@ -315,9 +335,13 @@ def with_keras():
     images = data.normalize(
         data.to_tensor(test.images), mean, std
     )
-    predicted = trained["keras"].predict(images, verbose=0)
+    predicted = trained["keras"].predict(
+        images, verbose=0
+    )
     right = predicted.argmax(1) == test.labels
-    correct = np.bincount(test.labels[right], minlength=10)
+    correct = np.bincount(
+        test.labels[right], minlength=10
+    )
     trained["correct"] = correct = correct.astype(float)
     return {
         "accuracy, %": correct.sum() / len(test) * 100,

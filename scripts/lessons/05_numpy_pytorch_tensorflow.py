@@ -103,7 +103,9 @@ def with_tensorflow():
     return {"losses": losses[::10], "w2": W2[0]}
 
 
-compare("by hand", with_numpy, with_pytorch, with_tensorflow)
+compare(
+    "by hand", with_numpy, with_pytorch, with_tensorflow
+)
 
 # %%
 # The line ``W1 -= learning_rate * W1.grad`` changes a tensor in place, which must be hidden from autograd by
@@ -154,7 +156,10 @@ def with_tensorflow():
     with tf.GradientTape() as tape:
         tape.watch(x)
         value = legendre_polynomial_3(x)
-    return {"P3": value, "gradient": tape.gradient(value, x)}
+    return {
+        "P3": value,
+        "gradient": tape.gradient(value, x),
+    }
 
 
 compare("own function", with_pytorch, with_tensorflow)
@@ -175,7 +180,9 @@ fitted = {}
 def with_pytorch():
     xx, y = torch.tensor(powers), torch.tensor(target)
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 1), nn.Flatten(0, 1))
+    model = nn.Sequential(
+        nn.Linear(3, 1), nn.Flatten(0, 1)
+    )
     loss_fn = nn.MSELoss(reduction="sum")
     optimizer = torch.optim.RMSprop(
         model.parameters(), lr=1e-2
@@ -200,7 +207,11 @@ def with_tensorflow():
     random.manual_seed(0)
     layer = keras.layers.Dense(1, name="0")
     model = keras.Sequential(
-        [keras.Input((3,)), layer, keras.layers.Reshape(())]
+        [
+            keras.Input((3,)),
+            layer,
+            keras.layers.Reshape(()),
+        ]
     )
     initialize(model)
     loss_fn = MSELoss(reduction="sum")
@@ -220,7 +231,9 @@ def with_tensorflow():
     }
 
 
-compare("sine", with_pytorch, with_tensorflow, within=1e-4)
+compare(
+    "sine", with_pytorch, with_tensorflow, within=1e-4
+)
 
 # %%
 # 300 steps of float32, each of them a sum of 2,000 squares: compared to 1e-4.
@@ -228,7 +241,9 @@ compare("sine", with_pytorch, with_tensorflow, within=1e-4)
 plt.figure(figsize=(5, 3))
 plt.plot(line, target, label="sin(x)")
 plt.plot(
-    line, fitted["sine"], label="the cubic, after 300 steps"
+    line,
+    fitted["sine"],
+    label="the cubic, after 300 steps",
 )
 plt.legend()
 
@@ -257,7 +272,9 @@ def with_pytorch():
     torch.manual_seed(0)
     net = DynamicNet()
     x = torch.ones(1, 3)
-    return {f"{n} times": net(x, times=n) for n in (0, 1, 3)}
+    return {
+        f"{n} times": net(x, times=n) for n in (0, 1, 3)
+    }
 
 
 # TensorFlow
@@ -265,8 +282,12 @@ def with_tensorflow():
     class DynamicNet(keras.Model):
         def __init__(self):
             super().__init__()
-            self.first = keras.layers.Dense(4, name="first")
-            self.middle = keras.layers.Dense(4, name="middle")
+            self.first = keras.layers.Dense(
+                4, name="first"
+            )
+            self.middle = keras.layers.Dense(
+                4, name="middle"
+            )
 
         def call(self, x, times=1):
             x = self.first(x)
@@ -279,7 +300,9 @@ def with_tensorflow():
     x = tf.ones((1, 3))
     net(x)  # makes the weights
     initialize(net)
-    return {f"{n} times": net(x, times=n) for n in (0, 1, 3)}
+    return {
+        f"{n} times": net(x, times=n) for n in (0, 1, 3)
+    }
 
 
 compare("control flow", with_pytorch, with_tensorflow)
@@ -296,7 +319,9 @@ def with_numpy():
     return {
         "zeros": np.zeros((2, 2), np.float32),
         "type of ones": np.ones(2).dtype,
-        "linspace": np.linspace(0, 1, 3, dtype=np.float32),
+        "linspace": np.linspace(
+            0, 1, 3, dtype=np.float32
+        ),
         "type of [1, 2]": np.array([1, 2]).dtype,
         "like": np.full_like(np.array([1, 2]), 7),
     }
@@ -378,7 +403,9 @@ def with_tensorflow():
     }
 
 
-compare("access", with_numpy, with_pytorch, with_tensorflow)
+compare(
+    "access", with_numpy, with_pytorch, with_tensorflow
+)
 
 # %%
 # NumPy: joining and splitting
@@ -413,7 +440,10 @@ def with_pytorch():
 
 # TensorFlow
 def with_tensorflow():
-    v, w = tf.constant([3.0, 1, 2]), tf.constant([1.0, 0, -1])
+    v, w = (
+        tf.constant([3.0, 1, 2]),
+        tf.constant([1.0, 0, -1]),
+    )
     return {
         "concatenate": tf.concat((v, w), 0),
         "stack": tf.stack((v, w)),
@@ -422,7 +452,9 @@ def with_tensorflow():
     }
 
 
-compare("joining", with_numpy, with_pytorch, with_tensorflow)
+compare(
+    "joining", with_numpy, with_pytorch, with_tensorflow
+)
 
 # %%
 # NumPy: arithmetic
@@ -454,7 +486,9 @@ def with_pytorch():
         "a + row": a + torch.tensor([10.0, 20, 30]),
         "column + row": a[:, :1] + a[0],
         "a · aᵀ": a @ a.t(),
-        "log10": torch.log10(torch.tensor([1.0, 10, 1000])),
+        "log10": torch.log10(
+            torch.tensor([1.0, 10, 1000])
+        ),
         "cumprod": torch.cumprod(a, 1),
         "std": torch.std(a),
         "median": torch.median(n),
