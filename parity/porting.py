@@ -106,7 +106,7 @@ def load_torch(address: str, checkpoint: Path | None) -> Any:
     """Return the module that an address like `mypackage.nets:Net` names, with the weights of a checkpoint.
 
     Raises:
-        BlitzError: it cannot be imported or made, is no module, or the checkpoint does not fit it.
+        BlitzError: it cannot be imported or made, is not a module, or the checkpoint does not fit it.
     """
     from keras_blitz.weights.checkpoint import open_state
     from keras_blitz.weights.names import by_expected_names
