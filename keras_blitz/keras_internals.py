@@ -194,6 +194,15 @@ def mask_of(tensor: Any) -> Any:
     return getattr(tensor, "_keras_mask", None)
 
 
+def logits_of(tensor: Any) -> Any:
+    """Return what a softmax or sigmoid was given that made a tensor; None for another tensor.
+
+    Needed because a loss that takes logits would take a softmax of a softmax without a word. Keras's own look for it,
+    too.
+    """
+    return getattr(tensor, "_keras_logits", None)
+
+
 def is_own(thing: Any) -> bool:
     """Whether a class or function is Keras's own; anything else must be handed over when a model is reloaded."""
     return str(thing.__module__).startswith("keras.src")

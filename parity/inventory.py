@@ -154,11 +154,11 @@ ITEMS = (
          "MultiLabelSoftMarginLoss, MultiMarginLoss, MarginRankingLoss, CosineEmbeddingLoss, TripletMarginLoss, "
          "TripletMarginWithDistanceLoss, CTCLoss", ("tests/library/test_more_losses.py",)),
     Item("L5", "the other layers of torch.nn, each against PyTorch in float64, outputs and all gradients, compiled and "
-         "reloaded: normalization, recurrent, convolution, resampling, pooling, attention, "
+         "reloaded: normalization, recurrent, convolution, resampling, sampling at any places, pooling, attention, "
          "embedding, activations, padding, dropout, rearranging",
          (*(f"tests/library/test_{of}.py"
-            for of in ("norms", "recurrent", "convolutions", "upsample", "pooling", "attention", "embedding",
-                       "small_layers", "layer_forms")),
+            for of in ("norms", "recurrent", "convolutions", "upsample", "sampling", "pooling", "attention",
+                       "embedding", "small_layers", "layer_forms")),
           "tests/harness/test_check_own_layers.py")),
     Item("L6", "a table of every public class of torch.nn, the functional losses, torch.optim and its schedules: "
          "Keras's own is exact, ours, or not offered and why", ("tests/library/test_torch_table.py",)),

@@ -186,7 +186,7 @@ SCHEDULES = Part(
 PARTS = (LAYERS, LOSSES, FUNCTIONS, OPTIMIZERS, SCHEDULES)
 
 # RMS error of outputs ÷ PyTorch's own in float32: layer, shape, mean of the noise -> (Keras's, ours). Measured as
-# tests/library/test_norms.py does, which asserts bounds; TensorFlow 2.21, PyTorch 2.13, two cores with AVX-512.
+# tests/library/test_norms.py does, which measures them again; TensorFlow 2.21, PyTorch 2.13, two cores with AVX-512.
 RATIOS = {
     ("GroupNorm(4)", "(1, 32, 24, 64)", 0): (9.99, 1.17),
     ("GroupNorm(4)", "(1, 32, 24, 64)", 50): (23.93, 0.03),
@@ -227,7 +227,7 @@ def share(rows: list[Row]) -> tuple[int, int]:
 def _lines(part: Part) -> Iterator[str]:
     rows = part.rows()
     offered, total = share(rows)
-    yield f"## {part.title}, `{part.torch}`\n\n{offered} of {total} are offered.\n"
+    yield f"## {part.title}, `{part.torch}`\n\n{offered} of {total} are offered, {offered / total:.1%}.\n"
     yield "| PyTorch | | use | note |\n|---|---|---|---|"
     for row in rows:
         verdict = "no layer" if row.name in NO_LAYER else row.verdict
@@ -236,13 +236,19 @@ def _lines(part: Part) -> Iterator[str]:
     yield ""
 
 
+def _shares() -> str:
+    """Return how much of each part is offered, in one sentence."""
+    each = ((part.title.lower(), *share(part.rows())) for part in PARTS)
+    return f"Offered: {', '.join(f'{offered / total:.1%} of {title}' for title, offered, total in each)}."
+
+
 def page() -> str:
     """Return docs/layers.md."""
     ratios = "\n".join(
         f"| {layer} | {shape} | {mean:,} | {theirs:.2f} | {ours:.2f} |"
         for (layer, shape, mean), (theirs, ours) in RATIOS.items()
     )
-    return "\n".join([_HEAD, f"{_RATIOS}{ratios}\n", *(line for part in PARTS for line in _lines(part))])
+    return "\n".join([_HEAD, f"{_shares()}\n", f"{_RATIOS}{ratios}\n", *(line for part in PARTS for line in _lines(part))])
 
 
 if __name__ == "__main__":

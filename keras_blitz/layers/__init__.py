@@ -35,6 +35,7 @@ from keras_blitz.layers.dropout import (
     StochasticDepth,
 )
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
+from keras_blitz.layers.function import Function
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pads import (
     CircularPad1d,
@@ -67,6 +68,7 @@ from keras_blitz.layers.pooling import (
 )
 from keras_blitz.layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from keras_blitz.layers.recurrent import GRU, LSTM, RNN
+from keras_blitz.layers.sampling import AffineGrid, GridSample, affine_grid, grid_sample
 from keras_blitz.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keras_blitz.layers.upsample import Upsample, interpolate
 
@@ -84,6 +86,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AffineGrid",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -113,7 +116,9 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Fold",
+    "Function",
     "GRUCell",
+    "GridSample",
     "GroupNorm",
     "Hardsigmoid",
     "Hardtanh",
@@ -152,7 +157,9 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "affine_grid",
     "convert_sync_batchnorm",
+    "grid_sample",
     "interpolate",
     "scaled_dot_product_attention",
 ]

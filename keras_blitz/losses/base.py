@@ -1,5 +1,6 @@
 """What PyTorch's losses share: the dtype of their inputs, three reductions, sample weights, checks."""
 
+import warnings
 from typing import Any, Literal
 
 import keras
@@ -8,13 +9,16 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.keras_internals import mask_of
+from keras_blitz.keras_internals import logits_of, mask_of
 from keras_blitz.replicas import count_replicas, sum_over_replicas
 
 # Weights of classes or elements, float64; each dtype of a loss is made from them.
 Weights = npt.NDArray[np.float64]
 
 REDUCTIONS = ("none", "mean", "sum")
+
+# What losses take in place of probabilities, and what a model that ends in a softmax or sigmoid is to do.
+TAKES = {"logits": "leave that activation out", "log-probabilities": "end in log_softmax"}
 
 
 class Loss(keras.losses.Loss):
@@ -46,6 +50,7 @@ class Loss(keras.losses.Loss):
 
     dtype = None  # of the inputs; Keras's own losses have one
     reductions: tuple[str, ...] = REDUCTIONS
+    takes: str = ""  # a key of `TAKES`
     over_replicas: Literal["whole", "each"] = "whole"
 
     def __init__(self, reduction: str = "mean", name: str | None = None):
@@ -65,6 +70,9 @@ class Loss(keras.losses.Loss):
             sample_weight: multiplies each loss before the reduction; the shape of the unreduced losses, or of their
                 leading axes, say (N,). PyTorch has none: there `reduction="none"` times the weights.
 
+        Warns:
+            UserWarning: y_pred is what a softmax or sigmoid returned, and the loss takes logits: softmax twice.
+
         Raises:
             BlitzError: a shape, dtype or value PyTorch would refuse, or a Keras mask. Values are looked at in eager
                 mode alone.
@@ -78,6 +86,12 @@ class Loss(keras.losses.Loss):
     def _checked(self, y_true: Any, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
         if mask_of(y_pred) is not None:
             raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
+        if self.takes and logits_of(y_pred) is not None:
+            warnings.warn(
+                f"{self.name} takes {self.takes}, and y_pred is the output of a softmax or sigmoid, which is likely a"
+                f" mistake: {TAKES[self.takes]}",
+                stacklevel=3,
+            )
         y_true, y_pred = as_tensor(y_true), as_tensor(y_pred)
         self._check_tensors(y_true, y_pred)
         return y_true, y_pred

@@ -111,6 +111,8 @@ class BCEWithLogitsLoss(_BinaryLoss):
     Source: torch/nn/modules/loss.py.
     """
 
+    takes = "logits"
+
     def __init__(
         self,
         weight: npt.ArrayLike | None = None,

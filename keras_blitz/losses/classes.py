@@ -100,6 +100,8 @@ class NLLLoss(_ClassLoss):
     Source: torch/nn/modules/loss.py.
     """
 
+    takes = "log-probabilities"
+
     def __init__(
         self,
         weight: npt.ArrayLike | None = None,
@@ -146,6 +148,8 @@ class CrossEntropyLoss(_ClassLoss):
 
     Source: torch/nn/modules/loss.py.
     """
+
+    takes = "logits"
 
     def __init__(
         self,

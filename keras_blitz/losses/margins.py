@@ -108,6 +108,8 @@ class MultiLabelSoftMarginLoss(Loss):
     Source: torch/nn/modules/loss.py.
     """
 
+    takes = "logits"
+
     def __init__(self, weight: npt.ArrayLike | None = None, reduction: str = "mean", name: str | None = None):
         super().__init__(reduction, name)
         self.weight = as_array(weight)

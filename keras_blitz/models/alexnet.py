@@ -20,6 +20,8 @@ class AlexNet(Network):
         input (N, H, W, C), output (N, num_classes) logits.
     """
 
+    takes_any_size = True
+
     def __init__(
         self,
         num_classes: int = 1000,

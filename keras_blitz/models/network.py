@@ -46,11 +46,16 @@ class Network(keras.Model):
         config: the subclass's constructor arguments, kept for `.keras` files.
     """
 
+    # Whether images of other sizes than the declared one are taken: adaptive pooling makes them alike, as in PyTorch.
+    takes_any_size = False
+
     def __init__(self, inputs, outputs, *, name: str, **config):
         super().__init__(inputs, outputs, name=name)
         # The type the network has, not None: a reload must not depend on what floatx is by then.
         self._constructor = {**config, "dtype": config.get("dtype") or keras.config.floatx()}
         self.dtype_policy = self._constructor["dtype"]
+        if self.takes_any_size:
+            self.input_spec = keras.layers.InputSpec(shape=(None, None, None, inputs.shape[-1]))
         initialize(self)
 
     def initial(self, layer, shape: tuple[int, ...]) -> Normal | None:

@@ -42,6 +42,8 @@ class ResNet(Network):
         input (N, H, W, C), output (N, num_classes) logits.
     """
 
+    takes_any_size = True
+
     def __init__(
         self,
         variant: str = "resnet18",

@@ -32,6 +32,8 @@ class VGG(Network):
         input (N, H, W, C), output (N, num_classes) logits.
     """
 
+    takes_any_size = True
+
     def __init__(
         self,
         variant: str = "vgg16",

@@ -40,9 +40,10 @@ def named_parameters(model: Any) -> Iterator[tuple[str, Any]]:
 def state_dict(model: Any) -> dict[str, np.ndarray]:
     """Return the model's parameters and buffers under PyTorch's names, in PyTorch's layouts, bit for bit.
 
-    Where Keras has one bias for PyTorch's two (LSTM, RNN), `bias_ih` is all of it and `bias_hh` is zero.
+    Where Keras has one bias for PyTorch's two (LSTM, RNN), `bias_ih` is all of it and `bias_hh` is zero. The arrays are
+    contiguous: safetensors refuses a tensor made of one that is transposed.
     """
-    return {weight.name: weight.value() for weight in weights(model)}
+    return {weight.name: np.asarray(weight.value(), order="C") for weight in weights(model)}
 
 
 def load_state_dict(

@@ -33,7 +33,10 @@ def by_expected_names(
     if prefix is not None:
         chosen = _below(tensors, prefix)
         if not chosen:
-            raise CheckpointError(f"no key starts with the prefix {prefix!r}; the keys are {', '.join(tensors)}")
+            raise CheckpointError(
+                f"no key starts with the prefix {prefix!r}; the keys are {', '.join(tensors)}; a part of a saved "
+                "dictionary is taken by key (--key)"
+            )
         return _fitting(chosen, expected), []
     prefixes = _prefixes(tensors, expected)
     if len(prefixes) > 1:

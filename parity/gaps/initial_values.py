@@ -458,40 +458,12 @@ class _:
         return on_images(layers.AdaptiveAvgPool2d(3), x)
 
 
-def _affine_grid(theta, height, width, align_corners):
-    def axis(n):
-        return np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n)
-
-    points = np.stack([*np.meshgrid(axis(width), axis(height)), np.ones((height, width))], -1)
-    return tf.einsum("hwk,bjk->bhwj", tf.constant(points), theta)
-
-
-def _grid_sample(x, grid, align_corners):
-    """Sample (B, H, W, C) bilinearly at points in [−1, 1], zeros outside."""
-    height, width = x.shape[1:3]
-    scales = [(grid[..., i] + 1) / 2 * (n - 1) if align_corners else ((grid[..., i] + 1) * n - 1) / 2
-              for i, n in enumerate((width, height))]  # fmt: skip
-    left, top = (tf.floor(scale) for scale in scales)
-    total = 0.0
-    for down in (0, 1):
-        for across in (0, 1):
-            column, row = left + across, top + down
-            weight = (1 - tf.abs(scales[0] - column)) * (1 - tf.abs(scales[1] - row))
-            inside = (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
-            places = tf.stack(
-                [tf.clip_by_value(row, 0.0, height - 1.0), tf.clip_by_value(column, 0.0, width - 1.0)], -1
-            )
-            values = tf.gather_nd(x, tf.cast(places, tf.int32), batch_dims=1)
-            total += values * (weight * tf.cast(inside, x.dtype))[..., None]
-    return total
-
-
 @gap(
     "grid-sample",
     "O G",
     "`affine_grid` and `grid_sample`, align_corners=False",
     "the older convention, align_corners=True",
-    "four corners and `gather_nd`",
+    "`keras_blitz.layers.affine_grid` and `grid_sample`",
     x=(2, 3, 6, 7),
     theta=lambda s: np.array([[[0.8, 0.3, 0.1], [-0.2, 1.1, -0.3]]] * 2) + 0.01 * s.standard_normal((2, 2, 3)),
 )
@@ -501,10 +473,12 @@ class _:
         return F.grid_sample(x, grid, align_corners=False)
 
     def naive(x, theta):
-        return channels_first(_grid_sample(channels_last(x), _affine_grid(theta, 5, 4, True), True))
+        grid = layers.affine_grid(theta, (2, 5, 4, 3), align_corners=True)
+        return channels_first(layers.grid_sample(channels_last(x), grid, align_corners=True))
 
     def exact(x, theta):
-        return channels_first(_grid_sample(channels_last(x), _affine_grid(theta, 5, 4, False), False))
+        grid = layers.affine_grid(theta, (2, 5, 4, 3))
+        return channels_first(layers.grid_sample(channels_last(x), grid))
 
 
 @gap(

@@ -830,6 +830,33 @@ class _:
         return tf.gather(w * learns + tf.stop_gradient(w * (1 - learns)), i)
 
 
+def _there_and_back(table, i, w):
+    """Look up, and multiply by the transposed table, with a tensor in the place of the layer's weights."""
+    table.build(i.shape)
+    with keras.StatelessScope([(table.embeddings, w)]):
+        return table(table(i), reverse=True)
+
+
+@gap(
+    "embedding-tied",
+    "G T",
+    "logits h·wᵀ of an Embedding(padding_idx=0): its row learns from the logits, and not from where it is looked up",
+    "`ReversibleEmbedding(mask_zero=True)`: it learns from both",
+    "`keras_blitz.layers.Embedding(padding_idx=0)`, called with `reverse=True`",
+    i=lambda s: np.array([[0, 1, 2, 0, 2]]),
+    w=(4, 3),
+)
+class _:
+    def pytorch(i, w):
+        return F.linear(F.embedding(i, w, padding_idx=0), w)
+
+    def naive(i, w):
+        return _there_and_back(keras.layers.ReversibleEmbedding(4, 3, mask_zero=True), i, w)
+
+    def exact(i, w):
+        return _there_and_back(layers.Embedding(4, 3, padding_idx=0), i, w)
+
+
 @array_gap(
     "embedding-max-norm",
     "O T",

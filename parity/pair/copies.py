@@ -46,7 +46,10 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
     with running_in(dtype):
         model = guarded(f"the function keras_model({dtype!r})", function, dtype)
         if not isinstance(model, keras.Layer):
-            raise BlitzError(f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model")
+            raise BlitzError(
+                f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model; for an exported file "
+                "use parity.check_export"
+            )
         run(model)
     if PRECISIONS[dtype].is_reduced and policies(model) != [dtype]:
         raise BlitzError(f"keras_model({dtype!r}) returned a model of another precision")

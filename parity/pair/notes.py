@@ -1,14 +1,17 @@
 """What a report says of how two models were paired."""
 
+import keras
+
+from keras_blitz import keras_internals
 from keras_blitz.weights import layout
-from parity.pair import feed, following, units
+from parity.pair import feed, following, step, units
 from parity.pair.port import Port
 
 
 def notes_of(port: Port) -> list[str]:
     """Return what was inferred of two models that are paired, a line each."""
     found = [*port.pairing.notes, *following.notes(port.theirs, port.pairing.units), *port.drawn]
-    found += filter(None, [feed.described(port.theirs, port.model)])
+    found += filter(None, [feed.described(port.theirs, port.model), _of_probabilities(port)])
     for name, each in port.input_layouts.items():
         if each is not layout.SAME:
             shape = port.theirs.named[name].shape
@@ -40,3 +43,21 @@ def notes_of(port: Port) -> list[str]:
             )
         found.append("no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight")
     return found
+
+
+def _of_probabilities(port: Port) -> str:
+    """Say that a loss that takes logits is given what a softmax or sigmoid returned; "" where it is not.
+
+    Keras's own losses of logits go back to what the softmax was given: there it is taken once.
+    """
+    given = port.options.loss[1] if port.options.loss else None
+    losses = keras.tree.flatten(given.losses if isinstance(given, step.CompiledLoss) else given)
+    takes = str(getattr(losses[0], "takes", "")) if len(losses) == len(port.outputs) == 1 else ""
+    if not takes:
+        return ""
+    if keras_internals.logits_of(next(iter(port.outputs.values()))) is None:
+        return ""
+    return (
+        f"Keras's loss takes {takes} and is given the output of a softmax or sigmoid: likely a mistake, also where "
+        "PyTorch's does the same (gap ce-softmax-in-model)"
+    )

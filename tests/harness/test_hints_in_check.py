@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import parity
+from keras_blitz.losses import CrossEntropyLoss
 
 pytestmark = [pytest.mark.covers("H12"), pytest.mark.torch]
 
@@ -441,3 +442,29 @@ def test_the_last_state_of_a_packed_sequence_is_that_of_each_examples_last_step(
 
     assert parity.check(Last(True, 0), last(), PADDED, dtypes=["float64"]).passed
     assert not parity.check(Last(True, 0), last(mask=False), PADDED, dtypes=["float64"]).passed
+
+
+def classifier(activation=None):
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, activation=activation, name="0")])
+
+
+@pytest.mark.filterwarnings("ignore:.*output of a softmax or sigmoid")
+@pytest.mark.filterwarnings("ignore:.*produced by a Softmax activation")
+@pytest.mark.parametrize(
+    ("last", "activation", "loss", "is_said"),
+    [
+        (nn.Softmax(1), "softmax", CrossEntropyLoss(), True),
+        (nn.Softmax(1), "softmax", keras.losses.SparseCategoricalCrossentropy(from_logits=True), False),
+        (nn.Identity(), None, CrossEntropyLoss(), False),
+    ],
+    ids=["softmax", "softmax-that-keras-takes-back", "logits"],
+)
+def test_a_softmax_before_a_loss_of_logits_is_a_note_where_both_have_it(last, activation, loss, is_said):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 3), last)
+    report = parity.check(
+        module, classifier(activation), X, loss=(nn.CrossEntropyLoss(), loss), target=np.arange(6) % 3,
+        dtypes=["float64"],
+    )  # fmt: skip
+    assert report.passed is isinstance(loss, CrossEntropyLoss), report
+    assert ("softmax or sigmoid" in str(report)) is is_said

@@ -209,7 +209,7 @@ def test_rows_repeated_for_the_example_alone_are_seen(monkeypatch):
 
 
 def test_gradient_of_ones_own_is_refused():
-    with pytest.raises(BlitzError, match=r"Halved is an .* with a gradient of its own"):
+    with pytest.raises(BlitzError, match=r"Halved, an .* with a gradient of its own"):
         parity.translate(WithFunction(Halved), NUMBERS, check=False)
 
 

@@ -113,6 +113,13 @@ def test_mask_of_a_tensor():
     assert internals.mask_of(keras.ops.ones(2)) is None
 
 
+@pytest.mark.parametrize("activation", [keras.activations.softmax, keras.ops.sigmoid, keras.layers.Softmax()])
+def test_logits_of_what_a_softmax_or_sigmoid_returned(activation):
+    given = keras.ops.ones((1, 2))
+    assert internals.logits_of(activation(given)) is not None
+    assert internals.logits_of(keras.ops.log_softmax(given)) is None
+
+
 def test_what_is_kerass_own():
     class Own(keras.layers.Layer):
         pass

@@ -415,6 +415,43 @@ def test_a_keras_mask_is_refused():
         losses.CrossEntropyLoss()(np.zeros((1, 3), int), output)
 
 
+# The losses that take no probabilities: a target for each, and what the warning says to do.
+OF_LOGITS = {
+    "CrossEntropyLoss": (np.zeros(1, int), "leave that activation out"),
+    "NLLLoss": (np.zeros(1, int), "end in log_softmax"),
+    "BCEWithLogitsLoss": (np.ones((1, 4)), "leave that activation out"),
+    "MultiLabelSoftMarginLoss": (np.ones((1, 4)), "leave that activation out"),
+}
+
+
+@pytest.mark.parametrize("name", OF_LOGITS)
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_softmax_before_a_loss_that_takes_logits_is_warned_of(name, activation):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation=activation)])
+    loss, (target, remedy) = getattr(losses, name)(), OF_LOGITS[name]
+    with pytest.warns(UserWarning, match=f"takes log.*the output of a softmax or sigmoid.*: {remedy}"):
+        loss(target, model(np.ones((1, 3))))
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "log_softmax", "tanh"])
+def test_other_outputs_are_not_warned_of(activation):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation=activation)])
+    output = model(np.ones((1, 3)))
+    for loss in (losses.CrossEntropyLoss(), losses.NLLLoss()):
+        loss(np.zeros(1, int), output)
+    probabilities = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="sigmoid")])
+    losses.BCELoss()(np.ones((1, 4)), probabilities(np.ones((1, 3))))
+    losses.MSELoss()(np.ones((1, 4)), probabilities(np.ones((1, 3))))
+
+
+def test_fit_warns_of_a_softmax_once():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="softmax")])
+    model.compile("sgd", losses.CrossEntropyLoss())
+    with pytest.warns(UserWarning, match="leave that activation out") as caught:
+        model.fit(np.ones((4, 3)), np.zeros(4, int), batch_size=2, verbose=0)
+    assert len(caught) == 1
+
+
 @pytest.mark.parametrize(("over_replicas", "mean", "total"), [("whole", 1 / 2, 3), ("each", 1 / 4, 3 / 4)])
 def test_means_over_replicas(monkeypatch, over_replicas, mean, total):
     """Of four replicas, whose gradients Keras sums: this one has 3 of 6 losses."""

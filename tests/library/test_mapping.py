@@ -33,6 +33,11 @@ def test_round_trip_is_bit_exact(dtype):
     assert_equal_bits(state_dict(model), state)
 
 
+def test_arrays_are_contiguous(lenet):
+    """`safetensors.torch.save_file` refuses a tensor made of an array that is a transposed view."""
+    assert all(array.flags.c_contiguous for array in state_dict(lenet).values())
+
+
 @pytest.mark.covers("W4", "H15")
 def test_the_first_dense_kernel_is_permuted_not_copied(lenet, state):
     load_state_dict(lenet, state)

@@ -7,7 +7,7 @@ import pytest
 
 from keras_blitz import models
 from keras_blitz.errors import BlitzError
-from keras_blitz.weights import named_parameters, state_dict, write_model
+from keras_blitz.weights import load_state_dict, named_parameters, state_dict, write_model
 
 SIZES = {
     "lenet": ((32, 32, 1), 61_706),
@@ -186,3 +186,23 @@ def test_summary_and_fit_work(lenet):
     before = lenet.fc3.bias.numpy()
     lenet.fit(images("lenet", 4), np.array([1, 2, 3, 4]), epochs=1, verbose=0)
     assert not np.array_equal(lenet.fc3.bias.numpy(), before)
+
+
+@pytest.mark.slow
+@pytest.mark.torch
+def test_images_of_other_sizes_are_taken_as_pytorch_takes_them():
+    import torch
+
+    from parity.twins.torch.families import define_missing_operators
+
+    define_missing_operators()
+    import torchvision
+
+    torch.manual_seed(0)
+    theirs, ours = torchvision.models.resnet18().double().eval(), models.build("resnet18", dtype="float64")
+    load_state_dict(ours, theirs.state_dict())
+    images = np.random.RandomState(0).rand(1, 3, 33, 47)
+    expected = theirs(torch.tensor(images)).detach().numpy()
+    np.testing.assert_allclose(ours(images.transpose(0, 2, 3, 1)), expected, atol=1e-12 * abs(expected).max())
+    with pytest.raises(ValueError, match="incompatible"):  # a network whose dense layers need its size
+        models.build("lenet")(np.zeros((1, 40, 40, 1)))

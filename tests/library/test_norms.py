@@ -7,6 +7,7 @@ import tensorflow as tf
 from hypothesis import strategies as st
 
 from keras_blitz import layers
+from parity import torch_table
 
 pytestmark = pytest.mark.covers("L5")
 
@@ -132,3 +133,26 @@ def test_instance_norms_statistics_after_three_batches_are_pytorchs():
     np.testing.assert_allclose(layer.moving_mean, module.running_mean, rtol=1e-13)
     np.testing.assert_allclose(layer.moving_variance, module.running_var, rtol=1e-13)
     assert int(layer.num_batches_tracked) == int(module.num_batches_tracked)
+
+
+def float32_ratio(layer, module, x, there, back):
+    """Return the RMS error of a layer's float32 outputs divided by PyTorch's own."""
+    truth = module.double()(torch.tensor(x, dtype=torch.float64)).detach().numpy()
+    theirs = module.float()(torch.tensor(x)).detach().numpy()
+    return rms(back(layer(there(x)).numpy()) - truth) / rms(theirs - truth)
+
+
+@pytest.mark.parametrize("row", torch_table.RATIOS, ids=lambda row: f"{row[0]}-{row[2]}")
+def test_the_published_ratios_are_measured(row):
+    """docs/layers.md, before (Keras's own) and after (ours); other processors sum in another order."""
+    name, shape, mean = row
+    group = name.startswith("GroupNorm")
+    x = (np.random.RandomState(0).randn(*((1, 64, 32, 24) if group else (8, 50, 64))) + mean).astype("float32")
+    there, back = (last, first) if group else (same, same)
+    module = nn.GroupNorm(4, 64) if group else nn.LayerNorm(64)
+    theirs = keras.layers.GroupNormalization(4, epsilon=1e-5) if group else keras.layers.LayerNormalization(epsilon=1e-5)
+    ours = layers.GroupNorm(4) if group else layers.LayerNorm(64)
+    assert there(x).shape == tuple(map(int, shape.strip("()").split(", ")))
+    for layer, published in zip((theirs, ours), torch_table.RATIOS[row], strict=True):
+        ratio = float32_ratio(layer, module, x, there, back)
+        assert published / 1.5 - 0.01 < ratio < 1.5 * published + 0.01

@@ -37,6 +37,15 @@ def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
     return _join(builder, _of_the_batch(builder, x), cuts, lambda piece: _as_piece(builder, piece, value, picked))
 
 
+@function("slice_scatter")
+def slice_scatter(
+    builder: "Builder", x: "Operand", src: "Operand", dim: int = 0, start: int | None = None, end: int | None = None,
+    step: int = 1,
+) -> View:  # fmt: skip
+    """Write an assignment to a slice of one axis."""
+    return setitem(builder, x, (*[slice(None)] * (dim % x.rank), slice(start, end, step)), src)
+
+
 @function("copy")
 def copy(builder: "Builder", x: "Operand", source: "Operand", *_: Any, **__: Any) -> View:
     """Write the new values alone."""

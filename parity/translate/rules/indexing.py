@@ -11,6 +11,7 @@ from parity.translate.layout import Layout
 from parity.translate.program import View
 from parity.translate.registry import function
 from parity.translate.rules.arithmetic import add, scaled
+from parity.translate.rules.by_name import along, write
 from parity.translate.rules.repetition import repeat_batch
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ def _common_layout(builder: "Builder", tensors: Sequence["Operand"]) -> Layout:
     if not moving:
         return layout.natural(tensors[0].rank)
     return max(moving, key=lambda view: (sum(view.shape), view.layout == layout.natural(view.rank))).layout
+
+
+@function("hstack", "dstack", "column_stack")
+def join_along(builder: "Builder", tensors: Sequence["Operand"]) -> View:
+    """Write a join along axis 1 or 2, which all tensors have."""
+    axis = 2 if builder.call.target == "dstack" else 1
+    if any(x.rank <= axis for x in tensors):
+        raise Untranslatable(f"{builder.call.target} of tensors with fewer than {axis + 1} axes has no translation")
+    return concatenate(builder, tensors, axis)
 
 
 @function("stack")
@@ -203,14 +213,21 @@ def _has_values(index: list[Any]) -> bool:
 
 
 @function("gather")
-def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View:
-    """Write a take along one axis by a tensor of places."""
+def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View | list[View]:
+    """Write a take along one axis by a tensor of places; of fewer rows than the tensor has, by the layer Function."""
     found, order = builder.natural(x), layout.natural(x.rank)
-    sizes = [index.shape[axis] if axis == dim % x.rank else each for axis, each in enumerate(x.shape)]
-    if tuple(sizes) != tuple(index.shape):
-        raise Untranslatable("a gather of fewer rows than the tensor has no translation")
+    if any(size != x.shape[axis] for axis, size in enumerate(index.shape) if axis != dim % x.rank):
+        return write(builder, "gather", x, dim, index)
     text = "ops.take_along_axis({0}, {1}, {axis})"
     return builder.op(text, [found, builder.natural(index)], layout=order, axis=found.axis(dim))
+
+
+@function("take_along_dim")
+def take_along_dim(builder: "Builder", x: "Operand", index: "Operand", dim: int | None = None) -> Any:
+    """Write a gather."""
+    if dim is None:
+        raise Untranslatable("take_along_dim of flattened values has no translation")
+    return gather(builder, x, dim, index)
 
 
 @function("index_select")
@@ -249,11 +266,17 @@ def flip(builder: "Builder", x: "Operand", *dims: Any) -> View:
     return builder.op("ops.flip({0}, {axis})", [found], axis=axes if axes[1:] else axes[0])
 
 
+@function("fliplr", "flipud")
+def flip_one(builder: "Builder", x: "Operand") -> View:
+    """Write a reversal along axis 1 or 0."""
+    return flip(builder, x, 1 if builder.call.target == "fliplr" else 0)
+
+
 @function("topk")
 def topk(builder: "Builder", x: "Operand", k: int, dim: int = -1, largest: bool = True, **_: Any) -> list[View]:
-    """Write the k largest values of the last axis and their places, in falling order."""
-    if dim % x.rank != x.rank - 1 or not largest or x.batched[x.rank - 1]:
-        raise Untranslatable("topk along another axis than the last, or of the smallest, has no translation")
+    """Write the k largest values of the last axis and their places, in falling order; others by the layer Function."""
+    if dim % x.rank != x.rank - 1 or not largest:
+        return along("topk")(builder, x, k, dim, largest)
     found, order = builder.natural(x), layout.natural(x.rank)
     values, places = builder.call.outputs
     best = builder.op("ops.top_k({0}, {k})[0]", [found], layout=order, out=values, k=k)
@@ -272,26 +295,3 @@ def roll(builder: "Builder", x: "Operand", shifts: Any, dims: Any = None) -> Vie
     shifts = [shifts] if isinstance(shifts, int) else list(shifts)
     axes = tuple(found.layout.index(axis % found.rank) for axis in dims)
     return builder.op("ops.roll({0}, {shift}, {axis})", [found], shift=tuple(shifts), axis=axes)
-
-
-@function("pad")
-def pad(
-    builder: "Builder", x: "Operand", pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> View:
-    """Write a padding by a number or by reflection."""
-    found = builder.view(x)
-    widths = [(0, 0)] * found.rank
-    for number in range(len(pad) // 2):
-        widths[found.rank - 1 - number] = (pad[2 * number], pad[2 * number + 1])
-    if not any(map(any, widths)):
-        return found
-    if min(map(min, widths)) < 0:
-        return getitem(builder, x, tuple(slice(-a or None, b or None) for a, b in widths))
-    if mode not in ("constant", "reflect"):
-        raise Untranslatable(f"pad with mode={mode!r} has no translation")
-    own = tuple(widths[axis] for axis in found.layout)
-    if mode == "reflect":
-        return builder.op("ops.pad({0}, {widths}, 'reflect')", [found], widths=own)
-    if value:
-        return builder.op("ops.pad({0}, {widths}, constant_values={value})", [found], widths=own, value=value)
-    return builder.op("ops.pad({0}, {widths})", [found], widths=own)
