@@ -178,7 +178,7 @@ class Recorder(TorchFunctionMode):
             output = _alias(output)
         if name == "__setitem__":
             if not self._is_own(args, call):
-                self._change(changed, call)
+                self._change(args[0], call)
             return None
         tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
         if not tensors or (changed is None and len(tensors) == 1 and args and tensors[0] is args[0]):
