@@ -22,14 +22,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
     # in docs/extensions
     "api_pages",
     "catalogue_pages",
     "command_pages",
     "docstrings",
+    "side_by_side",
 ]
-if (Path(__file__).parents[1] / "scripts" / "lessons").is_dir():
-    extensions.append("sphinx_gallery.gen_gallery")
 exclude_patterns = ["_build", "extensions"]
 highlight_language = "text"
 
@@ -53,6 +53,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "lessons",
     "filename_pattern": "/[0-9]",
     "abort_on_example_error": True,
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
     "first_notebook_cell": '%pip install -q "keras-blitz[torch]"',
@@ -60,6 +62,7 @@ sphinx_gallery_conf = {
 
 # The look: no font and no script from elsewhere.
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "keras_blitz and parity"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -106,6 +106,17 @@ def argument_parser(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number that is not smaller."""
+
+    def whole_number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, not {text}")
+        return int(text)
+
+    return whole_number
+
+
 @contextmanager
 def announce_stop(name: str, what: str = "stopped", *, at_once: bool = False) -> Iterator[None]:
     """Print one line on Ctrl-C and exit with status 130.

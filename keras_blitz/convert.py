@@ -21,6 +21,7 @@ from keras_blitz.weights.tensors import Tensor
 
 __all__ = ["Conversion", "convert"]
 
+MOST_CLASSES = 10_000_000  # the smallest network's weights for them take 2 GB
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -84,13 +85,15 @@ def convert(
         _check_unused(source, {"prefix": prefix, "skip": skip, "key": key, "dtype": dtype})
     if num_classes and (kind == ".keras" or head is None):
         raise CheckpointError(f"{source}: the number of classes is not to be chosen here; leave --num-classes out")
+    if num_classes and num_classes > MOST_CLASSES:
+        raise CheckpointError(f"--num-classes {num_classes}: a head has at most {MOST_CLASSES:,} outputs")
     if dtype is not None and dtype not in DTYPES:
         raise CheckpointError(f"dtype={dtype!r} is none of {', '.join(DTYPES)}")
     notes: list[str] = []
     if kind == ".keras":
         network = _same_kind(models.load_model(source), model, source)
     elif kind == ".weights.h5":
-        network = models.build(model, dtype=checkpoint.weights_dtype(source), **_classes(head, num_classes))
+        network = _build(model, checkpoint.weights_dtype(source), _classes(head, num_classes))
         checkpoint.read_weights(network, source)
     else:
         network, notes = _from_torch(source, _Wanted(model, num_classes, prefix, tuple(skip), key, dtype))
@@ -109,11 +112,22 @@ def _from_torch(source: str | os.PathLike[str], wanted: _Wanted) -> tuple[Any, l
     with ExitStack() as stack:
         for undrawn in () if wanted.skip else (skip_init, all_zero):
             stack.enter_context(undrawn())
-        network = models.build(wanted.model, dtype=wanted.dtype or _dtype(state.tensors), **_classes(head, found))
+        network = _build(wanted.model, wanted.dtype or _dtype(state.tensors), _classes(head, found))
     left_out = checkpoint.fill_from(
         network, state, source, prefix=wanted.prefix, skip=wanted.skip, rounds=wanted.dtype is not None
     )
     return network, _notes(state, left_out, wanted.skip)
+
+
+def _build(model: str, dtype: str, classes: dict[str, Any]) -> Any:
+    """Build a network, or say that its head does not fit into memory."""
+    import tensorflow as tf
+
+    try:
+        return models.build(model, dtype=dtype, **classes)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        size = f" with {classes['num_classes']:,} classes" if classes else ""
+        raise CheckpointError(f"{model}{size} does not fit into this machine's memory") from None
 
 
 def _notes(state: State, left_out: list[str], skip: tuple[str, ...]) -> list[str]:

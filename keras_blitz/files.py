@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_blitz.errors import BlitzError, first_sentence
+from keras_blitz.errors import BlitzError
 
 
 def check_source(path: Path, missing: str = "no such file", error: type[BlitzError] = BlitzError) -> Path:
@@ -60,13 +60,23 @@ def explain_writing(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        what = f"{error.filename}: " if error.filename else f"{folder}: cannot be written, "
-        raise BlitzError(f"{what}{error.strerror or error}") from error
     except Exception as error:
-        if "tensorflow" not in sys.modules or not isinstance(error, sys.modules["tensorflow"].errors.OpError):
+        if isinstance(error, BlitzError) or (said := _refusal(error, folder)) is None:
             raise
-        raise BlitzError(f"{folder}: cannot be written, {first_sentence(error)}") from error
+        raise BlitzError(said) from error
+
+
+def _refusal(error: BaseException | None, folder: Path) -> str | None:
+    """Say what the system refused, by the first error in the chain that knows; None: none of them does."""
+    while error is not None:
+        if isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else f"{folder}: cannot be written, "
+            return f"{where}{error.strerror or error}"
+        if "tensorflow" in sys.modules and isinstance(error, sys.modules["tensorflow"].errors.OpError):
+            reason = next(iter(str(error).splitlines()), "").rpartition("; ")[2]  # after the path
+            return f"{folder}: cannot be written, {reason or type(error).__name__}"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def check_target(path: Path) -> None:

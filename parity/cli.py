@@ -31,7 +31,7 @@ from parity.session import (
     versions_of,
 )
 from parity.suite.run import isolated, processes, run
-from parity.suite.select import select
+from parity.suite.select import find_listed, select
 from parity.suite.training import without_missing
 
 app = typer.Typer(name="parity", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -103,29 +103,26 @@ def run_command(
 
 @app.command("list")
 def list_command(
-    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    case: Cases = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the cases as JSON, one row per case.")] = False,
 ) -> None:
-    """List every case with the inventory ids it covers, then the tests and scripts of the ids that no case covers.
+    """List the cases: each group with its subjects, or the cases of a CASE with the inventory ids they cover.
 
-    `python -m parity.inventory` says what each id means.
+    A subject is what is ported; it has a case for each dtype and mode. For an inventory id, such as L1, the tests and
+    scripts that show it are listed too; `parity list "*"` prints every case and every test, and
+    `python -m parity.inventory` the meaning of each id.
     """
     from json import dumps
 
-    from parity import inventory
+    from parity.report import listing, text
 
-    rows: list[dict[str, Any]] = [
-        {"id": c.id, "group": c.group, "covers": list(c.covers), "dtype": c.dtype, "mode": c.mode, "slow": c.slow}
-        for c in select([], slow=True)
-    ]
+    patterns = case or []
+    chosen, evidence = find_listed(patterns)
     if json:
-        print(dumps(rows, indent=1))
+        print(dumps([listing.row(one) for one in chosen], indent=1))
         return
-    width = max(len(row["id"]) for row in rows)
-    for row in rows:
-        print(f"{row['id']:<{width}}  {' '.join(row['covers'])}{'  slow' if row['slow'] else ''}")
-    print()
-    for id, evidence in inventory.listing():
-        print(f"{id:<4} {evidence}")
+    lines = listing.cases(chosen, evidence) if patterns else listing.groups(chosen, text.console().width)
+    print("\n".join(lines))
 
 
 @app.command("show")

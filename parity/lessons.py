@@ -42,11 +42,12 @@ from parity.record.frameworks import load_frameworks, torch_installed
 
 GOLDEN = Path(__file__).parent / "golden" / "lessons.json"
 
-# What the functions are called, and the column of each; the first that is there is what the others are compared with.
+# What the functions are called, and the column of each.
 COLUMNS = {"with_pytorch": "PyTorch", "with_numpy": "NumPy", "with_tensorflow": "TensorFlow", "with_keras": "Keras"}
 
-# How far a value may be from PyTorch's, relative to the largest of its tensor: some units in the last place.
-ALLOWED = {"float64": 1e-12, "float32": 1e-6}
+# How far a value may be from PyTorch's, relative to the largest of its tensor. Measured in the lessons: at most 6e-7 in
+# float32 where it is not a run of many steps; another CPU sums in another order.
+ALLOWED = {"float64": 1e-12, "float32": 1e-5}
 
 WIDTH = 36  # characters of a column
 
@@ -97,27 +98,28 @@ class Lesson:
             differs: the values that differ from PyTorch's, and why; that they do is checked as well. Of several columns
                 "NumPy: median" is the one in NumPy's.
             within: how far a floating-point value may be from PyTorch's, relative to the largest of its tensor; None:
-                1e-12 in float64, 1e-6 in float32.
+                1e-12 in float64, 1e-5 in float32.
 
         Raises:
             AssertionError: a value is not PyTorch's, or is although it is listed in `differs`.
         """
         columns, differs = self._columns(section, functions), differs or {}
-        first, *others = columns.values()
+        others = dict(columns)
+        expected = others.pop(next((title for title in columns if title.startswith("PyTorch")), next(iter(columns))))
         problems = [
             problem
-            for title, values in zip(list(columns)[1:], others, strict=True)
-            for problem in _problems(title, first, values, differs, within)
+            for title, values in others.items()
+            for problem in _problems(title, expected, values, differs, within)
         ]
         print(_table(columns, differs))
-        print(_summary(first, others, differs))
         if problems:
             raise AssertionError(f"{section}: " + "; ".join(problems))
+        print(_summary(expected, list(others.values()), differs))
 
     def _columns(self, section: str, functions: tuple[Section, ...]) -> dict[str, Values]:
-        """Return the values by the title of their column, PyTorch's first."""
-        columns = {}
-        for function in sorted(functions, key=lambda function: list(COLUMNS).index(_name(function))):
+        """Return the values by the title of their column."""
+        columns: dict[str, Values] = {}
+        for function in functions:
             title = COLUMNS[_name(function)]
             if title == "PyTorch" and not torch_installed():
                 columns["PyTorch, recorded"] = self._read(section)
@@ -194,7 +196,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, numbers.Integral):
         return int(value)
-    if type(value).__name__ in ("dtype", "DType"):
+    if isinstance(value, np.dtype) or type(value).__name__ in ("dtype", "DType"):
         return str(getattr(value, "name", value)).removeprefix("torch.")
     if hasattr(value, "as_list"):  # a shape of TensorFlow
         value = value.as_list()
@@ -235,10 +237,12 @@ def _distance(expected: Any, actual: Any) -> float:
 def _summary(expected: Values, others: list[Values], differs: Mapping[str, str]) -> str:
     """Return in a line how far the values are apart that should be equal."""
     names = [name for name in expected if not _reasons(name, differs)]
-    distances = [_distance(expected[name], values.get(name, "missing")) for values in others for name in names]
-    errors = f"the largest error is {max(distances):.0e} of its tensor's scale" if any(distances) else "exactly"
     apart = len(expected) - len(names)
-    return f"equal: {len(names)}, {errors}" + (f"; different: {apart}" if apart else "")
+    if not names:
+        return f"{apart} different, as expected"
+    distances = [_distance(expected[name], values.get(name, "missing")) for values in others for name in names]
+    errors = f"to {max(distances):.0e} of the largest value" if any(distances) else "to the last bit"
+    return f"{len(names)} equal, {errors}" + (f"; {apart} different, as expected" if apart else "")
 
 
 def _reasons(name: str, differs: Mapping[str, str]) -> list[str]:
@@ -259,8 +263,9 @@ def _problems(
         listed = name in differs or f"{title}: {name}" in differs
         if listed and distance <= allowed:
             problems.append(f"{name} of {title} is listed as different, and is not")
-        if not listed and not distance <= allowed:
-            problems.append(f"{name} of {title} differs by {distance:.1e} of its scale, allowed {allowed:.0e}")
+        elif not listed and not distance <= allowed:
+            far = f" by {distance:.1e} of the largest value, allowed {allowed:.0e}" if np.isfinite(distance) else ""
+            problems.append(f"{name} of {title} differs{far}")
     return problems
 
 

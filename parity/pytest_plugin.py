@@ -1,8 +1,11 @@
 """The pytest fixture `parity`, and `--parity-html`. Imports no framework before a test asks for it."""
 
+from pathlib import Path
+
 import pytest
 
 _REPORTS = pytest.StashKey[list]()
+_PROBLEM = pytest.StashKey[str]()  # why the page could not be written
 
 
 def pytest_addoption(parser) -> None:
@@ -11,8 +14,25 @@ def pytest_addoption(parser) -> None:
     group.addoption("--parity-html", metavar="FILE", help="write all reports of the fixture `parity` as one HTML page")
 
 
+def pytest_configure(config) -> None:
+    """Refuse a page that cannot be written before any test runs."""
+    path = config.getoption("--parity-html")
+    if not path or hasattr(config, "workerinput"):  # a process of pytest-xdist writes no page
+        return
+    from keras_blitz.errors import BlitzError
+    from keras_blitz.files import check_target
+
+    try:
+        check_target(Path(path))
+    except BlitzError as error:
+        raise pytest.UsageError(f"--parity-html {error}") from None
+
+
 class Door:
-    """What the fixture gives: `check` and `assert_equivalent`, of the arguments of `parity.check`."""
+    """The value of the fixture: `check` and `assert_equivalent`, with the arguments of `parity.check`.
+
+    A call of the fixture itself, `parity(torch_module, keras_model, inputs)`, is `assert_equivalent`.
+    """
 
     def __init__(self, name: str, reports: list):
         self._name, self._reports, self._calls = name, reports, 0
@@ -28,11 +48,22 @@ class Door:
         return report
 
     def assert_equivalent(self, *args, **kwargs) -> None:
-        """Fail the test with the full report where the two models are not equivalent."""
+        """Fail the test with the full report if the two models are not equivalent."""
         __tracebackhide__ = True
         report = self.check(*args, **kwargs)
         if not report.passed:
             pytest.fail(str(report), pytrace=False)
+
+    def __call__(self, *args, **kwargs) -> None:
+        """Call `assert_equivalent`."""
+        __tracebackhide__ = True
+        self.assert_equivalent(*args, **kwargs)
+
+    def __getattr__(self, name: str):
+        """Return `transfer`, `translate` and what else the package has: the fixture hides the module of its name."""
+        import parity
+
+        return getattr(parity, name)
 
 
 @pytest.fixture(name="parity")
@@ -51,10 +82,15 @@ def pytest_sessionfinish(session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["parity"] = reports
         return
+    from keras_blitz.errors import BlitzError
     from parity.report import html
     from parity.report.json import joined
 
-    html.write(joined(reports), path)
+    try:
+        html.write(joined(reports), path)
+    except BlitzError as error:  # the folder has gone, or the disk is full: the summary of the tests still comes
+        session.config.stash[_PROBLEM] = str(error)
+        session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -65,9 +101,11 @@ def pytest_testnodedown(node) -> None:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Say where the page is."""
+    """Print where the page is, or why there is none."""
     config = terminalreporter.config
-    if config.getoption("--parity-html"):
-        count = len(config.stash.get(_REPORTS, []))
-        said = f"{count} reports in {config.getoption('--parity-html')}" if count else "no test has used the fixture"
-        terminalreporter.write_line(f"parity: {said}")
+    path = config.getoption("--parity-html")
+    if not path:
+        return
+    count = len(config.stash.get(_REPORTS, []))
+    outcome = f"{count} reports in {path}" if count else "no page was written, because no test used the fixture"
+    terminalreporter.write_line(f"parity: {config.stash.get(_PROBLEM, outcome)}")

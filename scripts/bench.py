@@ -349,6 +349,8 @@ def main(
     one: Annotated[tuple[str, str], typer.Option(hidden=True)] = ("", ""),
 ) -> None:
     """Measure PyTorch and this package in turn; the exit status is 1 where a bar is missed."""
+    if json_file:
+        check_target(json_file)
     if one[0]:
         task = next(task for task in TASKS if task.name == one[0])
         print(json.dumps(measure(task, one[1], seconds, threads)))

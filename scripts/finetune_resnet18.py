@@ -51,33 +51,24 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="of BatchNorm while training")
     parser.add_argument("--augment", action="store_true", help="turn every second image over, at random")
     parser.add_argument("--weights", help="'imagenet', or a checkpoint of ResNet18 (default: random initial values)")
-    parser.add_argument("--epochs", type=at_least(1), default=3)
-    parser.add_argument("--batch-size", type=at_least(2), default=50)
-    parser.add_argument("--images", type=at_least(2), default=2000, help="training images, at most 2000")
-    parser.add_argument("--size", type=at_least(32), default=64, help="height and width the images are resized to")
+    parser.add_argument("--epochs", type=command.at_least(1), default=3)
+    parser.add_argument("--batch-size", type=command.at_least(2), default=50)
+    parser.add_argument("--images", type=command.at_least(2), default=2000, help="training images, at most 2000")
+    parser.add_argument(
+        "--size", type=command.at_least(32), default=64, help="height and width the images are resized to"
+    )
     parser.add_argument("--lr", type=float, default=1e-2)
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("resnet18-finetuned.keras"), help="the plot goes beside it")
     parser.add_argument(
-        "--workers", type=at_least(1), default=1, help="processes on this machine that share each batch"
+        "--workers", type=command.at_least(1), default=1, help="processes on this machine that share each batch"
     )
     parser.add_argument("--dry-run", action="store_true", help="100 images of 32×32, one epoch")
     options = parser.parse_args()
     if options.dry_run:
         options.epochs, options.images, options.size = 1, 100, 32
     return options
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number that is not smaller."""
-
-    def whole_number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {text}")
-        return int(text)
-
-    return whole_number
 
 
 def refusal(way: str, mode: str, augment: bool) -> str | None:

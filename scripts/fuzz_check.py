@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from keras_blitz import command
+from keras_blitz.files import check_target
 
 PROBLEMS = ("false alarm", "false pass", "refused", "not decided", "crashed")
 
@@ -76,6 +77,8 @@ def main(
     """Check random pairs and print the figures; exit status 1 where a verdict is wrong."""
     from parity.record.frameworks import load_frameworks
 
+    if lines:
+        check_target(lines)
     load_frameworks(live=True)
     if only is not None:
         show(only)

@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from keras_blitz import command
-from keras_blitz.files import explain_writing, make_folder
+from keras_blitz.files import atomic_path, explain_writing, make_folder
 
 OPTIONS = {"lr": 0.05, "momentum": 0.9, "batch size": 64}
 
@@ -123,8 +123,10 @@ def write_embedding(logdir: Path, features: np.ndarray, images: np.ndarray, name
 
     from keras_blitz.data import make_grid, save_image, to_tensor
 
-    np.savetxt(logdir / "features.tsv", features, delimiter="\t", fmt="%.6g")
-    (logdir / "labels.tsv").write_text("\n".join(names) + "\n", encoding="utf-8")
+    with atomic_path(logdir / "features.tsv") as path:
+        np.savetxt(path, features, delimiter="\t", fmt="%.6g")
+    with atomic_path(logdir / "labels.tsv") as path:
+        path.write_text("\n".join(names) + "\n", encoding="utf-8")
     rows = int(np.ceil(np.sqrt(len(images))))  # a sprite is square
     squared = np.concatenate([images, np.zeros((rows * rows - len(images), *images.shape[1:]), np.uint8)])
     save_image(make_grid(to_tensor(squared), nrow=rows, padding=0), logdir / "sprite.png")

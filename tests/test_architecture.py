@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 TORCH = frozenset({"torch", "torchvision"})
 TENSORFLOW = frozenset({"tensorflow", "keras"})
 FRAMEWORKS = TORCH | TENSORFLOW
-BASIS = ("keras_blitz.errors", "keras_blitz.files")  # of keras_blitz, open to every folder
+BASIS = ("keras_blitz.errors", "keras_blitz.files", "keras_blitz.npz")  # of keras_blitz, open to every folder
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Rule:
         own: folders of parity; a folder imports itself.
         top: of the frameworks, at the top of a file.
         inside: of the frameworks, inside functions, too.
-        product: keras_blitz, beside its errors and files.
+        product: keras_blitz, beside its errors, files and archives.
     """
 
     own: frozenset[str] = frozenset()

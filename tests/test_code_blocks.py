@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.torch
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_blocks_run_and_print_what_the_page_shows(path, folder):
     assert script.run_page(path.read_text(encoding="utf-8"))[0] == []

@@ -1,16 +1,31 @@
-"""The README's first command, as a stranger runs it: a fresh environment, no PyTorch."""
+"""What a stranger gets: the sdist in a fresh environment, without PyTorch and without a checkout; and one version."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import keras_blitz
+import parity
+
 pytestmark = pytest.mark.covers("H10")
 
 ROOT = Path(__file__).parents[1]
+
+
+def output(python: Path, *arguments: str | Path, cwd: Path) -> str:
+    """Return what Python prints, without this checkout on its path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [python, *arguments], capture_output=True, text=True, check=True, cwd=cwd, env=environment
+    )  # fmt: skip
+    return done.stdout
 
 
 def importing(python: Path) -> float:
@@ -22,11 +37,36 @@ def importing(python: Path) -> float:
     return time.perf_counter() - start
 
 
+def test_there_is_one_version():
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert keras_blitz.__version__ == parity.__version__ == declared
+    assert (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1].startswith(f"{declared},")
+
+
+def unpack_sdist(python: Path, folder: Path) -> Path:
+    """Make the sdist with the build backend that the project declares, and return where it was unpacked."""
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "hatchling"], check=True)
+    subprocess.run([python, "-m", "hatchling", "build", "-t", "sdist", "-d", folder], check=True, cwd=ROOT)
+    (sdist,) = folder.glob("*.tar.gz")
+    assert sdist.stat().st_size < 30e6
+    shutil.unpack_archive(sdist, folder, filter="data")
+    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+    return unpacked
+
+
 @pytest.mark.slow
-def test_fresh_install_without_torch_runs_the_main_job(tmp_path):
+def test_the_sdist_installed_without_torch_runs_the_main_job(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "-e", ROOT], check=True)
+    sdist = unpack_sdist(python, tmp_path / "sdist")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", sdist], check=True)  # which builds the wheel first
+    where = "import keras_blitz, parity; print(keras_blitz.__file__, parity.__file__)"
+    for path in output(python, "-c", where, cwd=tmp_path).split():
+        assert Path(path).is_relative_to(python.parents[1])
+    said = output(python, "-m", "parity", "--version", cwd=tmp_path)
+    assert said.startswith(f"keras-blitz {keras_blitz.__version__}, python ")
+    assert "torch" not in said
+    assert "Network2" in output(python, sdist / "scripts" / "blitz_networks.py", cwd=tmp_path)
     found = subprocess.run([python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
     assert "torch" not in [package["name"] for package in json.loads(found.stdout)]
     before = importing(python)
@@ -34,6 +74,7 @@ def test_fresh_install_without_torch_runs_the_main_job(tmp_path):
     done = subprocess.run(
         [python.with_name("parity"), "run", "--json", tmp_path / "out.json"],
         capture_output=True, text=True, cwd=tmp_path, check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )  # fmt: skip
     seconds = time.perf_counter() - start
     assert (done.returncode, done.stderr) == (0, "")

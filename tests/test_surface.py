@@ -40,11 +40,12 @@ SURFACE = {
     "keras_blitz.initializers": "Normal fan_in_uniform initialize kaiming_fan_out skip_init",
     "keras_blitz.layers": """
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
-        AdaptiveMaxPool3d AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm Bilinear CELU ChannelShuffle
+        AdaptiveMaxPool3d AffineGrid AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm Bilinear CELU ChannelShuffle
         CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d
         ConvTranspose1d ConvTranspose2d ConvTranspose3d CosineSimilarity Dropout Dropout1d Dropout2d Dropout3d
-        DynamicConv2d ELU Embedding EmbeddingBag FeatureAlphaDropout Fold GELU GRU GRUCell GroupNorm Hardsigmoid
-        Hardtanh InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm LeakyReLU LocalResponseNorm
+        DynamicConv2d ELU Embedding EmbeddingBag FeatureAlphaDropout Fold Function GELU GRU GRUCell GridSample
+        GroupNorm
+        Hardsigmoid Hardtanh InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm LeakyReLU LocalResponseNorm
         MaxPool1d MaxPool2d MaxPool3d MultiheadAttention PReLU PairwiseDistance Parameter PixelShuffle
         PixelUnshuffle RMSNorm RNN RNNCell RReLU ReflectionPad1d ReflectionPad2d ReflectionPad3d RepeatBatch
         ReplicationPad1d ReplicationPad2d ReplicationPad3d SELU Softplus StochasticDepth Unfold Upsample VectorNorm
@@ -101,7 +102,7 @@ SURFACE = {
     "keras_blitz.weights": """
         load_checkpoint load_state_dict named_parameters read_state state_dict weights write_model write_state
     """,
-    "parity": "assert_equivalent check check_export transfer translate translates",
+    "parity": "__version__ assert_equivalent check check_export transfer translate translates",
 }
 
 

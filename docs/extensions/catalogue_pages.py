@@ -8,6 +8,7 @@ from typing import Any
 
 from pages import write_pages
 
+from keras_blitz.errors import BlitzError
 from parity.gaps import SECTIONS, catalogue
 from parity.gaps.gap import Gap
 
@@ -26,6 +27,9 @@ def setup(app: Any) -> dict[str, bool]:
 def catalogue_pages() -> dict[str, str]:
     """Return the index of all rows and a page for each subject."""
     rows, stored = catalogue(), json.loads(STORED.read_text(encoding="utf-8"))
+    missing = [row.id for row in rows if row.id not in stored["rows"]]
+    if missing:
+        raise BlitzError(f"docs/measured.json lacks {', '.join(missing)}; scripts/dev/measured.py writes it again")
     measured = stored["rows"]
     pages = {"index": _index(rows, stored)}
     for section, title in SECTIONS.items():
@@ -65,13 +69,12 @@ Measured with {versions}. `parity gaps` measures all of it on your machine, and 
 
 
 def _row(row: Gap, measured: dict[str, Any]) -> str:
-    exact = f"error {measured['exact']}" if measured["exact"] != "0" else "no error"
     return "\n".join([
         f"## {row.id}", "",
         "| | | measured |", "|---|---|---|",
         f"| PyTorch | {_cell(row.behaviour)} | |",
         f"| naive | {_cell(row.naive_spelling)} | {_cell(_naive(measured))} |",
-        f"| exact | {_cell(row.exact_spelling)} | {_cell(exact)} |", "",
+        f"| exact | {_cell(row.exact_spelling)} | {_cell(_error(measured['exact']))} |", "",
         f"Shows in: {_affects(row.affects)}.", "",
         "<details><summary>Code</summary>", "", *_code(row), "</details>", "",
     ])  # fmt: skip
@@ -81,8 +84,15 @@ def _naive(measured: dict[str, Any]) -> str:
     """Return what the naive port came to, in words."""
     if not measured["differs"]:
         return "no difference"
-    number = re.fullmatch(r"[\d.]+e[+-]\d+", measured["naive"])
-    return f"error {measured['naive']}" if number else measured["naive"]
+    return _error(measured["naive"])
+
+
+def _error(outcome: str) -> str:
+    """Return an outcome with its figure kept on one line."""
+    if outcome == "0":
+        return "no error"
+    is_number = re.fullmatch(r"[\d.]+e[+-]\d+", outcome)
+    return f"error\N{NO-BREAK SPACE}{outcome.replace('-', '−')}" if is_number else outcome
 
 
 def _code(row: Gap) -> Iterator[str]:

@@ -37,6 +37,8 @@ def command_pages() -> dict[str, str]:
     pages = {}
     for name, application in APPLICATIONS.items():
         command = typer.main.get_command(application)
+        for one in command.commands.values():
+            one.short_help = one.help.split("\n\n")[0]  # all of the first paragraph, in the list of the commands
         text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name=name), name=name)
         pages[name] = text.replace("```console\n$ ", "```text\n")  # the usage: not a command to be pasted
     return pages | {"index": INDEX}

@@ -1,5 +1,6 @@
-"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText."""
+"""Docstrings as the packages write them, plain text with `code` and formulas, as reStructuredText; signatures."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from itertools import groupby
@@ -11,11 +12,23 @@ CODE = re.compile(r"(`[^`]+`)")
 def setup(app: Any) -> dict[str, bool]:
     """Convert each docstring before napoleon (priority 500) reads its sections."""
     app.connect("autodoc-process-docstring", _process, priority=400)
+    app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True}
 
 
 def _process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     lines[:] = converted(lines)
+
+
+def _signature(app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> Any:
+    """Return the arguments of `__init__`; Sphinx would show those of Keras's `__new__`, (*args, **kwargs)."""
+    ours = [one for one in getattr(obj, "__mro__", ()) if one.__module__.startswith(("keras_blitz", "parity"))]
+    own = next((vars(one)["__init__"] for one in ours if "__init__" in vars(one)), None)
+    if what != "class" or own is None:
+        return None
+    arguments = list(inspect.signature(own).parameters.values())[1:]
+    plain = [one.replace(annotation=inspect.Parameter.empty) for one in arguments]
+    return str(inspect.Signature(plain)), None
 
 
 def converted(lines: list[str]) -> list[str]:

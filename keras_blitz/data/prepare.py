@@ -283,7 +283,7 @@ def _find_images(source: Path, name: str | None) -> Iterator[Found]:
     def read(split: str) -> Iterator[tuple[np.ndarray, int]]:
         # ImageFolder's order: the classes by name, in each the files by name.
         for key in sorted(members[split], key=lambda key: (key.split("/")[-2], key)):
-            yield _decoded(key, members[split][key](), shape), classes.index(key.split("/")[-2])
+            yield _decoded(f"{source}: {key}", members[split][key](), shape), classes.index(key.split("/")[-2])
 
     yield Found(name, shape, classes, read, tuple(members))
 

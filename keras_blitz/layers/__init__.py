@@ -35,6 +35,7 @@ from keras_blitz.layers.dropout import (
     StochasticDepth,
 )
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
+from keras_blitz.layers.function import Function
 from keras_blitz.layers.norms import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from keras_blitz.layers.pads import (
     CircularPad1d,
@@ -67,7 +68,7 @@ from keras_blitz.layers.pooling import (
 )
 from keras_blitz.layers.rearranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold
 from keras_blitz.layers.recurrent import GRU, LSTM, RNN
-from keras_blitz.layers.sampling import affine_grid, grid_sample
+from keras_blitz.layers.sampling import AffineGrid, GridSample, affine_grid, grid_sample
 from keras_blitz.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from keras_blitz.layers.upsample import Upsample, interpolate
 
@@ -85,6 +86,7 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "AffineGrid",
     "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
@@ -114,7 +116,9 @@ __all__ = [
     "EmbeddingBag",
     "FeatureAlphaDropout",
     "Fold",
+    "Function",
     "GRUCell",
+    "GridSample",
     "GroupNorm",
     "Hardsigmoid",
     "Hardtanh",

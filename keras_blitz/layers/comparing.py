@@ -178,6 +178,12 @@ class VectorNorm(keras.layers.Layer):
         empty = square == 0
         return tf.where(empty, tf.zeros_like(square), tf.sqrt(tf.where(empty, tf.ones_like(square), square)))
 
+    def compute_output_shape(self, input_shape):
+        """Return the shape without the axes, or with size 1 there."""
+        axes = [axis % len(input_shape) for axis in (self.axis if isinstance(self.axis, tuple) else (self.axis,))]
+        kept = [1 if n in axes else size for n, size in enumerate(input_shape)]
+        return tuple(size for n, size in enumerate(kept) if self.keepdims or n not in axes)
+
     def get_config(self) -> dict:
         """Return the constructor's arguments."""
         return {**super().get_config(), "axis": self.axis, "keepdims": self.keepdims}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -180,3 +181,62 @@ def _values_at(inputs: tf.Tensor, places: list[tf.Tensor], sizes: tuple[int, ...
     flat = tf.reshape(inputs, (-1, int(np.prod(sizes)), inputs.shape[-1]))
     values = tf.gather(flat, index, batch_dims=1)
     return tf.where(inside[..., tf.newaxis], values, tf.zeros_like(values))
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class GridSample(keras.layers.Layer):
+    """`grid_sample` as a layer of two inputs: the images, and the places in them.
+
+    Args:
+        mode, padding_mode, align_corners: see `grid_sample`.
+
+    Shapes:
+        inputs (N, H, W, C) with H and W known, and (N, H', W', 2); output (N, H', W', C). Volumes have one axis more.
+    """
+
+    def __init__(self, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False, **options):
+        super().__init__(**options)
+        self.mode, self.padding_mode, self.align_corners = mode, padding_mode, align_corners
+
+    def call(self, images, grid):
+        """Sample."""
+        return grid_sample(images, grid, self.mode, self.padding_mode, self.align_corners)
+
+    def compute_output_shape(self, images_shape, grid_shape):
+        """Return (N, H', W', C)."""
+        return (*grid_shape[:-1], images_shape[-1])
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        own = {"mode": self.mode, "padding_mode": self.padding_mode, "align_corners": self.align_corners}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("keras_blitz")
+class AffineGrid(keras.layers.Layer):
+    """`affine_grid` as a layer: the grid for `GridSample` of an affine map.
+
+    Args:
+        height, width: of the output.
+        align_corners: see `affine_grid`.
+
+    Shapes:
+        input (N, 2, 3), output (N, height, width, 2).
+    """
+
+    def __init__(self, height: int, width: int, align_corners: bool = False, **options):
+        super().__init__(**options)
+        self.height, self.width, self.align_corners = height, width, align_corners
+
+    def call(self, theta):
+        """Map each place."""
+        return affine_grid(theta, (theta.shape[0], self.height, self.width, 1), self.align_corners)
+
+    def compute_output_shape(self, input_shape):
+        """Return (N, height, width, 2)."""
+        return (input_shape[0], self.height, self.width, 2)
+
+    def get_config(self) -> dict:
+        """Return the constructor's arguments."""
+        own = {"height": self.height, "width": self.width, "align_corners": self.align_corners}
+        return {**super().get_config(), **own}

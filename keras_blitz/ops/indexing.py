@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.ops.promotion import as_tensor, broadcast, dimension, kind, promoted, scalar
-from keras_blitz.ops.selection import check_range, gather, nonzero, places
+from keras_blitz.ops.selection import check_range, first_of, gather, nonzero, places
 
 
 def where(condition, x=None, y=None):
@@ -175,19 +175,17 @@ def scatter_reduce(x, dim: int, index, src, reduce: str, include_self: bool = Tr
     x, index, src = as_tensor(x), as_tensor(index), as_tensor(src)
     if src.dtype != x.dtype:
         raise BlitzError(f"scatter_reduce: src is {src.dtype.name}, x {x.dtype.name}")
-    if src.shape.rank != index.shape.rank or any(a > b for a, b in zip(index.shape, src.shape, strict=False)):
-        raise BlitzError(f"scatter_reduce: the index {index.shape} is larger than src {src.shape}")
+    values = first_of("scatter_reduce", src, index)
     at = places("scatter_reduce", x, dim, index)
     strides = [prod(x.shape[d + 1 :]) for d in range(x.shape.rank)]
     to = tf.reduce_sum(at * tf.constant(strides, tf.int64), -1) if x.shape.rank else at
-    values = src[tuple(slice(0, size) for size in index.shape)]
     return _reduced(x, tf.reshape(to, [-1]), tf.reshape(values, [-1]), reduce, include_self)
 
 
 def _reduced(x, to, values, reduce: str, include_self: bool):
     """Return x with values reduced into the places `to` of its flat elements."""
-    size = x.shape.num_elements()
-    own = tf.range(size, dtype=tf.int64)
+    size = tf.size(x, tf.int64)
+    own = tf.range(size)
     if not include_self:
         hit = tf.math.unsorted_segment_sum(tf.ones_like(to), to, size) > 0
         own = tf.where(hit, tf.constant(-1, tf.int64), own)  # a negative segment is left out
@@ -198,7 +196,7 @@ def _reduced(x, to, values, reduce: str, include_self: bool):
     if reduce == "mean":
         count = tf.math.unsorted_segment_sum(tf.ones_like(everything), segments, size)
         found = found / count if x.dtype.is_floating else tf.math.floordiv(found, count)
-    return tf.reshape(found, x.shape)
+    return tf.reshape(found, tf.shape(x))
 
 
 _SEGMENTS = {

@@ -293,6 +293,5 @@ def placed(x, found: Reduced, dim: int, keepdim: bool, back: Callable) -> Reduce
     """Return what was found along the last dimension where the reduced one was."""
     values, indices = found.values, tf.cast(found.indices, tf.int64)
     if not keepdim or not x.shape.rank:
-        shape = [size for d, size in enumerate(x.shape) if d != dim % max(x.shape.rank, 1)]
-        return Reduced(tf.reshape(values, shape), tf.reshape(indices, shape))
+        return Reduced(values, indices)
     return Reduced(back(values[..., tf.newaxis]), back(indices[..., tf.newaxis]))

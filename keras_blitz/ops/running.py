@@ -46,7 +46,7 @@ def _so_far(name: str, x, dim: int, largest: bool) -> Reduced:
     most = _scan(plain, tf.maximum if largest else tf.minimum)
     places = tf.range(moved.shape[-1], dtype=tf.int64)
     records = tf.where((plain == most) | tf.not_equal(plain, plain), places, -1)
-    at = _scan(tf.broadcast_to(records, moved.shape), tf.maximum)
+    at = _scan(tf.broadcast_to(records, tf.shape(moved)), tf.maximum)
     return Reduced(back(tf.gather(moved, at, batch_dims=moved.shape.rank - 1)), back(at))
 
 

@@ -99,17 +99,32 @@ def scatter(x, dim: int, index, src):
     """
     x, index = as_tensor(x), as_tensor(index)
     if isinstance(src, int | float):
-        src = tf.fill(index.shape, tf.cast(tf.constant(src, tf.float64), x.dtype))
+        src = tf.fill(tf.shape(index), tf.cast(tf.constant(src, tf.float64), x.dtype))
     src = as_tensor(src)
     if src.dtype != x.dtype:
         raise BlitzError(f"scatter: src is {src.dtype.name}, x {x.dtype.name}")
-    if src.shape.rank != index.shape.rank or any(a > b for a, b in zip(index.shape, src.shape, strict=False)):
-        raise BlitzError(f"scatter: the index {index.shape} is larger than src {src.shape}")
     at = places("scatter", x, dim, index)
-    values = src[tuple(slice(0, size) for size in index.shape)]
+    values = first_of("scatter", src, index)
     if not x.shape.rank:
         return values if index.shape.num_elements() else x
     return tf.tensor_scatter_nd_update(x, at, values)
+
+
+def first_of(name: str, src, index) -> tf.Tensor:
+    """Return the first elements of src in each dimension, as many as the index has.
+
+    Raises:
+        BlitzError: src has fewer.
+    """
+    pairs = zip(index.shape, src.shape, strict=False)
+    if src.shape.rank != index.shape.rank or any(a > b for a, b in pairs if None not in (a, b)):
+        raise BlitzError(f"{name}: the index {index.shape} is larger than src {src.shape}")
+    return src[tuple(slice(0, size) for size in sizes(index))]
+
+
+def sizes(x) -> list:
+    """Return the size of each dimension, a tensor where it is not known before the run."""
+    return [tf.shape(x)[d] if size is None else size for d, size in enumerate(x.shape)]
 
 
 def places(name: str, x, dim: int, index):
@@ -120,12 +135,13 @@ def places(name: str, x, dim: int, index):
     if index.shape.rank != x.shape.rank and index.shape.num_elements():
         raise BlitzError(f"{name}: the index {index.shape} must have as many dimensions as x {x.shape}")
     if index.shape.rank == x.shape.rank:
-        larger = [d for d, size in enumerate(index.shape) if d != dim and size > x.shape[d]]
+        both = list(zip(index.shape, x.shape, strict=True))
+        larger = [d for d, pair in enumerate(both) if d != dim and None not in pair and pair[0] > pair[1]]
         if larger and index.shape.num_elements():
             raise BlitzError(f"{name}: the index {index.shape} is larger than x {x.shape} beside dimension {dim}")
     check_range(name, index, x.shape[dim] if x.shape.rank else 1)
     index = tf.cast(index, tf.int64)
-    grid = tf.meshgrid(*(tf.range(size, dtype=tf.int64) for size in index.shape), indexing="ij")
+    grid = tf.meshgrid(*(tf.range(tf.cast(size, tf.int64)) for size in sizes(index)), indexing="ij")
     return tf.stack([index if d == dim else at for d, at in enumerate(grid)], -1) if grid else index
 
 

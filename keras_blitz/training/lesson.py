@@ -35,7 +35,7 @@ from keras_blitz.training.recipes import Recipe
 from keras_blitz.versions import versions
 
 SAVE_EVERY = 30.0  # seconds
-TESTED = 1 << 20  # pixels of the images that a dry run tests, 1024 images of 32×32
+DRY = 1 << 20  # pixels of a dry run's test set, and of its batches at most: 1024 images of 32×32, 20 of 224×224
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Lesson:
         self.workers.check_same({**versions(), **told, "recipe": str(self.recipe), "training images": images})
 
     def _read(self) -> ImageData:
-        """Return the data set, or the sample, of images that the network takes; a dry run's test set is a part of it.
+        """Return the data set, or the sample, of images that the network takes; for a dry run less of it.
 
         Raises:
             BlitzError: the network cannot be trained on it.
@@ -210,7 +210,10 @@ class Lesson:
                 "scripts/prepare_data.py prepares what PyTorch downloaded, --download fetches it."
             )
         check_images(recipe.network, shape, data)
-        few = TESTED // (shape[0] * shape[1]) if self.settings.dry_run else None
+        if not self.settings.dry_run:
+            return data
+        few = DRY // (shape[0] * shape[1])
+        self.recipe = replace(recipe, batch_size=min(recipe.batch_size, few))
         return replace(data, test=Split(data.test.images[:few], data.test.labels[:few]))
 
     def _seed(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from parity.core.trace import step_of
 
-WIDTH, HEIGHT = 960, 280
+WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 24, 24  # of the plot within its picture
 NAMES = 116  # room below instead, where tensors are named
-NAMED = 64  # names along an axis, at most
+NAMED = 48  # names along an axis, at most
 SMALL_WIDTH, SMALL_HEIGHT = 460, 190
 POINTS = 250  # along a line; of more, each stands for several steps, the worst of them
 LEAST = 3  # points that a line says something with
@@ -61,6 +61,11 @@ class Chart:
     def bottom(self) -> int:
         """Where the plot's horizontal axis is."""
         return self.height - self.below
+
+    @property
+    def narrow_height(self) -> int:
+        """How much of the height a narrow page shows, where the names along the axis are left out."""
+        return self.bottom + BOTTOM
 
 
 def of_subject(cases: Sequence[dict[str, Any]]) -> list[Chart]:

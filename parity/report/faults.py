@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from keras_blitz.files import atomic_path
 from parity.core.interruption import Interruption
 from parity.faults.run import Finding, Outcome, RightPair, enough_located
+from parity.report.tables import Column, FittingTable
 from parity.suite.run import Result
 
 
@@ -84,13 +84,14 @@ def elsewhere_table(
 
 def _mistakes(title: str, outcomes: Sequence[Outcome]) -> list[RenderableType]:
     """Return the table of these mistakes, then what was missed."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in (title, "places", "caught", "located", "first seen"):
-        table.add_column(column, justify="right" if column in ("places", "caught", "located") else "left", no_wrap=True)
-    for outcome in outcomes:
-        table.add_row(outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
+    numbers = [Column(name, right=True) for name in ("places", "caught", "located")]
+    columns = [Column(title, narrow="head"), *numbers, Column("first seen", wraps=30, narrow="below")]
+    rows = [
+        (outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
+        for outcome in outcomes
+    ]
     missed = [Text(line, style="red") for outcome in outcomes for line in _missed(outcome)]
-    return [table, *_block(missed)]
+    return [FittingTable(columns, rows), *_block(missed)]
 
 
 def _split(outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:

@@ -15,31 +15,40 @@ from parity.core.interruption import Interruption
 from parity.gaps import SECTIONS
 from parity.gaps.measure import Measurement, Outcome
 from parity.report.json import number
+from parity.report.tables import Column, FittingTable
 
 STYLES = {"differs": "", "no difference here": "dim"}
 SIDES = {"pytorch": "PyTorch", "naive": "naive", "exact": "exact"}
 
 
 def table(measured: Sequence[Measurement], interruption: Interruption | None = None) -> RenderableType:
-    """Return a line a row: the naive error beside the exact one."""
+    """Return one row for each gap: the naive error beside the exact one."""
     parts: list[RenderableType] = []
     for section, rows in groupby(measured, key=lambda one: one.gap.section):
-        lines = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        lines.add_column(section, width=30, no_wrap=True)
-        lines.add_column("naive", width=60)
-        lines.add_column("exact", min_width=8, max_width=60)
-        lines.add_column("affects", no_wrap=True)
-        for one in rows:
-            style = STYLES.get(one.verdict, "bold red")
-            naive = str(one.naive) if one.differs else f"{one.naive}  no difference here"
-            exact = str(one.exact) + ("" if one.passed else f"  BEYOND {one.allowed:.0e}")
-            lines.add_row(*map(Text, (one.gap.id, naive, exact, one.gap.affects)), style=style)
-        parts += [lines, Text()]
+        together = list(rows)
+        columns = [
+            Column(section, narrow="head"),
+            Column("naive", wraps=40, narrow="below"),
+            Column("exact", wraps=30, narrow="below"),
+            Column("affects", narrow="head"),
+        ]
+        cells = [_cells(one) for one in together]
+        parts += [FittingTable(columns, cells, [STYLES.get(one.verdict, "bold red") for one in together]), Text()]
     return Group(*parts, *_legend(measured), _sum(measured, interruption))
 
 
+def _cells(one: Measurement) -> tuple[str, str, str, str]:
+    naive = str(one.naive) if one.differs else f"{one.naive}  no difference here"
+    exact = str(one.exact) + ("" if one.passed else f"  BEYOND {one.allowed:.0e}")
+    return one.gap.id, naive, exact, one.gap.affects
+
+
 def _legend(measured: Sequence[Measurement]) -> list[Text]:
-    lines = ["errors are relative to the tensor's largest value, outputs and gradients; allowed 1e-12"]
+    lines = [
+        "naive: the obvious TensorFlow port; exact: the one that gives PyTorch's values; affects outputs, gradients, "
+        "training (O, G, T)",
+        "an error is the largest difference ÷ the tensor's largest value, in outputs and gradients; allowed 1e-12",
+    ]
     lines += [
         f"{one.gap.id}: allowed {one.allowed:.1e}: {one.reason}"
         for one in measured
@@ -154,8 +163,8 @@ def write_html(document: dict[str, Any], path: str | os.PathLike) -> None:
     from parity.report.html import environment
 
     sections = [
-        (title, [one for one in document["gaps"] if one["section"] == name]) for name, title in SECTIONS.items()
+        (name, title, [one for one in document["gaps"] if one["section"] == name]) for name, title in SECTIONS.items()
     ]
-    page = environment().get_template("gaps.html").render(document, sections=[s for s in sections if s[1]])
+    page = environment().get_template("gaps.html").render(document, sections=[s for s in sections if s[2]])
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

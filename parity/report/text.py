@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from parity.core.compare import Comparison, Row
@@ -12,6 +11,7 @@ from parity.core.locate import first_divergence
 from parity.core.modes import MODES, PRECISIONS
 from parity.core.tolerance import FLOOR_ULP, MEDIAN_RATIO, RMS_RATIO
 from parity.core.vacuous import count_warnings
+from parity.report.tables import Cell, Column, FittingTable
 from parity.suite.run import Result
 
 SHOWN_FAILURES = 3
@@ -19,17 +19,19 @@ SHOWN_FAILURES = 3
 
 def summary_table(results: Sequence[Result], interruption: Interruption | None = None) -> RenderableType:
     """Return the table of a run: a line a subject and dtype, a column a mode, then what failed and the sum."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for title in ("case", "covers", "dtype", "tensors", *MODES):
-        table.add_column(title, justify="right" if title == "tensors" else "left", no_wrap=True)
+    heads = [Column(title, narrow="head") for title in ("case", "covers")]
+    columns = [*heads, Column("dtype"), Column("tensors", right=True), *map(Column, MODES)]
+    rows: list[Sequence[Cell]] = []
     lines: dict[tuple[str, str], dict[str, Result]] = {}
     for result in results:
         lines.setdefault((result.case.subject, result.case.dtype), {})[result.case.mode] = result
     for (subject, dtype), modes in lines.items():
         covers = " ".join(next(iter(modes.values())).case.covers)
         tensors = sum(len(result.comparison.rows) for result in modes.values())
-        table.add_row(subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES))
-    return Group(table, *_legend(results), *_notes(results), Text(), _sum(results, interruption))
+        rows.append((subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES)))
+    return Group(
+        FittingTable(columns, rows, gap=1), *_legend(results), *_notes(results), Text(), _sum(results, interruption)
+    )
 
 
 def _cell(result: Result | None) -> Text:
@@ -131,43 +133,40 @@ def case_in_full(result: Result) -> RenderableType:
 
 def isolation(result: Result, alone: Comparison) -> RenderableType:
     """Return each layer's error in the run beside its error by itself, and which layers are wrong by themselves."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("layer", overflow="fold")
-    for title in ("in the run", "by itself", "allowed"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("")
+    numbers = [Column(title, right=True) for title in ("in the run", "by itself", "allowed")]
+    columns = [Column("layer", wraps=24, narrow="head"), *numbers, Column("", wraps=24, narrow="head")]
+    rows: list[Sequence[Cell]] = []
     in_run = {row.name: row for row in result.comparison.rows}
     for row in alone.rows:
         seen = in_run.get(row.name)
         remark = Text("ok", style="green") if row.passed else Text(f"FAIL {row.problem}", style="red")
-        numbers = [_number(value) for value in (seen.relative if seen else None, row.relative, row.allowed)]
-        table.add_row(Text(row.name.removeprefix("activation:")), *numbers, remark)
+        values = [_number(value) for value in (seen.relative if seen else None, row.relative, row.allowed)]
+        rows.append((row.name.removeprefix("activation:"), *values, remark))
     wrong = [row.name.removeprefix("activation:") for row in alone.rows if not row.passed]
     verdict = Text(f"each of {len(alone.rows)} layers is right by itself", style="bold green")
     if wrong:
         verdict = Text(f"wrong by themselves: {', '.join(wrong)}", style="bold red")
     elif not result.passed:
         verdict = Text("each layer is right by itself: look between them, or behind the forward pass", style="bold red")
-    return Group(Text(f"{result.case.id}   layers isolated", style="bold"), Text(), table, Text(), verdict)
+    head = Text(f"{result.case.id}   layers isolated", style="bold")
+    return Group(head, Text(), FittingTable(columns, rows), Text(), verdict)
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """Return a table with a line a tensor."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("tensor", overflow="fold")
-    for title in ("size", "max error", "relative", "allowed", "ratio"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
+def comparison_table(comparison: Comparison) -> FittingTable:
+    """Return a table with one row per tensor."""
+    numbers = [Column(title, right=True) for title in ("size", "max error", "relative", "allowed", "ratio")]
+    columns = [Column("tensor", wraps=24, narrow="head"), *numbers, Column("", wraps=24, narrow="head")]
+    rows: list[Sequence[Cell]] = []
     for row in comparison.rows:
         remark = Text("ok", style="green") if row.passed else Text(f"FAIL {row.problem}", style="red")
         if row.warnings:
             remark.append("  " + "; ".join(row.warnings), style="yellow")
         if row.estimated:
             remark.append("  estimated", style="dim")
-        numbers = [_number(value) for value in (row.max_abs, row.relative, row.allowed)]
+        values = [_number(value) for value in (row.max_abs, row.relative, row.allowed)]
         ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        table.add_row(Text(row.name), f"{row.size:,}", *numbers, ratio, remark)
-    return table
+        rows.append((row.name, f"{row.size:,}", *values, ratio, remark))
+    return FittingTable(columns, rows)
 
 
 def _number(value: float | None) -> str:

@@ -68,6 +68,26 @@ def select(
     return left
 
 
+def find_listed(patterns: list[str]) -> tuple[list[Case], list[tuple[str, str]]]:
+    """Return the cases that `parity list` is asked for, and the tests and scripts of the inventory ids among them.
+
+    Args:
+        patterns: as in `select`; an inventory id may have no case, "*" stands for every id too.
+
+    Raises:
+        BlitzError: a pattern names neither a case nor an inventory id.
+    """
+    from parity import inventory
+
+    evidence = [(id, where) for id, where in inventory.listing() if id in patterns or "*" in patterns]
+    shown = {id for id, _ in evidence}
+    named = [
+        pattern for pattern in patterns
+        if pattern not in shown or any(_named(case, pattern) for case in all_cases())
+    ]  # fmt: skip
+    return select(named, slow=True) if named or not patterns else [], evidence
+
+
 def _named(case: Case, pattern: str) -> bool:
     names = (case.id, case.group, *case.covers)
     # A prefix ends where a part of the id does: "mnist" is not "mnist0".

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from keras_blitz.errors import BlitzError
-from parity.translate import own_gradient
+from parity.translate import in_place, own_gradient
 from parity.translate.graph import Call, Frame, Recording, Value, Where, values_in
 
 # What tells about a tensor and returns none.
@@ -38,7 +38,6 @@ FACTORIES = frozenset(
         "empty_like",
     }
 )  # fmt: skip
-IN_PLACE = frozenset(["__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"])
 IsLeaf = Callable[[nn.Module | type], bool]  # whether a module, or an autograd.Function, is translated as one
 HERE = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}")
 
@@ -80,8 +79,8 @@ class Recorder(TorchFunctionMode):
         self.module, self.is_leaf = module, is_leaf
         self.known: dict[int, tuple[torch.Tensor, Value]] = {}  # the tensors are kept, so that no id comes twice
         self.tensors: dict[int, torch.Tensor] = {}  # id of a value -> its tensor
-        self.stale: set[int] = set()
-        self.views: dict[int, tuple[torch.Tensor, Any]] = {}  # a slice -> of which tensor, and the index
+        self.stale: dict[int, Where | None] = {}  # id of a tensor -> the line that changed its memory
+        self.views: dict[int, in_place.Made] = {}
         self.values: list[Value] = []
         self.calls: list[Call] = []
         self.uses: dict[str, int] = {}
@@ -127,6 +126,8 @@ class Recorder(TorchFunctionMode):
             self.depth += 1
             if self.depth == 1:
                 self.pending = self._call(module, args, kwargs)
+                if args and getattr(module, "inplace", False):
+                    self._prepare(args[0], self.pending)
             return
         frame = Frame(module, self.paths.get(id(module), ""), self.stack[-1], (), _user_line(), tuple(kwargs))
         frame.arguments = [self._as_values(each) for each in (*args, *kwargs.values())]
@@ -139,10 +140,13 @@ class Recorder(TorchFunctionMode):
         self.depth -= 1
         if self.depth:
             return output
-        given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
-        output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
         call = self.pending
         self._count(call, self._table_of(module) or self.paths.get(id(module), ""))
+        if args and output is args[0] and getattr(module, "inplace", False):
+            self._change(output, call)
+            return output
+        given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
+        output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
         self._finish(call, output, holds_weights=any(True for _ in module.parameters()))
         return output
 
@@ -154,43 +158,44 @@ class Recorder(TorchFunctionMode):
             if name in DECIDING and not self.depth:
                 self._note_decision(args[0])
             return function(*args, **kwargs)
-        in_place = name in IN_PLACE or (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
+        changed = in_place.changed_by(name, args, kwargs)
         call = self._call(name, args, kwargs)
         call.function = function
         if name == "embedding" and (path := self._table_of(args[1])):
             self._count(call, path)
+        if changed is not None:
+            self._prepare(changed, call)
         output = function(*args, **kwargs)
         if "dropout" in name and output is args[0]:
             output = _alias(output)
-        tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
         if name == "__setitem__":
-            output, tensors = args[0], [args[0]]
-        if not tensors or (not in_place and len(tensors) == 1 and args and tensors[0] is args[0]):
+            if not self._is_own(args, call):
+                self._change(changed, call)
+            return None
+        tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
+        if not tensors or (changed is None and len(tensors) == 1 and args and tensors[0] is args[0]):
             return output  # contiguous, to
-        if in_place:
-            self._outdate(args[0])
+        if changed is output:
+            self._change(changed, call)
+            return output
         self._finish(call, output, factory=name in FACTORIES)
-        if name == "__getitem__":
-            self.views[id(output)] = args[0], call.args[1]
-        elif in_place and id(args[0]) in self.views:
-            self._write_back(args[0], call)
-        return None if name == "__setitem__" else output
+        if made := in_place.view_of(name, function, call, args, kwargs, output):
+            self.views[id(output)] = made
+        return output
 
     def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
-        """Call an autograd.Function, and record the call where it has a rule, else what its forward does."""
+        """Call an autograd.Function; record the call if it has a rule or needs one, else what its forward does."""
         if self.depth or not torch.is_grad_enabled():
             return apply(*args, **kwargs)
-        if self.is_leaf(function):
+        with self._unseen():
+            as_one = self.is_leaf(function) or not own_gradient.is_exact(apply, function, args, kwargs)
+        if as_one:
             call = self._call(function.__name__, args, kwargs)
             call.function = function
             with self._unseen():
                 output = apply(*args, **kwargs)
             self._finish(call, output)
             return output
-        with self._unseen():
-            is_exact = own_gradient.is_exact(apply, function, args, kwargs)
-        if not is_exact:
-            raise Untranslatable(_own_gradient(function.__name__))
         self.through += 1
         output = apply(*args, **kwargs)
         self.through -= 1
@@ -257,10 +262,12 @@ class Recorder(TorchFunctionMode):
     def _value(self, tensor: torch.Tensor) -> Value:
         if id(tensor) in self.known:
             if id(tensor) in self.stale:
-                raise Untranslatable(f"a view is used after the tensor it is of was changed in place{at(_user_line())}")
+                self._view_again(tensor)
             return self.known[id(tensor)][1]
         if isinstance(tensor.grad_fn, BackwardCFunction):
-            raise Untranslatable(_own_gradient(type(tensor.grad_fn).__name__.removesuffix("Backward")))
+            name = type(tensor.grad_fn).__name__.removesuffix("Backward")
+            rule = f"write it a rule with @parity.translates({name})"
+            raise Untranslatable(f"{name} is an autograd.Function that was not seen; {rule}{at(_user_line())}")
         name = self.named.get(id(tensor), "")
         return self._new(tensor, kind="parameter" if isinstance(tensor, nn.Parameter) else "constant", name=name)
 
@@ -271,28 +278,46 @@ class Recorder(TorchFunctionMode):
             raise Untranslatable(f"{kind} tensors have no translation{at(_user_line())}")
         self.known[id(tensor)] = tensor, value
         self.tensors[id(value)] = tensor
-        self.stale.discard(id(tensor))
+        self.stale.pop(id(tensor), None)
         self.values.append(value)
         return value
 
-    def _outdate(self, tensor: torch.Tensor) -> None:
-        """A tensor was changed in place: what shares its memory has other values now."""
+    def _prepare(self, tensor: torch.Tensor, call: Call) -> None:
+        """Note what an in-place operation is about to overwrite: constants, and what the tensor is a view of."""
+        for value in values_in((call.args, call.kwargs)):
+            self._keep(value)
+        self._value(tensor)
+        while made := self.views.get(id(tensor)):
+            tensor = made.base
+            self._keep(self._value(tensor))
+
+    def _change(self, tensor: torch.Tensor, call: Call) -> None:
+        """A tensor was changed in place: so was what it is a view of; other views have other values now."""
         memory = tensor.untyped_storage().data_ptr()
         for key, (other, _) in self.known.items():
             if other is not tensor and other.untyped_storage().data_ptr() == memory and id(other) not in self.named:
-                self.stale.add(key)
+                self.stale[key] = call.where
+        self._finish(call, tensor)
+        while made := self.views.get(id(tensor)):
+            base = self.known[id(made.base)][1]
+            function, arguments = in_place.write_back(made, base, self._value(tensor))
+            tensor = made.base
+            self._finish(Call(function, self.stack[-1], arguments, {}, call.where), tensor)
 
-    def _write_back(self, view: torch.Tensor, changed: Call) -> None:
-        """A slice was changed in place: put it into the tensor it is of."""
-        base, index = self.views[id(view)]
-        self.stale.discard(id(base))
-        call = Call("__setitem__", self.stack[-1], (self._value(base), index, self._value(view)), {}, changed.where)
-        self._finish(call, base)
+    def _view_again(self, tensor: torch.Tensor) -> None:
+        """Give a view the values that its base has now."""
+        made = self.views.get(id(tensor))
+        if made is None:
+            where = self.stale[id(tensor)]
+            raise Untranslatable(f"what shares memory with a tensor is used after a change in place{at(where)}")
+        call = made.call
+        again = (self._value(made.base), *call.args[1:])
+        self._finish(Call(call.target, self.stack[-1], again, call.kwargs, call.where), tensor)
 
-
-def _own_gradient(name: str) -> str:
-    rule = f"write it a rule with @parity.translates({name})"
-    return f"{name} is an autograd.Function with a gradient of its own; {rule}{at(_user_line())}"
+    def _is_own(self, args: tuple, call: Call) -> bool:
+        """Return whether a slice is assigned to itself, as Python does after `x[:, 0] += 1` has changed it in place."""
+        made = self.views.get(id(args[2]))
+        return made is not None and made.base is args[0] and made.call.args[1:] == call.args[1:2]
 
 
 def _name_of(function: Callable) -> str:

@@ -11,10 +11,12 @@ from parity.translate.derived import assignments
 from parity.translate.functions import Function
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
+from parity.translate.rounds import Rounds
 from parity.translate.skeleton import NONE, Id, Slot, is_list, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
+NAMELESS = 5  # so many numbers of a call can do without their names
 CALL = 96  # a call of this length fits into a line, with what it is assigned to
 
 
@@ -124,6 +126,8 @@ class Text:
         inputs = [self._input(each) for each in slot.inputs]
         if isinstance(statement, Loop):
             return self._loop(number, slot, statement, inputs)
+        if isinstance(statement, Rounds):
+            return self._rounds(number, slot, statement)
         outputs = self._outputs(number, slot, inputs)
         text = self._expression(number, statement, inputs)
         if len(outputs) == 3 and statement.head == "LSTM":  # the states are a pair
@@ -160,7 +164,7 @@ class Text:
         elif len(outputs) == 1 and len(wishes) > 1 and isinstance(slot.first, Layer):
             own.append(slot.path.rpartition(".")[2])  # qkv of `q, k, v = self.qkv(x).chunk(3)`
         tensors = inputs[1:] if isinstance(slot.first, LayerCall) else inputs
-        first = [tensors[0]] if tensors and names.is_name(tensors[0]) else []
+        first = [tensors[0]] if tensors and not place and names.is_name(tensors[0]) else []
         if key not in self.last and len(outputs) > 1:
             own = ["_"]
         self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)])
@@ -219,15 +223,7 @@ class Text:
             return f"{inputs[0]}({', '.join([*inputs[1:], *keywords])})"
         if not isinstance(statement, Layer):
             return statement.head.format(*inputs, **values)
-        given = [
-            text if statement.literals[name].positional else f"{name}={text}"
-            for name, text in values.items()
-            if text is not None
-        ]
-        if statement.path:
-            given.append(f"name={self._path(number)}")
-        made = f"{statement.head}({', '.join(given)})"
-        return f"{made}({', '.join(inputs)})" if inputs else made
+        return _layer(statement, values, self._path(number) if statement.path else "", inputs)
 
     def _path(self, number: int) -> str:
         own = self.skeleton.slots[number].path
@@ -245,13 +241,13 @@ class Text:
                 named.append(text if name in required and len(required) < 3 else f"{name}={text}")
                 short.append(text if name in required else f"{name}={text}")
         texts = [f"{function.name}({', '.join(each)})" for each in (named, short)]
-        return texts[1] if len(texts[0]) > CALL >= len(texts[1]) else texts[0]
+        return texts[1] if len(texts[0]) > CALL >= len(texts[1]) and len(required) <= NAMELESS else texts[0]
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
         before = inputs.pop() if loop.gathers else ""
         name, lines = "", list[str]()
         if loop.step.place is not None and not loop.step.grows:
-            name = inputs[loop.step.place] = self._carried(number, slot, loop, lines)
+            name = inputs[loop.step.place] = self._carried(number, slot, loop.step.place, lines)
         listed = ""
         if loop.gathers:
             key = ("out", number, len(loop.outputs) - 1)
@@ -266,9 +262,9 @@ class Text:
         kept = [f"{INDENT}{listed}.append({name})"] if listed else []
         return [*lines, head, f"{INDENT}{name} = {call}", *kept]
 
-    def _carried(self, number: int, slot: Slot, loop: Loop, lines: list[str]) -> str:
+    def _carried(self, number: int, slot: Slot, place: int, lines: list[str]) -> str:
         """Return the variable that each round replaces, which begins as what the first is given."""
-        key, carried = ("out", number, 0), slot.inputs[loop.step.place or 0]
+        key, carried = ("out", number, 0), slot.inputs[place]
         before = self.names[carried]
         if not (self._lives(carried, number) or key in self.made):
             self.names[key] = before
@@ -288,6 +284,47 @@ class Text:
         path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
         return _head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
+
+    def _rounds(self, number: int, slot: Slot, loop: Rounds) -> list[str]:
+        """Return a loop over rounds of layers."""
+        lines: list[str] = []
+        name = self._carried(number, slot, 0, lines)
+        wishes = [*(wish for _, wish in loop.columns), *([_title(loop.template[-1].head)] if loop.last else [])]
+        columns = [*loop.columns.values(), *([loop.last] if loop.last else [])]
+        own: list[str] = []
+        for wish in wishes:
+            taken = {*self.names.values(), *self.reserved, *own}
+            own.append(next(each for each in (wish, *(f"{wish}_{n}" for n in range(2, 99))) if each not in taken))
+        table = list(zip(loop.numbers, *columns, strict=True))
+        rows = literal([row[0] if len(row) == 1 else row for row in table])
+        lines.append(f"for {', '.join(['i', *own])} in {rows}:")
+        prefix = slot.path[1:] if slot.path.startswith("/") else f"{{path}}{slot.path}"
+        by_place = dict(zip(loop.columns, own, strict=False))
+        for place, layer in enumerate(loop.template):
+            values = {n: by_place.get((place, n)) or self._value(-1, n, each) for n, each in layer.literals.items()}
+            text = _layer(layer, values, f'f"{prefix}{{i{f" + {place}" if place else ""}}}"', [name])
+            indent = INDENT
+            if loop.last and place == len(loop.template) - 1:
+                lines.append(f"{INDENT}if {own[-1]}:")
+                indent = 2 * INDENT
+            lines.append(f"{indent}{name} = {text}")
+        return lines
+
+
+def _title(head: str) -> str:
+    """Return what a table calls whether a round has a layer: pool of MaxPool2d."""
+    return "pool" if "pool" in head.lower() else re.sub(r"\W|\d.*", "", head.rpartition(".")[2]).lower()
+
+
+def _layer(layer: Statement, values: dict[str, str | None], path: str, inputs: list[str]) -> str:
+    """Return a layer that is made, and called where it has inputs."""
+    given = [
+        text if layer.literals[name].positional else f"{name}={text}"
+        for name, text in values.items()
+        if text is not None
+    ]
+    made = f"{layer.head}({', '.join([*given, *([f'name={path}'] if path else [])])})"
+    return f"{made}({', '.join(inputs)})" if inputs else made
 
 
 def uses_path(function: Function) -> bool:

@@ -4,7 +4,7 @@ import builtins
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -15,11 +15,13 @@ from parity.translate.given_twice import merge_evened
 from parity.translate.loops import Loop, roll_up
 from parity.translate.optional import merge_with_none
 from parity.translate.program import Block, BlockCall, Literal
+from parity.translate.rounds import roll_layers
 from parity.translate.skeleton import Skeleton, Unlike, variant_of
 
 HIDDEN = frozenset(["keras", "layers", "ops", *dir(builtins)])
 Place = tuple[int, str, int | None]  # slot, literal's name, component of a tuple
 MISSING = object()
+NAMELESS = re.compile(r"(sizes?|shape|number|start|stop|count)(_?\d+)?")  # numbers that no layer has a name for
 
 
 @dataclass
@@ -31,12 +33,18 @@ class Argument:
         values: block -> value.
         default: left out of a call that has this value; None: never.
         role: what it counts, where all that it stands for count that.
+        unused: the blocks that do not use it.
     """
 
     name: str
     values: dict[Block, Any]
     default: Any = None
     role: str = ""
+    unused: frozenset[Block] = frozenset()
+
+    def of(self, block: Block) -> Literal:
+        """Return what a call of a block hands to it."""
+        return Literal(self.values[block], self.default, role=self.role, is_free=block in self.unused)
 
 
 @dataclass(eq=False)
@@ -73,6 +81,8 @@ def functions_of(root: Block) -> list[Function]:
     for blocks in [*_in_order(root), [root]]:
         for block in blocks:
             roll_up(block)
+            if len(blocks) == 1:
+                roll_layers(block)
         for skeleton in _skeletons(blocks):
             known = [each.name for each in found]
             name = _free_name(_function_name(skeleton.blocks[0].frame.title), known)
@@ -155,10 +165,7 @@ def _give(function: Function, root: Block) -> None:
         for statement in block.statements:
             if isinstance(statement, BlockCall) and statement.block in members:
                 statement.function = function
-                statement.literals = {
-                    each.name: Literal(each.values[statement.block], each.default, role=each.role)
-                    for each in function.arguments
-                }
+                statement.literals = {each.name: each.of(statement.block) for each in function.arguments}
 
 
 def _share_rows(skeleton: Skeleton) -> None:
@@ -190,6 +197,7 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
             same = Argument(name, values, False)
             function.arguments.append(same)
         function.flags[start] = same.name
+    _settle_free(skeleton)
     sizes = sizes_of(skeleton.blocks)
     taken |= {size.name for size, _ in sizes}
     for place, values, default in _literals(skeleton):
@@ -197,6 +205,7 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
             continue
         function.places[place] = _text_of(function, place, values, default, sizes, taken)
     for each in function.arguments:
+        each.unused = frozenset(block for block, value in each.values.items() if value is MISSING)
         each.values = _filled(each.values, each.default)
     flags = set(function.flags.values())
     function.arguments.sort(key=lambda each: (_default_of(each) is not None, each.name in flags))
@@ -253,7 +262,7 @@ def _multiple(function: Function, role: str, known: dict[Block, Any], sizes: Siz
 
 
 def _new(function: Function, place: Place, values: dict[Block, Any], default: Any, role: str, taken: set[str]) -> str:
-    made = Argument(_argument_name(function.skeleton, place, taken), values, default, role)
+    made = Argument(_argument_name(function.skeleton, place, taken, values), values, default, role)
     taken.add(made.name)
     function.arguments.append(made)
     return made.name
@@ -271,13 +280,24 @@ def _runs(skeleton: Skeleton) -> list[tuple[int, set[Block]]]:
     return found
 
 
+def _settle_free(skeleton: Skeleton) -> None:
+    """Let the calls that do not use an argument have a value that others have."""
+    for slot in skeleton.slots:
+        for name in slot.first.literals:
+            every = [statement.literals[name] for statement in slot.members.values()]
+            used = next((each for each in every if not each.is_free), None)
+            for statement in slot.members.values() if used else ():
+                if statement.literals[name].is_free:
+                    statement.literals = {**statement.literals, name: replace(used, is_free=True)}
+
+
 def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
     """Return the places of literals, with each block's value and the default; tuples of one length by component."""
     found: list[tuple[Place, dict[Block, Any], Any]] = []
     for number, slot in enumerate(skeleton.slots):
         for name, literal in slot.first.literals.items():
             values: dict[Block, Any] = {
-                block: slot.members[block].literals[name].value if block in slot.members else MISSING
+                block: _value_of(slot.members[block].literals[name]) if block in slot.members else MISSING
                 for block in skeleton.blocks
             }
             known = [value for value in values.values() if value is not MISSING]
@@ -290,6 +310,10 @@ def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
             else:
                 found.append(((number, name, None), values, literal.default))
     return found
+
+
+def _value_of(literal: Literal) -> Any:
+    return MISSING if literal.is_free else literal.value
 
 
 def _agree(one: dict[Block, Any], other: dict[Block, Any]) -> bool:
@@ -314,8 +338,11 @@ def _default_of(argument: Argument) -> Any:
     return default
 
 
-def _argument_name(skeleton: Skeleton, place: Place, taken: set[str]) -> str:
+def _argument_name(skeleton: Skeleton, place: Place, taken: set[str], values: dict[Block, Any]) -> str:
     slot = skeleton.slots[place[0]]
+    known = [(block.frame, value) for block, value in values.items() if value is not MISSING]
+    if NAMELESS.fullmatch(place[1]) and (own := names.of_number(known)) and own not in taken:
+        return own
     name = place[1] if place[2] is None else "size" if place[1] in ("shape", "sizes") else place[1]
     if name not in taken:
         return name

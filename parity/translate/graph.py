@@ -118,6 +118,8 @@ class Call:
     @property
     def title(self) -> str:
         """What a message calls it."""
+        if isinstance(self.function, type):
+            return f"{self.target}, an autograd.Function with a gradient of its own"
         return f"torch's {self.target}" if isinstance(self.target, str) else type(self.target).__name__
 
 

@@ -119,8 +119,8 @@ class Leaves:
         """
         builder, frame = self.builder, self.builder.call.frame
         made = [each for call in builder.recording.calls if call.frame is frame for each in call.outputs]
-        around = [values_in(list(each.arguments)) for each in reversed(frame.ancestors())]
-        for each in (*sum(around, []), *made, *builder.views):
+        given = [value for each in reversed(frame.ancestors()) for value in values_in(list(each.arguments))]
+        for each in (*given, *made, *builder.views):
             view = None if each.is_leaf else builder.views.get(each)
             if view and view.layout[:1] == (0,) and (each.shape[0], each.period) == (value.shape[0], value.period):
                 return view

@@ -5,6 +5,7 @@ import inspect
 import keyword
 import linecache
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -63,6 +64,24 @@ def given(frame: Frame) -> list[str]:
     """Return the names that `forward` has for what a module was given, in that order."""
     by_place = len(frame.arguments) - len(frame.keywords)
     return [*parameters(frame.module)[:by_place], *frame.keywords] if frame.keywords else parameters(frame.module)
+
+
+def of_number(known: Sequence[tuple[Frame, Any]]) -> str:
+    """Return what the user calls a number that differs between modules of a class: height, num_heads; "" without one.
+
+    Args:
+        known: calls of the modules, with the number in each.
+    """
+    attributes = [
+        [dict(zip(given(frame), frame.arguments, strict=False)), vars(frame.module)] for frame, _ in known
+    ]  # fmt: skip
+    for place in (0, 1):
+        for name in attributes[0][place] if attributes else ():
+            if is_name(name) and not name.startswith("_") and name != "training":
+                pairs = ((own[place].get(name), value) for own, (_, value) in zip(attributes, known, strict=True))
+                if all(type(one) is type(other) and one == other for one, other in pairs):
+                    return name
+    return ""
 
 
 def own(layer: str, frame: Frame) -> str:

@@ -222,11 +222,18 @@ def translate(
         open_module(proven.get_submodule(path), function)
     arrays = tuple(tensor.numpy() for tensor in tensors)
     train = False if computed else train
-    proof = prove(widened(proven), port.fresh, arrays, builder.weights, train, filled, dtypes, batch)
+    proof = prove(widened(proven), port.fresh, arrays, _weights(port), train, filled, dtypes, batch)
     if other is not None and proof.passed:
         said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
         proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)
     return replace(port, proof=proof)
+
+
+def _weights(port: Port) -> dict[str, str | None]:
+    """Return how the proof pairs weights; one that forward does not use is not paired with a constant of its shape."""
+    kept = dict(port.module.named_parameters())
+    sizes = {array.size for array in port.arrays.values()}
+    return {**{name: None for name in port.unused if name in kept and kept[name].numel() in sizes}, **port.weights}
 
 
 def _wrapped(text: str) -> str:

@@ -86,12 +86,14 @@ class Literal:
         default: of an argument, which is left out where the value is this; None: never.
         positional: the argument has no name in the call.
         role: of an argument of a block, what it counts; see `parity.translate.derived`.
+        is_free: of an argument that this call does not use: any value does.
     """
 
     value: Any
     default: Any = None
     positional: bool = False
     role: str = ""
+    is_free: bool = False
 
 
 @dataclass(eq=False)

@@ -114,7 +114,8 @@ def _tensors(output: Any) -> list[torch.Tensor]:
 
 
 def prove(
-    module: nn.Module, build: Callable[[str], Any], inputs: tuple[np.ndarray, ...], weights: Mapping[str, str],
+    module: nn.Module, build: Callable[[str], Any], inputs: tuple[np.ndarray, ...],
+    weights: Mapping[str, str | None],
     train: bool | None, filled: Filled, dtypes: Sequence[str] = DTYPES, batch: bool = True,
 ) -> Proof:  # fmt: skip
     """Compare a module with the model that was written from it.

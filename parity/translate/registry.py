@@ -88,7 +88,7 @@ def of_call(call: Call) -> Rule | None:
     rule = FUNCTIONS.get(call.function) if call.function is not None else None
     name = call.target
     stripped = name.strip("_") if name.startswith("__") else name.removesuffix("_")
-    return rule or FUNCTIONS.get(name) or FUNCTIONS.get(stripped)
+    return rule or FUNCTIONS.get(name) or FUNCTIONS.get(stripped) or FUNCTIONS.get(stripped.removeprefix("special_"))
 
 
 def _into(table: dict, names: tuple[str, ...]) -> Callable[[AnyRule], AnyRule]:

@@ -2,6 +2,7 @@
 
     ```python     run after the page's earlier ones, in the same names; one that begins with `# model.py` is that file
     ```           right after a python block: what it prints
+    ```py         not run: it downloads, or takes several machines
     ```console    each line after `$ ` is run; the lines below it are what it prints
 
 A line `…` stands for lines that are left out. Whole numbers must be equal; rounding, ratios and times are not compared.
@@ -21,11 +22,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 FENCE = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
-OF_THE_MACHINE = re.compile(r"[\d.,]+(?=×| (?:×|s|GB)(?!\w))")
+OF_THE_MACHINE = re.compile(r"[\d.,]+(?=×|s\b| (?:×|s|GB)(?!\w))")
 NOISE = 1e-6  # below it a relative error is rounding
 
 
@@ -109,8 +111,11 @@ def run_command(line: str) -> str:
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.stdout
-    if words[0] in ("python", "pytest"):
-        words = [sys.executable, *(words[1:] if words[0] == "python" else ["-m", *words])]
+    if words[0] == "pytest":
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            pytest.main(words[1:])
+        return output.getvalue()
+    words[0] = sys.executable if words[0] == "python" else words[0]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
@@ -145,7 +150,10 @@ def main() -> None:
     from parity.session import load
 
     load(live=True)
+    import keras
+
     for page in map(Path.resolve, map(Path, sys.argv[1:])):
+        keras.utils.clear_session()
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             sys.path.insert(0, folder)
             page.write_text(run_page(page.read_text(encoding="utf-8"))[1], encoding="utf-8")

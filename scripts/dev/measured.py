@@ -1,6 +1,6 @@
 """Print docs/measured.json: what each row of the catalogue of differences came to, for the pages of the catalogue.
 
-python scripts/dev/measured.py > docs/measured.json        needs PyTorch; about a minute
+python scripts/dev/measured.py > measured.json && mv measured.json docs        needs PyTorch; about a minute
 """
 
 import json

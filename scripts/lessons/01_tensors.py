@@ -58,7 +58,9 @@ def with_pytorch():
 def with_keras():
     x = ops.tensor([[1, 2], [3, 4]])
     return {
-        "type of whole numbers": tf.constant([[1, 2]]).dtype,
+        "type of whole numbers": tf.constant(
+            [[1, 2]]
+        ).dtype,
         "type of decimals": tf.constant([1.5]).dtype,
         "ones_like": tf.ones_like(x),
         "full": ops.full((2, 2), 7),
@@ -98,7 +100,9 @@ def with_keras():
     return {
         "rand": ops.rand(2, 3),
         "randn": ops.randn(3),
-        "randint": keras_blitz.random.randint(0, 10, (4,)),
+        "randint": keras_blitz.random.randint(
+            0, 10, (4,)
+        ),
         "randperm": keras_blitz.random.randperm(5),
     }
 
@@ -428,7 +432,9 @@ def with_pytorch():
 def with_keras():
     x = tf.constant([[1.0, -2, 3], [0.5, 4, -1]])
     return {
-        "mean, keepdim": tf.reduce_mean(x, 1, keepdims=True),
+        "mean, keepdim": tf.reduce_mean(
+            x, 1, keepdims=True
+        ),
         "std": tf.math.reduce_std(x),
         "std, exact": ops.std(x),
         "median": ops.median(x),

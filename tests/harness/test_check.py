@@ -16,7 +16,10 @@ import keras_blitz
 import parity
 from keras_blitz import optim
 from keras_blitz.errors import BlitzError
+from parity.core.compare import Comparison, Row
 from parity.core.verdict import Verdict
+from parity.pair import equivalence
+from parity.pytest_plugin import Door
 
 pytestmark = pytest.mark.covers("H12")
 
@@ -414,6 +417,63 @@ def test_the_fixture_fails_a_test_with_the_report_and_writes_the_page(pytester, 
     done.assert_outcomes(passed=1, failed=1)
     done.stdout.fnmatch_lines(["*NOT equivalent*", "*looks like layernorm-eps*", "*parity: 2 reports in parity.html*"])
     assert "test_wrong" in (pytester.path / "parity.html").read_text(encoding="utf-8")
+
+
+FAKED = """
+    import pytest
+    from parity.core.compare import Comparison, Row
+    from parity.pair.equivalence import Report
+
+    @pytest.fixture(autouse=True)
+    def faked(monkeypatch):
+        def check(passed=True):
+            found = {"float64": Comparison((Row("output", 3, passed, 0.0, 0.0, 1e-12),))}
+            return Report("one and other", found, [], [], None, 0.1)
+
+        monkeypatch.setattr("parity.check", check)
+    """
+
+
+def run_faked(pytester, request, tests, *arguments):
+    """Run tests of the fixture whose check is replaced by one that takes no time."""
+    pytester.makepyfile(FAKED + tests)
+    plugin = [] if request.config.pluginmanager.hasplugin("parity") else ["-p", "parity.pytest_plugin"]
+    return pytester.runpytest_inprocess(*plugin, "-p", "no:cacheprovider", *arguments)
+
+
+def test_the_fixture_can_be_called_and_has_the_rest_of_the_package(monkeypatch):
+    passed = {"float64": Comparison((Row("output", 3, True, 0.0, 0.0, 1e-12),))}
+    failed = {"float64": Comparison((Row("output", 3, False, 0.0, 0.0, 1e-12),))}
+    monkeypatch.setattr("parity.check", lambda found: equivalence.Report("a pair", found, [], [], None, 0.1))
+    reports = []
+    fixture = Door("test_it", reports)
+    fixture(passed)
+    with pytest.raises(pytest.fail.Exception, match="a pair: NOT equivalent"):
+        fixture(failed)
+    assert [name for name, _ in reports] == ["test_it", "test_it (2)"]
+    assert fixture.transfer is parity.transfer
+    with pytest.raises(AttributeError, match="no attribute 'equivalent'"):
+        fixture.equivalent  # noqa: B018
+
+
+def test_a_page_without_a_folder_is_refused_before_the_tests(pytester, request):
+    done = run_faked(pytester, request, "\n    def test_it(parity): parity()", "--parity-html", "no/where.html")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["ERROR: --parity-html no/where.html: the folder no does not exist*"])
+    done.stdout.no_fnmatch_line("*passed*")
+
+
+def test_a_page_that_cannot_be_written_in_the_end_leaves_the_summary(pytester, request):
+    (pytester.path / "there").mkdir()
+    tests = """
+    def test_it(parity):
+        import shutil
+        parity()
+        shutil.rmtree("there")
+    """
+    done = run_faked(pytester, request, tests, "--parity-html", "there/p.html")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stdout.fnmatch_lines(["parity: there/p.html: the folder there does not exist*", "*1 passed*"])
 
 
 def test_the_page_has_the_reports_of_all_processes(pytester, request):

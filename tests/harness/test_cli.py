@@ -126,7 +126,28 @@ def test_list_names_every_case_and_what_it_covers():
     rows = json.loads(invoke("list", "--json").output)
     assert {"id": "lenet-float64-eager", "group": "networks", "covers": ["N1"], "dtype": "float64", "mode": "eager",
             "slow": False} in rows  # fmt: skip
-    assert invoke("list").output.splitlines()[0].split() == ["lenet-float64-eager", "N1"]
+    assert invoke("list", "*").output.splitlines()[0].split() == ["lenet-float64-eager", "N1"]
+
+
+def test_list_groups_the_cases_and_a_pattern_shows_the_rows():
+    lines = invoke("list").output.splitlines()
+    assert len(lines) < 200 < len(all_cases())
+    heads = [line.split(": ") for line in lines if line and not line.startswith(" ") and ": " in line]
+    assert sum(int(counts.split()[0]) for _, counts in heads) == len(all_cases())
+    assert {group for group, _ in heads} == {case.group for case in all_cases()}
+    assert "lenet 6," in invoke("list").output
+    assert invoke("list", "lenet-float32").output.split()[::2] == [
+        f"lenet-float32-{mode}" for mode in ("eager", "graph", "xla")
+    ]
+    assert [row["id"] for row in json.loads(invoke("list", "mnist0", "--json").output)] == [
+        case.id for case in select(["mnist0"])
+    ]
+
+
+def test_list_of_an_inventory_id_shows_its_tests_and_its_cases():
+    assert "L1   tests/library/test_layers.py" in invoke("list", "L1").output.splitlines()
+    assert invoke("list", "N1", "L1").output.startswith("lenet-float64-eager")
+    assert "no case 'nosuch'" in str(invoke("list", "nosuch").exception)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 import parity  # noqa: E402
 from keras_blitz.errors import BlitzError  # noqa: E402
 from parity.translate import layout, registry  # noqa: E402
-from parity.translate.rules import indexing  # noqa: E402
+from parity.translate.rules import repetition  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -203,13 +203,13 @@ def test_train_mode_of_a_computed_weight_is_refused():
 
 def test_rows_repeated_for_the_example_alone_are_seen(monkeypatch):
     monkeypatch.setattr(
-        indexing, "_tile_batch", lambda builder, x, counts: builder.op("ops.tile({0}, {counts})", [x], counts=counts)
+        repetition, "_tile_batch", lambda builder, x, counts: builder.op("ops.tile({0}, {counts})", [x], counts=counts)
     )
     assert not translated("heads").passed
 
 
 def test_gradient_of_ones_own_is_refused():
-    with pytest.raises(BlitzError, match=r"Halved is an .* with a gradient of its own"):
+    with pytest.raises(BlitzError, match=r"Halved, an .* with a gradient of its own"):
         parity.translate(WithFunction(Halved), NUMBERS, check=False)
 
 

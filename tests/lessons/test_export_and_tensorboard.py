@@ -46,9 +46,10 @@ def test_every_kind_of_summary_is_in_the_logs(monkeypatch, tmp_path):
         graphs += bool(event.graph_def)
         for value in event.summary.value:
             plugins.setdefault(value.metadata.plugin_data.plugin_name, set()).add(value.tag)
-    assert {"scalars", "images", "histograms", "text", "pr_curves", "audio"} <= set(plugins)
+    assert {"scalars", "images", "histograms", "text", "pr_curves", "audio", "hparams"} <= set(plugins)
     assert {"four images", "images with labels", "confusion matrix"} <= plugins["images"]
     assert len(plugins["pr_curves"]) == 10
+    assert plugins["hparams"] == {"_hparams_/experiment", "_hparams_/session_start_info"}
     assert graphs == 1
     assert (tmp_path / "projector_config.pbtxt").is_file()
     assert np.loadtxt(tmp_path / "features.tsv", delimiter="\t").shape == (200, 512)

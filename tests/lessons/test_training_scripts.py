@@ -42,7 +42,7 @@ def test_dry_run(monkeypatch, capsys, tmp_path, name, network, printed, loop):
         "--data-dir", tmp_path, "--logdir", tmp_path / "logs",
     )  # fmt: skip
     assert code == 0
-    assert "training on the sample in the package" in out
+    assert f"in {tmp_path}: training on the sample in the package" in out
     assert re.search(printed, out), out
     assert "GroundTruth:  Ankle boot" in out
     assert "Predicted: " in out
@@ -51,9 +51,63 @@ def test_dry_run(monkeypatch, capsys, tmp_path, name, network, printed, loop):
 
 
 def test_resuming_nothing_is_one_line(monkeypatch, capsys, tmp_path):
-    code, _, err = run(monkeypatch, capsys, "train_mnist", "--resume", "--output", tmp_path, "--data-dir", tmp_path)
+    folder = tmp_path / "run"
+    code, out, err = run(monkeypatch, capsys, "train_mnist", "--resume", "--output", folder, "--data-dir", tmp_path)
+    assert (code, out) == (2, "")
+    assert not folder.exists()
+    assert err.strip() == f"train_mnist: error: {folder / 'checkpoint.npz'}: no checkpoint to go on from"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--output", "file", "file: is a file; give the name of a folder"),
+        ("--logdir", "file", "file: is a file; give the name of a folder"),
+        ("--data-dir", "file", "file: is a file; give the folder of tensorflow-datasets"),
+        ("--network", "mnist0", "--network mnist0: has no weights to train"),
+        ("--devices", "101", "--batch-size 100: less than an image for each of 101 parts"),
+        ("--batch-size", "9" * 20, ""),
+    ],
+)
+def test_bad_input_is_said_before_anything_is_trained(monkeypatch, capsys, tmp_path, option, value, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    code, out, err = run(monkeypatch, capsys, "train_mnist", "--data-dir", tmp_path, "--dry-run", option, value)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("**/*.npz"))
+
+
+@pytest.mark.slow
+def test_resume_of_another_run_is_refused(monkeypatch, capsys, tmp_path):
+    common = "train_mnist", "--dry-run", "--output", tmp_path / "run", "--data-dir", tmp_path
+    assert run(monkeypatch, capsys, *common, "--seed", 0)[0] == 0
+    before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
+    for options, said in (
+        (["--seed", 5], "--seed 0, this one has --seed 5"),
+        (["--lr", 0.5], "--lr 0.1, this one has"),
+    ):
+        code, out, err = run(monkeypatch, capsys, *common, "--resume", *options)
+        assert code == 2
+        assert f"checkpoint.npz: is of a run with {said}" in err
+        assert "untrained" not in out
+    assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == before
+    code, out, _ = run(monkeypatch, capsys, *common, "--resume")
+    assert code == 0
+    assert "going on from epoch 2" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", ["fit", "tape"])
+def test_a_run_that_diverges_ends_with_status_2_and_saves_nothing(monkeypatch, capsys, tmp_path, loop):
+    code, _, err = run(
+        monkeypatch, capsys, "train_mnist", "--lr", 1e9, "--loop", loop, "--output", tmp_path / "run",
+        "--data-dir", tmp_path,
+    )  # fmt: skip
     assert code == 2
-    assert err.strip() == f"train_mnist: error: {tmp_path / 'checkpoint.npz'}: no checkpoint to go on from"
+    assert "train_mnist: error: the loss is nan in epoch 1, step" in err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["images.png"]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_blitz import models
 from keras_blitz.convert import convert
@@ -157,6 +158,24 @@ def test_truncated_file(tmp_path, kind, kept):
         convert(path, tmp_path / "out.safetensors", "lenet")
     assert "\n" not in str(caught.value)
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("source", ["lenet.safetensors", "lenet.weights.h5"])
+@pytest.mark.parametrize("classes", [10_000_001, 10**12, 10**25])
+def test_a_head_beyond_memory_is_refused_before_it_is_made(tmp_path, checkpoint, source, classes):
+    (tmp_path / "lenet.weights.h5").touch()
+    with pytest.raises(CheckpointError, match=rf"--num-classes {classes}: a head has at most 10,000,000 outputs"):
+        convert(tmp_path / source, tmp_path / "o.keras", "lenet", num_classes=classes)
+    assert not (tmp_path / "o.keras").exists()
+
+
+def test_a_network_that_does_not_fit_into_memory_is_one_line(tmp_path, checkpoint, monkeypatch):
+    def build(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(models, "build", build)
+    with pytest.raises(CheckpointError, match="lenet with 9,000 classes does not fit into this machine's memory"):
+        convert(checkpoint, tmp_path / "o.keras", "lenet", num_classes=9000, skip=["fc3"])
 
 
 def test_wrong_network_in_a_keras_file(tmp_path):

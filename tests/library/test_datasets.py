@@ -2,6 +2,8 @@
 
 import gzip
 import pickle
+import re
+import resource
 import struct
 import subprocess
 import sys
@@ -161,6 +163,33 @@ def test_wrong_files_are_refused(tmp_path):
     with pytest.raises(BlitzError, match=r"data_batch_3: truncated"):
         prepare(tmp_path, "cifar10", tmp_path / "tfds")
     assert find_prepared("cifar10", tmp_path / "tfds") is None
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a b/c", "", "a/b", ".", "..", "-x", "1st", "Ants", "a\nb", "/tmp/x"])
+def test_a_name_that_would_leave_the_folder_or_is_none_is_refused(tmp_path, name):
+    with pytest.raises(BlitzError, match=f"--name {re.escape(ascii(name))}: .*lower-case letters, digits and _"):
+        prepare(tmp_path / "images", name, tmp_path / "deep" / "tfds")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_left(tmp_path):
+    write_mnist(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        with pytest.raises(BlitzError, match=rf"{tmp_path / 'tfds'}: cannot be written, ") as caught:
+            prepare(tmp_path, data_dir=tmp_path / "tfds")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "tfds").iterdir()) == []
+
+
+def test_a_file_for_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for read in (load, load_or_sample):
+        with pytest.raises(BlitzError, match="file: is a file; give the folder of tensorflow-datasets"):
+            read("mnist", tmp_path / "file")
 
 
 def test_several_data_sets_need_a_name(tmp_path):

@@ -80,7 +80,7 @@ def test_a_folder_is_made_with_those_above_it_or_the_reason_is_said(tmp_path):
 def test_errors_of_writing_name_the_folder_and_others_pass(tmp_path):
     import tensorflow as tf
 
-    full = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+    full = tf.errors.ResourceExhaustedError(None, None, f"{'long/' * 50}x.v2; No space left on device\n\t[[Op]]")
     for error in (OSError(28, "No space left on device"), full):
         with (
             pytest.raises(BlitzError, match=rf"{tmp_path}: cannot be written, No space left"),

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,23 +14,30 @@ import tensorflow as tf
 
 import keras_blitz
 from keras_blitz import random
-from keras_blitz.data import Split, batches
+from keras_blitz.data import ImageData, Split, batches
 from keras_blitz.errors import BlitzError
 from keras_blitz.losses import CrossEntropyLoss
 from keras_blitz.optim import SGD
 from keras_blitz.training import cpu
+from keras_blitz.training.checks import check_finite, check_images, check_network, check_options
 from keras_blitz.training.loop import Trainer
 from keras_blitz.training.recipes import RECIPES
 from keras_blitz.training.state import State, read_checkpoint, write_checkpoint
-from keras_blitz.training.steps import count_correct, run_steps, train_step
+from keras_blitz.training.steps import count_correct, predict, run_steps, train_step
 from keras_blitz.training.transform import Batches, Transform
 
 
 class Value:
     """A variable without a framework."""
 
+    path = "fc/kernel"
+
     def __init__(self, value):
         self.value = np.array(value)
+
+    @property
+    def shape(self):
+        return self.value.shape
 
     def numpy(self):
         return self.value
@@ -113,6 +122,102 @@ def test_checkpoint_of_another_run_sets_nothing(tmp_path):
         read_checkpoint(tmp_path / "run.npz", [other], "another")
     assert other.value == 0
     np.testing.assert_array_equal(random.get_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ([(3, 2), (4,)], r"fc/kernel has shape \(2, 3\), not \(3, 2\)"),
+        ([(2, 3), (4,), (1,)], r"fc/kernel is missing, not \(1,\)"),
+        ([(2, 3)], "more than the 1 variables"),
+    ],
+)
+def test_a_checkpoint_of_other_shapes_sets_nothing(tmp_path, shapes, said):
+    path = tmp_path / "run.npz"
+    write_checkpoint(path, State.start("float32"), [Value(np.ones((2, 3))), Value(np.ones(4))], "a run", {})
+    others, before = [Value(np.zeros(shape)) for shape in shapes], random.get_state()
+    with pytest.raises(BlitzError, match=rf"run\.npz: is of another network.*{said}"):
+        read_checkpoint(path, others, "a run")
+    assert not any(other.value.any() for other in others)
+    np.testing.assert_array_equal(random.get_state(), before)
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_a_run_has_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_blitz.training.state.HISTORY", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "run.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("variable:0.npy", bytes(1 << 21))
+    with pytest.raises(BlitzError, match=r"run\.npz: truncated, or no checkpoint") as caught:
+        read_checkpoint(tmp_path / "run.npz", [Value(1)], "a run")
+    assert "it unpacks to 2,097,152 bytes" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ("mnist0", "has no weights to train"),
+        ("mnist1", "returns its input"),
+        ("inception_v3", "has 2 outputs in train"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_named(network, said):
+    with pytest.raises(BlitzError, match=f"--network {network}: {said}.*; choose another, such as mnist"):
+        check_network(network)
+    assert check_network("cifar") == (32, 32, 3)
+
+
+def test_images_of_another_size_than_the_networks_are_named():
+    data = Split(np.zeros((2, 28, 28, 1), np.uint8), np.zeros(2, int))
+    check_images("mnist", (28, 28, 1), ImageData("mnist", data, data, (), "here"))
+    with pytest.raises(BlitzError, match="--network cifar: takes images of 32×32×3, and those of mnist are 28×28×1"):
+        check_images("cifar", (32, 32, 3), ImageData("mnist", data, data, (), "here"))
+
+
+def test_a_run_that_diverges_is_named_by_its_first_step():
+    check_finite(np.array([2.0, 1e30]), 1, 2, 0.1)
+    for bad in (np.nan, np.inf):
+        with pytest.raises(BlitzError, match=rf"the loss is {bad} in epoch 3, step 9: .* smaller --lr than 0\.5"):
+            check_finite(np.array([1.0, bad, np.nan]), 3, 10, 0.5)
+
+
+def test_options_of_another_run_are_named_and_a_seed_may_be_left_out():
+    saved, path = {"lr": 0.1, "seed": 3}, Path("checkpoint.npz")
+    check_options(path, saved, {"lr": 0.1, "seed": 3})
+    check_options(path, saved, {"lr": 0.1, "seed": None})
+    check_options(path, {}, {"lr": 0.1, "seed": 3})  # written before it was kept
+    with pytest.raises(BlitzError, match="is of a run with --seed 3, this one has --seed 5; give the same"):
+        check_options(path, saved, {"lr": 0.1, "seed": 5})
+    with pytest.raises(BlitzError, match=r"with --lr 0\.1, this one has --lr 0\.2"):
+        check_options(path, saved, {"lr": 0.2, "seed": None})
+    with pytest.raises(BlitzError, match="with no --seed, this one has --seed 5"):
+        check_options(path, {"seed": None}, {"seed": 5})
+
+
+def test_a_model_without_weights_is_refused():
+    inputs = keras.Input((2, 2, 1))
+    data = Split(np.zeros((2, 2, 2, 1), np.uint8), np.zeros(2, int))
+    with pytest.raises(BlitzError, match="bare: has no weights to train"):
+        Trainer(keras.Model(inputs, inputs, name="bare"), SGD(0.1), CrossEntropyLoss(), data, batch_size=1)
+
+
+class Images:
+    """Images that are not there, and how many were asked for at a time."""
+
+    def __init__(self, size):
+        self.shape, self.asked = (1001, size, size, 1), []
+
+    def __len__(self):
+        return 1001
+
+    def __getitem__(self, part):
+        self.asked.append(len(range(1001)[part]))
+        return np.zeros((self.asked[-1], 1), np.uint8)
+
+
+@pytest.mark.parametrize(("size", "asked"), [(28, [1000, 1]), (320, [10] * 100 + [1])])
+def test_large_images_are_predicted_fewer_at_a_time(size, asked):
+    images = Images(size)
+    assert predict(lambda x, training: x, images, lambda part: part).shape == (1001, 1)
+    assert images.asked == asked
 
 
 def test_shown_batch_moves_the_stream_only_where_the_tutorial_shows_one():

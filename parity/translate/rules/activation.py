@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate.capture import Untranslatable
+from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
+from parity.translate.rules.arithmetic import combine
+from parity.translate.rules.weights import column
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,8 @@ LAYERS: dict[str, tuple[str, "Callable[[Any], dict[str, Any]]"]] = {
     "Mish": ("layers.Activation", lambda m: {"activation": "mish"}),
     "Softsign": ("layers.Activation", lambda m: {"activation": "softsign"}),
     "LogSigmoid": ("layers.Activation", lambda m: {"activation": "log_sigmoid"}),
+    "RReLU": ("RReLU", lambda m: {"lower": optional(m.lower, 1 / 8), "upper": optional(m.upper, 1 / 3)}),
+    "AlphaDropout": ("AlphaDropout", lambda m: {"p": m.p}),
 }
 
 
@@ -52,6 +56,7 @@ def activation(builder: "Builder", act: Any, x: "Operand") -> View:
 FUNCTIONS = {
     "relu": "layers.ReLU()({0})",  # a layer, whose output parity.check sees where a Flatten follows
     "sigmoid": "ops.sigmoid({0})",
+    "expit": "ops.sigmoid({0})",
     "tanh": "ops.tanh({0})",
     "silu": "ops.silu({0})",
     "exp": "ops.exp({0})",
@@ -86,6 +91,9 @@ FUNCTIONS = {
     "relu6": "ops.relu6({0})",
     "zeros_like": "ops.zeros_like({0})",
     "zero": "ops.zeros_like({0})",
+    "ones_like": "ops.ones_like({0})",
+    "tanhshrink": "ops.tanh_shrink({0})",
+    "positive": "{0}",
 }
 
 
@@ -99,6 +107,51 @@ def _function(text: str) -> "Callable[..., View]":
 
 for _name, _text in FUNCTIONS.items():
     function(_name)(_function(_text))
+
+
+# Function -> its text, and PyTorch's names and defaults of the numbers after x.
+WITH_NUMBERS: "dict[str, tuple[str, dict[str, Any]]]" = {
+    "_threshold": ("ops.threshold({0}, {threshold}, {value})", {"threshold": None, "value": None}),
+    "softshrink": ("ops.soft_shrink({0}, {lambd})", {"lambd": 0.5}),
+    "hardshrink": ("ops.hard_shrink({0}, {lambd})", {"lambd": 0.5}),
+}
+
+
+def _with_numbers(text: str, defaults: dict[str, Any]) -> "Callable[..., View]":
+    def rule(builder: "Builder", x: "Operand", *args: Any, **kwargs: Any) -> View:
+        given = defaults | dict(zip(defaults, args, strict=False)) | {k: v for k, v in kwargs.items() if k in defaults}
+        found = builder.any(x)
+        return builder.op(text, [found], flat=found.flat, **given)
+
+    return rule
+
+
+for _name, _shrink in WITH_NUMBERS.items():
+    function(_name)(_with_numbers(*_shrink))
+
+
+@function("prelu")
+def prelu(builder: "Builder", x: "Operand", weight: "Operand") -> View:
+    """Write `F.prelu`: of a PReLU's own weight as that layer, of another as a choice."""
+    owner = builder.owner(weight) if isinstance(weight, Value) else None
+    if type(owner).__name__ == "PReLU":
+        builder.call.path = weight.name.rpartition(".")[0]
+        return activation(builder, owner, x)
+    slopes = weight if weight.shape == (1,) else column(builder, weight, x.rank - 2)
+    return combine(builder, "ops.where({0} > 0, {0}, {1} * {0})", x, slopes)
+
+
+@function("rrelu")
+def rrelu(builder: "Builder", x: "Operand", lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> View:
+    """Write `F.rrelu` as a layer without a name; in train mode its draws are not PyTorch's."""
+    return _unnamed(builder, "RReLU", x, {"lower": optional(lower, 1 / 8), "upper": optional(upper, 1 / 3)})
+
+
+@function("softmin")
+def softmin(builder: "Builder", x: "Operand", dim: int = -1, **_: Any) -> View:
+    """Write a softmax of −x over one axis."""
+    found = builder.view(x)
+    return builder.op("ops.softmax(-{0}, axis={axis})", [found], axis=found.axis(dim))
 
 
 @function("gelu")
@@ -140,7 +193,7 @@ def glu(builder: "Builder", x: "Operand", dim: int = -1) -> View:
 def round_(builder: "Builder", x: "Operand", *, decimals: int = 0) -> View:
     """Write a rounding to the nearest whole number, halves to the even one."""
     if decimals:
-        raise Untranslatable("a rounding to decimals has no translation")
+        return builder.op('Function("round", decimals={decimals})({0})', [builder.any(x)], decimals=decimals)
     return builder.op("ops.round({0})", [builder.any(x)])
 
 
@@ -172,6 +225,14 @@ def functional_dropout(builder: "Builder", x: "Operand", p: float = 0.5, trainin
 def identity(builder: "Builder", _: Any, x: "Operand") -> View:
     """Write nothing."""
     return builder.any(x)
+
+
+@function("dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
+def other_dropout(builder: "Builder", x: "Operand", p: float = 0.5, training: bool = False, **_: Any) -> View:
+    """Write `F.dropout2d` and its like as `functional_dropout` does."""
+    p = builder.call.in_train.get("p", p)
+    name = "AlphaDropout" if builder.call.target == "alpha_dropout" else builder.call.target.capitalize()
+    return builder.layer(name, [builder.channels_last(x)], {"p": p}, path="") if p else builder.any(x)
 
 
 @function("detach")

@@ -126,8 +126,8 @@ def clamp(builder: "Builder", x: "Operand", min: Any = None, max: Any = None, **
     low, high = options.get("min_val", min), options.get("max_val", max)
     if builder.call.target == "clamp_max":
         low, high = None, low if high is None else high
-    if any(isinstance(each, (Value, View)) for each in (low, high)):
-        raise Untranslatable("clamp by tensors has no translation")
+    if any(isinstance(each, (Value, View)) for each in (low, high)) and None not in (low, high):
+        return combine(builder, "ops.minimum({0}, {1})", combine(builder, "ops.maximum({0}, {1})", x, low), high)
     if low is None or high is None:
         name, number = ("minimum", high) if low is None else ("maximum", low)
         return combine(builder, f"ops.{name}({{0}}, {{1}})", x, number)
@@ -148,6 +148,8 @@ def masked_fill(builder: "Builder", x: "Operand", mask: "Operand", value: Any) -
 def where(builder: "Builder", condition: "Operand", one: Any, other: Any) -> View:
     """Write a choice between two tensors or numbers."""
     given = [each for each in (condition, one, other) if isinstance(each, (Value, View))]
+    if len(given) == 1:
+        return builder.op("ops.where({0}, {one}, {other})", [builder.any(condition)], one=one, other=other)
     if len(given) < 3:
         number = one if not isinstance(one, (Value, View)) else other
         text = f"ops.where({{0}}, {number!r}, {{1}})" if number is one else f"ops.where({{0}}, {{1}}, {number!r})"

@@ -9,8 +9,8 @@ from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 from parity.translate.rules.arithmetic import combine
-from parity.translate.rules.indexing import repeat_heads
 from parity.translate.rules.matrix import product
+from parity.translate.rules.repetition import repeat_heads
 from parity.translate.rules.weights import frozen
 
 if TYPE_CHECKING:

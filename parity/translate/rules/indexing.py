@@ -8,9 +8,11 @@ from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.layout import Layout
-from parity.translate.program import View, sizes
+from parity.translate.program import View
 from parity.translate.registry import function
 from parity.translate.rules.arithmetic import add, scaled
+from parity.translate.rules.by_name import along, write
+from parity.translate.rules.repetition import repeat_batch
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -40,12 +42,6 @@ def _repeated(builder: "Builder", x: "Operand", order: Layout, beside: Sequence[
     return repeat_batch(builder, found, like)
 
 
-def repeat_batch(builder: "Builder", x: View, like: View) -> View:
-    """Write the repetition of a tensor (1, …) for each sample."""
-    out = Value((like.shape[0], *x.shape[1:]), x.dtype, batched=(True, *x.batched[1:]))
-    return builder.layer("RepeatBatch", [x, like], {}, out=out, path="")
-
-
 def _is_leaf(x: "Operand") -> bool:
     return isinstance(x, Value) and x.is_leaf
 
@@ -55,6 +51,15 @@ def _common_layout(builder: "Builder", tensors: Sequence["Operand"]) -> Layout:
     if not moving:
         return layout.natural(tensors[0].rank)
     return max(moving, key=lambda view: (sum(view.shape), view.layout == layout.natural(view.rank))).layout
+
+
+@function("hstack", "dstack", "column_stack")
+def join_along(builder: "Builder", tensors: Sequence["Operand"]) -> View:
+    """Write a join along axis 1 or 2, which all tensors have."""
+    axis = 2 if builder.call.target == "dstack" else 1
+    if any(x.rank <= axis for x in tensors):
+        raise Untranslatable(f"{builder.call.target} of tensors with fewer than {axis + 1} axes has no translation")
+    return concatenate(builder, tensors, axis)
 
 
 @function("stack")
@@ -103,13 +108,13 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     if any(isinstance(each, (Value, list)) for each in index):
         return _take(builder, x, index)
     found = builder.view(x)
-    index = _complete(index, x.rank)
+    index = complete(index, x.rank)
     real = [each for each in index if each is not None]
     real = [
         slice(None) if _is_whole(each, size, batched) else each
         for each, size, batched in zip(real, x.shape, x.batched, strict=True)
     ]
-    sliced = _slice(builder, found, real) if any(each != slice(None) for each in real) else found
+    sliced = slice_of(builder, found, real) if any(each != slice(None) for each in real) else found
     if None not in index:
         return sliced
     return _insert_axes(builder, sliced, index)
@@ -130,7 +135,7 @@ def _as_slice(places: list[int]) -> slice | list[int]:
     return places
 
 
-def _complete(index: list[Any], rank: int) -> list[Any]:
+def complete(index: list[Any], rank: int) -> list[Any]:
     """Return an index with a slice for every axis it leaves out."""
     count = sum(each is not None and each is not Ellipsis for each in index)
     if Ellipsis in index:
@@ -139,7 +144,8 @@ def _complete(index: list[Any], rank: int) -> list[Any]:
     return [*index, *[slice(None)] * (rank - count)]
 
 
-def _slice(builder: "Builder", found: View, index: list[Any]) -> View:
+def slice_of(builder: "Builder", found: View, index: list[Any]) -> View:
+    """Write a slice; numbers in the index leave axes out."""
     kept = [axis for axis, each in enumerate(index) if isinstance(each, slice)]
     order = layout.without(found.layout, [axis for axis in range(found.rank) if axis not in kept])
     shape = [len(range(*index[axis].indices(found.shape[axis]))) for axis in kept]
@@ -207,14 +213,21 @@ def _has_values(index: list[Any]) -> bool:
 
 
 @function("gather")
-def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View:
-    """Write a take along one axis by a tensor of places."""
+def gather(builder: "Builder", x: "Operand", dim: int, index: "Operand", **_: Any) -> View | list[View]:
+    """Write a take along one axis by a tensor of places; of fewer rows than the tensor has, by the layer Function."""
     found, order = builder.natural(x), layout.natural(x.rank)
-    sizes = [index.shape[axis] if axis == dim % x.rank else each for axis, each in enumerate(x.shape)]
-    if tuple(sizes) != tuple(index.shape):
-        raise Untranslatable("a gather of fewer rows than the tensor has no translation")
+    if any(size != x.shape[axis] for axis, size in enumerate(index.shape) if axis != dim % x.rank):
+        return write(builder, "gather", x, dim, index)
     text = "ops.take_along_axis({0}, {1}, {axis})"
     return builder.op(text, [found, builder.natural(index)], layout=order, axis=found.axis(dim))
+
+
+@function("take_along_dim")
+def take_along_dim(builder: "Builder", x: "Operand", index: "Operand", dim: int | None = None) -> Any:
+    """Write a gather."""
+    if dim is None:
+        raise Untranslatable("take_along_dim of flattened values has no translation")
+    return gather(builder, x, dim, index)
 
 
 @function("index_select")
@@ -242,99 +255,6 @@ def _is_zero(x: "Operand") -> bool:
     return isinstance(x, Value) and x.array is not None and not x.array.any()
 
 
-@function("setitem")
-def setitem(builder: "Builder", x: "Operand", index: Any, value: Any) -> View:
-    """Write an assignment to a slice of one axis as a join of what is left and what comes in."""
-    found = builder.view(x)
-    full = _complete(list(index) if isinstance(index, tuple) else [index], x.rank)
-    if any(not isinstance(each, slice) or each.step not in (None, 1) for each in full):
-        raise Untranslatable("an assignment to other than a slice has no translation; use torch.cat or torch.where")
-    bounds = [each.indices(size)[:2] for each, size in zip(full, x.shape, strict=True)]
-    cut = [axis for axis, pair in enumerate(bounds) if pair != (0, x.shape[axis])]
-    if not isinstance(value, (Value, View)) or value.rank != x.rank:
-        raise Untranslatable("an assignment of a number to a slice has no translation")
-    if not cut and value.shape == x.shape:
-        return builder.view(value)
-    if len(cut) != 1:
-        raise Untranslatable("an assignment to a slice of several axes has no translation")
-    (start, stop), axis = bounds[cut[0]], found.layout.index(cut[0])
-    before = f"{{0}}[{':, ' * axis}:{{start}}, ...], " if start else ""
-    after = f", {{0}}[{':, ' * axis}{{stop}}:, ...]" if stop < x.shape[cut[0]] else ""
-    text = f"ops.concatenate([{before}{{1}}{after}], {{axis}})"
-    return builder.op(text, [found, builder.to(value, found.layout)], axis=axis, start=start, stop=stop)
-
-
-@function("expand", "broadcast_to", "expand_as")
-def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
-    """Write a broadcast; over the batch, as RepeatBatch."""
-    out = builder.out
-    if out.shape == x.shape and tuple(out.batched) == tuple(x.batched):
-        return builder.any(x)
-    lead = out.rank - x.rank
-    found = builder.natural(x) if lead or (out.batched[0] and not x.batched[0]) else builder.view(x)
-    if lead:
-        full = Value((1,) * lead + found.shape, found.dtype, batched=(False,) * lead + found.batched)
-        order = layout.natural(out.rank)
-        found = builder.op("ops.reshape({0}, {shape})", [found], layout=order, out=full, shape=sizes(full, order))
-    if out.batched[0] and not found.batched[0]:
-        if found.shape[1:] != out.shape[1:]:
-            raise Untranslatable("an expand over the batch and another axis has no translation")
-        return repeat_batch(builder, found, builder.views[builder.recording.inputs[0]])
-    if any(out.batched):
-        axes = [axis for axis in range(out.rank) if found.shape[axis] != out.shape[axis]]
-        if len(axes) > 1:
-            counts = tuple(out.shape[axis] if axis in axes else 1 for axis in found.layout)
-            return builder.op("ops.tile({0}, {counts})", [found], counts=counts)
-        for axis in axes:
-            count, place = out.shape[axis], found.layout.index(axis)
-            found = builder.op("ops.repeat({0}, {count}, {axis})", [found], count=count, axis=place)
-        return found
-    shape = tuple(out.shape[axis] for axis in found.layout)
-    return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=shape)
-
-
-def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:
-    """Write each head as many times in a row as makes this number of heads."""
-    found = builder.view(x)
-    axis = found.rank - 3
-    shape = tuple(heads if n == axis else size for n, size in enumerate(found.shape))
-    out = Value(shape, found.dtype, batched=found.batched)
-    count = heads // found.shape[axis]
-    return builder.op("ops.repeat({0}, {count}, {axis})", [found], out=out, count=count, axis=found.axis(axis))
-
-
-@function("repeat", "tile")
-def repeat(builder: "Builder", x: "Operand", *counts: Any) -> View:
-    """Write a tiling."""
-    numbers = counts[0] if isinstance(counts[0], (tuple, list)) else counts
-    found = builder.natural(x)
-    if any(builder.out.batched) and not any(found.batched):
-        return _tile_batch(builder, found, numbers)
-    order = layout.natural(builder.out.rank)
-    return builder.op("ops.tile({0}, {counts})", [found], layout=order, counts=tuple(numbers))
-
-
-def _tile_batch(builder: "Builder", x: View, counts: Sequence[int]) -> View:
-    """Write a tiling in which each example has the rows once, as `repeat(batch, 1, 1)` of the rows of all heads."""
-    out = builder.out
-    if out.shape[1:] != x.shape[1:] or out.period != x.shape[0] or any(count != 1 for count in counts[1:]):
-        raise Untranslatable("a repeat over the batch and another axis has no translation")
-    order = layout.natural(out.rank)
-    one = Value((1, *x.shape), x.dtype, batched=(False, *x.batched))
-    row = builder.op("ops.reshape({0}, {shape})", [x], layout=layout.natural(one.rank), out=one, shape=one.shape)
-    each = repeat_batch(builder, row, builder.views[builder.recording.inputs[0]])
-    return builder.op("ops.reshape({0}, {shape})", [each], layout=order, shape=sizes(out, order))
-
-
-@function("repeat_interleave")
-def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int | None = None, **_: Any) -> View:
-    """Write each part along an axis so many times in a row."""
-    found = builder.view(x)
-    if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
-        raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
-    return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))
-
-
 @function("flip")
 def flip(builder: "Builder", x: "Operand", *dims: Any) -> View:
     """Write a reversal along axes."""
@@ -346,11 +266,17 @@ def flip(builder: "Builder", x: "Operand", *dims: Any) -> View:
     return builder.op("ops.flip({0}, {axis})", [found], axis=axes if axes[1:] else axes[0])
 
 
+@function("fliplr", "flipud")
+def flip_one(builder: "Builder", x: "Operand") -> View:
+    """Write a reversal along axis 1 or 0."""
+    return flip(builder, x, 1 if builder.call.target == "fliplr" else 0)
+
+
 @function("topk")
 def topk(builder: "Builder", x: "Operand", k: int, dim: int = -1, largest: bool = True, **_: Any) -> list[View]:
-    """Write the k largest values of the last axis and their places, in falling order."""
-    if dim % x.rank != x.rank - 1 or not largest or x.batched[x.rank - 1]:
-        raise Untranslatable("topk along another axis than the last, or of the smallest, has no translation")
+    """Write the k largest values of the last axis and their places, in falling order; others by the layer Function."""
+    if dim % x.rank != x.rank - 1 or not largest:
+        return along("topk")(builder, x, k, dim, largest)
     found, order = builder.natural(x), layout.natural(x.rank)
     values, places = builder.call.outputs
     best = builder.op("ops.top_k({0}, {k})[0]", [found], layout=order, out=values, k=k)
@@ -369,26 +295,3 @@ def roll(builder: "Builder", x: "Operand", shifts: Any, dims: Any = None) -> Vie
     shifts = [shifts] if isinstance(shifts, int) else list(shifts)
     axes = tuple(found.layout.index(axis % found.rank) for axis in dims)
     return builder.op("ops.roll({0}, {shift}, {axis})", [found], shift=tuple(shifts), axis=axes)
-
-
-@function("pad")
-def pad(
-    builder: "Builder", x: "Operand", pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> View:
-    """Write a padding by a number or by reflection."""
-    found = builder.view(x)
-    widths = [(0, 0)] * found.rank
-    for number in range(len(pad) // 2):
-        widths[found.rank - 1 - number] = (pad[2 * number], pad[2 * number + 1])
-    if not any(map(any, widths)):
-        return found
-    if min(map(min, widths)) < 0:
-        return getitem(builder, x, tuple(slice(-a or None, b or None) for a, b in widths))
-    if mode not in ("constant", "reflect"):
-        raise Untranslatable(f"pad with mode={mode!r} has no translation")
-    own = tuple(widths[axis] for axis in found.layout)
-    if mode == "reflect":
-        return builder.op("ops.pad({0}, {widths}, 'reflect')", [found], widths=own)
-    if value:
-        return builder.op("ops.pad({0}, {widths}, constant_values={value})", [found], widths=own, value=value)
-    return builder.op("ops.pad({0}, {widths})", [found], widths=own)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BATCH = "nhgabcd"  # letters of the axes before the matrices
 
 
-@function("matmul", "bmm", "mm")
+@function("matmul", "bmm", "mm", "mv", "dot")
 def matmul(builder: "Builder", one: "Operand", other: "Operand") -> View:
     """Write a product of matrices."""
     return product(builder, one, other, builder.out)
@@ -28,7 +28,8 @@ def product(builder: "Builder", one: "Operand", other: "Operand", out: "Operand"
     left, right = builder.view(one), builder.view(other)
     if out.rank != left.rank or left.rank != right.rank:
         left = builder.last(left) if right.rank == 2 else builder.natural(left)
-        return builder.op("ops.matmul({0}, {1})", [left, builder.natural(right)], layout=left.layout, out=out)
+        order = left.layout if out.rank == left.rank else layout.natural(out.rank)
+        return builder.op("ops.matmul({0}, {1})", [left, builder.natural(right)], layout=order, out=out)
     natural = layout.natural(out.rank)
     if left.layout == right.layout == natural:
         return builder.op("ops.matmul({0}, {1})", [left, right], layout=natural, out=out)
@@ -57,9 +58,7 @@ def _unrepeated(builder: "Builder", x: View, letters: str, out: "Operand") -> tu
 def einsum(builder: "Builder", equation: str, *operands: Any) -> View:
     """Write an einsum, with the letters of each factor in its layout."""
     factors = operands[0] if isinstance(operands[0], (list, tuple)) else operands
-    equation = equation.replace(" ", "")
-    if "." in equation or "->" not in equation:
-        raise Untranslatable("einsum with an ellipsis or without -> has no translation")
+    equation = _explicit(equation.replace(" ", ""), [x.rank for x in factors])
     letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
     lower = dict(zip(letters, "abcdefghijklmnopqrstuvwxyz", strict=False))
     if any(letter.isupper() for letter in letters):  # Keras takes none
@@ -67,6 +66,20 @@ def einsum(builder: "Builder", equation: str, *operands: Any) -> View:
     left, right = equation.split("->")
     views = [builder.view(x) for x in factors]
     return _einsum(builder, views, left.split(","), right, layout.natural(builder.out.rank), builder.out)
+
+
+def _explicit(equation: str, ranks: Sequence[int]) -> str:
+    """Return an equation with what it makes, and with letters in place of an ellipsis of as many axes everywhere."""
+    left, arrow, right = equation.partition("->")
+    counts = {rank - len(part) + 3 for part, rank in zip(left.split(","), ranks, strict=True) if "..." in part}
+    if len(counts) > 1:
+        raise Untranslatable("einsum with an ellipsis of other axes in each factor has no translation")
+    free = (letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in equation)
+    lead = "".join(next(free) for _ in range(max(counts, default=0)))
+    if not arrow:
+        once = sorted(letter for letter in set(left) if letter.isalpha() and left.count(letter) == 1)
+        right = ("..." if "..." in left else "") + "".join(once)
+    return f"{left}->{right}".replace("...", lead)
 
 
 def _einsum(

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from parity.translate import layout
+from torch.nn.modules.instancenorm import _InstanceNorm
+
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function, module
 from parity.translate.rules.arithmetic import combine
-from parity.translate.rules.weights import frozen, same_module
+from parity.translate.rules.weights import column, frozen, own_path, same_module
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -38,15 +39,8 @@ def _rows(builder: "Builder", x: "Operand", weight: "Operand | None", bias: "Ope
     found = _trailing(builder, "LayerNorm", x, x.shape[2:], None, arguments, path="")
     for text, each in (("{0} * {1}", weight), ("{0} + {1}", bias)):
         if each is not None:
-            found = combine(builder, text, found, _column(builder, each, x.rank - 2))
+            found = combine(builder, text, found, column(builder, each, x.rank - 2))
     return found
-
-
-def _column(builder: "Builder", weight: "Operand", count: int) -> View:
-    """Return a weight (rows,) as (rows, 1, …), with so many axes of size 1."""
-    shape = (weight.shape[0], *(1,) * count)
-    out, order = Value(shape, weight.dtype, batched=(False,) * len(shape)), layout.natural(len(shape))
-    return builder.op("ops.reshape({0}, {shape})", [builder.natural(weight)], layout=order, out=out, shape=shape)
 
 
 def _batch_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
@@ -102,6 +96,46 @@ def group_norm(builder: "Builder", norm: Any, x: "Operand") -> View:
     return builder.layer("GroupNorm", [builder.channels_last(x)], {**arguments, **frozen(norm)})
 
 
+@function("rms_norm")
+def functional_rms_norm(
+    builder: "Builder", x: "Operand", shape: Any, weight: Value | None = None, eps: float | None = None
+) -> View:
+    """Write `F.rms_norm`: without a weight, and of another than a module's own as a product after it."""
+    arguments = {} if eps is None else {"eps": optional(eps, None)}
+    if weight is not None and own_path(weight) is not None:
+        builder.call.path = same_module(weight)
+        return _trailing(builder, "RMSNorm", x, shape, builder.module(builder.call.path), arguments)
+    arguments["elementwise_affine"] = optional(False, True)
+    found = _trailing(builder, "RMSNorm", x, shape, None, arguments, path="")
+    return found if weight is None else combine(builder, "{0} * {1}", found, weight)
+
+
+@function("instance_norm")
+def functional_instance_norm(
+    builder: "Builder", x: "Operand", running_mean: Value | None = None, running_var: Value | None = None,
+    weight: "Operand | None" = None, bias: "Operand | None" = None, use_input_stats: bool = True,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> View:  # fmt: skip
+    """Write `F.instance_norm`, of a module's own weights and statistics under its name."""
+    own = weight, bias, running_mean, running_var
+    if own == (None,) * 4:
+        return builder.layer("InstanceNorm", [builder.channels_last(x)], {"eps": optional(eps, 1e-5)}, path="")
+    path = own_path(*own)
+    if path is None or not isinstance(builder.module(path), _InstanceNorm):
+        raise Untranslatable("instance_norm with weights that are no InstanceNorm's has no translation")
+    builder.call.path = path
+    return instance_norm(builder, builder.module(path), x)
+
+
+@function("local_response_norm")
+def functional_local_response_norm(
+    builder: "Builder", x: "Operand", size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> View:
+    """Write `F.local_response_norm` as a layer without a name."""
+    arguments = {"size": size, "alpha": optional(alpha, 1e-4), "beta": optional(beta, 0.75), "k": optional(k, 1.0)}
+    return builder.layer("LocalResponseNorm", [builder.channels_last(x)], arguments, path="")
+
+
 @function("group_norm")
 def functional_group_norm(
     builder: "Builder", x: "Operand", num_groups: int, weight: Value | None = None, bias: Value | None = None,
@@ -154,6 +188,8 @@ def _trailing(
     path: str | None = None,
 ) -> View:  # fmt: skip
     found = builder.last(x, len(shape))
+    if found.rank > 3:  # parity.check compares what the layer returns, in PyTorch's order or channels last
+        found = builder.natural(found)
     size = shape[0] if len(shape) == 1 else tuple(shape)
     trainable = frozen(owner) if owner is not None else {}
     return builder.layer(name, [found], {"normalized_shape": size, **arguments, **trainable}, path=path)

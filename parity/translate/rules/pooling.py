@@ -83,16 +83,51 @@ def _avg_pool(
     return builder.layer(f"AvgPool{x.rank - 2}d", [builder.channels_last(x)], arguments, path=path)
 
 
-@module("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d")
+@module(*(f"Adaptive{kind}Pool{rank}d" for kind in ("Avg", "Max") for rank in (1, 2, 3)))
 def adaptive_module(builder: "Builder", pool: Any, x: "Operand") -> View:
     """Write an adaptive pooling."""
     return _adaptive(builder, type(pool).__name__, x, pool.output_size, None)
 
 
-@function("adaptive_avg_pool1d", "adaptive_avg_pool2d")
+@function("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
 def adaptive_avg_pool(builder: "Builder", x: "Operand", output_size: Any) -> View:
     """Write `F.adaptive_avg_pool2d` as a layer without a name."""
     return _adaptive(builder, f"AdaptiveAvgPool{x.rank - 2}d", x, output_size, "")
+
+
+@function("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def adaptive_max_pool(builder: "Builder", x: "Operand", output_size: Any, return_indices: bool = False) -> View:
+    """Write `F.adaptive_max_pool2d` as a layer without a name."""
+    if return_indices:
+        raise Untranslatable("a max pooling that returns indices has no translation")
+    return _adaptive(builder, f"AdaptiveMaxPool{x.rank - 2}d", x, output_size, "")
+
+
+@module("LPPool1d", "LPPool2d", "LPPool3d")
+def lp_pool_module(builder: "Builder", pool: Any, x: "Operand") -> View:
+    """Write a pooling by the p-norm."""
+    return _lp_pool(builder, x, pool.norm_type, pool.kernel_size, pool.stride, pool.ceil_mode, None)
+
+
+@function("lp_pool1d", "lp_pool2d", "lp_pool3d")
+def lp_pool(
+    builder: "Builder", x: "Operand", norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> View:
+    """Write `F.lp_pool2d` as a layer without a name."""
+    return _lp_pool(builder, x, norm_type, kernel_size, stride, ceil_mode, "")
+
+
+def _lp_pool(
+    builder: "Builder", x: "Operand", norm: float, kernel: Any, stride: Any, ceil: bool, path: str | None
+) -> View:
+    size = single(kernel)
+    arguments = {
+        "norm_type": norm,
+        "kernel_size": size,
+        "stride": optional(single(stride or kernel), size),
+        "ceil_mode": optional(ceil, False),
+    }
+    return builder.layer(f"LPPool{x.rank - 2}d", [builder.channels_last(x)], arguments, path=path)
 
 
 def _adaptive(builder: "Builder", name: str, x: "Operand", size: Any, path: Any) -> View:

@@ -9,6 +9,8 @@ from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View, optional
 from parity.translate.registry import function
+from parity.translate.rules.arithmetic import combine
+from parity.translate.rules.by_name import write
 
 if TYPE_CHECKING:
     from parity.translate.builder import Builder, Operand
@@ -19,6 +21,9 @@ def _reduce(name: str) -> Callable[..., View | list[View]]:
         if options.get("dtype") is not None or "unbiased" in options:
             raise Untranslatable(f"{name} with {', '.join(options)} has no translation")
         dim = options.get("axis", dim)
+        other = options.get("other", dim)
+        if isinstance(other, (Value, View)):
+            return combine(builder, f"ops.{name}imum({{0}}, {{1}})", x, other)
         if len(builder.call.outputs) > 1:
             return _with_indices(builder, name, x, dim, keepdim)
         return reduce(builder, name, x, dim, keepdim)
@@ -91,6 +96,14 @@ def _as_ones(x: "Operand", dim: Any) -> Value:
     return Value(shape, x.dtype, batched=tuple(axis not in axes and each for axis, each in enumerate(x.batched)))
 
 
+@function("std_mean", "var_mean")
+def with_mean(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool = True, **options: Any) -> list[View]:
+    """Write a standard deviation or variance, and the mean."""
+    rule = deviation if builder.call.target == "std_mean" else variance
+    mean = reduce(builder, "mean", x, dim, options.get("keepdim", False), out=builder.call.outputs[1])
+    return [rule(builder, x, dim, unbiased, **options), mean]
+
+
 @function("cumsum")
 def cumsum(builder: "Builder", x: "Operand", dim: int, **_: Any) -> View:
     """Write a running sum."""
@@ -99,10 +112,15 @@ def cumsum(builder: "Builder", x: "Operand", dim: int, **_: Any) -> View:
 
 
 @function("norm", "linalg_vector_norm")
-def norm(builder: "Builder", x: "Operand", p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any) -> View:
-    """Write the Euclidean norm over axes, whose gradient at 0 is 0."""
-    if p not in (2, "fro", None) or options.get("dtype") is not None or options.get("ord", 2) != 2:
-        raise Untranslatable(f"a norm with p={p} has no translation")
+def norm(
+    builder: "Builder", x: "Operand", p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any
+) -> View | list[View]:
+    """Write the Euclidean norm over axes, whose gradient at 0 is 0; another by the layer Function."""
+    p = options.get("ord", p)
+    if options.get("dtype") is not None:
+        raise Untranslatable("a norm with dtype has no translation")
+    if p not in (2, "fro", None):
+        return write(builder, "norm", x, p, dim, keepdim)
     found = builder.view(x)
     axes = range(found.rank) if dim is None else [dim] if isinstance(dim, int) else dim
     axes = [axis % found.rank for axis in axes]
@@ -115,8 +133,11 @@ def norm(builder: "Builder", x: "Operand", p: Any = 2, dim: Any = None, keepdim:
 @function("normalize")
 def normalize(builder: "Builder", x: "Operand", p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> View:
     """Write the division by the Euclidean norm."""
-    if p != 2:
-        raise Untranslatable(f"normalize with p={p} has no translation")
     found = builder.view(x)
-    text = "{0} / ops.maximum(ops.sqrt(ops.sum({0} * {0}, {axis}, keepdims=True)), {eps})"
+    if p == 1:
+        text = "{0} / ops.maximum(ops.sum(ops.abs({0}), {axis}, keepdims=True), {eps})"
+    elif p == 2:
+        text = "{0} / ops.maximum(ops.sqrt(ops.sum({0} * {0}, {axis}, keepdims=True)), {eps})"
+    else:
+        raise Untranslatable(f"normalize with p={p} has no translation")
     return builder.op(text, [found], axis=found.axis(dim), eps=eps)

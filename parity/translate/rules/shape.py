@@ -1,6 +1,6 @@
 """Reshapes and permutations. A permutation is a change of layout, which writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
@@ -80,11 +80,12 @@ def transpose(builder: "Builder", x: "Operand", dim0: int, dim1: int) -> View:
 
 
 @function("movedim", "moveaxis")
-def movedim(builder: "Builder", x: "Operand", source: int, destination: int) -> View:
+def movedim(builder: "Builder", x: "Operand", source: Any, destination: Any) -> View:
     """Change the layout."""
-    axes = [axis for axis in range(x.rank) if axis != source % x.rank]
-    axes.insert(destination % x.rank, source % x.rank)
-    return builder.turned(x, axes)
+    pairs = [(source, destination)] if isinstance(source, int) else zip(source, destination, strict=True)
+    places = {to % x.rank: axis % x.rank for axis, to in pairs}
+    left = iter([axis for axis in range(x.rank) if axis not in places.values()])
+    return builder.turned(x, [places[to] if to in places else next(left) for to in range(x.rank)])
 
 
 @function("T", "mT", "t")
@@ -119,16 +120,45 @@ def cast(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     return builder.op("ops.cast({0}, {dtype})", [found], flat=found.flat, dtype=out.dtype)
 
 
-@module("PixelShuffle")
-def pixel_shuffle(builder: "Builder", shuffle: Any, x: "Operand") -> View:
-    """Write PixelShuffle."""
-    arguments = {"upscale_factor": shuffle.upscale_factor}
-    return builder.layer("PixelShuffle", [builder.channels_last(x)], arguments)
+# Class -> the attribute that is its layer's one argument.
+DEALT = {"PixelShuffle": "upscale_factor", "PixelUnshuffle": "downscale_factor", "ChannelShuffle": "groups"}
 
 
-@module(*(f"{kind}Pad{rank}d" for kind in ("Zero", "Reflection", "Replication", "Circular") for rank in (1, 2, 3)))
-def pad(builder: "Builder", layer: Any, x: "Operand") -> View:
-    """Write a padding under the module's name."""
-    sizes = layer.padding
-    single = sizes[0] if not isinstance(sizes, int) and len(set(sizes)) == 1 else sizes
-    return builder.layer(type(layer).__name__, [builder.channels_last(x)], {"padding": single})
+@module(*DEALT)
+def shuffle(builder: "Builder", layer: Any, x: "Operand") -> View:
+    """Write PixelShuffle, PixelUnshuffle or ChannelShuffle under the module's name."""
+    name = type(layer).__name__
+    return builder.layer(name, [builder.channels_last(x)], {DEALT[name]: getattr(layer, DEALT[name])})
+
+
+def _functional(name: str, argument: str) -> Callable[..., View]:
+    def rule(builder: "Builder", x: "Operand", *number: int, **named: int) -> View:
+        (value,) = (*number, *named.values())
+        return builder.layer(name, [builder.channels_last(x)], {argument: value}, path="")
+
+    return rule
+
+
+for _name, _argument in DEALT.items():
+    function(_name.lower().replace("shuffle", "_shuffle").replace("un_", "_un"))(_functional(_name, _argument))
+
+
+@function("ravel")
+def ravel(builder: "Builder", x: "Operand") -> View:
+    """Write a reshape."""
+    return reshape(builder, x)
+
+
+@function("diagonal")
+def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
+    """Write a diagonal, which becomes the last axis."""
+    order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
+    axes = {"axis1": dim1 % x.rank, "axis2": dim2 % x.rank}
+    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, **axes)
+
+
+@function("tril", "triu")
+def triangle(builder: "Builder", x: "Operand", diagonal: int = 0) -> View:
+    """Write the lower or upper triangle of matrices."""
+    name = builder.call.target.strip("_")
+    return builder.op(f"ops.{name}({{0}}, {{k}})", [builder.last(x, 2)], k=diagonal)

@@ -1,10 +1,14 @@
 """What rules ask about the weights of a layer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import Literal, View, optional
+
+if TYPE_CHECKING:
+    from parity.translate.builder import Builder, Operand
 
 
 def own_path(*weights: Value | View | None) -> str | None:
@@ -44,3 +48,10 @@ def frozen(owner: Any) -> dict[str, Literal]:
     if needs and any(needs) and not all(needs):
         raise Untranslatable(f"{type(owner).__name__}: only some of its parameters require a gradient")
     return {"trainable": optional(all(needs), True)} if needs else {}
+
+
+def column(builder: "Builder", weight: "Operand", count: int) -> View:
+    """Return a weight (rows,) as (rows, 1, …), with so many axes of size 1."""
+    shape = (weight.shape[0], *(1,) * count)
+    out, order = Value(shape, weight.dtype, batched=(False,) * len(shape)), layout.natural(len(shape))
+    return builder.op("ops.reshape({0}, {shape})", [builder.natural(weight)], layout=order, out=out, shape=shape)

@@ -23,7 +23,7 @@ def judge(row: Row) -> dict[str, Any]:
     "reason" is why it does not pass, "unreadable" what is not readable of its source; both are empty where all is well.
     """
     torch.manual_seed(0)
-    module = _without_random_depth(trained(row.build()))
+    module = trained(row.build())
     if row.settled:
         _settle(module, row.inputs)
     begun = time.perf_counter()
@@ -50,16 +50,6 @@ def _in_use(port: Any, row: Row) -> str:
     """
     wrong = _after_a_round_trip(port)
     return fit_once(port.build("float32"), len(row.inputs[0])) if row.batch and not wrong else wrong
-
-
-def _without_random_depth(module: Any) -> Any:
-    """Switch off what draws at random in train mode, whose draws a Keras layer does not share."""
-    for inner in module.modules():
-        if type(inner).__name__ == "StochasticDepth":
-            inner.p = 0.0
-        elif "DropPath" in type(inner).__name__:
-            inner.drop_prob = 0.0
-    return module
 
 
 def _settle(module: Any, inputs: tuple[np.ndarray, ...]) -> None:
