@@ -6,6 +6,7 @@ Python's own control flow is followed as it is taken.
 import linecache
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,14 @@ def at(where: Where | None) -> str:
     return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
 
 
+def said_by(error: BaseException) -> str:
+    """Return what a user's module raised, with the innermost line of their own code."""
+    line = (str(error).strip() or "no message").splitlines()[0]
+    lines = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+    own = [where for where in lines if not where[0].startswith(HERE)]
+    return f"{type(error).__name__}: {line}{at(own[-1] if own else None)}"
+
+
 def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
     """Record a module, which may be changed by it, in the mode and precision it is in.
 
@@ -62,8 +71,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) ->
     except BlitzError:
         raise
     except Exception as error:  # a user's module may raise anything
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BlitzError(f"{type(module).__name__} raised {type(error).__name__}: {line}") from None
+        raise BlitzError(f"{type(module).__name__} raised {said_by(error)}") from None
 
 
 class Recorder(TorchFunctionMode):
@@ -184,7 +192,7 @@ class Recorder(TorchFunctionMode):
         return output
 
     def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
-        """Call an autograd.Function; record the call if it has a rule or needs one, else what its forward does."""
+        """Call an autograd.Function; record the call where it has or needs a rule, else what its forward does."""
         if self.depth or not torch.is_grad_enabled():
             return apply(*args, **kwargs)
         with self._unseen():

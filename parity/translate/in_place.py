@@ -16,10 +16,8 @@ RESHAPES = frozenset(
 PERMUTATIONS = frozenset(
     ["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "T", "mT"]
 )  # fmt: skip
-UPDATES = frozenset(
-    f"__i{name}__"
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
-)  # fmt: skip
+OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+UPDATES = frozenset(f"__i{name}__" for name in OPERATORS)
 
 
 @dataclass(frozen=True)
