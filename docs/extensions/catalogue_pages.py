@@ -52,7 +52,7 @@ def _index(rows: Sequence[Gap], stored: dict[str, Any]) -> str:
 
 
 def _line(row: Gap, measured: dict[str, Any]) -> str:
-    cells = (row.behaviour, _naive(measured), _affects(row.affects))
+    cells = (row.behavior, _naive(measured), _affects(row.affects))
     return f"| [{row.id}]({row.section}.md#{row.id.lower()}) | {' | '.join(map(_cell, cells))} |"
 
 
@@ -72,7 +72,7 @@ def _row(row: Gap, measured: dict[str, Any]) -> str:
     return "\n".join([
         f"## {row.id}", "",
         "| | | measured |", "|---|---|---|",
-        f"| PyTorch | {_cell(row.behaviour)} | |",
+        f"| PyTorch | {_cell(row.behavior)} | |",
         f"| naive | {_cell(row.naive_spelling)} | {_cell(_naive(measured))} |",
         f"| exact | {_cell(row.exact_spelling)} | {_cell(_error(measured['exact']))} |", "",
         f"Shows in: {_affects(row.affects)}.", "",
