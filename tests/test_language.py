@@ -25,7 +25,7 @@ DIALECT = {
     r"\banew\b": "again, from scratch",
     r"(?<!there )(?<!There )\b(?:is|are|was|were) no (?!longer|more|less|fewer|small|is\b)": "is not a, has no",
     rf", for (?:(?:the|an?|its|no|this|that|each) )?\w+ (?:{'|'.join(VERBS.split())})\b": "because, since",
-    rf"(?<!ive )(?<!akes )(?<!ake )\b(?:a|A|one|One) (?:{'|'.join(NOUNS.split())}) an? [a-z]": "one row per layer, for each layer",
+    rf"(?<!ive )(?<!akes )(?<!ake )\b(?:a|A|one|One) (?:{'|'.join(NOUNS.split())}) an? [a-z]": "one row per layer",
     r"(?<![-\w])(?:lies|lie)\b(?!-)": "the layout of x; x has layout NHWC; is at",
     r"\b(?:truth and port|theirs and mine|mine and theirs)\b": "expected / actual",
     r"errors? by PyTorch's own": "the port's error ÷ PyTorch's own",
