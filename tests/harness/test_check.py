@@ -37,7 +37,7 @@ pytest_plugins = "pytester"
 
 # The pair, one mistake in it, what the report must say of it
 PAIRS: dict[str, tuple] = {
-    "text": (door.text_with(recurrent_activation="hard_sigmoid"), ["at activation:lstm:", "the error is in this layer"]),
+    "text": (door.text_with(recurrent_activation="hard_sigmoid"), ["at activation:lstm:", "is in this layer"]),
     "conv1d": (configured("norm", epsilon=1e-3), ["at activation:bn1:", "looks like bn-eps-default"]),
     "instance-norm": (configured("group", epsilon=1e-3), ["at activation:norm:", "looks like groupnorm"]),
     "unet": (
