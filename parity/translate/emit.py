@@ -150,7 +150,8 @@ class Text:
             own.append(wishes[place])
         elif len(outputs) == 1:
             own += wishes[:1]
-        first = [inputs[0]] if inputs and names.is_name(inputs[0]) else []
+        given = inputs[1:] if isinstance(slot.first, LayerCall) else inputs  # not the layer's own name
+        first = [given[0]] if given and names.is_name(given[0]) else []
         if key not in self.last and len(outputs) > 1:
             own = ["_"]
         self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)])
@@ -273,7 +274,8 @@ class Text:
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
         prefix = slot.path
-        path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
+        whole = prefix.startswith("/") or self.block.frame.parent is None  # a Sequential's blocks have numbers alone
+        path = f'f"{prefix.removeprefix("/")}{{i}}"' if whole else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
         return _head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
 
