@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @alike("StochasticDepth")
 def stochastic_depth(builder: "Builder", depth: Any, x: "Operand") -> View:
-    """Write torchvision's StochasticDepth; where some block draws, that of a block with p = 0 too, as its source has it."""
+    """Write torchvision's StochasticDepth; where some block draws, that of a block with p = 0, too."""
     every = builder.recording.root.module.modules()
     draws = any(inner.p for inner in every if type(inner) is type(depth))
     return _written(builder, x, depth.p, depth.mode) if depth.p or not draws else _layer(builder, x, 0.0, depth.mode)
