@@ -52,7 +52,7 @@ def _index(rows: Sequence[Gap], stored: dict[str, Any]) -> str:
 
 
 def _line(row: Gap, measured: dict[str, Any]) -> str:
-    cells = (row.behaviour, _naive(measured), _affects(row.affects))
+    cells = (row.behavior, _naive(measured), _affects(row.affects))
     return f"| [{row.id}]({row.section}.md#{row.id.lower()}) | {' | '.join(map(_cell, cells))} |"
 
 
@@ -71,7 +71,7 @@ Measured with {versions}. `parity gaps` measures all of it on your machine, and 
 def _row(row: Gap, measured: dict[str, Any]) -> str:
     return "\n".join([
         f"## {row.id}", "",
-        f"* **PyTorch**: {row.behaviour}",
+        f"* **PyTorch**: {row.behavior}",
         f"* **naive**, {_naive(measured)}: {row.naive_spelling}",
         f"* **exact**, {_error(measured['exact'])}: {row.exact_spelling}",
         f"* shows in: {_affects(row.affects)}", "",

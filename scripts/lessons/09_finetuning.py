@@ -3,8 +3,8 @@ Fine-tuning with frozen layers
 ==============================
 
 A ResNet18 that is trained already, a new last layer for ten classes, and everything else frozen: the last part of
-the blitz's autograd tutorial. Freezing means two different things in the two frameworks, as soon as there is BatchNorm. And
-one of the runs below gets *worse* after a few steps: here is why.
+the blitz's autograd tutorial. Freezing means two different things in the two frameworks, as soon as there is BatchNorm.
+And one of the runs below gets *worse* after a few steps: here is why.
 
 Inventory: A8, S4, N6. ``python scripts/finetune_resnet18.py`` trains three ways on all of the sample.
 """
