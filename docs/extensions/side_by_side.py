@@ -1,7 +1,7 @@
 """Put the parts of a lesson's code that begin with `# PyTorch`, `# Keras`, … next to each other.
 
-A block of Python in which two or more lines are one of these comments alone is cut there: what comes before is above the
-columns, what follows the last function is below. On narrow pages the columns are below each other
+A block of Python in which two or more lines are one of these comments alone is cut there: what comes before is above
+the columns, what follows the last function is below. On narrow pages the columns are below each other
 (side_by_side.css).
 """
 
