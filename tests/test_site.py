@@ -83,6 +83,17 @@ def test_the_pages_load_nothing_from_elsewhere(pages, site):
     assert [path.name for path in styles if "url(http" in path.read_text(encoding="utf-8")] == []
 
 
+def test_docstrings_keep_the_lines_of_formulas_and_every_character_of_prose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "extensions")
+    from docstrings import converted
+
+    lines = ["Add 2 * x_ |or| `y_`.", "", "v ← μ · v + g", "p ← p − lr · v", "", "Args:", "    lr: the rate, = 0.1."]
+    assert converted(lines) == [
+        r"Add 2 \* x\_ \|or\| ``y_``.", "", "::", "", "    v ← μ · v + g", "    p ← p − lr · v", "", "Args:",
+        "    lr: the rate, = 0.1.", "",
+    ]  # fmt: skip
+
+
 # Shows page after page in a frame, in each width and look; what it finds goes back to the server.
 LOOK = """<!doctype html><body><iframe id="frame" height="800"></iframe><script>
 const luminance = (color) => {
