@@ -164,7 +164,7 @@ def notebook(path: Path):
 
     settings = DEFAULT_GALLERY_CONF | {"first_notebook_cell": first_cell()}
     content = jupyter_notebook(split_code_and_text_blocks(str(path))[1], settings, str(FOLDER))
-    return nbformat.from_dict(content)
+    return nbformat.reads(json.dumps(content), as_version=4)
 
 
 def first_cell() -> str:
@@ -185,7 +185,6 @@ def allowed(path: Path) -> dict[str, float]:
 
 @pytest.mark.slow
 @pytest.mark.torch
-@pytest.mark.covers("S6")
 @pytest.mark.filterwarnings("default")
 def test_each_notebook_runs_and_gives_the_recorded_values(tmp_path):
     """In a folder outside the repository, one after the other in one kernel, which loads the frameworks once."""
@@ -199,10 +198,10 @@ def test_each_notebook_runs_and_gives_the_recorded_values(tmp_path):
     last.cells = [nbformat.v4.new_code_cell("from parity import lessons\nlessons.write('recorded.json')")]
     client = nbclient.NotebookClient(last, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     with client.setup_kernel():
-        for path, content in notebooks.items():
+        for number, (path, content) in enumerate(notebooks.items()):
             assert content.cells[0].source == first_cell()
             for index, cell in enumerate(content.cells):
-                if cell.cell_type == "code":
+                if cell.cell_type == "code" and not (number and index == 0):  # one installation will do
                     client.nb = content
                     client.execute_cell(cell, index)
             printed = "".join(output.get("text", "") for cell in content.cells for output in cell.get("outputs", ()))
