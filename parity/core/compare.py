@@ -217,7 +217,7 @@ def _scaled(found: Difference, own: Difference | None, precision: Precision) -> 
 def _median_ratio(rows: Iterable[Row]) -> float | None:
     """Return the median ratio of the first forward pass, or of the gradients where nothing of it was recorded.
 
-    Gradients are left out, because they jump where rounding decides a relu, all of them together; and parameters after a
+    Gradients are left out, because all of them jump together where rounding decides a relu; and parameters after a
     step: what they differ by is mostly the rounding of the parameter itself, the same on both sides.
     """
     ratios: dict[str, list[float]] = {}

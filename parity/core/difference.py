@@ -141,7 +141,7 @@ def worst_entries(expected: Tensor, actual: Tensor, count: int = 3) -> tuple[Ent
 
 
 def count_beyond(expected: Tensor, actual: Tensor, bound: float) -> int | None:
-    """Return how many values have |actual − expected| above a bound; None for a fingerprint, which has not all values."""
+    """Return how many values have |actual − expected| above a bound; None for a fingerprint, which keeps only some."""
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
         return None
     return sum(int(np.count_nonzero(~(np.abs(error) <= bound))) for _, _, error in _chunks(expected, actual))

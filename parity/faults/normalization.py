@@ -74,7 +74,7 @@ FAULTS = (
         eager("resnet18", "activation:layer2.1.bn2", in_layer("layer2.1.bn2", eps=1e-3)),
     ),
     fault(
-        "bn-eps-outside", "eps added behind the root", "gap bn-eps-default",
+        "bn-eps-outside", "eps added after the root", "gap bn-eps-default",
         eager("small", "activation:bn1", in_layer("bn1", call=_eps_outside)),
         eager("small-train", "activation:bn2", in_layer("bn2", call=_eps_outside)),
     ),

@@ -13,7 +13,7 @@ from parity.gaps.gap import CATALOGUE, Gap
 # module -> what its rows are about
 SECTIONS = {
     "convolution": "Convolution, pooling, linear, layout",
-    "normalisation": "Normalization, activations, dropout, embedding, recurrent, attention",
+    "normalization": "Normalization, activations, dropout, embedding, recurrent, attention",
     "initial_values": "Initial values, random numbers, resizing, regularizers",
     "losses": "Losses",
     "optimizers": "Optimizers, clipping, schedules",

@@ -47,7 +47,8 @@ class Location:
         found = [f"first divergence at {name}: {self.row.problem}"]
         if self.layer and self.fed is not None:
             alike = f"received the same input on both sides ({self.fed:.1e}), so the error is in this layer"
-            apart = f"received an input that differs already ({self.fed:.1e}): look between {self.before or 'the input'} and it"
+            between = f"look between {self.before or 'the input'} and it"
+            apart = f"received an input that differs already ({self.fed:.1e}): {between}"
             found.append(f"  Keras's {self.layer} {alike if self.is_fed_alike else apart}")
         elif self.before:
             found.append(f"  {self.before}, before it, agrees")

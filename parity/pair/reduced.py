@@ -166,8 +166,8 @@ def unjudged_steps(dtype: str, options: Options, notes: list[str]) -> list[str]:
     if name == "SGD":
         return []
     notes.append(
-        f"{dtype}: what {name} makes of the gradients was not compared, because it turns the rounding of a small gradient "
-        "into a whole step; float64 and float32 compare it"
+        f"{dtype}: what {name} makes of the gradients was not compared, because it turns the rounding of a small "
+        "gradient into a whole step; float64 and float32 compare it"
     )
     return ["step*"]
 

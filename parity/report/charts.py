@@ -136,7 +136,7 @@ def _excess(row: dict[str, Any]) -> tuple[bool, float]:
 def _errors(
     title: str, cases: Sequence[dict[str, Any]], columns: Sequence[tuple[str, list[dict | None]]], below: int = BOTTOM
 ) -> Chart | None:
-    """Return lines of relative errors on a logarithmic axis, one line per case, with PyTorch's own and what is allowed."""
+    """Return relative errors on a logarithmic axis, one line per case, with PyTorch's own and what is allowed."""
     rows = [row for _, column in columns for row in column if row]
     drawn = [row["relative"] for row in rows if row["relative"]]
     failed = any(not row["passed"] for row in rows)

@@ -156,6 +156,10 @@ class Recorder(TorchFunctionMode):
         given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
         self._finish(call, output, holds_weights=any(True for _ in module.parameters()))
+        if args and isinstance(output, torch.Tensor) and isinstance(args[0], torch.Tensor):
+            if output.shape == args[0].shape and in_place.share_memory(output, args[0]):  # as of an Identity
+                made = Call("view", call.frame, (self._value(args[0]), tuple(output.shape)), {}, call.where)
+                self.views[id(output)] = in_place.Made(args[0], made)
         return output
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -178,7 +182,7 @@ class Recorder(TorchFunctionMode):
             output = _alias(output)
         if name == "__setitem__":
             if not self._is_own(args, call):
-                self._change(changed, call)
+                self._change(args[0], call)
             return None
         tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
         if not tensors or (changed is None and len(tensors) == 1 and args and tensors[0] is args[0]):

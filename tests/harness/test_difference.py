@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parity.core.difference import measure, worst_entries
+from parity.core.difference import count_beyond, measure, worst_entries
 from parity.core.fingerprint import fingerprint, sketch, strided_sample
 
 

@@ -316,9 +316,7 @@ def test_long_tables_are_cut_and_say_so(tmp_path):
     count = len(trace())
     assert count > html.SHOWN_PASSED
     assert f"The worst {html.SHOWN_PASSED} of {count} tensors, in order" in text
-    rows = re.findall(
-        r"<tr><td><code>(.*?)</code></td><td class=\"number\"[^>]*>[\d,]+</td>\s*<td class=\"number\"[^>]*>\d", text
-    )
+    rows = re.findall(r"<tr><td><code>(.*?)</code></td><td [^>]*>[\d,]+</td>\s*<td [^>]*>\d", text)
     assert len(rows) == html.SHOWN_PASSED
     text = written(tmp_path, result(wrong=FAILING)).read_text(encoding="utf-8")
     assert f"Its {count} tensors" in text
