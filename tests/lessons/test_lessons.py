@@ -1,6 +1,7 @@
 """The lessons: what compares their columns can fail, the index has all of them, and each runs as a notebook."""
 
 import ast
+import importlib
 import json
 import re
 import runpy
@@ -143,6 +144,7 @@ def test_every_section_is_recorded():
         assert len(set(sections)) == len(sections)
 
 
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
 def test_a_lesson_runs_without_pytorch(monkeypatch, capsys):
     """The tensors' lesson, on the recorded values; the others take seconds each."""
     matplotlib = pytest.importorskip("matplotlib")
@@ -150,6 +152,69 @@ def test_a_lesson_runs_without_pytorch(monkeypatch, capsys):
     monkeypatch.setattr(lessons, "torch_installed", lambda: False)
     assert runpy.run_path(str(LESSONS[0]))["torch"] is None
     assert capsys.readouterr().out.count("PyTorch, recorded") == 13
+
+
+# The columns on a page
+
+
+@pytest.fixture
+def side_by_side(monkeypatch):
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "extensions"))
+    return importlib.import_module("side_by_side")
+
+
+COLUMNS = """x = 1
+
+
+# PyTorch
+@torch.no_grad()
+def with_pytorch(
+    a,
+):
+    return a
+
+
+# Keras
+class Net:
+    pass
+
+
+def with_keras():
+    return Net()
+
+
+compare("x", with_pytorch, with_keras)
+y = 2
+"""
+
+
+def test_a_block_is_cut_into_columns(side_by_side):
+    before, columns, after = side_by_side.cut(COLUMNS)
+    assert before == "x = 1"
+    assert columns == {
+        "PyTorch": "@torch.no_grad()\ndef with_pytorch(\n    a,\n):\n    return a",
+        "Keras": "class Net:\n    pass\n\n\ndef with_keras():\n    return Net()",
+    }
+    assert after == 'compare("x", with_pytorch, with_keras)\ny = 2'
+
+
+def test_a_block_with_columns_becomes_a_row_of_them_and_others_stay(side_by_side):
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    document = new_document("page")
+    document += [nodes.literal_block(code, code, language="Python") for code in (COLUMNS, "# PyTorch\nx = 1\n")]
+    side_by_side.SideBySide(document).apply()
+    assert [type(node).__name__ for node in document] == [
+        "literal_block",
+        "container",
+        "literal_block",
+        "literal_block",
+    ]
+    assert [column.astext().split()[0] for column in document[1]] == ["PyTorch", "Keras"]
+    assert document[1][1][1]["language"] == "Python"
+    assert document[3].astext().startswith("# PyTorch")
 
 
 # The notebooks
