@@ -130,13 +130,13 @@ def show_command(
     case: Annotated[str, typer.Argument(help="The id of one case, or what names only one.")],
     live: Live = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Each layer by itself, given PyTorch's input (live, float64).")
+        bool, typer.Option("--isolate", help="Run each layer on its own with PyTorch's input (live, float64).")
     ] = False,
 ) -> None:
     """Show one case in full: every tensor, allowed, measured, the worst entries.
 
-    With --isolate, each layer's error by itself beside its error in the run: only a layer that is wrong by itself is to
-    be mended, the others have passed on what they were given.
+    With --isolate, each layer's error on its own and its error in the run. Fix only the layers that fail on their own;
+    the others merely pass a wrong input on.
     """
     from parity.report import text
 
@@ -273,7 +273,7 @@ def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Run the command; what a user can mend is one line and exit status 2."""
+    """Run the command; user errors print one line and exit with status 2."""
     command.run(app, "parity")
 
 

@@ -248,7 +248,9 @@ def page() -> str:
         f"| {layer} | {shape} | {mean:,} | {theirs:.2f} | {ours:.2f} |"
         for (layer, shape, mean), (theirs, ours) in RATIOS.items()
     )
-    return "\n".join([_HEAD, f"{_shares()}\n", f"{_RATIOS}{ratios}\n", *(line for part in PARTS for line in _lines(part))])
+    return "\n".join(
+        [_HEAD, f"{_shares()}\n", f"{_RATIOS}{ratios}\n", *(line for part in PARTS for line in _lines(part))]
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from parity.core import cancellation, tolerance
-from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
+from parity.core.difference import Difference, Entry, Histogram, count_beyond, histogram, measure, worst_entries
 from parity.core.fingerprint import Fingerprint, Tensor
 from parity.core.modes import PRECISIONS, Precision, ulp
 from parity.core.trace import ABSENT, Absent, Trace, Value, is_floating, kind_of, step_of, tensor_of
@@ -27,7 +27,8 @@ class Row:
         max_abs: the largest error; None where no number can say it.
         relative: `max_abs` by the largest magnitude expected.
         allowed: the bound on `relative`.
-        ratio: below float64: RMS error by PyTorch's own (of the pool for a small tensor); None where PyTorch has none.
+        ratio: below float64: the port's RMS error ÷ PyTorch's own (of the pool for a small tensor); None where PyTorch
+            has none.
         own: below float64: PyTorch's own largest error, by the largest magnitude expected; None where it is not known.
         passed: within bounds, or not `decided`.
         problem: what is wrong, in words, where it failed.
@@ -36,7 +37,7 @@ class Row:
         reason: the tolerance table's reason for `allowed`.
         worst: places of the largest errors.
         content: what the port's tensor holds.
-        decided: whether it could be judged; a reduced precision in which PyTorch itself overflows is no measure.
+        decided: whether it could be judged; a reduced precision in which PyTorch itself overflows measures nothing.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Comparison:
     """The verdict on a case.
 
     Args:
-        rows: a verdict a tensor, in the trace's order.
+        rows: one verdict per tensor, in the trace's order.
         median_ratio: below float64: the median of the ratios of activations, outputs and loss, or else of gradients.
         problem: what is wrong with the case as a whole.
         port_only: activations of layers that only the port has; listed, not judged.
@@ -216,7 +217,7 @@ def _scaled(found: Difference, own: Difference | None, precision: Precision) -> 
 def _median_ratio(rows: Iterable[Row]) -> float | None:
     """Return the median ratio of the first forward pass, or of the gradients where nothing of it was recorded.
 
-    Gradients are left out, for they jump where rounding decides a relu, all of them together; and parameters after a
+    Gradients are left out, because all of them jump together where rounding decides a relu; and parameters after a
     step: what they differ by is mostly the rounding of the parameter itself, the same on both sides.
     """
     ratios: dict[str, list[float]] = {}
@@ -356,9 +357,18 @@ def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[s
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
     weak = row.passed and row.decided
+    problem = _counted(row, expected, actual) if worst else row.problem
     warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if weak else row.warnings
-    fields = {**vars(row), "worst": worst, "warnings": warnings}
+    fields = {**vars(row), "worst": worst, "warnings": warnings, "problem": problem}
     return Row(**fields)
+
+
+def _counted(row: Row, expected: Tensor, actual: Tensor) -> str:
+    """Return a row's problem after how many of its values are beyond what is allowed, where they can be counted."""
+    if row.passed or row.size < 2 or not row.relative or row.allowed is None or row.max_abs is None:
+        return row.problem
+    count = count_beyond(expected, actual, row.allowed * row.max_abs / row.relative)
+    return f"mismatched {count:,} / {row.size:,}; {row.problem}" if count else row.problem
 
 
 def _initial(name: str, port: Trace, still: set[str]) -> Value | None:

@@ -56,7 +56,7 @@ class Histogram:
 
     Args:
         tensor: its name.
-        counts: how many lie in each of `BINS` equal bins from −`reach` to `reach`.
+        counts: how many are in each of `BINS` equal bins from −`reach` to `reach`.
         reach: the largest |error|.
         own: PyTorch's own float32 error, where it is known.
     """
@@ -138,6 +138,13 @@ def worst_entries(expected: Tensor, actual: Tensor, count: int = 3) -> tuple[Ent
         Entry(tuple(int(i) for i in np.unravel_index(place, actual.shape)), float(values[at]), float(results[at]))
         for place, at in places
     )
+
+
+def count_beyond(expected: Tensor, actual: Tensor, bound: float) -> int | None:
+    """Return how many values have |actual − expected| above a bound; None for a fingerprint, which keeps only some."""
+    if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
+        return None
+    return sum(int(np.count_nonzero(~(np.abs(error) <= bound))) for _, _, error in _chunks(expected, actual))
 
 
 def histogram(tensor: str, expected: Tensor, actual: Tensor, own: Difference | None = None) -> Histogram | None:

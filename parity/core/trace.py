@@ -2,7 +2,7 @@
 
 input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
 grad:conv1.weight    grad:input              buffer:bn1.running_mean
-fed:conv1            (what a layer was given, where its error is to be isolated)
+fed:conv1            (what a layer was given, where its error is isolated)
 step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
 fact:requires_grad:a       (no array but a truth value or a text)
 """
@@ -81,7 +81,7 @@ def kind_of(name: str) -> str:
     """
     head = _STEP.sub("", name, count=1).split(":", 1)[0]
     if head not in KINDS:
-        raise ValueError(f"{name!r} is no name of a trace; names begin with {', '.join(KINDS)} or step<k>:")
+        raise ValueError(f"{name!r} is not a name of a trace; names begin with {', '.join(KINDS)} or step<k>:")
     return KINDS[head]
 
 
@@ -201,7 +201,7 @@ class Trace(dict[str, Value]):
         """Add an entry.
 
         Raises:
-            ValueError: the name is there already, or is no name of a trace.
+            ValueError: the name is there already, or is not a name of a trace.
         """
         kind_of(name)
         if name in self:

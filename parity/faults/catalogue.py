@@ -1,4 +1,4 @@
-"""All mistakes, a file a kind."""
+"""All mistakes, one file per kind."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase

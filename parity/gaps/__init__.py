@@ -13,8 +13,8 @@ from parity.gaps.gap import CATALOGUE, Gap
 # module -> what its rows are about
 SECTIONS = {
     "convolution": "Convolution, pooling, linear, layout",
-    "normalisation": "Normalisation, activations, dropout, embedding, recurrent, attention",
-    "initial_values": "Initial values, random numbers, resizing, regularisers",
+    "normalization": "Normalization, activations, dropout, embedding, recurrent, attention",
+    "initial_values": "Initial values, random numbers, resizing, regularizers",
     "losses": "Losses",
     "optimizers": "Optimizers, clipping, schedules",
     "autograd": "Autograd",

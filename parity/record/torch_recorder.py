@@ -165,7 +165,7 @@ def record(
         loss: (output, target) -> scalar; None records forward only.
         optimizer: [(name, parameter)] -> torch.optim.Optimizer.
         steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
-        plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+        plan: optimizer -> what is called with the number of each step after it, and may change the learning rate.
         clip: parameters -> None, clips their gradients between the backward pass and the update.
         slots: record the optimizer's state, too.
         train: train mode, otherwise eval mode; see `in_mode`.

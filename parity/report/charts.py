@@ -136,7 +136,7 @@ def _excess(row: dict[str, Any]) -> tuple[bool, float]:
 def _errors(
     title: str, cases: Sequence[dict[str, Any]], columns: Sequence[tuple[str, list[dict | None]]], below: int = BOTTOM
 ) -> Chart | None:
-    """Return lines of relative errors on a logarithmic axis, a line a case, with PyTorch's own and what is allowed."""
+    """Return relative errors on a logarithmic axis, one line per case, with PyTorch's own and what is allowed."""
     rows = [row for _, column in columns for row in column if row]
     drawn = [row["relative"] for row in rows if row["relative"]]
     failed = any(not row["passed"] for row in rows)
@@ -182,7 +182,7 @@ def _errors(
 
 
 def _said(cases: Sequence[dict[str, Any]], column: Sequence[dict | None]) -> Iterator[str]:
-    """Say one place's errors, a line a case."""
+    """Say one place's errors, one line per case."""
     for case, row in zip(cases, column, strict=True):
         if row and row["relative"] is not None:
             own = f", PyTorch's own {row['own']:.1e}" if row.get("own") is not None else ""
@@ -276,7 +276,7 @@ def _at(chart: Chart, position: int, count: int) -> float:
 
 
 def _log_axis(chart: Chart, values: Iterable[float]) -> Callable[[float], float]:
-    """Give a chart decades that hold the positive values, and return where a value lies; zero lies on the axis."""
+    """Give a chart decades that hold the positive values, and return where a value is drawn; zero is on the axis."""
     values = list(values) or [1.0]
     low, high = (min(max(power, -20), 2) for power in (floor(log10(min(values))), ceil(log10(max(values)))))
     least, high = low - 0.8, max(high, low + 1)
@@ -295,7 +295,7 @@ def _log_axis(chart: Chart, values: Iterable[float]) -> Callable[[float], float]
 
 
 def _linear_axis(chart: Chart, low: float, high: float) -> Callable[[float], float]:
-    """Give a chart an even axis that holds the values, and return where a value lies."""
+    """Give a chart an even axis that holds the values, and return where a value is drawn."""
     room = (high - low) * 0.05 or abs(high) or 1.0
     low, high = low - room, high + room
 

@@ -51,7 +51,7 @@ ELSEWHERE = {
 def summary_table(
     outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, interruption: Interruption | None = None
 ) -> RenderableType:
-    """Return a line a mistake, what was missed, the survivors with their arguments, and the sum."""
+    """Return one line per mistake, what was missed, the survivors with their arguments, and the sum."""
     mistakes, survivors = _split(outcomes)
     argued = [line for outcome in survivors for line in _survivor(outcome)]
     return Group(
@@ -66,7 +66,7 @@ def elsewhere_table(
     seconds: float,
     interruption: Interruption | None = None,
 ) -> RenderableType:
-    """Return the same of the mistakes made elsewhere: a line a mistake, false alarms, and the sum."""
+    """Return the same of the mistakes made elsewhere: one line per mistake, false alarms, and the sum."""
     alarms = [Text(f"false alarm: {pair.id}, {pair.problem}", style="red") for pair in pairs if not pair.passed]
     numbers = _elsewhere_numbers(outcomes, pairs, seconds)
     text = (

@@ -81,7 +81,7 @@ def in_full(one: Measurement) -> RenderableType:
     explained = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     explained.add_column(no_wrap=True)
     explained.add_column(overflow="fold")
-    explained.add_row("PyTorch", Text(gap.behaviour))
+    explained.add_row("PyTorch", Text(gap.behavior))
     explained.add_row("naive", Text(gap.naive_spelling))
     explained.add_row("exact", Text(gap.exact_spelling))
     code: list[RenderableType] = []
@@ -138,7 +138,7 @@ def _gap(one: Measurement) -> dict[str, Any]:
         "section": gap.section,
         "affects": gap.affects,
         "helpers": gap.helpers(),
-        "pytorch": {"spelling": gap.behaviour, "code": gap.code("pytorch")},
+        "pytorch": {"spelling": gap.behavior, "code": gap.code("pytorch")},
         "naive": {"spelling": gap.naive_spelling, "code": gap.code("naive"), **_outcome(one.naive)},
         "exact": {"spelling": gap.exact_spelling, "code": gap.code("exact"), **_outcome(one.exact)},
         "allowed": one.allowed,

@@ -1,6 +1,6 @@
 """Golden traces: PyTorch's side, recorded once, so that the harness runs without PyTorch.
 
-A file a subject: PyTorch's float64 trace, a fingerprint where a tensor has over `KEEP` values, and PyTorch's own
+One file per subject: PyTorch's float64 trace, a fingerprint where a tensor has over `KEEP` values, and PyTorch's own
 float32 error in every tensor. Written by `parity record`.
 """
 
@@ -17,7 +17,7 @@ KEEP = 320  # values; a fingerprint is as large
 
 
 def path_of(subject: str, folder: Path = FOLDER) -> Path:
-    """Return where the golden trace of a subject lies."""
+    """Return where the golden trace of a subject is."""
     return folder / f"{subject}.npz"
 
 

@@ -226,7 +226,7 @@ def test_what_failed_is_marked_by_name_where_it_begins(page):
     assert [text.split(",")[0] for *_, text in loss.marks] == ["step5:loss"]
     assert steps.marks == []
     titles = [e[2] for e in Parsed(page.read_text(encoding="utf-8")).of("title")]
-    assert any(title.startswith("activation:fc<1>&, float64 eager: differs by") for title in titles)
+    assert any(title.startswith("activation:fc<1>&, float64 eager: mismatched") for title in titles)
 
 
 def test_a_tensor_without_a_number_is_marked_at_the_top(tmp_path):
@@ -316,9 +316,7 @@ def test_long_tables_are_cut_and_say_so(tmp_path):
     count = len(trace())
     assert count > html.SHOWN_PASSED
     assert f"The worst {html.SHOWN_PASSED} of {count} tensors, in order" in text
-    rows = re.findall(
-        r"<tr><td><code>(.*?)</code></td><td class=\"number\"[^>]*>[\d,]+</td>\s*<td class=\"number\"[^>]*>\d", text
-    )
+    rows = re.findall(r"<tr><td><code>(.*?)</code></td><td [^>]*>[\d,]+</td>\s*<td [^>]*>\d", text)
     assert len(rows) == html.SHOWN_PASSED
     text = written(tmp_path, result(wrong=FAILING)).read_text(encoding="utf-8")
     assert f"Its {count} tensors" in text

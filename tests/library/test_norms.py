@@ -150,7 +150,9 @@ def test_the_published_ratios_are_measured(row):
     x = (np.random.RandomState(0).randn(*((1, 64, 32, 24) if group else (8, 50, 64))) + mean).astype("float32")
     there, back = (last, first) if group else (same, same)
     module = nn.GroupNorm(4, 64) if group else nn.LayerNorm(64)
-    theirs = keras.layers.GroupNormalization(4, epsilon=1e-5) if group else keras.layers.LayerNormalization(epsilon=1e-5)
+    theirs = (
+        keras.layers.GroupNormalization(4, epsilon=1e-5) if group else keras.layers.LayerNormalization(epsilon=1e-5)
+    )
     ours = layers.GroupNorm(4) if group else layers.LayerNorm(64)
     assert there(x).shape == tuple(map(int, shape.strip("()").split(", ")))
     for layer, published in zip((theirs, ours), torch_table.RATIOS[row], strict=True):

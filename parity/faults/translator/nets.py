@@ -103,7 +103,7 @@ class Language(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention by products, with a mask and square weights that are no layer's."""
+    """Attention by products, with a mask and square weights that belong to no layer."""
 
     def __init__(self, width: int = 6):
         super().__init__()
