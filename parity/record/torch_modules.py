@@ -91,6 +91,6 @@ def outputs(output: Any) -> Iterator[tuple[str, torch.Tensor]]:
             yield name, value
         elif not isinstance(value, PLAIN):
             raise BlitzError(
-                f"the PyTorch module returns a {type(value).__name__} as {name}: only tensors, and dicts, tuples and "
-                "dataclasses of them, are compared"
+                f"the PyTorch module returns an instance of {type(value).__name__} as {name}; only tensors, and dicts, "
+                "tuples and dataclasses of them, are compared: let forward return those"
             )

@@ -1,5 +1,6 @@
 """Every case of the tables, and those that a command line names."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
@@ -18,6 +19,7 @@ from parity.cases import (
     training,
 )
 from parity.core.modes import DTYPES, MODES
+from parity.core.nearest import near
 from parity.suite import calls as call_cases
 from parity.suite import distributed as distributed_cases
 from parity.suite import networks as network_cases
@@ -54,7 +56,7 @@ def select(
     known = all_cases()
     for pattern in patterns:
         if not any(_named(case, pattern) for case in known):
-            raise BlitzError(f"no case {pattern!r}; `parity list` shows all {len(known)}")
+            raise BlitzError(f"no case {pattern!r}{_near(pattern, known)}; `parity list` shows all {len(known)}")
     chosen = [
         case
         for case in known
@@ -66,6 +68,11 @@ def select(
     if not left:
         raise BlitzError("only slow cases are left; add --slow" if chosen else "no case has this dtype and mode")
     return left
+
+
+def _near(pattern: str, known: Sequence[Case]) -> str:
+    names = (name for case in known for name in (case.group, case.subject, *case.covers, case.id))
+    return near(pattern, names)
 
 
 def find_listed(patterns: list[str]) -> tuple[list[Case], list[tuple[str, str]]]:
