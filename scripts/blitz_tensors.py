@@ -299,6 +299,9 @@ def main() -> int:
     if find_spec("torch"):
         import torch  # noqa: F401 – before TensorFlow
     import_tensorflow()
+    print("The tensors of all tables:")
+    for name, value in VALUES.items():
+        print(f"  {name} = {shown(value)}  {value.dtype}")
     lines = mistakes = 0
     for table in tables or LESSON:
         title, rows = LESSON[table]

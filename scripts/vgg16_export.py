@@ -30,7 +30,9 @@ def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
     from keras_blitz import models
     from keras_blitz.export import export_onnx, run_onnx, save_saved_model
     from keras_blitz.models import load_model
+    from keras_blitz.training.checks import check_network
 
+    check_network(network)
     model = models.build(network, weights=weights)
     model.summary()
     images = np.random.RandomState(0).rand(2, *model.input_shape[1:]).astype(np.float32)

@@ -22,7 +22,7 @@ needs_torch = pytest.mark.skipif(not TORCH, reason="needs PyTorch: pip install '
 LONGEST = (
     "test_parity.py", "test_install.py", "test_training.py", "test_initializers.py", "test_optim.py",
     "test_training_scripts.py", "test_finetune_resnet18.py", "test_models.py", "test_export.py", "test_mutants.py",
-    "test_faults.py", "test_training_cases.py", "test_gaps.py", "test_blitz_autograd.py", "test_blitz_tensors.py",
+    "test_faults.py", "test_training_cases.py", "test_gaps.py", "test_blitz_tensors.py",
     "test_pairs.py", "test_apart.py", "test_convert.py", "test_robust.py",
 )  # fmt: skip
 

@@ -41,8 +41,11 @@ class SideBySide(SphinxTransform):
     default_priority = 400
 
     def apply(self, **options) -> None:
-        """Cut the blocks of a page."""
+        """Cut the blocks of a page; what was a comment for sphinx-gallery alone leaves an empty one, which goes."""
         for block in list(self.document.findall(nodes.literal_block)):
+            if not block.astext().strip():
+                block.parent.remove(block)
+                continue
             before, columns, after = cut(block.astext())
             if len(columns) < 2:
                 continue

@@ -10,6 +10,7 @@ from keras_blitz.data.sample import CLASSES as FASHION_CLASSES
 from keras_blitz.data.sample import load_sample
 from keras_blitz.data.transforms import fit_to
 from keras_blitz.errors import BlitzError
+from keras_blitz.files import expand
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,7 @@ def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         BlitzError: it is a file, or of a user that there is not.
     """
-    given = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    try:
-        folder = given.expanduser()
-    except RuntimeError as error:
-        raise BlitzError(f"{given}: {error}") from None
+    folder = expand(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     if folder.exists() and not folder.is_dir():
         raise BlitzError(f"{folder}: is a file; give the folder of tensorflow-datasets")
     return folder
@@ -158,8 +155,11 @@ def _sample_split(split: str, shape: tuple[int, int, int] | tuple[()]) -> Split:
 
 
 def _downloaded(name: str, data_dir) -> Path | None:
+    import logging
+
     import tensorflow_datasets as tfds
 
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each try; the last one's error is told below
     try:
         builder = tfds.builder(name, data_dir=data_directory(data_dir), try_gcs=False)
         builder.download_and_prepare()

@@ -174,7 +174,7 @@ def _cubic(share: tf.Tensor) -> dict[int, tf.Tensor]:
 
 def _values_at(inputs: tf.Tensor, places: list[tf.Tensor], sizes: tuple[int, ...]) -> tf.Tensor:
     """Return the values at whole places, (N, …, C); 0 outside."""
-    inside, index = True, 0
+    inside, index = tf.constant(True), 0
     for place, size in zip(places, sizes, strict=True):
         inside &= (place >= 0) & (place <= size - 1)
         index = index * size + tf.cast(tf.clip_by_value(place, 0, size - 1), tf.int32)

@@ -35,7 +35,8 @@ from keras_blitz.training.recipes import Recipe
 from keras_blitz.versions import versions
 
 SAVE_EVERY = 30.0  # seconds
-DRY = 1 << 20  # pixels of a dry run's test set, and of its batches at most: 1024 images of 32×32, 20 of 224×224
+# Pixels of a dry run's test set and batches at most: 1024 and 256 images of 32×32, 20 and 5 of 224×224.
+DRY_TEST, DRY_BATCH = 1 << 20, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,8 @@ class Lesson:
         check_images(recipe.network, shape, data)
         if not self.settings.dry_run:
             return data
-        few = DRY // (shape[0] * shape[1])
-        self.recipe = replace(recipe, batch_size=min(recipe.batch_size, few))
+        few, batch = (pixels // (shape[0] * shape[1]) for pixels in (DRY_TEST, DRY_BATCH))
+        self.recipe = replace(recipe, batch_size=min(recipe.batch_size, batch))
         return replace(data, test=Split(data.test.images[:few], data.test.labels[:few]))
 
     def _seed(self) -> None:

@@ -138,9 +138,11 @@ def record(sides: Sides, reference: Reference) -> Iterator[tuple[str, Trace]]:
 def still_needed(sides: Sides, dtype: str, trace: Trace) -> Trace:
     """Return what is still asked of a copy's trace that agrees with PyTorch's: its outputs.
 
-    A copy's weights and gradients in float64 are twice as large as the model.
+    A copy's weights and gradients in float64 are twice as large as the model. Where a function makes the models, no
+    other copy has to be proven by them.
     """
-    if dtype in (sides.own, sides.first.dtype) or trace.penalty is not None:
+    is_asked = sides.ported_again is not None or any(name.startswith("step") for name in trace)
+    if (is_asked and dtype in (sides.own, sides.first.dtype)) or trace.penalty is not None:
         return trace
     return trace.with_entries((name, value) for name, value in trace.items() if kind_of(name) == "output")
 

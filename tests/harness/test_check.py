@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+import keras_blitz
 import parity
 from keras_blitz import optim
 from keras_blitz.errors import BlitzError
@@ -279,6 +280,21 @@ def test_a_channels_first_model():
     report = parity.check(Net().eval(), channels_first(epsilon=1e-3), given)
     assert report.first_divergence == "activation:bn1"
     assert "looks like bn-eps-default" in str(report)
+
+
+def test_kept_weights_copied_by_hand_across_a_flatten():
+    """From Keras into PyTorch: a kernel that is only transposed has its rows in the order H, W, C."""
+    model = keras.Sequential([
+        keras.Input((7, 6, 3)), layers.Conv2D(4, 3, name="0"), layers.Flatten(), layers.Dense(5, name="2"),
+    ])  # fmt: skip
+    module, given = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 5 * 4, 5)), numbers(2, 3, 7, 6)
+    right = {name: torch.tensor(value) for name, value in keras_blitz.state_dict(model).items()}
+    module.load_state_dict(right | {"2.weight": torch.tensor(model.get_weights()[2].T)})
+    report = parity.check(module, model, given, weights="keep", dtypes=["float64"])
+    assert report.first_divergence == "param:2.weight"
+    assert "looks like flatten-order" in str(report)
+    module.load_state_dict(right)
+    assert parity.check(module, model, given, weights="keep", dtypes=["float64"]).passed
 
 
 def test_weights_can_be_kept_and_then_differ():
