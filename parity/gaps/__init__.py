@@ -46,8 +46,7 @@ def select(names: list[str]) -> list[Gap]:
             one for one in gaps if one.section == name or one.id.startswith(name)
         ]
         if not found:
-            raise BlitzError(
-                f"no gap is called {name!r}{near(name, [*(one.id for one in gaps), *SECTIONS], cutoff=0.5)}; `parity gaps --list` has them all"
-            )
+            alike = near(name, [*(one.id for one in gaps), *SECTIONS], cutoff=0.5)
+            raise BlitzError(f"no gap is called {name!r}{alike}; `parity gaps --list` has them all")
         chosen |= {one.id: one for one in found}
     return list(chosen.values())
