@@ -36,7 +36,7 @@ DIALECT = {
     r"(?:e|ed|es|er|ing|ation|ations)\b": "American spelling: normalize",
 }
 # Occurrences that are still there; lower a number when some are fixed. Folders that are not named have none.
-ALLOWED = {"keras_blitz": 80, "tests": 26, "scripts": 10, "parity/translate": 7, "docs": 1}
+ALLOWED = {"keras_blitz": 80, "tests": 26, "scripts": 9, "parity/translate": 7}
 
 
 def prose(path: Path) -> str:

@@ -264,8 +264,9 @@ class Trace(dict[str, Value]):
         check_source(path, error=TraceError)
         try:
             with path.open("rb") as file:
-                if zipfile.is_zipfile(file):
-                    check_members(file)
+                if not zipfile.is_zipfile(file):
+                    raise TraceError("truncated, or not a trace (it is not a .npz archive)")
+                check_members(file)
                 file.seek(0)
                 with np.load(file, allow_pickle=False) as archive:
                     return cls._from(archive)
