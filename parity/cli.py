@@ -173,7 +173,9 @@ def record_command(
 
     folder = output or golden.FOLDER
     if not folder.is_dir():
-        raise BlitzError(f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder; make it first'}")
+        raise BlitzError(
+            f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder; make it first'}"
+        )
     subjects = {one.subject: one for one in select(case or [], slow=True)}
     for one in track(list(subjects.values()), "recording", lambda one: one.subject):
         path = oracle.record(one, folder)

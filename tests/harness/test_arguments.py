@@ -1,5 +1,7 @@
 """A wrong argument of `parity.check` is one line that names it."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -86,6 +88,7 @@ WRONG = {
     "float-tokens": ({"torch_module": nn.Embedding(7, 3)}, r"takes whole ones, .* x\.astype\('int64'\)"),
     "a-number": ({"torch_module": Returning(lambda x: x.sum().item())}, "the PyTorch module returns no tensor; let"),
     "a-text": ({"torch_module": Returning(lambda x: "a text")}, "the PyTorch module returns no tensor; let"),
+    "a-lock": ({"torch_module": Returning(threading.Lock())}, "torch_module cannot be copied .*lock"),
     "an-object": ({"torch_module": Returning(lambda x: object())}, "returns an instance of object as output; only"),
 }  # fmt: skip
 
@@ -98,3 +101,12 @@ def test_a_wrong_argument_is_one_line(case):
     with pytest.raises(BlitzError, match=words) as raised:
         parity.check(**given)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("slope", [0.1, 0.2])
+def test_a_first_layer_may_overwrite_the_inputs(slope):
+    """PyTorch refuses that of a leaf with a gradient; the inputs are copied at each step."""
+    module = nn.Sequential(nn.LeakyReLU(0.1, inplace=True), nn.Linear(5, 3))
+    model = keras.Sequential([keras.Input((5,)), keras.layers.LeakyReLU(slope), keras.layers.Dense(3)])
+    report = parity.check(module, model, X, steps=2, optimizer=SGD, dtypes=("float64",), modes=("eager",))
+    assert report.passed == (slope == 0.1), report
