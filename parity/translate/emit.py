@@ -303,7 +303,8 @@ class Text:
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
         prefix = slot.path
-        path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
+        whole = prefix.startswith("/") or self.block.frame.parent is None  # a Sequential's blocks have numbers alone
+        path = f'f"{prefix.removeprefix("/")}{{i}}"' if whole else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
         return head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
 
