@@ -141,7 +141,7 @@ def run_page(page: str) -> tuple[list[str], str]:
 
 
 def _shown(printed: str, shown: str) -> str:
-    """Return what the page should show: what it has where that is right; as many lines as before if it ends with `…`."""
+    """Return what the page should show: what it has if that is right; as few lines if it ends with `…`."""
     if shows(shown, printed):
         return shown
     lines, kept = [line.rstrip() for line in printed.strip().splitlines()], shown.strip().splitlines()
