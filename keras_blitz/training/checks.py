@@ -79,8 +79,8 @@ def check_outputs(logits: np.ndarray, epoch: int, lr: float) -> None:
     """
     if not np.isfinite(logits).all():
         raise BlitzError(
-            f"the network's outputs are not finite after epoch {epoch}: the run stops, and no more of it is saved; try a"
-            f" smaller --lr than {lr:g}"
+            f"the network's outputs are not finite after epoch {epoch}: the run stops, and no more of it is saved;"
+            f" try a smaller --lr than {lr:g}"
         )
 
 
