@@ -80,7 +80,12 @@ def run_command(
     ] = None,
 ) -> None:
     """Run the cases and print how far the port is from PyTorch."""
-    chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
+    chosen = select(
+        case or [],
+        slow=slow,
+        dtypes=_parse_choices("--dtype", dtype, DTYPES),
+        modes=_parse_choices("--mode", mode, MODES),
+    )
     chosen, skipped = without_missing(chosen)
     for line in skipped:
         print(line, file=sys.stderr)
@@ -168,7 +173,9 @@ def record_command(
 
     folder = output or golden.FOLDER
     if not folder.is_dir():
-        raise BlitzError(f"{folder}: no such folder; make it first")
+        raise BlitzError(
+            f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder; make it first'}"
+        )
     subjects = {one.subject: one for one in select(case or [], slow=True)}
     for one in track(list(subjects.values()), "recording", lambda one: one.subject):
         path = oracle.record(one, folder)
@@ -264,11 +271,16 @@ def gaps_command(
     raise typer.Exit(130 if interruption else 0 if all(one.passed for one in measured) else 1)
 
 
-def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
+def _parse_choices(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in an option's comma-separated list.
+
+    Raises:
+        BlitzError: there are none, or one that is not known.
+    """
     chosen = tuple(part.strip() for part in text.split(",") if part.strip())
     unknown = [part for part in chosen if part not in known]
     if unknown or not chosen:
-        raise BlitzError(f"{text!r}: choose among {', '.join(known)}, separated by commas")
+        raise BlitzError(f"{option} {text!r}: choose among {', '.join(known)}, separated by commas")
     return chosen
 
 

@@ -159,7 +159,7 @@ def compare(
     cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     plain = measured
-    measured = {name: _scaled(found, (own or {}).get(name), precision) for name, found in plain.items()}
+    measured = {name: _scale(found, (own or {}).get(name), precision) for name, found in plain.items()}
     sizes = {name: _size(port[name]) for name in measured}
     by_rounding: tuple[str, ...] = ()
     if dtype == "float64":
@@ -201,7 +201,7 @@ def _histogram(
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
 
 
-def _scaled(found: Difference, own: Difference | None, precision: Precision) -> Difference:
+def _scale(found: Difference, own: Difference | None, precision: Precision) -> Difference:
     """Return a difference whose scale is not the tensor's largest value, where rounding moves the tensor by more.
 
     What cancels in one layer makes all gradients before it small, or zero: those before a GroupNorm with a channel a
@@ -243,7 +243,7 @@ def mismatch(expected: Value | None, actual: Value | None, types: Collection[str
     if actual is None:
         return "missing in the port"
     if isinstance(expected, Absent) or isinstance(actual, Absent):
-        return "" if expected is actual else f"expected {_described(expected)}, the port has {_described(actual)}"
+        return "" if expected is actual else f"expected {_describe(expected)}, the port has {_describe(actual)}"
     if tuple(expected.shape) != tuple(actual.shape):
         return f"shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     if is_floating(expected):
@@ -252,7 +252,7 @@ def mismatch(expected: Value | None, actual: Value | None, types: Collection[str
         return _not_finite(expected, actual)
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint) or not _same_type(expected, actual):
         return f"type {actual.dtype}, expected {expected.dtype}"
-    return "" if np.array_equal(expected, actual) else f"{_listed(actual)}, expected {_listed(expected)}"
+    return "" if np.array_equal(expected, actual) else f"{_list_values(actual)}, expected {_list_values(expected)}"
 
 
 def _same_type(expected: np.ndarray, actual: np.ndarray) -> bool:
@@ -260,11 +260,11 @@ def _same_type(expected: np.ndarray, actual: np.ndarray) -> bool:
     return actual.dtype == expected.dtype or expected.dtype.kind == actual.dtype.kind == "U"
 
 
-def _described(value: Value) -> str:
+def _describe(value: Value) -> str:
     return "an absent gradient (None)" if isinstance(value, Absent) else f"a tensor {tuple(value.shape)}"
 
 
-def _listed(array: np.ndarray) -> str:
+def _list_values(array: np.ndarray) -> str:
     return np.array2string(array, threshold=8, edgeitems=3)
 
 
@@ -292,7 +292,7 @@ def _size(value: Value | None) -> int:
 
 def _float64_row(case: str, name: str, size: int, found: Difference) -> Row:
     bound = tolerance.float64_bound(case, name)
-    return _judged(name, size, found, bound.relative, reason=bound.reason)
+    return _judge(name, size, found, bound.relative, reason=bound.reason)
 
 
 def _comparable(expected: Value | None, actual: Value | None) -> bool:
@@ -307,10 +307,10 @@ def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
 
 def _screened_row(name: str, size: int, found: Difference) -> Row:
     bound = tolerance.FLOAT32_SCREEN
-    return _judged(name, size, found, bound.relative, reason=bound.reason)
+    return _judge(name, size, found, bound.relative, reason=bound.reason)
 
 
-def _judged(
+def _judge(
     name: str,
     size: int,
     found: Difference,
@@ -346,7 +346,7 @@ def _own_error_row(
     if yardstick.too_far and rms > allowed_rms:  # of a pool that is too far, the tensors that make it so
         problem = f"RMS error {rms:.1e} of its scale, allowed {allowed_rms:.1e} (PyTorch's own is {yardstick.rms:.1e})"
     reason = f"the larger of {tolerance.MAX_RATIO:g} × PyTorch's own error and {tolerance.FLOOR_ULP} ulp"
-    return _judged(name, size, found, allowed, ratio=yardstick.ratio, own=own.relative, problem=problem, reason=reason)
+    return _judge(name, size, found, allowed, ratio=yardstick.ratio, own=own.relative, problem=problem, reason=reason)
 
 
 def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:
@@ -357,13 +357,13 @@ def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[s
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
     weak = row.passed and row.decided
-    problem = _counted(row, expected, actual) if worst else row.problem
+    problem = _count_mismatched(row, expected, actual) if worst else row.problem
     warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if weak else row.warnings
     fields = {**vars(row), "worst": worst, "warnings": warnings, "problem": problem}
     return Row(**fields)
 
 
-def _counted(row: Row, expected: Tensor, actual: Tensor) -> str:
+def _count_mismatched(row: Row, expected: Tensor, actual: Tensor) -> str:
     """Return a row's problem after how many of its values are beyond what is allowed, where they can be counted."""
     if row.passed or row.size < 2 or not row.relative or row.allowed is None or row.max_abs is None:
         return row.problem

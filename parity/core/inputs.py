@@ -61,7 +61,7 @@ class _Moved(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         value = self._state[name]
-        return _moved(value, self._sample, name, self._reach) if self._sample else value
+        return _move(value, self._sample, name, self._reach) if self._sample else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._state)
@@ -70,7 +70,7 @@ class _Moved(Mapping[str, np.ndarray]):
         return len(self._state)
 
 
-def _moved(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray:
+def _move(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray:
     if value.dtype.kind != "f":
         return value
     steps = stream("moved", sample, name).randint(-4, 5, value.shape, dtype=np.int8)

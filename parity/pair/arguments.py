@@ -53,7 +53,7 @@ def _described(value: Any) -> str:
     if isinstance(value, str | PathLike):
         return "a file's name: build the module and call its load_state_dict(torch.load(…))"
     if isinstance(value, Mapping):
-        return f"a {kind} of weights: build the module and call its load_state_dict"
+        return f"weights, as {kind}: build the module and call its load_state_dict"
     if isinstance(value, keras.Layer):
         return f"the Keras model {value.name!r}"
     if callable(value):
@@ -77,4 +77,4 @@ def require_arrays(inputs: Any) -> None:
     if isinstance(inputs, tuple) and inputs and all(isinstance(size, int) for size in inputs):
         raise BlitzError(f"inputs must be arrays; {inputs} is a shape: np.random.randn{inputs}.astype('float32')")
     if isinstance(inputs, Iterable) and not isinstance(inputs, Mapping | tuple | list) and not hasattr(inputs, "shape"):
-        raise BlitzError(f"inputs must be arrays; a {kind} yields batches: give one of them, next(iter(…))")
+        raise BlitzError(f"inputs must be arrays; a {kind} yields batches: give one of them, next(iter(inputs))")

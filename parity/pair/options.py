@@ -52,7 +52,9 @@ class Options:
             raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
         for what, pair in (("loss", self.loss), ("optimizer", self.optimizer)):
             if pair and hasattr(pair[0], "get_config"):
-                raise BlitzError(f"{what} is (PyTorch's, Keras's), and the first is Keras's {type(pair[0]).__name__}")
+                raise BlitzError(
+                    f"{what} is (PyTorch's, Keras's), and the first is Keras's {type(pair[0]).__name__}: exchange them"
+                )
             if pair and (not callable(pair[0]) or (what == "loss" and isinstance(pair[0], type))):
                 raise BlitzError(
                     f"{what}: PyTorch's must be a function{_FORMS[what]}, not {_named(pair[0])}: {_EXAMPLES[what]}"

@@ -63,7 +63,7 @@ def ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) ->
             found.ports[dtype] = Port(torch_side, options, one, dtype)
             stack.enter_context(found.ports[dtype].masked())
         except copies.NotRebuiltError as error:
-            found.refused[dtype] = f"a copy could not be made from the Keras model's configuration ({error})"
+            found.refused[dtype] = f"the Keras model could not be rebuilt in it ({error})"
     return found
 
 

@@ -64,7 +64,7 @@ def explain(error: BlitzError, inputs: Any, run: Callable[[Any], Any]) -> BlitzE
             run(changed)
         except BlitzError:
             continue
-        return BlitzError(f"{error} ({remedy.text})")
+        return BlitzError(f"{remedy.text} ({error})")
     return error
 
 

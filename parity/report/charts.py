@@ -171,7 +171,7 @@ def _errors(
         chart.legend.append((f"{case['dtype']} {case['mode']}", f"{case['dtype']} {case['mode']}"))
     step = (chart.right - chart.left) / max(len(columns) - 1, 1)
     for x, (place, column) in zip(xs, columns, strict=True):
-        chart.hints.append((_n(x - step / 2), _n(step), "\n".join([place, *_said(cases, column)])))
+        chart.hints.append((_n(x - step / 2), _n(step), "\n".join([place, *_describe_place(cases, column)])))
         for case, row in zip(cases, column, strict=True):
             if row and not row["passed"]:
                 y = height(row["relative"]) if row["relative"] is not None else chart.top
@@ -181,7 +181,7 @@ def _errors(
     return chart
 
 
-def _said(cases: Sequence[dict[str, Any]], column: Sequence[dict | None]) -> Iterator[str]:
+def _describe_place(cases: Sequence[dict[str, Any]], column: Sequence[dict | None]) -> Iterator[str]:
     """Say one place's errors, one line per case."""
     for case, row in zip(cases, column, strict=True):
         if row and row["relative"] is not None:
@@ -237,7 +237,7 @@ def histogram(counted: dict[str, Any]) -> Chart:
 
 def _losses(cases: Sequence[dict[str, Any]]) -> Chart | None:
     """Return the loss of each step, PyTorch's and the port's."""
-    runs = [(case, _thinned(case["losses"])) for case in cases if len(case.get("losses", ())) >= LEAST]
+    runs = [(case, _thin(case["losses"])) for case in cases if len(case.get("losses", ())) >= LEAST]
     if not runs:
         return None
     values = [value for _, losses in runs for entry in losses for value in entry[1:] if value is not None]
@@ -266,7 +266,7 @@ def _losses(cases: Sequence[dict[str, Any]]) -> Chart | None:
     return chart
 
 
-def _thinned(losses: Sequence[list]) -> list[list]:
+def _thin(losses: Sequence[list]) -> list[list]:
     every = ceil(len(losses) / POINTS)
     return [*losses[:-1:every], losses[-1]]
 

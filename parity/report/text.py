@@ -30,7 +30,11 @@ def summary_table(results: Sequence[Result], interruption: Interruption | None =
         tensors = sum(len(result.comparison.rows) for result in modes.values())
         rows.append((subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES)))
     return Group(
-        FittingTable(columns, rows, gap=1), *_legend(results), *_notes(results), Text(), _sum(results, interruption)
+        FittingTable(columns, rows, gap=1),
+        *_legend(results),
+        *_notes(results),
+        Text(),
+        _summarize(results, interruption),
     )
 
 
@@ -113,7 +117,7 @@ def _failure_lines(result: Result) -> list[str]:
     return lines
 
 
-def _sum(results: Sequence[Result], interruption: Interruption | None) -> Text:
+def _summarize(results: Sequence[Result], interruption: Interruption | None) -> Text:
     passed = sum(result.passed for result in results)
     tensors = sum(len(result.comparison.rows) for result in results)
     text = f"{passed} of {len(results)} cases passed, {tensors:,} tensors compared"
@@ -251,7 +255,7 @@ def check_lines(report, weights: bool = True) -> list[str]:
         failures = [row for comparison in report.comparisons.values() for row in comparison.failures]
         lines += [f"    {row.name}: {row.problem}" for row in failures[:SHOWN_FAILURES]]
     if weights and report.weights:
-        lines += ["  weights: " + ", ".join(_mapped(*entry) for entry in report.weights)]
+        lines += ["  weights: " + ", ".join(_describe_pair(*entry) for entry in report.weights)]
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
     return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
 
@@ -279,7 +283,7 @@ def check_worst(comparison: Comparison) -> str:
     return f"{found} (small mistakes do not show here: float64 proves the algebra)"
 
 
-def _mapped(path: str, name: str, how: str) -> str:
+def _describe_pair(path: str, name: str, how: str) -> str:
     return path if path == name else f"{path or 'the module itself'} = {name} ({how})"
 
 

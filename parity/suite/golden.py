@@ -24,8 +24,8 @@ def path_of(subject: str, folder: Path = FOLDER) -> Path:
 def condense(truth: Trace, left_out: Iterable[str]) -> Trace:
     """Return a float64 trace as it is kept: without the names that match `left_out`, fingerprints for what is large."""
     kept = truth.without(left_out)
-    return kept.with_entries((name, _condensed(value)) for name, value in kept.items())
+    return kept.with_entries((name, _condense(value)) for name, value in kept.items())
 
 
-def _condensed(value: Value) -> Value:
+def _condense(value: Value) -> Value:
     return condensed(value, KEEP) if isinstance(value, np.ndarray) else value

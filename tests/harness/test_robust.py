@@ -60,6 +60,7 @@ def without_own(header: dict) -> dict:
 DAMAGED = {
     "empty": (b"", "truncated, or not a trace"),
     "half": (GOLDEN[: len(GOLDEN) // 2], "truncated, or not a trace"),
+    "a text": (b"hello\n", "truncated, or not a trace (it is not a .npz archive)"),
     "foreign": (another_npz(), "a NumPy file of something else"),
     "a byte": (GOLDEN[:2000] + bytes([GOLDEN[2000] ^ 1]) + GOLDEN[2001:], "truncated, or not a trace"),
     "broken record": (with_header(GOLDEN, without_own), "its record of PyTorch's own error is broken"),
