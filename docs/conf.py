@@ -58,6 +58,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,  # a page that would load scripts from elsewhere
     "show_signature": False,
+    "capture_repr": (),
     "first_notebook_cell": '%pip install -q "keras-blitz[torch,scripts]"',
 }
 

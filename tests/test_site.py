@@ -105,7 +105,8 @@ const look = async (page) => {
     frame.width = width;
     for (const theme of ["light", "dark"]) {
       inside.body.dataset.theme = theme;
-      seen.push([width, theme, inside.documentElement.scrollWidth, contrast(inside.querySelector("h1") || inside.body)]);
+      const title = inside.querySelector("h1") || inside.body;
+      seen.push([width, theme, inside.documentElement.scrollWidth, contrast(title)]);
     }
   }
   return seen;

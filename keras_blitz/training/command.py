@@ -59,7 +59,7 @@ def train(name: str, lesson: type, doc: str) -> None:
             bool, typer.Option("--sync-batchnorm", help="BatchNorm over the whole batch, not each worker's part.")
         ] = False,
         patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for the other workers.")] = PATIENCE,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches, and a part of the test set.")] = False,
     ) -> None:
         cluster = find_cluster()
         check_flags(workers, devices, cluster, batch_size)

@@ -305,7 +305,9 @@ compare("graph", with_pytorch, with_keras)
 
 def draw(graph, places):
     """Draw the nodes of a graph at the given places, and the way that gradients take between them."""
-    _, axes = plt.subplots(figsize=(6, 4))
+    _, axes = plt.subplots(
+        figsize=(6, 4), layout="constrained"
+    )
     axes.axis("off")
     colors = graph.colours()
     for name, node in graph.nodes.items():
@@ -358,6 +360,7 @@ draw(
         "b": (1, 0),
     },
 )
+plt.show()
 
 # %%
 # Control flow

@@ -112,10 +112,11 @@ compare(
 # ``no_grad``. A TensorFlow variable is changed by ``assign_sub``, outside the tape. And nothing needs to be zeroed
 # there.
 
-plt.figure(figsize=(5, 3))
+plt.figure(figsize=(5, 3), layout="constrained")
 plt.semilogy(curve["losses"])
 plt.xlabel("step")
 plt.ylabel("sum of squares")
+plt.show()
 
 # %%
 # A function of one's own
@@ -238,7 +239,7 @@ compare(
 # %%
 # 300 steps of float32, each of them a sum of 2,000 squares: compared to 1e-4.
 
-plt.figure(figsize=(5, 3))
+plt.figure(figsize=(5, 3), layout="constrained")
 plt.plot(line, target, label="sin(x)")
 plt.plot(
     line,
@@ -246,6 +247,7 @@ plt.plot(
     label="the cubic, after 300 steps",
 )
 plt.legend()
+plt.show()
 
 # %%
 # Control flow and shared weights

@@ -444,13 +444,13 @@ test = Test(logits, test_labels)
 print(
     f"{test.correct} of {len(test_labels)} test images are right"
 )
-plt.figure(figsize=(5.5, 5))
+plt.figure(figsize=(5.5, 5), layout="constrained")
 plt.imshow(test.confusion(), cmap="Blues")
 plt.xticks(range(10), classes, rotation=45, ha="right")
 plt.yticks(range(10), classes)
 plt.xlabel("predicted")
 plt.ylabel("true")
-plt.tight_layout()
+plt.show()
 
 # %%
 # The six 5×5 kernels of ``conv1`` before and after:
@@ -459,13 +459,16 @@ before = make_keras().get_layer("conv1").kernel.numpy()
 after = (
     trained["network"].get_layer("conv1").kernel.numpy()
 )
-_, axes = plt.subplots(2, 6, figsize=(7, 2.6))
+_, axes = plt.subplots(
+    2, 6, figsize=(7, 2.6), layout="constrained"
+)
 for row, kernels in zip(axes, (before, after)):
     for number, axis in enumerate(row):
         axis.imshow(kernels[:, :, 0, number], cmap="gray")
         axis.set_axis_off()
 axes[0, 0].set_title("untrained", fontsize=9)
 axes[1, 0].set_title("trained", fontsize=9)
+plt.show()
 
 # %%
 # What to take along

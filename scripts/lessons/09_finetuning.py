@@ -289,11 +289,13 @@ for mode, features in sizes.items():
         f"  |features|² = {squares.round()},"
         f"  cosine of the two = {cosine:.3f}"
     )
+plt.figure(figsize=(6, 3), layout="constrained")
 for name, losses in curves.items():
     plt.plot(range(1, 6), losses, marker="o", label=name)
 plt.xlabel("step")
 plt.ylabel("cross entropy")
 plt.legend()
+plt.show()
 
 # %%
 # Untrained features in eval mode are long, and those of the two images point almost the same way, while their

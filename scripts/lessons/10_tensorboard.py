@@ -124,7 +124,7 @@ names = [data.CLASSES[label] for label in labels]
 grid = data.make_grid(data.to_tensor(images[:8]))
 weights = np.float32(np.random.RandomState(0).randn(500))
 
-plt.figure(figsize=(6, 1.5))
+plt.figure(figsize=(6, 1.5), layout="constrained")
 plt.imshow(grid)
 plt.title("   ".join(names[:8]), fontsize=7)
 plt.axis("off")
@@ -217,7 +217,7 @@ def with_keras():
     writer.close()
     kinds, values = read(folder / "pr-keras")
     table = values["shirt"]
-    plt.figure(figsize=(3.5, 3))
+    plt.figure(figsize=(3.5, 3), layout="constrained")
     plt.plot(table[5], table[4])
     plt.xlabel("recall")
     plt.ylabel("precision")
@@ -240,7 +240,9 @@ compare("precision and recall", with_pytorch, with_keras)
 
 time = np.arange(2000, dtype=np.float32) / 8000
 wave = np.sin(2 * np.pi * 440 * time)
-figure, _ = plt.subplots(figsize=(2, 2))
+figure, _ = plt.subplots(
+    figsize=(2, 2), layout="constrained"
+)
 few, few_names = images[:9], names[:9]
 points = data.to_tensor(few).reshape(9, -1)
 
