@@ -427,7 +427,9 @@ def with_keras():
     }
 
 
-compare("training", with_pytorch, with_keras, within=1e-10)
+compare(
+    "training", with_pytorch, with_keras, within=1e-10
+)
 
 # %%
 # What it has learnt
