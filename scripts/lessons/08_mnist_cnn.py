@@ -427,9 +427,7 @@ def with_keras():
     }
 
 
-compare(
-    "training", with_pytorch, with_keras, within=1e-10
-)
+compare("training", with_pytorch, with_keras, within=1e-10)
 
 # %%
 # What it has learnt
