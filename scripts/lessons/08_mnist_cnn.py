@@ -362,7 +362,7 @@ compare("one step", with_pytorch, with_keras)
 #
 # With a rate of 0.1 this network amplifies whatever is different: in float32 the two columns agree to five digits
 # for 40 steps, and to one per cent after 100, because each step adds a rounding error of its own. So that a mistake
-# cannot hide behind that, this run is in float64. For ``fit`` Keras must be told: ``keras_blitz.precision``.
+# cannot hide in that, this run is in float64. For ``fit`` Keras must be told: ``keras_blitz.precision``.
 
 trained = {}
 
