@@ -131,7 +131,7 @@ def torch_training(seconds: float, name: str, compiled: bool = False) -> dict[st
 
 
 def torch_finetuning(seconds: float, way: str, batch: int, classes: int, compiled: bool = False) -> dict[str, float]:
-    """Steps of ResNet18 on 64×64 images: all of it, or its last layer alone behind a frozen rest."""
+    """Steps of ResNet18 on 64×64 images: all of it, or only its last layer after a frozen rest."""
     import torch
 
     from parity.twins.torch.families import build

@@ -385,7 +385,7 @@ def lesson(options, workers: Workers) -> None:
     if options.images > len(labels):
         raise BlitzError(f"--images {options.images}: the sample has {len(labels)} training images")
     if options.mode == "train" and options.images % options.batch_size == 1:
-        raise BlitzError("--batch-size leaves a last batch of one image, which train mode cannot normalise")
+        raise BlitzError("--batch-size leaves a last batch of one image, which train mode cannot normalize")
     SGD(options.lr, options.momentum)  # raises what is wrong with them
     chosen = Generator().manual_seed(options.seed).randperm(len(labels))[: options.images]
     tests, test_labels = load_sample("test")

@@ -21,7 +21,7 @@ OPTIONS = {"lr": 0.05, "momentum": 0.9, "batch size": 64}
 
 
 def train(epochs: int):
-    """Train the MLP on the sample; yields (epoch, trainer, test) behind each epoch."""
+    """Train the MLP on the sample; yields (epoch, trainer, test) after each epoch."""
     import keras_blitz
     from keras_blitz import models, optim
     from keras_blitz.data.datasets import sample_as

@@ -58,7 +58,7 @@ def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
         model.save(temporary)
     found["whole model"] = largest_difference(outputs, load_model(path)(images, training=False).numpy())
     save_saved_model(model, folder / f"{network}-saved")
-    saved = tf.saved_model.load(folder / f"{network}-saved")  # kept, for it holds the weights
+    saved = tf.saved_model.load(folder / f"{network}-saved")  # kept, because it holds the weights
     found["SavedModel"] = largest_difference(outputs, saved.serve(images).numpy())
 
     # ONNX, in PyTorch's layout (N, C, H, W) too.

@@ -86,7 +86,7 @@ def load(path: Path) -> dict[str, Any]:
     """Return what a file of results holds.
 
     Raises:
-        BlitzError: it is no such file.
+        BlitzError: it is not such a file.
     """
     if not path.exists():
         return {}

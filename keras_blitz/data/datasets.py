@@ -127,7 +127,7 @@ def load_or_sample(
     download: bool = False,
     shape: tuple[int, int, int] | tuple[()] = (),
 ) -> ImageData:
-    """Read a data set, or take the sample where it was neither prepared nor is to be downloaded.
+    """Read a data set, or the sample if it was not prepared and may not be downloaded.
 
     Args:
         name: see `load`.
@@ -182,7 +182,7 @@ def _read(name: str, directory: Path) -> ImageData:
         if "different shapes" in str(error):
             raise BlitzError(f"{directory}: its images are of different sizes; read it with tfds.load") from None
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BlitzError(f"{directory}: damaged, remove it and prepare it anew ({said[:200]})") from error
+        raise BlitzError(f"{directory}: damaged, remove it and prepare it again ({said[:200]})") from error
     return ImageData(name, train, test, KNOWN[name].classes if name in KNOWN else names, str(directory))
 
 
@@ -197,7 +197,7 @@ def _split(builder, split: str) -> Split:
         order.extend(batch.get("id", ()))
     found = Split(np.concatenate(images), np.concatenate(labels).astype(np.int64))
     if len(found) != expected:
-        raise BlitzError(f"{builder.data_dir}: {len(found)} examples of {split}, not {expected}; prepare it anew")
+        raise BlitzError(f"{builder.data_dir}: {len(found)} examples of {split}, not {expected}; prepare it again")
     if order:  # CIFAR-10's examples are numbered in the order of PyTorch's files
         numbered = np.argsort(np.array(order))
         return Split(found.images[numbered], found.labels[numbered])

@@ -84,7 +84,7 @@ def parse_tf_config(text: str) -> Cluster:
 
 
 def parse_slurm(environment: Mapping[str, str]) -> Cluster | None:
-    """Return the cluster of a SLURM step (`srun`), a task a process; None outside of one.
+    """Return the cluster of a SLURM step (`srun`), one task per process; None outside of one.
 
     TensorFlow's `SlurmClusterResolver` counts GPUs with nvidia-smi and raises on nodes that have none.
 

@@ -95,7 +95,7 @@ class Lesson:
         self.data: ImageData
         self.workers = ALONE
         self.losses: list[np.ndarray] = []  # of each finished epoch's steps
-        self.accuracies: list[float] = []  # on the test set, behind each epoch
+        self.accuracies: list[float] = []  # on the test set, after each epoch
 
     # What a script prints
 
@@ -306,7 +306,7 @@ class Lesson:
 
         path = self.settings.output / f"{self.recipe.network}.keras"
         model = self.trainer.model
-        plain = type(model).from_config(model.get_config())  # what fit compiled is no part of the network
+        plain = type(model).from_config(model.get_config())  # what fit compiled is not part of the network
         plain.set_weights(model.get_weights())
         with atomic_path(path) as temporary:
             plain.save(temporary)

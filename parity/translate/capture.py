@@ -332,7 +332,7 @@ class Recorder(TorchFunctionMode):
 
 
 def _name_of(function: Callable) -> str:
-    """Return a function's name, "T" of the attribute; "" of an attribute that is no tensor of its own."""
+    """Return a function's name, "T" of the attribute; "" of an attribute that is not a tensor of its own."""
     name = getattr(function, "__name__", "")
     if name != "__get__":
         return name
@@ -357,7 +357,7 @@ def _user_line() -> Where | None:
 
 @contextmanager
 def _without_fast_path() -> Iterator[None]:
-    """Keep nn.TransformerEncoder and nn.MultiheadAttention from their fused kernels, which are no functions to see."""
+    """Keep nn.TransformerEncoder and nn.MultiheadAttention from their fused kernels, which cannot be seen."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

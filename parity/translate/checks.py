@@ -17,8 +17,8 @@ def translatable(module: Any, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
     """Return the module to translate: itself, or a copy without torch.compile.
 
     Raises:
-        BlitzError: it is no module, in TorchScript, without weights yet, quantized, in half precision, not on the CPU;
-            it raises, or another call of it does something else.
+        BlitzError: it is not a module, in TorchScript, without weights yet, quantized, in half precision, not on the
+            CPU; it raises, or another call of it does something else.
     """
     if not isinstance(module, nn.Module):
         raise BlitzError(f"module must be a torch.nn.Module, not a {type(module).__name__}")

@@ -103,7 +103,7 @@ def array_of(text: str, option: str = "--input") -> np.ndarray:
     """Return a fixed input of a shape that was given as "2,3,32,32", or "2,16:int:1000" for numbers below 1000.
 
     Raises:
-        BlitzError: the text is no such shape.
+        BlitzError: the text is not such a shape.
     """
     shape, _, kind = text.partition(":")
     name, _, bound = kind.partition(":")

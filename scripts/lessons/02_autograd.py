@@ -309,7 +309,7 @@ def draw(graph, places):
         figsize=(6, 4), layout="constrained"
     )
     axes.axis("off")
-    colors = graph.colours()
+    colors = graph.colors()
     for name, node in graph.nodes.items():
         box = {
             "boxstyle": "round",

@@ -252,7 +252,7 @@ plt.show()
 # %%
 # Control flow and shared weights
 # -------------------------------
-# The last example of the tutorial uses one layer a random number of times. In Keras a *subclassed* model may do
+# The last example of the tutorial uses the same layer a random number of times. In Keras a *subclassed* model may do
 # that. It runs line by line; inside ``fit`` or a ``tf.function`` a Python ``for`` is unrolled when it is traced,
 # and its count stays what it was then. There the count must be a tensor.
 

@@ -1,4 +1,4 @@
-"""The catalogue of semantic differences: every row runs, and says what it should about the versions in front of it."""
+"""The catalogue of semantic differences: every row runs, and says what it should about the installed versions."""
 
 import json
 import re

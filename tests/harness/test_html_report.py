@@ -350,9 +350,9 @@ def browser():
     return run
 
 
-def near(image, colour):
-    """How many pixels have a colour."""
-    return int((np.abs(image[..., :3] * 255 - np.array(colour)).max(-1) < 3).sum())
+def near(image, color):
+    """How many pixels have a color."""
+    return int((np.abs(image[..., :3] * 255 - np.array(color)).max(-1) < 3).sum())
 
 
 def test_a_browser_shows_the_page(browser, page, tmp_path):
@@ -363,7 +363,7 @@ def test_a_browser_shows_the_page(browser, page, tmp_path):
     assert image.shape[:2] == (3000, 1200)
     red, blue, orange = (0xC2, 0x2A, 0x1F), (0x25, 0x63, 0xC9), (0xC2, 0x57, 0x0C)
     assert near(image[:400], red) > 300  # "3 failed"
-    assert min(near(image[1200:], colour) for colour in (red, blue, orange)) > 100  # the charts
+    assert min(near(image[1200:], color) for color in (red, blue, orange)) > 100  # the charts
     assert near(image, (255, 255, 255)) < 0.97 * image[..., 0].size
 
 

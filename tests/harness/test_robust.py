@@ -338,7 +338,7 @@ def test_a_loss_or_a_step_that_raises_is_named_with_its_side(side, place):
 
 
 def test_a_blitz_error_in_a_layer_keeps_its_own_words():
-    """Keras raises it anew with a text of many lines around it."""
+    """Keras raises it again with a text of many lines around it."""
     import keras
 
     class Port(keras.layers.Layer):
