@@ -56,8 +56,10 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,  # a page that would load scripts from elsewhere
     "show_signature": False,
-    "first_notebook_cell": '%pip install -q "keras-blitz[torch]"',
+    "capture_repr": (),
+    "first_notebook_cell": '%pip install -q "keras-blitz[torch,scripts]"',
 }
 
 # The look: no font and no script from elsewhere.

@@ -1,9 +1,9 @@
 """PyTorch's normal numbers from uniform ones, to the last bit (Box-Muller; aten/native/cpu/DistributionTemplates.h).
 
 float32 goes through PyTorch's own vector polynomials of logarithm, sine and cosine (avx_mathfun.h, after Cephes), whose
-products are fused with the sum behind them where its compiler fused them. Measured on 16.7 million numbers: no bit
+products are fused with the sum that follows where its compiler fused them. Measured on 16.7 million numbers: no bit
 differs; with the true logarithm, sine and cosine two thirds of them do, by up to 2e-6. float64 goes through the
-platform's C library, as PyTorch does: Python's `math`, for NumPy has vector functions of its own (1,590 of a million
+platform's C library, as PyTorch does: Python's `math`, because NumPy has its own vector functions (1,590 of a million
 numbers differ by 1 or 2 ulp). PyTorch without AVX2 (ARM) has other float32 polynomials.
 """
 

@@ -64,7 +64,7 @@ def convert(
 
 
 def main() -> None:
-    """Run the command; what a user can mend is one line and exit status 2."""
+    """Run the command; user errors print one line and exit with status 2."""
     command.run(app, "keras-blitz")
 
 

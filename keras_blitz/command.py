@@ -20,6 +20,7 @@ import typer
 from keras_blitz.errors import BlitzError
 from keras_blitz.versions import versions
 
+LARGEST = 2**31 - 1  # of counts; TensorFlow's own limit
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -106,15 +107,15 @@ def argument_parser(doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number that is not smaller."""
+def whole_number(least: int, most: int = LARGEST) -> Callable[[str], int]:
+    """Return what reads a whole number within these bounds, for a parser of `argument_parser`."""
 
-    def whole_number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {text}")
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least:,} to {most:,}, not {text!r}")
         return int(text)
 
-    return whole_number
+    return read
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Conversion:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is to be taken of a PyTorch checkpoint; the arguments of `convert`."""
+    """Which parts of a PyTorch checkpoint to convert, and how; the arguments of `convert`."""
 
     model: str
     num_classes: int | None

@@ -1,4 +1,4 @@
-"""The errors a user can mend: each message says what, where and what to do."""
+"""User errors: each message says what, where and what to do."""
 
 import re
 import textwrap
@@ -37,6 +37,6 @@ def first_sentence(error: BaseException) -> str:
 
 def _cause(message: str) -> str:
     """Return a message without what Keras and traced code put around it."""
-    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)  # behind "Exception encountered when calling …"
+    wrapped = re.search(r"\x1b\[1m(.+?)\x1b\[0m", message, re.DOTALL)  # after "Exception encountered when calling …"
     message = wrapped[1] if wrapped else message
     return message.strip().splitlines()[-1].strip() if message.lstrip().startswith("in user code") else message

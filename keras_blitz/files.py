@@ -32,6 +32,18 @@ def check_source(path: Path, missing: str = "no such file", error: type[BlitzErr
     return path
 
 
+def expand(path: str | os.PathLike[str]) -> Path:
+    """Return a path with ~ and ~name put in full.
+
+    Raises:
+        BlitzError: there is no such user, or no home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise BlitzError(f"{path}: {str(error).rstrip('.')}") from None
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder with those above it, see that files can be written there, and return it.
 

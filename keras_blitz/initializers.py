@@ -96,7 +96,7 @@ def initialize(model, generator: Generator | None = None) -> None:
     has for a layer, where the model has such a method, in the same order
 
     They are drawn in PyTorch's layout and in float32, whatever the model's type: a float64 model has the values of
-    `Net().double()`. The networks of this package call this in their constructors. Batch normalisation stays as it is.
+    `Net().double()`. The networks of this package call this in their constructors. Batch normalization stays as it is.
 
     Does nothing inside `skip_init`.
 
@@ -179,10 +179,10 @@ def _in_order(model) -> Iterator[tuple[str, dict[str, Mapped]]]:
 
 
 def _construction_order(model) -> list[str]:
-    """Return the layers of a functional model, each behind those it takes its inputs from, its first input first.
+    """Return the layers of a functional model, each after the layers that feed it, its first input first.
 
     PyTorch's networks construct their layers so: a block's branches one after another, its shortcut last, an auxiliary
-    head (a later output) before the layers behind its fork. A subclassed model has no graph; its layers' order holds.
+    head (a later output) before the layers after its fork. A subclassed model has no graph; its layers' order holds.
     """
     order, visited = [], set()
     # From the last output to the first; a stack of our own, for a deep network is deeper than Python's.

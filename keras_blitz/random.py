@@ -83,7 +83,7 @@ class Generator:
             seed: a whole number, −2⁶³ … 2⁶⁴ − 1; a negative one stands for itself + 2⁶⁴.
 
         Raises:
-            BlitzError: it is no whole number, or out of range.
+            BlitzError: it is not a whole number, or out of range.
         """
         try:
             number = operator.index(seed)
@@ -172,7 +172,7 @@ class Generator:
         """Draw normal numbers z·std + mean, as `torch.empty(size).normal_(mean, std)`.
 
         From 16 numbers on they are made sixteen at a time of that many uniform ones; what is left at the end makes the
-        last 16 be drawn anew. Fewer are made in float64 two at a time, and the second one is kept for the next call.
+        last 16 be drawn again. Fewer are made in float64 two at a time, and the second one is kept for the next call.
 
         Raises:
             BlitzError: std < 0.
@@ -198,7 +198,7 @@ class Generator:
         """Draw whole numbers of [low, high), int64: 32 random bits modulo high − low, 64 from a range of 2²⁸.
 
         Raises:
-            BlitzError: low ≥ high, or they are no whole numbers of int64.
+            BlitzError: low ≥ high, or they are not whole numbers of int64.
         """
         try:
             low, high = operator.index(low), operator.index(high)
@@ -286,7 +286,7 @@ class Generator:
     def dropout2d_mask(
         self, shape: tuple[int, ...], p: float = 0.5, dtype: str = "float32", channels_last: bool = False
     ) -> np.ndarray:
-        """Draw what `torch.nn.functional.dropout2d` multiplies by, a number a channel.
+        """Draw what `torch.nn.functional.dropout2d` multiplies by, one number per channel.
 
         Args:
             shape: of the input, (N, C, H, W), or (N, H, W, C) with `channels_last`.

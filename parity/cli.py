@@ -80,7 +80,12 @@ def run_command(
     ] = None,
 ) -> None:
     """Run the cases and print how far the port is from PyTorch."""
-    chosen = select(case or [], slow=slow, dtypes=_listed(dtype, DTYPES), modes=_listed(mode, MODES))
+    chosen = select(
+        case or [],
+        slow=slow,
+        dtypes=_parse_choices("--dtype", dtype, DTYPES),
+        modes=_parse_choices("--mode", mode, MODES),
+    )
     chosen, skipped = without_missing(chosen)
     for line in skipped:
         print(line, file=sys.stderr)
@@ -130,13 +135,13 @@ def show_command(
     case: Annotated[str, typer.Argument(help="The id of one case, or what names only one.")],
     live: Live = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Each layer by itself, given PyTorch's input (live, float64).")
+        bool, typer.Option("--isolate", help="Run each layer on its own with PyTorch's input (live, float64).")
     ] = False,
 ) -> None:
     """Show one case in full: every tensor, allowed, measured, the worst entries.
 
-    With --isolate, each layer's error by itself beside its error in the run: only a layer that is wrong by itself is to
-    be mended, the others have passed on what they were given.
+    With --isolate, each layer's error on its own and its error in the run. Fix only the layers that fail on their own;
+    the others merely pass a wrong input on.
     """
     from parity.report import text
 
@@ -168,7 +173,9 @@ def record_command(
 
     folder = output or golden.FOLDER
     if not folder.is_dir():
-        raise BlitzError(f"{folder}: no such folder; make it first")
+        raise BlitzError(
+            f"{folder}: {'is a file, not a folder' if folder.exists() else 'no such folder; make it first'}"
+        )
     subjects = {one.subject: one for one in select(case or [], slow=True)}
     for one in track(list(subjects.values()), "recording", lambda one: one.subject):
         path = oracle.record(one, folder)
@@ -264,16 +271,21 @@ def gaps_command(
     raise typer.Exit(130 if interruption else 0 if all(one.passed for one in measured) else 1)
 
 
-def _listed(text: str, known: Sequence[str]) -> tuple[str, ...]:
+def _parse_choices(option: str, text: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in an option's comma-separated list.
+
+    Raises:
+        BlitzError: there are none, or one that is not known.
+    """
     chosen = tuple(part.strip() for part in text.split(",") if part.strip())
     unknown = [part for part in chosen if part not in known]
     if unknown or not chosen:
-        raise BlitzError(f"{text!r}: choose among {', '.join(known)}, separated by commas")
+        raise BlitzError(f"{option} {text!r}: choose among {', '.join(known)}, separated by commas")
     return chosen
 
 
 def main() -> None:
-    """Run the command; what a user can mend is one line and exit status 2."""
+    """Run the command; user errors print one line and exit with status 2."""
     command.run(app, "parity")
 
 

@@ -223,7 +223,7 @@ ITEMS = (
     Item("H6", "float64 agreement as the proof; float32 judged by the float64 truth and PyTorch's own error",
          (f"{_COMPARE}::test_float64_bound_is_relative_to_the_largest_magnitude",
           f"{_COMPARE}::test_float32_is_judged_by_pytorchs_own_error")),
-    Item("H7", "the first divergence named; each layer by itself, given PyTorch's input",
+    Item("H7", "the first divergence named; each layer on its own, given PyTorch's input",
          (f"{_COMPARE}::test_first_divergence_walks_forward_then_gradients_backwards_then_steps",
           f"{_MUTANTS}::test_mistake_fails_at_the_right_tensor_on_the_screen",
           f"{_MUTANTS}::test_isolation_names_the_layer_that_is_wrong_by_itself")),

@@ -49,7 +49,7 @@ COLUMNS = {"with_pytorch": "PyTorch", "with_numpy": "NumPy", "with_tensorflow": 
 # float32 where it is not a run of many steps; another CPU sums in another order.
 ALLOWED = {"float64": 1e-12, "float32": 1e-5}
 
-WIDTH = 36  # characters of a column
+WIDTHS = {1: 36, 2: 36, 3: 25, 4: 20}  # characters of a column, by their number
 
 Values = Mapping[str, Any]
 Section = Callable[[], Values]
@@ -150,12 +150,14 @@ def record(folder: Path) -> None:
         BlitzError: PyTorch is not installed.
     """
     import runpy
+    import warnings
 
     import matplotlib
 
     if not torch_installed():
         raise BlitzError("the lessons are recorded with PyTorch: pip install 'keras-blitz[torch]'")
     matplotlib.use("Agg")
+    warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")  # plt.show() shows nothing
     load_frameworks(live=True)
     for path in sorted(folder.glob("[0-9]*.py")):
         with contextlib.redirect_stdout(io.StringIO()):
@@ -277,7 +279,8 @@ def _table(columns: Mapping[str, Values], differs: Mapping[str, str]) -> str:
     names = list(next(iter(columns.values())))
     rows: list[tuple[str, list[list[str]], list[str]]] = [("", [[title] for title in columns], [])]
     for name in names:
-        cells = [_text(values.get(name, "missing")).splitlines() or [""] for values in columns.values()]
+        width = WIDTHS[len(columns)]
+        cells = [_text(values.get(name, "missing"), width).splitlines() or [""] for values in columns.values()]
         rows.append((name, cells, _reasons(name, differs)))
     first = max(len(name) for name in names)
     widths = [max(len(line) for _, cells, _ in rows for line in cells[column]) for column in range(len(columns))]
@@ -291,10 +294,10 @@ def _table(columns: Mapping[str, Values], differs: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _text(value: Any) -> str:
-    """Return a value as a few short lines."""
+def _text(value: Any, width: int) -> str:
+    """Return a value as a few lines, an array's at most `width` long."""
     if isinstance(value, np.ndarray):
-        return np.array2string(value, precision=4, suppress_small=True, threshold=40, edgeitems=2, max_line_width=WIDTH)
+        return np.array2string(value, precision=4, suppress_small=True, threshold=40, edgeitems=2, max_line_width=width)
     if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
         return "\n".join(value)
     return str(value)

@@ -87,6 +87,7 @@ def translate_command(
     other: Annotated[
         list[str] | None, typer.Option(metavar="SHAPE", help="Inputs of another size; every size is taken then.")
     ] = None,
+    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Prove it; that takes 12 × the weights.")] = True,
 ) -> None:  # fmt: skip
     """Write a PyTorch module as Keras source, and prove that both do the same.
 
@@ -95,7 +96,9 @@ def translate_command(
     from parity.translate.command import run as translate
 
     with announce_stop("parity", "interrupted: nothing was written"):
-        done = translate(module, shape, output, trust=trust, partial=partial, batch=batch, other=other or ())
+        done = translate(
+            module, shape, output, trust=trust, partial=partial, batch=batch, other=other or (), check=proof
+        )
         raise typer.Exit(done)
 
 
@@ -103,7 +106,7 @@ def load_torch(address: str, checkpoint: Path | None) -> Any:
     """Return the module that an address like `mypackage.nets:Net` names, with the weights of a checkpoint.
 
     Raises:
-        BlitzError: it cannot be imported or made, is no module, or the checkpoint does not fit it.
+        BlitzError: it cannot be imported or made, is not a module, or the checkpoint does not fit it.
     """
     from keras_blitz.weights.checkpoint import open_state
     from keras_blitz.weights.names import by_expected_names

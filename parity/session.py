@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_blitz.errors import BlitzError
+from keras_blitz.files import make_folder
 from keras_blitz.progress import progress_bar, track
 from keras_blitz.versions import versions
 from parity.core.interruption import Interruption
@@ -42,14 +43,11 @@ def make_saver(folder: Path | None) -> Callable[[Result], None] | None:
     """Return what saves both traces of a result to a folder, which is made; None where there is no folder.
 
     Raises:
-        BlitzError: it cannot be made.
+        BlitzError: it is a file, or cannot be made or written to.
     """
     if folder is None:
         return None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BlitzError(f"{folder}: cannot be made ({error.strerror})") from None
+    make_folder(folder)
 
     def save(result: Result) -> None:
         if result.reference is not None and result.port is not None:
@@ -83,7 +81,7 @@ def run_cases(
             for result in running:
                 move(advance=1)
                 if save:
-                    result = _saved(result, save)
+                    result = _save_traces(result, save)
                 results[result.case.id] = replace(result, reference=None, port=None)
                 if fail_fast and not result.passed:
                     break
@@ -96,7 +94,7 @@ def run_cases(
     return [results[case.id] for case in chosen if case.id in results], interruption
 
 
-def _saved(result: Result, save: Callable[[Result], None]) -> Result:
+def _save_traces(result: Result, save: Callable[[Result], None]) -> Result:
     """Save a result's traces; one whose traces cannot be written has failed, the others go on."""
     try:
         save(result)

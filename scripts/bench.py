@@ -131,7 +131,7 @@ def torch_training(seconds: float, name: str, compiled: bool = False) -> dict[st
 
 
 def torch_finetuning(seconds: float, way: str, batch: int, classes: int, compiled: bool = False) -> dict[str, float]:
-    """Steps of ResNet18 on 64×64 images: all of it, or its last layer alone behind a frozen rest."""
+    """Steps of ResNet18 on 64×64 images: all of it, or only its last layer after a frozen rest."""
     import torch
 
     from parity.twins.torch.families import build
@@ -352,7 +352,7 @@ def main(
     if json_file:
         check_target(json_file)
     if one[0]:
-        task = next(task for task in TASKS if task.name == one[0])
+        task = {task.name: task for task in TASKS}[one[0]]  # the name is of this script's own making
         print(json.dumps(measure(task, one[1], seconds, threads)))
         return
     if append and (only or dry_run):

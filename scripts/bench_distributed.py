@@ -128,8 +128,8 @@ def measure(framework: str, processes: int, threads: int, steps: int) -> tuple[f
 def main() -> None:
     """Measure, or be one of the workers."""
     parser = command.argument_parser(__doc__)
-    parser.add_argument("--rounds", type=command.at_least(1), default=3)
-    parser.add_argument("--steps", type=command.at_least(2 * PER_CALL), default=400)
+    parser.add_argument("--rounds", type=command.whole_number(1), default=3)
+    parser.add_argument("--steps", type=command.whole_number(2 * PER_CALL), default=400)
     parser.add_argument("--framework", help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)

@@ -69,7 +69,7 @@ LESSON = {
         Line("x[-1]", "x[-1]", "x[-1]"),
         Line("v[::-1]", "v.flip(0)", "v[::-1]", "PyTorch has no negative steps"),
         Line("x[x > 0]", "x[x > 0]", "x[x > 0]"),
-        Line("x[[1, 0]]", "x[[1, 0]]", "tf.gather(x, [1, 0])", "a list is no index of a tensor of TensorFlow"),
+        Line("x[[1, 0]]", "x[[1, 0]]", "tf.gather(x, [1, 0])", "a list is not an index of a TensorFlow tensor"),
         Line("x.reshape(3, 2)", "x.reshape(3, 2)", "tf.reshape(x, (3, 2))"),
         Line("np.resize(x, (2, 2))", "x.clone().resize_(2, 2)", "ops.resize(x, 2, 2)", "NumPy's repeats the array where it grows"),
         Line("x.T", "x.t()", "tf.transpose(x)"),
@@ -299,6 +299,9 @@ def main() -> int:
     if find_spec("torch"):
         import torch  # noqa: F401 – before TensorFlow
     import_tensorflow()
+    print("The tensors of all tables:")
+    for name, value in VALUES.items():
+        print(f"  {name} = {shown(value)}  {value.dtype}")
     lines = mistakes = 0
     for table in tables or LESSON:
         title, rows = LESSON[table]

@@ -27,6 +27,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import atomic_path, check_target
 from keras_blitz.progress import late_line, progress_bar
 from keras_blitz.quiet import import_tensorflow
+from keras_blitz.training.checks import check_finite
 from keras_blitz.training.cluster import find_cluster
 from keras_blitz.training.command import check_flags
 from keras_blitz.training.distributed import ALONE, Workers, ends_with_the_others, join, silent_unless_chief
@@ -51,18 +52,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="of BatchNorm while training")
     parser.add_argument("--augment", action="store_true", help="turn every second image over, at random")
     parser.add_argument("--weights", help="'imagenet', or a checkpoint of ResNet18 (default: random initial values)")
-    parser.add_argument("--epochs", type=command.at_least(1), default=3)
-    parser.add_argument("--batch-size", type=command.at_least(2), default=50)
-    parser.add_argument("--images", type=command.at_least(2), default=2000, help="training images, at most 2000")
+    parser.add_argument("--epochs", type=command.whole_number(1), default=3)
+    parser.add_argument("--batch-size", type=command.whole_number(2), default=50)
+    parser.add_argument("--images", type=command.whole_number(2), default=2000, help="training images, at most 2000")
     parser.add_argument(
-        "--size", type=command.at_least(32), default=64, help="height and width the images are resized to"
+        "--size", type=command.whole_number(32, 1024), default=64, help="height and width the images are resized to"
     )
     parser.add_argument("--lr", type=float, default=1e-2)
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path("resnet18-finetuned.keras"), help="the plot goes beside it")
     parser.add_argument(
-        "--workers", type=command.at_least(1), default=1, help="processes on this machine that share each batch"
+        "--workers", type=command.whole_number(1), default=1, help="processes on this machine that share each batch"
     )
     parser.add_argument("--dry-run", action="store_true", help="100 images of 32×32, one epoch")
     options = parser.parse_args()
@@ -340,7 +341,7 @@ def main() -> None:
 def finetune() -> None:
     """Give the lesson the command line asks for, until Ctrl-C."""
     options, cluster = arguments(), find_cluster()
-    check_flags(options.workers, 1, cluster)
+    check_flags(options.workers, 1, cluster, options.batch_size)
     if cluster or options.workers > 1:
         if "fit" in (options.loop or ()):
             raise BlitzError("--loop fit: several workers train with --loop tape here")
@@ -384,7 +385,7 @@ def lesson(options, workers: Workers) -> None:
     if options.images > len(labels):
         raise BlitzError(f"--images {options.images}: the sample has {len(labels)} training images")
     if options.mode == "train" and options.images % options.batch_size == 1:
-        raise BlitzError("--batch-size leaves a last batch of one image, which train mode cannot normalise")
+        raise BlitzError("--batch-size leaves a last batch of one image, which train mode cannot normalize")
     SGD(options.lr, options.momentum)  # raises what is wrong with them
     chosen = Generator().manual_seed(options.seed).randperm(len(labels))[: options.images]
     tests, test_labels = load_sample("test")
@@ -418,6 +419,7 @@ def lesson(options, workers: Workers) -> None:
             with progress_bar(steps, f"{way}, {loop}", hidden=not workers.chief) as move:
                 advance = partial(lambda move, count=1: move(advance=count), move)
                 run = train(network, way, loop, train_set, test_set, options, advance, workers)
+            check_finite(np.array(run.losses), options.epochs, len(run.losses), options.lr)
             runs.append(run)
             print(
                 f"{way:<10}{loop:<6}{run.seconds:>6.1f} s{run.losses[0]:>12.4f}{run.losses[-1]:>11.4f}"

@@ -17,6 +17,8 @@ from keras_blitz.files import check_target
 
 PROBLEMS = ("false alarm", "false pass", "refused", "not decided", "crashed")
 
+NUMBERS = 2**31 - 1  # a pair's number seeds NumPy, which takes 32 bits; the last of a run must fit, too
+
 
 def figures(lines: list[dict]) -> str:
     """Return the table of what was counted: verdicts by what is right, and where each kind of mistake was located."""
@@ -69,9 +71,9 @@ def show(number: int) -> None:
 
 
 def main(
-    count: Annotated[int, typer.Option(help="pairs, at least 1", min=1)] = 500,
-    seed: Annotated[int, typer.Option(help="the number of the first pair")] = 0,
-    only: Annotated[int | None, typer.Option(help="show this pair alone")] = None,
+    count: Annotated[int, typer.Option(help="pairs, at least 1", min=1, max=NUMBERS)] = 500,
+    seed: Annotated[int, typer.Option(help="the number of the first pair", min=0, max=NUMBERS)] = 0,
+    only: Annotated[int | None, typer.Option(help="show this pair alone", min=0, max=NUMBERS)] = None,
     lines: Annotated[Path | None, typer.Option(help="a JSON line for each pair is appended to this file")] = None,
 ) -> None:
     """Check random pairs and print the figures; exit status 1 where a verdict is wrong."""

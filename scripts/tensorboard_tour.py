@@ -14,13 +14,14 @@ import numpy as np
 import typer
 
 from keras_blitz import command
-from keras_blitz.files import atomic_path, explain_writing, make_folder
+from keras_blitz.files import explain_writing, make_folder
+from keras_blitz.training.summaries import write_embedding, write_figure, write_graph, write_pr_curve
 
 OPTIONS = {"lr": 0.05, "momentum": 0.9, "batch size": 64}
 
 
 def train(epochs: int):
-    """Train the MLP on the sample; yields (epoch, trainer, test) behind each epoch."""
+    """Train the MLP on the sample; yields (epoch, trainer, test) after each epoch."""
     import keras_blitz
     from keras_blitz import models, optim
     from keras_blitz.data.datasets import sample_as
@@ -69,72 +70,12 @@ def write_images(images: np.ndarray, labels: np.ndarray) -> None:
     write_figure("images with labels", plots.image_grid(images[:8], [CLASSES[label] for label in labels[:8]], 4))
 
 
-def write_figure(name: str, figure) -> None:
-    """A matplotlib figure as an image."""
-    import io
-
-    import tensorflow as tf
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    tf.summary.image(name, tf.io.decode_png(buffer.getvalue(), channels=4)[tf.newaxis], step=0)
-
-
-def write_graph(model, logdir: Path) -> None:
-    """The graph of a forward pass: `add_graph`."""
-    import tensorflow as tf
-
-    forward = tf.function(lambda images: model(images, training=False))
-    concrete = forward.get_concrete_function(tf.TensorSpec((1, *model.input_shape[1:]), tf.float32))
-    tf.summary.graph(concrete.graph)
-
-
 def write_pr_curves(test, classes: tuple[str, ...], epoch: int) -> None:
     """Precision against recall of each class, one against the others: `add_pr_curve`."""
-    import tensorflow as tf
-    from tensorboard.plugins.pr_curve import metadata
-
     shifted = np.exp(test.logits - test.logits.max(1, keepdims=True))
     probabilities = shifted / shifted.sum(1, keepdims=True)
     for label, name in enumerate(classes):
-        table = pr_table(test.labels == label, probabilities[:, label])
-        kind = metadata.create_summary_metadata(display_name=name, description="", num_thresholds=table.shape[1])
-        tf.summary.write(f"precision-recall/{name}", tf.constant(table, tf.float32), step=epoch, metadata=kind)
-
-
-def pr_table(truth: np.ndarray, scores: np.ndarray, thresholds: int = 127) -> np.ndarray:
-    """Return true and false positives, true and false negatives, precision and recall, each (thresholds,).
-
-    Args:
-        truth: (N,) whether it is the class.
-        scores: (N,) 0–1; positive from the threshold on.
-        thresholds: evenly from 0 to 1.
-    """
-    positive = scores[:, np.newaxis] >= np.linspace(0, 1, thresholds)
-    truth = truth[:, np.newaxis]
-    tp, fp = (positive & truth).sum(0), (positive & ~truth).sum(0)
-    fn, tn = (~positive & truth).sum(0), (~positive & ~truth).sum(0)
-    return np.stack([tp, fp, tn, fn, tp / np.maximum(tp + fp, 1), tp / np.maximum(tp + fn, 1)]).astype(np.float32)
-
-
-def write_embedding(logdir: Path, features: np.ndarray, images: np.ndarray, names: list[str]) -> None:
-    """Points with labels and thumbnails for the projector: `add_embedding`."""
-    from tensorboard.plugins import projector
-
-    from keras_blitz.data import make_grid, save_image, to_tensor
-
-    with atomic_path(logdir / "features.tsv") as path:
-        np.savetxt(path, features, delimiter="\t", fmt="%.6g")
-    with atomic_path(logdir / "labels.tsv") as path:
-        path.write_text("\n".join(names) + "\n", encoding="utf-8")
-    rows = int(np.ceil(np.sqrt(len(images))))  # a sprite is square
-    squared = np.concatenate([images, np.zeros((rows * rows - len(images), *images.shape[1:]), np.uint8)])
-    save_image(make_grid(to_tensor(squared), nrow=rows, padding=0), logdir / "sprite.png")
-    config = projector.ProjectorConfig()
-    entry = config.embeddings.add(tensor_name="images", tensor_path="features.tsv", metadata_path="labels.tsv")
-    entry.sprite.image_path = "sprite.png"
-    entry.sprite.single_image_dim.extend(images.shape[1:3])
-    projector.visualize_embeddings(str(logdir), config)
+        write_pr_curve(f"precision-recall/{name}", test.labels == label, probabilities[:, label], epoch)
 
 
 def write_audio(rate: int = 8000) -> None:
@@ -176,7 +117,7 @@ def tour(logdir: Path, epochs: int) -> None:
             write_pr_curves(test, CLASSES, epoch)
             print(f"epoch {epoch + 1}: loss {trainer.losses.mean():.4f}, accuracy {100 * test.accuracy:.1f} %")
         write_figure("confusion matrix", plots.confusion_matrix(test.confusion(), CLASSES))
-        write_graph(trainer.model, logdir)
+        write_graph(trainer.model)
         last = keras.Model(trainer.model.input, trainer.model.linear_relu_stack[3].output)
         features = last(to_tensor(images[:200]), training=False).numpy()
     write_embedding(logdir, features, images[:200], [CLASSES[label] for label in labels[:200]])

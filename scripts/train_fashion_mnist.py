@@ -1,4 +1,4 @@
-"""Train the basics tutorial's network on Fashion-MNIST: ten epochs of plain SGD, test error behind each.
+"""Train the basics tutorial's network on Fashion-MNIST: ten epochs of plain SGD, the test error after each.
 
 python scripts/train_fashion_mnist.py --seed 0
 python scripts/train_fashion_mnist.py --network mlp      the tutorial's later edition, without the last ReLU

@@ -30,7 +30,9 @@ def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
     from keras_blitz import models
     from keras_blitz.export import export_onnx, run_onnx, save_saved_model
     from keras_blitz.models import load_model
+    from keras_blitz.training.checks import check_network
 
+    check_network(network)
     model = models.build(network, weights=weights)
     model.summary()
     images = np.random.RandomState(0).rand(2, *model.input_shape[1:]).astype(np.float32)
@@ -56,7 +58,7 @@ def lesson(network: str, weights: str | None, folder: Path) -> dict[str, float]:
         model.save(temporary)
     found["whole model"] = largest_difference(outputs, load_model(path)(images, training=False).numpy())
     save_saved_model(model, folder / f"{network}-saved")
-    saved = tf.saved_model.load(folder / f"{network}-saved")  # kept, for it holds the weights
+    saved = tf.saved_model.load(folder / f"{network}-saved")  # kept, because it holds the weights
     found["SavedModel"] = largest_difference(outputs, saved.serve(images).numpy())
 
     # ONNX, in PyTorch's layout (N, C, H, W) too.

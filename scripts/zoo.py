@@ -73,7 +73,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
             lines.append(f"| {name} | | | | {said} | |")
             continue
         counts = f"{each['lines']} / {each['source_lines']} | {each['functions']} / {each['classes']}"
-        lines.append(f"| {name} | {counts} | {each['transposes']} | {said} | {each['unreadable'] or 'well'} |")
+        twice = {" and ".join(pair) for pair in each.get("as_in_pytorch", ())}
+        reads = "; ".join([each["unreadable"] or "well", *(f"{pair} repeat as in PyTorch" for pair in twice)])
+        lines.append(f"| {name} | {counts} | {each['transposes']} | {said} | {reads} |")
         if each["source_lines"]:
             ratios.append(each["lines"] / each["source_lines"])
     end = f"\n\nlines for each line of PyTorch's classes: {median(ratios):.2f} (median)" if ratios else ""
@@ -84,7 +86,7 @@ def load(path: Path) -> dict[str, Any]:
     """Return what a file of results holds.
 
     Raises:
-        BlitzError: it is no such file.
+        BlitzError: it is not such a file.
     """
     if not path.exists():
         return {}

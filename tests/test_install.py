@@ -66,7 +66,7 @@ def test_the_sdist_installed_without_torch_runs_the_main_job(tmp_path):
     said = output(python, "-m", "parity", "--version", cwd=tmp_path)
     assert said.startswith(f"keras-blitz {keras_blitz.__version__}, python ")
     assert "torch" not in said
-    assert "Network2" in output(python, sdist / "scripts" / "blitz_networks.py", cwd=tmp_path)
+    assert "PyTorch, recorded" in output(python, sdist / "scripts" / "lessons" / "07_saving.py", cwd=tmp_path)
     found = subprocess.run([python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
     assert "torch" not in [package["name"] for package in json.loads(found.stdout)]
     before = importing(python)

@@ -92,6 +92,7 @@ PAGES = {
         "keras_blitz.optim",
         "PyTorch's optimizers, schedules and clipping, as Keras optimizers.",
         {
+            "Every optimizer": ["keras_blitz.optim.base.Optimizer"],
             "Optimizers": public("keras_blitz.optim", leave_out=["clip_grad_norm_", "clip_grad_value_"]),
             "Clipping": ["keras_blitz.optim.clip_grad_norm_", "keras_blitz.optim.clip_grad_value_"],
             "Schedules": public("keras_blitz.optim.schedules"),

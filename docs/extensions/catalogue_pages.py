@@ -52,7 +52,7 @@ def _index(rows: Sequence[Gap], stored: dict[str, Any]) -> str:
 
 
 def _line(row: Gap, measured: dict[str, Any]) -> str:
-    cells = (row.behaviour, _naive(measured), _affects(row.affects))
+    cells = (row.behavior, _naive(measured), _affects(row.affects))
     return f"| [{row.id}]({row.section}.md#{row.id.lower()}) | {' | '.join(map(_cell, cells))} |"
 
 
@@ -71,11 +71,10 @@ Measured with {versions}. `parity gaps` measures all of it on your machine, and 
 def _row(row: Gap, measured: dict[str, Any]) -> str:
     return "\n".join([
         f"## {row.id}", "",
-        "| | | measured |", "|---|---|---|",
-        f"| PyTorch | {_cell(row.behaviour)} | |",
-        f"| naive | {_cell(row.naive_spelling)} | {_cell(_naive(measured))} |",
-        f"| exact | {_cell(row.exact_spelling)} | {_cell(_error(measured['exact']))} |", "",
-        f"Shows in: {_affects(row.affects)}.", "",
+        f"* **PyTorch**: {row.behavior}",
+        f"* **naive**, {_naive(measured)}: {row.naive_spelling}",
+        f"* **exact**, {_error(measured['exact'])}: {row.exact_spelling}",
+        f"* shows in: {_affects(row.affects)}", "",
         "<details><summary>Code</summary>", "", *_code(row), "</details>", "",
     ])  # fmt: skip
 
@@ -107,5 +106,5 @@ def _cell(text: str) -> str:
 
 
 def _affects(letters: str) -> str:
-    words = [re.sub(r"\b[OGT]\b", lambda found: LETTERS[found[0]], word) for word in letters.split()]
-    return re.sub(r"(\w)\s(?=\w)", r"\1, ", " ".join(words))
+    words = re.sub(r"\b[OGT]\b", lambda found: LETTERS[found[0]], letters)
+    return re.sub(r"\b(outputs|gradients) (?=gradients|training)", r"\1, ", words)

@@ -1,8 +1,8 @@
 """Put the parts of a lesson's code that begin with `# PyTorch`, `# Keras`, … next to each other.
 
-A block of Python in which two or more lines are one of these comments alone is cut there: what comes before stands above
-the columns, what follows the last function stands below. On narrow pages the columns are below each other
-(side_by_side.css).
+A block of Python is cut at the lines that are one of these comments and nothing else, if there are two or more. What
+comes before is above the columns, what follows their functions is below. On narrow pages the columns are below each
+other (side_by_side.css).
 """
 
 from docutils import nodes
@@ -30,8 +30,8 @@ def cut(code: str) -> tuple[str, dict[str, str], str]:
 
 
 def _ends_a_function(line: str, part: list[str]) -> bool:
-    """Return whether a line at the margin follows a function that is complete."""
-    at_margin = line[:1] not in ("", " ", ")", "]", "}", "@", "#")
+    """Return whether a line at the margin is one after the functions and classes of a column."""
+    at_margin = line[:1] not in ("", " ", ")", "]", "}", "@", "#") and not line.startswith(("def ", "class "))
     return at_margin and any(old.startswith(("def ", "class ")) for old in part)
 
 
@@ -41,8 +41,11 @@ class SideBySide(SphinxTransform):
     default_priority = 400
 
     def apply(self, **options) -> None:
-        """Cut the blocks of a page."""
+        """Cut the blocks of a page; what was a comment for sphinx-gallery alone leaves an empty one, which goes."""
         for block in list(self.document.findall(nodes.literal_block)):
+            if not block.astext().strip():
+                block.parent.remove(block)
+                continue
             before, columns, after = cut(block.astext())
             if len(columns) < 2:
                 continue

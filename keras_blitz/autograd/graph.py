@@ -66,7 +66,7 @@ class OperationGraph:
     def text(self) -> str:
         """Return the graph as a tree from the outputs down; a node's inputs are shown where it comes first."""
         lines, shown = [], set()
-        # A stack, for a network is deeper than Python recurses: (node, what stands before it, before its inputs).
+        # A stack, because a network is deeper than Python can recurse: (node, its predecessors, before its inputs).
         stack = [(name, "", "") for name in reversed(self.outputs)]
         while stack:
             name, before, below = stack.pop()
@@ -83,8 +83,8 @@ class OperationGraph:
             stack.extend(reversed(rows))
         return "\n".join(lines)
 
-    def colours(self) -> dict[str, str]:
-        """Return each node's colour: leaves are blue, as in PyTorch's tutorial, outputs green."""
+    def colors(self) -> dict[str, str]:
+        """Return each node's color: leaves are blue, as in PyTorch's tutorial, outputs green."""
         return {
             node.name: "lightblue" if node.leaf else "palegreen" if node.name in self.outputs else "lightgray"
             for node in self.nodes.values()
@@ -93,8 +93,8 @@ class OperationGraph:
     def dot(self) -> str:
         """Return the graph in Graphviz's language."""
         lines = ["digraph {", "  node [shape=box, style=filled]"]
-        for name, colour in self.colours().items():
-            lines.append(f"  {_quoted(name)} [label={_quoted(_title(self.nodes[name]))}, fillcolor={colour}]")
+        for name, color in self.colors().items():
+            lines.append(f"  {_quoted(name)} [label={_quoted(_title(self.nodes[name]))}, fillcolor={color}]")
         lines += [f"  {_quoted(node)} -> {_quoted(source)}" for node, source in self.edges()]
         return "\n".join([*lines, "}"])
 
@@ -184,7 +184,7 @@ def _differentiable(dtype: tf.DType) -> bool:
 def _reached(nodes: dict[str, Node], outputs: tuple[str, ...]) -> dict[str, Node]:
     """Return the nodes that a gradient of the outputs reaches."""
     reached = set(outputs)
-    for node in reversed(nodes.values()):  # every node stands behind its inputs
+    for node in reversed(nodes.values()):  # every node comes after its inputs
         if node.name in reached:
             reached.update(node.inputs)
     return {name: node for name, node in nodes.items() if name in reached}
@@ -205,9 +205,9 @@ def _picture(graph: OperationGraph, form: str) -> bytes:
         raise BlitzError("a picture needs pydot: pip install pydot; .txt and .dot do without") from None
     # Built, not parsed from `dot()`: pydot's parser warns of its own grammar.
     picture = pydot.Dot(graph_type="digraph")
-    for name, colour in graph.colours().items():
+    for name, color in graph.colors().items():
         label = _quoted(_title(graph.nodes[name]))
-        picture.add_node(pydot.Node(_quoted(name), label=label, shape="box", style="filled", fillcolor=colour))
+        picture.add_node(pydot.Node(_quoted(name), label=label, shape="box", style="filled", fillcolor=color))
     for node, source in graph.edges():
         picture.add_edge(pydot.Edge(_quoted(node), _quoted(source)))
     try:

@@ -222,7 +222,7 @@ def detach(tensor) -> tf.Tensor:
 def hook(tensor: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor | None]) -> tf.Tensor:
     """Return the same values; a gradient that passes back through them is `function`'s of it. `register_hook`.
 
-    PyTorch hooks the tensor in place; here what is returned is to be used in its stead.
+    PyTorch hooks the tensor in place; here use the returned tensor instead.
 
     Args:
         tensor: any.

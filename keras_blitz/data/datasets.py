@@ -10,6 +10,7 @@ from keras_blitz.data.sample import CLASSES as FASHION_CLASSES
 from keras_blitz.data.sample import load_sample
 from keras_blitz.data.transforms import fit_to
 from keras_blitz.errors import BlitzError
+from keras_blitz.files import expand
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,7 @@ def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         BlitzError: it is a file, or of a user that there is not.
     """
-    given = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
-    try:
-        folder = given.expanduser()
-    except RuntimeError as error:
-        raise BlitzError(f"{given}: {error}") from None
+    folder = expand(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     if folder.exists() and not folder.is_dir():
         raise BlitzError(f"{folder}: is a file; give the folder of tensorflow-datasets")
     return folder
@@ -130,7 +127,7 @@ def load_or_sample(
     download: bool = False,
     shape: tuple[int, int, int] | tuple[()] = (),
 ) -> ImageData:
-    """Read a data set, or take the sample where it was neither prepared nor is to be downloaded.
+    """Read a data set, or the sample if it was not prepared and may not be downloaded.
 
     Args:
         name: see `load`.
@@ -158,8 +155,11 @@ def _sample_split(split: str, shape: tuple[int, int, int] | tuple[()]) -> Split:
 
 
 def _downloaded(name: str, data_dir) -> Path | None:
+    import logging
+
     import tensorflow_datasets as tfds
 
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each try; the last one's error is told below
     try:
         builder = tfds.builder(name, data_dir=data_directory(data_dir), try_gcs=False)
         builder.download_and_prepare()
@@ -182,7 +182,7 @@ def _read(name: str, directory: Path) -> ImageData:
         if "different shapes" in str(error):
             raise BlitzError(f"{directory}: its images are of different sizes; read it with tfds.load") from None
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BlitzError(f"{directory}: damaged, remove it and prepare it anew ({said[:200]})") from error
+        raise BlitzError(f"{directory}: damaged, remove it and prepare it again ({said[:200]})") from error
     return ImageData(name, train, test, KNOWN[name].classes if name in KNOWN else names, str(directory))
 
 
@@ -197,7 +197,7 @@ def _split(builder, split: str) -> Split:
         order.extend(batch.get("id", ()))
     found = Split(np.concatenate(images), np.concatenate(labels).astype(np.int64))
     if len(found) != expected:
-        raise BlitzError(f"{builder.data_dir}: {len(found)} examples of {split}, not {expected}; prepare it anew")
+        raise BlitzError(f"{builder.data_dir}: {len(found)} examples of {split}, not {expected}; prepare it again")
     if order:  # CIFAR-10's examples are numbered in the order of PyTorch's files
         numbered = np.argsort(np.array(order))
         return Split(found.images[numbered], found.labels[numbered])

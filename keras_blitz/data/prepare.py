@@ -25,7 +25,7 @@ import numpy as np
 
 from keras_blitz.data.datasets import KNOWN, data_directory, find_prepared
 from keras_blitz.errors import BlitzError
-from keras_blitz.files import explain_writing, make_folder
+from keras_blitz.files import expand, explain_writing, make_folder
 
 SPLITS = ("train", "test")
 LARGEST = 1 << 30  # bytes of an idx file that are read; MNIST's has 47 million
@@ -76,7 +76,7 @@ def prepare(
     """
     if name is not None and not _NAME.fullmatch(name):
         raise BlitzError(f"--name {name!r}: a data set is named by lower-case letters, digits and _, a letter first")
-    found = find(Path(source).expanduser(), name)
+    found = find(expand(source), name)
     root = data_directory(data_dir)
     before = find_prepared(found.name, root)
     if before and not overwrite:

@@ -22,7 +22,7 @@ class RandomSampler:
 
     Without a generator each iteration takes 64 bits of the default generator as the seed of one of its own, when its
     first index is asked for. With one it draws from that, in PyTorch's habit: where all are wanted it draws a second
-    permutation behind the last index, and uses none of it.
+    permutation after the last index, and uses none of it.
 
     Args:
         count: size of the data set, ≥ 1.
@@ -125,7 +125,7 @@ def batches(
     generator: Generator | None = None,
     sampler=None,
 ) -> Iterator[list[int]]:
-    """Return the indices of one epoch, a list a batch, as `iter(torch.utils.data.DataLoader(…))` takes them.
+    """Return the indices of one epoch, one list per batch, as `iter(torch.utils.data.DataLoader(…))` takes them.
 
     At once, shuffled or not, 64 bits are drawn, the base seed of PyTorch's workers; the order is drawn when the first
     batch is asked for. So `manual_seed`, and `batches` once an epoch, give PyTorch's order epoch after epoch.

@@ -10,7 +10,7 @@ from keras_blitz.replicas import count_replicas, sum_over_replicas
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class BatchNorm(keras.layers.Layer):
-    """Batch normalisation with PyTorch's running statistics and PyTorch's train and eval mode.
+    """Batch normalization with PyTorch's running statistics and PyTorch's train and eval mode.
 
     train:  y = (x − mean(x)) / √(var(x) + eps) · γ + β        var biased, over all axes but the last
             running ← (1 − momentum) · running + momentum · statistic        var unbiased, n/(n−1)
@@ -32,7 +32,7 @@ class BatchNorm(keras.layers.Layer):
         input and output (N, …, C).
 
     Raises:
-        ValueError: one value a channel in train mode, whose unbiased variance is 0/0.
+        ValueError: one value per channel in train mode, whose unbiased variance is 0/0.
 
     Source: torch/nn/modules/batchnorm.py.
     """
@@ -65,7 +65,7 @@ class BatchNorm(keras.layers.Layer):
             )
 
     def call(self, inputs, training=False):
-        """Normalise, and in train mode update the running statistics."""
+        """Normalize, and in train mode update the running statistics."""
         if training or not self.track_running_stats:
             mean, variance = self._whole_statistics(inputs) if self._is_shared() else self._statistics(inputs)
         else:

@@ -139,7 +139,7 @@ class LocalResponseNorm(keras.layers.Layer):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def call(self, inputs):
-        """Normalise."""
+        """Normalize."""
         pads = [[0, 0]] * (len(inputs.shape) - 1) + [[self.size // 2, (self.size - 1) // 2]]
         squares, channels = tf.pad(inputs * inputs, pads), inputs.shape[-1]
         mean = tf.add_n([squares[..., start : start + channels] for start in range(self.size)]) / self.size

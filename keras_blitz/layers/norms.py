@@ -69,7 +69,7 @@ class _Norm(keras.layers.Layer):
 
 
 class _TrailingNorm(_Norm):
-    """What LayerNorm and RMSNorm share: they normalise over the last axes, whose sizes are given."""
+    """What LayerNorm and RMSNorm share: they normalize over the last axes, whose sizes are given."""
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float | None, affine: bool, bias: bool, **options: Any
@@ -96,7 +96,7 @@ class _TrailingNorm(_Norm):
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class LayerNorm(_TrailingNorm):
-    """Layer normalisation over the last axes.
+    """Layer normalization over the last axes.
 
     y = (x − mean(x)) / √(var(x) + eps) · γ + β        var biased, over the last axes
 
@@ -135,7 +135,7 @@ class LayerNorm(_TrailingNorm):
         self._make_affine(self.normalized_shape)
 
     def call(self, inputs):
-        """Normalise each example."""
+        """Normalize each example."""
         return self._apply_affine(standardize(inputs, self._axes, self.eps)[0])
 
     def get_config(self) -> dict:
@@ -145,7 +145,7 @@ class LayerNorm(_TrailingNorm):
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class RMSNorm(_TrailingNorm):
-    """Normalisation by the root of the mean square over the last axes.
+    """Normalization by the root of the mean square over the last axes.
 
     y = x / √(mean(x²) + eps) · γ
 
@@ -188,7 +188,7 @@ class RMSNorm(_TrailingNorm):
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class GroupNorm(_Norm):
-    """Normalisation of each example over its positions and the channels of a group.
+    """Normalization of each example over its positions and the channels of a group.
 
     y = (x − mean(x)) / √(var(x) + eps) · γ + β        var biased, over positions and C/num_groups channels
 
@@ -223,7 +223,7 @@ class GroupNorm(_Norm):
         self._make_affine((input_shape[-1],))
 
     def call(self, inputs):
-        """Normalise each group of each example."""
+        """Normalize each group of each example."""
         shape, axis = tf.shape(inputs), len(inputs.shape) - 1
         parts = [self.num_groups, inputs.shape[-1] // self.num_groups]
         groups = tf.reshape(inputs, tf.concat([shape[:-1], parts], 0))
@@ -288,7 +288,7 @@ class InstanceNorm(_Norm):
             )
 
     def call(self, inputs, training=False):
-        """Normalise, and in train mode update the running statistics."""
+        """Normalize, and in train mode update the running statistics."""
         if self.track_running_stats and not training:
             scale = tf.math.rsqrt(self.moving_variance.value + self.eps)
             return self._apply_affine((inputs - self.moving_mean.value) * scale)

@@ -131,7 +131,7 @@ class MaxPool1d(_MaxPool):
 class MaxPool2d(_MaxPool):
     """Max pooling that pads with −∞, as PyTorch does.
 
-    Keras pads with `padding="same"` only, whose windows lie elsewhere; zeros in front of `MaxPooling2D` win over
+    Keras pads with `padding="same"` only, whose windows start elsewhere; zeros before `MaxPooling2D` win over
     negative values (gap maxpool-pad-zero: differs by 1.0 on unit noise), and it drops the last, incomplete window that
     `ceil_mode` keeps.
 

@@ -27,7 +27,7 @@ def interpolate(
 ) -> tf.Tensor:
     """Resize the axes between examples and channels, as `torch.nn.functional.interpolate` does.
 
-    output i lies at (i + ½)·n/o − ½ of the n inputs; with `align_corners` at i·(n − 1)/(o − 1)
+    output i is at (i + ½)·n/o − ½ of the n inputs; with `align_corners` at i·(n − 1)/(o − 1)
 
     `keras.layers.UpSampling2D` has neither `align_corners` nor antialiasing nor another factor than whole numbers, and
     its "bicubic" has a = −½ where PyTorch has −¾ (gap upsample-bicubic).

@@ -94,7 +94,7 @@ class NLLLoss(_ClassLoss):
         (N, H, W, C). PyTorch has the classes on axis 1.
 
     Raises:
-        BlitzError: shapes that do not fit or, in eager mode, an index that is no class. Compiled, the loss is NaN
+        BlitzError: shapes that do not fit or, in eager mode, an index that is not a class. Compiled, the loss is NaN
             there.
 
     Source: torch/nn/modules/loss.py.
@@ -144,7 +144,7 @@ class CrossEntropyLoss(_ClassLoss):
 
     Raises:
         BlitzError: an ε outside 0–1, shapes that do not fit, probabilities that are whole numbers or, in eager mode, an
-            index that is no class. Compiled, the loss is NaN there.
+            index that is not a class. Compiled, the loss is NaN there.
 
     Source: torch/nn/modules/loss.py.
     """

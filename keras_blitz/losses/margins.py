@@ -151,8 +151,8 @@ class MultiMarginLoss(Loss):
         y_pred (N, C) or (C,); y_true (N,) or (), class indices of any dtype. Losses as y_true.
 
     Raises:
-        BlitzError: another p, shapes that do not fit or, in eager mode, an index that is no class. Compiled, the loss
-            is NaN there.
+        BlitzError: another p, shapes that do not fit or, in eager mode, an index that is not a class. Compiled, the
+            loss is NaN there.
 
     Source: torch/nn/modules/loss.py.
     """
@@ -176,7 +176,7 @@ class MultiMarginLoss(Loss):
         chosen = target[..., tf.newaxis] == tf.range(classes, dtype=target.dtype)
         zeros = tf.zeros_like(y_pred)
         own = tf.reduce_sum(tf.where(chosen, y_pred, zeros), -1, keepdims=True)
-        # ReLU, for PyTorch has no gradient at 0 here
+        # ReLU, because PyTorch has no gradient at 0 here
         hinges = tf.where(chosen, zeros, tf.nn.relu(number(self.margin, y_pred) - own + y_pred))
         if self.p == 2:
             hinges *= hinges
@@ -205,7 +205,7 @@ class MultiMarginLoss(Loss):
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class MultiLabelMarginLoss(Loss):
-    """The hinge of every class that is no target against each target's score x.
+    """The hinge of every class that is not a target against each target's score x.
 
     l = Σ_(y in targets) Σ_(c not in targets) max(1 − x[y] + x[c], 0) / C
 

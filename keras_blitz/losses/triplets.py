@@ -105,7 +105,7 @@ class TripletMarginWithDistanceLoss(_TripletLoss):
     swap:  min(d(a, n), d(p, n)) in place of d(a, n)
 
     Args:
-        distance_function: d, of two tensors; None: the Euclidean distance. A model that is to be saved needs one that
+        distance_function: d, of two tensors; None: the Euclidean distance. A model that you save needs one that
             `keras.saving.register_keras_serializable` knows.
         margin: above 0.
         swap: see above.

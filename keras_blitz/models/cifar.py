@@ -8,7 +8,7 @@ from keras_blitz.models.network import Network
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class CifarNet(Network):
-    """LeNet's layers on 32×32 colour images, with one max pooling layer used twice; 62,006 values.
+    """LeNet's layers on 32×32 color images, with one max pooling layer used twice; 62,006 values.
 
     Args:
         num_classes: size of the head `fc3`, ≥ 1.

@@ -10,7 +10,7 @@ from keras_blitz.models.network import Network
 
 @keras.saving.register_keras_serializable("keras_blitz")
 class TransformInput(keras.layers.Layer):
-    """Images normalised for torchvision's other networks as Inception's weights expect them.
+    """Images normalized for torchvision's other networks as Inception's weights expect them.
 
     y = (x·std + mean − 0.5) / 0.5 by channel
 
@@ -39,7 +39,7 @@ class InceptionV3(Network):
     Args:
         num_classes: size of the heads `fc` and `AuxLogits.fc`, ≥ 1.
         aux_logits: have the auxiliary head.
-        transform_input: take images normalised as for torchvision's other networks; its pretrained weights want that.
+        transform_input: take images normalized as for torchvision's other networks; its pretrained weights want that.
         dropout: before `fc`, 0–1.
         input_shape: (H, W, C) of the images, H and W ≥ 75 (299 with the auxiliary head's 5×5 convolution).
         dtype: "float32", "float64" or None for Keras's `floatx`.
@@ -109,7 +109,7 @@ class _Blocks:
         self.dtype = dtype
 
     def conv(self, x, path: str, channels: int, kernel, stride=1, padding=0):
-        """BasicConv2d: convolution, batch normalisation, ReLU."""
+        """BasicConv2d: convolution, batch normalization, ReLU."""
         x = Conv2d(channels, kernel, stride, padding, bias=False, dtype=self.dtype, name=f"{path}.conv")(x)
         x = BatchNorm(eps=0.001, dtype=self.dtype, name=f"{path}.bn")(x)
         return keras.layers.ReLU(dtype=self.dtype, name=f"{path}.relu")(x)

@@ -86,7 +86,7 @@ class Network(keras.Model):
         if isinstance(value, keras.layers.Layer):
             raise AttributeError(
                 f"{type(self).__name__}.{name} cannot be replaced: Keras would silently go on using the old layer; "
-                "build the network anew, with num_classes= for another head"
+                "build the network again, with num_classes= for another head"
             )
         super().__setattr__(name, value)
 

@@ -15,7 +15,7 @@ class ResNetConfig:
 
     # blocks in each of the four stages
     blocks: tuple[int, int, int, int]
-    # 1×1, 3×3, 1×1 with four times the channels behind, instead of two 3×3
+    # 1×1, 3×3, 1×1 with four times the channels at the end, instead of two 3×3
     bottleneck: bool
 
 

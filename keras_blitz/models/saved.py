@@ -8,6 +8,7 @@ from typing import Any
 from keras_blitz.errors import CheckpointError, first_sentence
 from keras_blitz.models import register
 from keras_blitz.weights.checkpoint import existing
+from keras_blitz.weights.pickles import check_sums
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -28,6 +29,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         raise CheckpointError(f"{path}: holds weights alone, and no model; give the .keras file")
     if not zipfile.is_zipfile(path):  # Keras reports such a file as missing
         raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
+    check_sums(path, ".keras file")
     register()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)

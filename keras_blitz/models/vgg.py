@@ -22,7 +22,7 @@ class VGG(Network):
     """Convolutions 3×3 with max pooling, three dense layers; vgg16 has 138,357,544 parameters.
 
     Args:
-        variant: a key of `CONFIGS`, or one with `_bn` behind it: batch normalisation after each convolution.
+        variant: a key of `CONFIGS`, or one followed by `_bn`: batch normalization after each convolution.
         num_classes: size of the head `classifier.6`, ≥ 1.
         dropout: of the classifier, 0–1.
         input_shape: (H, W, C) of the images, H and W ≥ 32.

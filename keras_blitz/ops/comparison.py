@@ -75,7 +75,7 @@ def lt(x, y):
 
 
 def _ordered(name: str, x, y) -> list[tf.Tensor]:
-    """Return both in one dtype, bool as integers, for TensorFlow has no order of bool."""
+    """Return both in one dtype, bool as integers, because TensorFlow does not order bool."""
     x, y = promoted(name, x, y)
     return [tf.cast(each, tf.uint8) for each in (x, y)] if x.dtype == tf.bool else [x, y]
 

@@ -2,7 +2,7 @@
 
 The forms with a trailing underscore write into the storage of their tensor, and every view of it sees that. A tensor of
 TensorFlow cannot be written into: `add_(x, y)` returns what PyTorch would have left in `x`, of the dtype and shape of
-`x`, and its name is to be bound anew, `x = add_(x, y)`. A `tf.Variable` is assigned, and returned.
+`x`, and its name must be bound again, `x = add_(x, y)`. A `tf.Variable` is assigned, and returned.
 """
 
 from collections.abc import Callable

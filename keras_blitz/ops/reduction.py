@@ -78,7 +78,7 @@ def var(x, dim=None, correction: float = 1, keepdim: bool = False):
         found = tf.reduce_sum(rest * rest, axes, keepdim) / freedom
 
         def gradient(upstream):
-            if steep:  # PyTorch's rule for n ≤ correction of all elements; NaN is no mean of its own
+            if steep:  # PyTorch's rule for n ≤ correction of all elements; NaN is not a mean of its own
                 return upstream * tf.where(x == centre, tf.cast(np.nan, x.dtype), tf.cast(np.inf, x.dtype))
             return 2 / freedom * tf.reshape(upstream, tf.reduce_sum(x, axes, keepdims=True).shape) * rest
 

@@ -31,7 +31,7 @@ def nonzero(x):
     """Return the places (k, ndim) int64 of what is not zero, row by row.
 
     NumPy `np.argwhere(x)`, PyTorch `torch.nonzero(x)`, TensorFlow `tf.where(x)`.
-    Trap: `np.nonzero` gives one list a dimension, as PyTorch's does with `as_tuple=True`.
+    Trap: `np.nonzero` gives one list per dimension, as PyTorch's does with `as_tuple=True`.
 
     >>> nonzero(tf.constant([0.0, 2.0, float("nan")])).numpy()
     array([[1],

@@ -151,12 +151,12 @@ def permute(x, *dims):
     x, axes = as_tensor(x), shape_of(dims)
     order = [dimension("permute", d, x.shape.rank) for d in axes]
     if sorted(order) != list(range(x.shape.rank)):
-        raise BlitzError(f"permute: {axes} is no order of {x.shape.rank} dimensions")
+        raise BlitzError(f"permute: {axes} is not an order of {x.shape.rank} dimensions")
     return tf.transpose(x, order)
 
 
 def contiguous(x):
-    """Return x: a tensor of TensorFlow always lies row by row.
+    """Return x: a TensorFlow tensor is always stored row by row.
 
     NumPy `np.ascontiguousarray(x)`, PyTorch `x.t().contiguous()`, TensorFlow nothing.
 

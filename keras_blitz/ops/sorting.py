@@ -229,7 +229,7 @@ def _distinct(x, dim: int | None, kept, inverse, return_inverse: bool, return_co
 
 
 def searchsorted(sorted_sequence, values, out_int32: bool = False, right: bool = False):
-    """Return where values are to be put into a sorted sequence: before equal ones, or with `right` after them.
+    """Return where to insert values into a sorted sequence: before equal ones, or with `right` after them.
 
     NumPy `np.searchsorted(sequence, values)`, PyTorch `torch.searchsorted(sequence, values)`, TensorFlow
     `tf.searchsorted(sequence, values)`.

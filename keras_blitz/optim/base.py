@@ -1,6 +1,6 @@
 """What PyTorch's optimizers have in common, as a Keras optimizer: groups, rates, slots, weight decay.
 
-Scalars are float64 until they meet a parameter, whatever dtype that has, for PyTorch computes them as Python floats:
+Scalars are float64 until they meet a parameter of any dtype, because PyTorch computes them as Python floats:
 learning rates and momenta are float64 variables, and bias corrections are float64 tensors.
 """
 

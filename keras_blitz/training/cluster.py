@@ -84,16 +84,16 @@ def parse_tf_config(text: str) -> Cluster:
 
 
 def parse_slurm(environment: Mapping[str, str]) -> Cluster | None:
-    """Return the cluster of a SLURM step (`srun`), a task a process; None outside of one.
+    """Return the cluster of a SLURM step (`srun`), one task per process; None outside of one.
 
     TensorFlow's `SlurmClusterResolver` counts GPUs with nvidia-smi and raises on nodes that have none.
 
     Raises:
         BlitzError: a variable of SLURM's is missing or is not understood.
     """
-    if int(environment.get("SLURM_STEP_NUM_TASKS", "1") or 1) < 2:
-        return None
     try:
+        if int(environment.get("SLURM_STEP_NUM_TASKS", "1") or 1) < 2:
+            return None
         hosts = expand_hosts(environment["SLURM_STEP_NODELIST"])
         tasks = expand_counts(environment["SLURM_STEP_TASKS_PER_NODE"])
         rank, job = int(environment["SLURM_PROCID"]), int(environment.get("SLURM_JOB_ID", "0"))

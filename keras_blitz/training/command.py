@@ -18,7 +18,6 @@ from keras_blitz.training.recipes import RECIPES
 Loop = StrEnum("Loop", ["fit", "tape"])
 Dtype = StrEnum("Dtype", ["float32", "float64"])
 Like = StrEnum("Like", ["one", "ddp"])
-LARGEST = 2**31 - 1  # of counts; TensorFlow's own limit
 
 
 def train(name: str, lesson: type, doc: str) -> None:
@@ -33,8 +32,8 @@ def train(name: str, lesson: type, doc: str) -> None:
 
     def main(
         loop: Annotated[Loop, typer.Option(help="model.fit, or a GradientTape.")] = Loop.fit,
-        epochs: Annotated[int, typer.Option(min=1, max=LARGEST)] = recipe.epochs,
-        batch_size: Annotated[int, typer.Option(min=1, max=LARGEST)] = recipe.batch_size,
+        epochs: Annotated[int, typer.Option(min=1, max=command.LARGEST)] = recipe.epochs,
+        batch_size: Annotated[int, typer.Option(min=1, max=command.LARGEST)] = recipe.batch_size,
         lr: Annotated[float, typer.Option(min=0, help="Learning rate of SGD.")] = recipe.lr,
         momentum: Annotated[float, typer.Option(min=0)] = recipe.momentum,
         shuffle: Annotated[bool, typer.Option(help="Another order each epoch.")] = recipe.shuffle,
@@ -60,12 +59,10 @@ def train(name: str, lesson: type, doc: str) -> None:
             bool, typer.Option("--sync-batchnorm", help="BatchNorm over the whole batch, not each worker's part.")
         ] = False,
         patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for the other workers.")] = PATIENCE,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches, and a part of the test set.")] = False,
     ) -> None:
         cluster = find_cluster()
-        check_flags(workers, devices, cluster)
-        if max(workers, devices) > batch_size:
-            raise BlitzError(f"--batch-size {batch_size}: less than an image for each of {max(workers, devices)} parts")
+        check_flags(workers, devices, cluster, batch_size)
         if cluster is None and workers > 1:
             raise SystemExit(launch(workers, [sys.executable, *sys.orig_argv[1:]], f"train_{name}"))
         from keras_blitz.training.lesson import Settings
@@ -85,12 +82,15 @@ def train(name: str, lesson: type, doc: str) -> None:
     command.run_script(main, f"train_{name}")
 
 
-def check_flags(workers: int, devices: int, cluster: Cluster | None) -> None:
+def check_flags(workers: int, devices: int, cluster: Cluster | None, batch_size: int) -> None:
     """Raise where the flags contradict each other or the cluster that the environment names.
 
     Raises:
-        BlitzError: workers and devices, or another number of workers than TF_CONFIG or SLURM has.
+        BlitzError: workers and devices, another number of workers than TF_CONFIG or SLURM has, or a batch that is too
+            small for all of them.
     """
+    if (parts := max(workers, devices)) > batch_size:
+        raise BlitzError(f"--batch-size {batch_size}: less than an image for each of {parts} parts")
     if devices > 1 and (workers > 1 or cluster):
         raise BlitzError("--devices shares a batch inside one process: leave out --workers, TF_CONFIG, SLURM's tasks")
     if cluster and workers not in (1, cluster.size):

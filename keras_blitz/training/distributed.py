@@ -58,7 +58,7 @@ class Workers:
 
     @property
     def is_ddp(self) -> bool:
-        """Whether the run is to be DistributedDataParallel's."""
+        """Whether the run reproduces DistributedDataParallel."""
         return self.strategy is not None and self.like == "ddp"
 
     def scope(self) -> AbstractContextManager[Any]:

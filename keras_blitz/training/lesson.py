@@ -18,7 +18,7 @@ from keras_blitz.data.datasets import ImageData, Split, data_directory, load_or_
 from keras_blitz.files import atomic_path, check_source, explain_writing, make_folder
 from keras_blitz.progress import progress_bar
 from keras_blitz.training import plots
-from keras_blitz.training.checks import check_finite, check_images, check_network, check_options
+from keras_blitz.training.checks import check_finite, check_images, check_network, check_options, check_outputs
 from keras_blitz.training.cluster import Cluster
 from keras_blitz.training.distributed import (
     ALONE,
@@ -35,7 +35,8 @@ from keras_blitz.training.recipes import Recipe
 from keras_blitz.versions import versions
 
 SAVE_EVERY = 30.0  # seconds
-DRY = 1 << 20  # pixels of a dry run's test set, and of its batches at most: 1024 images of 32×32, 20 of 224×224
+# Pixels of a dry run's test set and batches at most: 1024 and 256 images of 32×32, 20 and 5 of 224×224.
+DRY_TEST, DRY_BATCH = 1 << 20, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Lesson:
         self.data: ImageData
         self.workers = ALONE
         self.losses: list[np.ndarray] = []  # of each finished epoch's steps
-        self.accuracies: list[float] = []  # on the test set, behind each epoch
+        self.accuracies: list[float] = []  # on the test set, after each epoch
 
     # What a script prints
 
@@ -164,6 +165,7 @@ class Lesson:
 
     def _test_epoch(self, logs: Callable[[Test], None]) -> None:
         test = Test.of(self.trainer, self.data.test)
+        check_outputs(test.logits, self.trainer.epoch, self.recipe.lr)
         self.accuracies.append(test.accuracy)
         self.epoch_ends(test)
         logs(test)
@@ -212,8 +214,8 @@ class Lesson:
         check_images(recipe.network, shape, data)
         if not self.settings.dry_run:
             return data
-        few = DRY // (shape[0] * shape[1])
-        self.recipe = replace(recipe, batch_size=min(recipe.batch_size, few))
+        few, batch = (pixels // (shape[0] * shape[1]) for pixels in (DRY_TEST, DRY_BATCH))
+        self.recipe = replace(recipe, batch_size=min(recipe.batch_size, batch))
         return replace(data, test=Split(data.test.images[:few], data.test.labels[:few]))
 
     def _seed(self) -> None:
@@ -304,7 +306,7 @@ class Lesson:
 
         path = self.settings.output / f"{self.recipe.network}.keras"
         model = self.trainer.model
-        plain = type(model).from_config(model.get_config())  # what fit compiled is no part of the network
+        plain = type(model).from_config(model.get_config())  # what fit compiled is not part of the network
         plain.set_weights(model.get_weights())
         with atomic_path(path) as temporary:
             plain.save(temporary)

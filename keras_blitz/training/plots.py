@@ -43,7 +43,7 @@ def image_grid(images: np.ndarray, titles: Sequence[str], columns: int = 8) -> A
 
 
 def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int, window: int = 100) -> Any:
-    """Return a figure of the loss, a mean over `window` steps, and of the test accuracy behind each epoch."""
+    """Return a figure of the loss, a mean over `window` steps, and of the test accuracy after each epoch."""
     figure = new_figure(9, 3.5)
     axes = figure.add_subplot(1, 2, 1)
     window = max(1, min(window, len(losses) // 2))
@@ -57,7 +57,7 @@ def curves(losses: np.ndarray, accuracies: Sequence[float], steps_per_epoch: int
 
 
 def class_bars(shares: np.ndarray, classes: Sequence[str]) -> Any:
-    """Return a figure of a bar a class: the share of right answers, 0–1."""
+    """Return a figure with one bar per class: the share of right answers, 0–1."""
     figure = new_figure(7, 3.5)
     axes = figure.add_subplot()
     bars = axes.bar(range(len(classes)), 100 * np.nan_to_num(shares))
@@ -74,8 +74,8 @@ def confusion_matrix(table: np.ndarray, classes: Sequence[str]) -> Any:
     shares = table / np.maximum(table.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(*table.shape):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=7, color=colour)
+        color = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(table[row, column]), ha="center", va="center", fontsize=7, color=color)
     axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="ground truth")

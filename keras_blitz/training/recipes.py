@@ -17,7 +17,7 @@ class Recipe:
         epochs: passes over the training images.
         shuffle: PyTorch's `DataLoader(shuffle=True)`; otherwise the files' order.
         momentum: of SGD.
-        normalize: (mean, std) behind ToTensor; None: ToTensor alone.
+        normalize: (mean, std) after ToTensor; None: only ToTensor.
         counts_correct: count the right answers while training.
         shows_batch: the tutorial shows a batch before it makes its network, and so draws from the random stream.
         threads: TensorFlow's threads that are fastest on a CPU; 0: as many as cores.
@@ -52,7 +52,7 @@ class Recipe:
 RECIPES = {
     # A batch of 4 is too little work to be shared: with two threads it takes twice the time.
     "cifar10": Recipe("cifar10", "cifar", 4, 1e-3, 2, True, 0.9, (0.5, 0.5), shows_batch=True, threads=1),
-    # The edition of the tutorial with a ReLU behind the last layer.
+    # The edition of the tutorial with a ReLU after the last layer.
     "fashion_mnist": Recipe("fashion_mnist", "mlp-last-relu", 64, 1e-3, 10, counts_correct=True),
     "mnist": Recipe("mnist", "mnist", 100, 0.1, 10, normalize=(0.1307, 0.3081), counts_correct=True, shards=2),
 }  # fmt: skip

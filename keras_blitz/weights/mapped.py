@@ -234,7 +234,7 @@ def attention(layer: Any) -> list[Mapped]:
 
 
 def einsum(layer: Any) -> list[Mapped]:
-    """Return the weight and bias of an EinsumDense as a Linear has them, none where it is no such map.
+    """Return the weight and bias of an EinsumDense as a Linear has them, none if it is not such a map.
 
     The axes that it sums over are PyTorch's inputs, in the order of the layer's input; those that it makes are the
     outputs, in the order of what it returns: "abc,cde->abde" has the kernel (c, d·e), and (d·e, c) in PyTorch.

@@ -50,7 +50,7 @@ def _merges(operation: Any, given: tuple[Any, ...], returned: tuple[Any, ...]) -
 
 
 def _moved(operation: Any, axis: int | None, before: int, after: int) -> int | None:
-    """Return the axis of channels in what a call returns, None where it is no image."""
+    """Return the axis of channels in what a call returns, None if it is not an image."""
     name, kind = type(operation).__name__, kinds.of_keras(operation)
     if kind is not None and kind.channels == 1 and after > 3:
         return after - 1

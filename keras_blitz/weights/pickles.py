@@ -113,12 +113,17 @@ def _can_be_mapped(path: Path) -> bool:
         return all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
 
 
-def check_sums(path: Path) -> None:
+def check_sums(path: Path, kind: str = "PyTorch checkpoint") -> None:
     """Raise where an entry of a zip archive does not have the CRC-32 that it was written with.
 
     `torch.load` does not look at it: flipped bytes would be other weights. A `.pth` from before PyTorch 1.6 is not an
     archive and has no checksums, nor has one written after `torch.serialization.set_crc32_options(False)`: those are
-    left as they are. Keras and NumPy check their archives themselves; `.safetensors` and `.h5` have no checksums.
+    left as they are. NumPy checks its archives itself, and Keras does so on Python 3.11, but not on 3.13;
+    `.safetensors` and `.h5` have no checksums.
+
+    Args:
+        path: of the file.
+        kind: what it should be.
 
     Raises:
         CheckpointError: names the first damaged entry.
@@ -129,7 +134,7 @@ def check_sums(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
     except Exception as error:  # a broken archive raises BadZipFile, EOFError, zlib.error, NotImplementedError …
-        raise CheckpointError(f"{path}: truncated, or not a PyTorch checkpoint ({first_sentence(error)})") from None
+        raise CheckpointError(f"{path}: truncated, or not a {kind} ({first_sentence(error)})") from None
     if damaged is not None:
         raise CheckpointError(
             f"{path}: damaged: the CRC-32 checksum of its entry {damaged} does not match; copy or download it again"

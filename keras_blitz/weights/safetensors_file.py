@@ -90,4 +90,4 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
         file.write(len(text).to_bytes(8, "little") + text)
         for entry in ordered:
             for block in entry.blocks:
-                file.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)  # bfloat16 is no buffer
+                file.write(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)  # bfloat16 is not a buffer

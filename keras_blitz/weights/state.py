@@ -19,7 +19,7 @@ AVERAGED = (
     "ema_state",
 )  # fmt: skip
 
-# What holds tensors that are no weights; a key that begins with one of these.
+# What holds tensors that are not weights; a key that begins with one of these.
 OTHERS = ("optim", "sched", "lr_", "scaler", "amp", "rng", "random", "callbacks", "loops", "hyper")
 
 Keys = tuple[str, ...]
@@ -35,7 +35,7 @@ def choose(loaded: Any, key: str | None = None) -> tuple[Keys, list[str]]:
         key: the path of the part that is wanted, its keys joined by dots. None: as above.
 
     Raises:
-        CheckpointError: it is no dictionary, holds no tensors, several parts may be meant, or there is no such key.
+        CheckpointError: it is not a dictionary, holds no tensors, several parts may be meant, or there is no such key.
     """
     if not isinstance(loaded, Mapping):
         raise CheckpointError(

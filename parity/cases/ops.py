@@ -29,7 +29,7 @@ def _unary(*names: str, of: str = "x") -> tuple:
     return tuple((name, name, (of,), {}) for name in names)
 
 
-# (key, function, its tensors: "x" or by keyword "index=list", its other arguments: by keyword, or behind "")
+# (key, function, its tensors: "x" or by keyword "index=list", its other arguments: by keyword, or after "")
 CALLS = {
     "T6": (
         *_unary("zeros_like", "ones_like", of="whole"),

@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from parity.core import cancellation, tolerance
-from parity.core.difference import Difference, Entry, Histogram, histogram, measure, worst_entries
+from parity.core.difference import Difference, Entry, Histogram, count_beyond, histogram, measure, worst_entries
 from parity.core.fingerprint import Fingerprint, Tensor
 from parity.core.modes import PRECISIONS, Precision, ulp
 from parity.core.trace import ABSENT, Absent, Trace, Value, is_floating, kind_of, step_of, tensor_of
@@ -27,7 +27,8 @@ class Row:
         max_abs: the largest error; None where no number can say it.
         relative: `max_abs` by the largest magnitude expected.
         allowed: the bound on `relative`.
-        ratio: below float64: RMS error by PyTorch's own (of the pool for a small tensor); None where PyTorch has none.
+        ratio: below float64: the port's RMS error ÷ PyTorch's own (of the pool for a small tensor); None where PyTorch
+            has none.
         own: below float64: PyTorch's own largest error, by the largest magnitude expected; None where it is not known.
         passed: within bounds, or not `decided`.
         problem: what is wrong, in words, where it failed.
@@ -36,7 +37,7 @@ class Row:
         reason: the tolerance table's reason for `allowed`.
         worst: places of the largest errors.
         content: what the port's tensor holds.
-        decided: whether it could be judged; a reduced precision in which PyTorch itself overflows is no measure.
+        decided: whether it could be judged; a reduced precision in which PyTorch itself overflows measures nothing.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Comparison:
     """The verdict on a case.
 
     Args:
-        rows: a verdict a tensor, in the trace's order.
+        rows: one verdict per tensor, in the trace's order.
         median_ratio: below float64: the median of the ratios of activations, outputs and loss, or else of gradients.
         problem: what is wrong with the case as a whole.
         port_only: activations of layers that only the port has; listed, not judged.
@@ -158,7 +159,7 @@ def compare(
     cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     plain = measured
-    measured = {name: _scaled(found, (own or {}).get(name), precision) for name, found in plain.items()}
+    measured = {name: _scale(found, (own or {}).get(name), precision) for name, found in plain.items()}
     sizes = {name: _size(port[name]) for name in measured}
     by_rounding: tuple[str, ...] = ()
     if dtype == "float64":
@@ -200,7 +201,7 @@ def _histogram(
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
 
 
-def _scaled(found: Difference, own: Difference | None, precision: Precision) -> Difference:
+def _scale(found: Difference, own: Difference | None, precision: Precision) -> Difference:
     """Return a difference whose scale is not the tensor's largest value, where rounding moves the tensor by more.
 
     What cancels in one layer makes all gradients before it small, or zero: those before a GroupNorm with a channel a
@@ -216,7 +217,7 @@ def _scaled(found: Difference, own: Difference | None, precision: Precision) -> 
 def _median_ratio(rows: Iterable[Row]) -> float | None:
     """Return the median ratio of the first forward pass, or of the gradients where nothing of it was recorded.
 
-    Gradients are left out, for they jump where rounding decides a relu, all of them together; and parameters after a
+    Gradients are left out, because all of them jump together where rounding decides a relu; and parameters after a
     step: what they differ by is mostly the rounding of the parameter itself, the same on both sides.
     """
     ratios: dict[str, list[float]] = {}
@@ -242,7 +243,7 @@ def mismatch(expected: Value | None, actual: Value | None, types: Collection[str
     if actual is None:
         return "missing in the port"
     if isinstance(expected, Absent) or isinstance(actual, Absent):
-        return "" if expected is actual else f"expected {_described(expected)}, the port has {_described(actual)}"
+        return "" if expected is actual else f"expected {_describe(expected)}, the port has {_describe(actual)}"
     if tuple(expected.shape) != tuple(actual.shape):
         return f"shape {tuple(actual.shape)}, expected {tuple(expected.shape)}"
     if is_floating(expected):
@@ -251,7 +252,7 @@ def mismatch(expected: Value | None, actual: Value | None, types: Collection[str
         return _not_finite(expected, actual)
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint) or not _same_type(expected, actual):
         return f"type {actual.dtype}, expected {expected.dtype}"
-    return "" if np.array_equal(expected, actual) else f"{_listed(actual)}, expected {_listed(expected)}"
+    return "" if np.array_equal(expected, actual) else f"{_list_values(actual)}, expected {_list_values(expected)}"
 
 
 def _same_type(expected: np.ndarray, actual: np.ndarray) -> bool:
@@ -259,11 +260,11 @@ def _same_type(expected: np.ndarray, actual: np.ndarray) -> bool:
     return actual.dtype == expected.dtype or expected.dtype.kind == actual.dtype.kind == "U"
 
 
-def _described(value: Value) -> str:
+def _describe(value: Value) -> str:
     return "an absent gradient (None)" if isinstance(value, Absent) else f"a tensor {tuple(value.shape)}"
 
 
-def _listed(array: np.ndarray) -> str:
+def _list_values(array: np.ndarray) -> str:
     return np.array2string(array, threshold=8, edgeitems=3)
 
 
@@ -291,7 +292,7 @@ def _size(value: Value | None) -> int:
 
 def _float64_row(case: str, name: str, size: int, found: Difference) -> Row:
     bound = tolerance.float64_bound(case, name)
-    return _judged(name, size, found, bound.relative, reason=bound.reason)
+    return _judge(name, size, found, bound.relative, reason=bound.reason)
 
 
 def _comparable(expected: Value | None, actual: Value | None) -> bool:
@@ -306,10 +307,10 @@ def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
 
 def _screened_row(name: str, size: int, found: Difference) -> Row:
     bound = tolerance.FLOAT32_SCREEN
-    return _judged(name, size, found, bound.relative, reason=bound.reason)
+    return _judge(name, size, found, bound.relative, reason=bound.reason)
 
 
-def _judged(
+def _judge(
     name: str,
     size: int,
     found: Difference,
@@ -345,7 +346,7 @@ def _own_error_row(
     if yardstick.too_far and rms > allowed_rms:  # of a pool that is too far, the tensors that make it so
         problem = f"RMS error {rms:.1e} of its scale, allowed {allowed_rms:.1e} (PyTorch's own is {yardstick.rms:.1e})"
     reason = f"the larger of {tolerance.MAX_RATIO:g} × PyTorch's own error and {tolerance.FLOOR_ULP} ulp"
-    return _judged(name, size, found, allowed, ratio=yardstick.ratio, own=own.relative, problem=problem, reason=reason)
+    return _judge(name, size, found, allowed, ratio=yardstick.ratio, own=own.relative, problem=problem, reason=reason)
 
 
 def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[str]) -> Row:
@@ -356,9 +357,18 @@ def _with_detail(row: Row, truth: Mapping[str, Value], port: Trace, still: set[s
         return row
     worst = worst_entries(expected, actual) if tuple(expected.shape) == tuple(actual.shape) and actual.size else ()
     weak = row.passed and row.decided
+    problem = _count_mismatched(row, expected, actual) if worst else row.problem
     warnings = warnings_for(row.name, actual, _initial(row.name, port, still)) if weak else row.warnings
-    fields = {**vars(row), "worst": worst, "warnings": warnings}
+    fields = {**vars(row), "worst": worst, "warnings": warnings, "problem": problem}
     return Row(**fields)
+
+
+def _count_mismatched(row: Row, expected: Tensor, actual: Tensor) -> str:
+    """Return a row's problem after how many of its values are beyond what is allowed, where they can be counted."""
+    if row.passed or row.size < 2 or not row.relative or row.allowed is None or row.max_abs is None:
+        return row.problem
+    count = count_beyond(expected, actual, row.allowed * row.max_abs / row.relative)
+    return f"mismatched {count:,} / {row.size:,}; {row.problem}" if count else row.problem
 
 
 def _initial(name: str, port: Trace, still: set[str]) -> Value | None:

@@ -56,7 +56,7 @@ class Histogram:
 
     Args:
         tensor: its name.
-        counts: how many lie in each of `BINS` equal bins from −`reach` to `reach`.
+        counts: how many are in each of `BINS` equal bins from −`reach` to `reach`.
         reach: the largest |error|.
         own: PyTorch's own float32 error, where it is known.
     """
@@ -73,7 +73,7 @@ def measure(expected: Tensor, actual: Tensor) -> Difference:
         return _between_fingerprints(*map(_fingerprint_of, (expected, actual)))
     if not expected.size:
         return Difference(0.0, 0.0, 0.0)
-    parts = [_measured(values, error) for _, values, error in _chunks(expected, actual)]
+    parts = [_measure_part(values, error) for _, values, error in _chunks(expected, actual)]
     largest, squares, scales = (np.array(each) for each in zip(*parts, strict=True))
     return Difference(float(largest.max()), float(np.sqrt(squares.sum() / expected.size)), float(scales.max()))
 
@@ -85,7 +85,7 @@ def _chunks(expected: np.ndarray, actual: np.ndarray) -> Iterator[tuple[int, np.
         yield start, *_errors(flat[start : start + CHUNK], results[start : start + CHUNK])
 
 
-def _measured(expected: np.ndarray, error: np.ndarray) -> tuple[float, float, float]:
+def _measure_part(expected: np.ndarray, error: np.ndarray) -> tuple[float, float, float]:
     """Return the largest error of a part, the sum of its squares, and the part's scale."""
     finite = np.where(np.isfinite(expected), expected, 0.0)
     with np.errstate(over="ignore"):  # a port gone wild may differ by 1e308; infinite is how far that is
@@ -125,7 +125,7 @@ def worst_entries(expected: Tensor, actual: Tensor, count: int = 3) -> tuple[Ent
     """Return the places of the largest errors, worst first; of a fingerprint, among those it has kept."""
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
         flat = sampled_places(expected.size)
-        values, results = (_sampled(value) for value in (expected, actual))
+        values, results = (_sample_of(value) for value in (expected, actual))
     else:
         flat, values, results = None, expected.reshape(-1), actual.reshape(-1)
     best: list[tuple[float, int]] = []
@@ -140,10 +140,17 @@ def worst_entries(expected: Tensor, actual: Tensor, count: int = 3) -> tuple[Ent
     )
 
 
+def count_beyond(expected: Tensor, actual: Tensor, bound: float) -> int | None:
+    """Return how many values have |actual − expected| above a bound; None for a fingerprint, which keeps only some."""
+    if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
+        return None
+    return sum(int(np.count_nonzero(~(np.abs(error) <= bound))) for _, _, error in _chunks(expected, actual))
+
+
 def histogram(tensor: str, expected: Tensor, actual: Tensor, own: Difference | None = None) -> Histogram | None:
     """Count a tensor's errors; of a large one every n-th, of a fingerprint those it has kept. None: there are none."""
     if isinstance(expected, Fingerprint) or isinstance(actual, Fingerprint):
-        expected, actual = _sampled(expected), _sampled(actual)
+        expected, actual = _sample_of(expected), _sample_of(actual)
     every = max(1, expected.size // COUNTED)
     _, error = _errors(expected.reshape(-1)[::every], actual.reshape(-1)[::every])
     error = error[np.isfinite(error)]
@@ -154,5 +161,5 @@ def histogram(tensor: str, expected: Tensor, actual: Tensor, own: Difference | N
     return Histogram(tensor, tuple(counts.tolist()), reach, own)
 
 
-def _sampled(value: Tensor) -> np.ndarray:
+def _sample_of(value: Tensor) -> np.ndarray:
     return value.sample if isinstance(value, Fingerprint) else strided_sample(value.reshape(-1))

@@ -61,7 +61,7 @@ class _Moved(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         value = self._state[name]
-        return _moved(value, self._sample, name, self._reach) if self._sample else value
+        return _move(value, self._sample, name, self._reach) if self._sample else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._state)
@@ -70,7 +70,7 @@ class _Moved(Mapping[str, np.ndarray]):
         return len(self._state)
 
 
-def _moved(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray:
+def _move(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray:
     if value.dtype.kind != "f":
         return value
     steps = stream("moved", sample, name).randint(-4, 5, value.shape, dtype=np.int8)
@@ -78,10 +78,10 @@ def _moved(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarra
 
 
 def weights(shapes: Mapping[str, tuple[int, ...]], *names: object, fan_out: bool = False) -> dict[str, np.ndarray]:
-    """Return a state_dict scaled as PyTorch would initialise it, with BatchNorm statistics that are not 0 and 1.
+    """Return a state_dict scaled as PyTorch would initialize it, with BatchNorm statistics that are not 0 and 1.
 
     Weights and biases are uniform in ±1/√fan_in, as torch.nn's default is, or with `fan_out` convolutions have the
-    variance 2/fan_out, as torchvision initialises ResNet and VGG. BatchNorm has weights and variances in 0.5–1.5,
+    variance 2/fan_out, as torchvision initializes ResNet and VGG. BatchNorm has weights and variances in 0.5–1.5,
     biases and means in ±0.5: fresh ones, all 0 and 1, would hide mistakes. Each tensor has its own stream, so that one
     more or one less changes no other.
 

@@ -2,7 +2,7 @@
 
 input[:path]         param:conv1.weight      activation:conv1       output[:path]      loss
 grad:conv1.weight    grad:input              buffer:bn1.running_mean
-fed:conv1            (what a layer was given, where its error is to be isolated)
+fed:conv1            (what a layer was given, where its error is isolated)
 step3:param:fc.weight      step3:slot:momentum_buffer:fc.weight      step3:loss
 fact:requires_grad:a       (no array but a truth value or a text)
 """
@@ -81,7 +81,7 @@ def kind_of(name: str) -> str:
     """
     head = _STEP.sub("", name, count=1).split(":", 1)[0]
     if head not in KINDS:
-        raise ValueError(f"{name!r} is no name of a trace; names begin with {', '.join(KINDS)} or step<k>:")
+        raise ValueError(f"{name!r} is not a name of a trace; names begin with {', '.join(KINDS)} or step<k>:")
     return KINDS[head]
 
 
@@ -94,23 +94,23 @@ def step_of(name: str) -> int:
 def named_outputs(output: Any) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict or a
     dataclass."""
-    yield from _named("output", output)
+    yield from _name_leaves("output", output)
 
 
 def named_inputs(inputs: Any) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of what a model takes: `input`, `input:0` …, or `input:<key>` of a dict."""
-    yield from _named("input", inputs)
+    yield from _name_leaves("input", inputs)
 
 
-def _named(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
+def _name_leaves(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping):
         for key, value in tree.items():
-            yield from _named(f"{name}:{key}", value)
+            yield from _name_leaves(f"{name}:{key}", value)
     elif isinstance(tree, tuple | list):
         for number, value in enumerate(tree):
-            yield from _named(f"{name}:{number}", value)
+            yield from _name_leaves(f"{name}:{number}", value)
     elif is_dataclass(tree) and not isinstance(tree, type):
-        yield from _named(name, {field.name: getattr(tree, field.name) for field in fields(tree)})
+        yield from _name_leaves(name, {field.name: getattr(tree, field.name) for field in fields(tree)})
     elif tree is not None:
         yield name, tree
 
@@ -201,7 +201,7 @@ class Trace(dict[str, Value]):
         """Add an entry.
 
         Raises:
-            ValueError: the name is there already, or is no name of a trace.
+            ValueError: the name is there already, or is not a name of a trace.
         """
         kind_of(name)
         if name in self:
@@ -245,7 +245,7 @@ class Trace(dict[str, Value]):
         """
         entries, packed = [], _Packed()
         for name, value in self.items():
-            form, extra, arrays = _taken_apart(value)
+            form, extra, arrays = _take_apart(value)
             entries.append({"name": name, "form": form, **extra, "arrays": [packed.put(array) for array in arrays]})
         meta = self.meta | ({} if self.terms is None else {"terms": self.terms}) | more
         header = json.dumps({"format": FORMAT, "meta": meta, "entries": entries})
@@ -264,8 +264,9 @@ class Trace(dict[str, Value]):
         check_source(path, error=TraceError)
         try:
             with path.open("rb") as file:
-                if zipfile.is_zipfile(file):
-                    check_members(file)
+                if not zipfile.is_zipfile(file):
+                    raise TraceError("truncated, or not a trace (it is not a .npz archive)")
+                check_members(file)
                 file.seek(0)
                 with np.load(file, allow_pickle=False) as archive:
                     return cls._from(archive)
@@ -324,7 +325,7 @@ class _Unpacked:
         return found.reshape(shape).copy()  # not a view, which would keep all the others
 
 
-def _taken_apart(value: Value) -> tuple[str, dict[str, object], list[np.ndarray]]:
+def _take_apart(value: Value) -> tuple[str, dict[str, object], list[np.ndarray]]:
     """Return the form, the plain facts and the arrays a value is saved as."""
     if isinstance(value, Absent):
         return "absent", {}, []

@@ -84,7 +84,7 @@ def warnings_for(name: str, array: Tensor, initial: Value | None) -> tuple[str, 
     elif (array == array.flat[0]).all():
         found.append("constant: a changed order would not be seen")
     elif kind_of(name) == "activation" and _dead_channels(array) > tolerance.DEAD_SHARE:
-        found.append("most channels are all zero: dead ReLUs hide what is behind them")
+        found.append("most channels are all zero: dead ReLUs hide what follows them")
     elif kind_of(name) in ("input", "activation") and _symmetric(array):
         found.append("equal to its own transpose: swapped H and W would not be seen")
     if step_of(name) and isinstance(initial, np.ndarray) and np.array_equal(initial, array):

@@ -20,7 +20,7 @@ class Yardstick:
 
     @property
     def ratio(self) -> float | None:
-        """The port's RMS error by PyTorch's own."""
+        """The port's RMS error ÷ PyTorch's own."""
         return self.port_rms / self.rms if self.rms else None
 
     @property

@@ -1,1 +1,1 @@
-"""The catalogue of mistakes people make when porting, a file a kind; each is planted in the working port."""
+"""The catalogue of mistakes people make when porting, one file per kind; each is planted in the working port."""

@@ -1,9 +1,10 @@
-"""All mistakes, a file a kind."""
+"""All mistakes, one file per kind."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
+from parity.core.nearest import near
 from parity.faults import (
     distributed,
     gradients,
@@ -47,5 +48,6 @@ def select(patterns: list[str], door: Sequence[Fault] = ()) -> list[Fault]:
     known = (*FAULTS, *door)
     for pattern in patterns:
         if not any(fnmatchcase(fault.id, pattern) for fault in known):
-            raise BlitzError(f"no mistake {pattern!r}; `parity faults` plants all {len(known)} and names them")
+            alike = near(pattern, (fault.id for fault in known))
+            raise BlitzError(f"no mistake {pattern!r}{alike}; `parity faults` plants all {len(known)} and names them")
     return [fault for fault in known if not patterns or any(fnmatchcase(fault.id, p) for p in patterns)]

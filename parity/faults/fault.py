@@ -66,7 +66,7 @@ def fault(name: str, what: str, source: str, *places: Where) -> Fault:
 
 
 def survivor(name: str, what: str, survives: str, *places: Place) -> Fault:
-    """Return a change that must pass, for it changes nothing that is compared."""
+    """Return a change that must pass, because it changes nothing that is compared."""
     return Fault(name, what, "", places, survives)
 
 

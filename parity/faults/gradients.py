@@ -67,7 +67,7 @@ ONE_SIDED = "NaN or infinite on one side only"
 
 FAULTS = (
     fault(
-        "gradient-absent", "a parameter behind stop_gradient: no gradient at all", "gap no-grad-detach",
+        "gradient-absent", "a parameter before stop_gradient: no gradient at all", "gap no-grad-detach",
         eager("lenet", "grad:fc2.bias", in_layer("fc2", call=weighted(bias=STOPPED)), "absent gradient"),
         eager("cifar", "grad:conv2.weight", in_layer("conv2", call=weighted(kernel=STOPPED)), "absent gradient"),
     ),

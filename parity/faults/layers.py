@@ -9,7 +9,7 @@ from parity.faults.plant import Plant, in_layer, together
 
 
 def _same(layer, _, inputs):
-    """TensorFlow's SAME: at stride 2 on an even size 0 before and 1 behind."""
+    """TensorFlow's SAME: at stride 2 on an even size 0 before and 1 after."""
     return tf.nn.conv2d(inputs, layer.kernel, layer.stride, "SAME")
 
 
@@ -39,7 +39,7 @@ def _plus_relu(layer, call, inputs):
 
 
 def _with_last_relu(plant: Plant) -> None:
-    """A ReLU behind the last layer, as an edition of the tutorial has it."""
+    """A ReLU after the last layer, as an edition of the tutorial has it."""
     plant.layer("", call=behind(tf.nn.relu))
 
 
@@ -113,7 +113,7 @@ FAULTS = (
         eager("resnet18", "activation:layer3.0.conv1", in_layer("layer3.0.conv1", call=_same)),
     ),
     fault(
-        "padding-on-one-side", "all of the padding behind the image", "gap conv-even-kernel-same",
+        "padding-on-one-side", "all of the padding after the image", "gap conv-even-kernel-same",
         eager("small", "activation:conv2", in_layer("conv2", call=_all_behind)),
         eager("small-train", "activation:conv1", in_layer("conv1", call=_all_behind)),
     ),
@@ -128,7 +128,7 @@ FAULTS = (
         eager("mnist", "activation:conv2", in_layer("conv2", call=weighted(kernel=_flipped))),
     ),
     fault(
-        "bias-added-twice", "a bias in the layer and behind it", "H8",
+        "bias-added-twice", "a bias in the layer and after it", "H8",
         eager("lenet", "activation:conv1", in_layer("conv1", call=weighted(bias=lambda b: 2 * b))),
         eager("mlp", "activation:linear_relu_stack.4",
               in_layer("linear_relu_stack.4", call=weighted(bias=lambda b: 2 * b))),
@@ -144,7 +144,7 @@ FAULTS = (
           for case in ("small", "small-train")),
     ),
     fault(
-        "avgpool-padding-uncounted", "the mean of what lies within the image alone", "gap avgpool-count-include-pad",
+        "avgpool-padding-uncounted", "the mean of what is within the image alone", "gap avgpool-count-include-pad",
         eager("small", "activation:pool2", in_layer("pool2", count_include_pad=False)),
         eager("small-train", "activation:pool2", in_layer("pool2", count_include_pad=False)),
     ),
@@ -160,7 +160,7 @@ FAULTS = (
         eager("mlp", "activation:linear_relu_stack.3", in_layer("linear_relu_stack.3", call=skipped)),
     ),
     fault(
-        "relu-behind-the-head", "a ReLU too many, behind the last layer", "the tutorial's earlier edition",
+        "relu-behind-the-head", "a ReLU too many, after the last layer", "the tutorial's earlier edition",
         eager("mlp", "output", _with_last_relu),
         eager("lenet", "output", _with_last_relu),
     ),
@@ -191,7 +191,7 @@ FAULTS = (
         eager("small-train", "activation:relu2", _shortcut_from("pool1")),
     ),
     fault(
-        "softmax-in-the-model", "softmax behind the last layer, and a loss that takes logits", "gap ce-logits",
+        "softmax-in-the-model", "softmax after the last layer, and a loss that takes logits", "gap ce-logits",
         eager("cifar", "output", in_layer("", call=behind(tf.nn.softmax))),
         eager("mnist", "output", in_layer("", call=behind(tf.nn.softmax))),
     ),
@@ -232,7 +232,7 @@ FAULTS = (
         eager("small-frozen", "activation:drop1", in_layer("drop1", call=_one_a_channel)),
     ),
     survivor(
-        "relu-twice", "a ReLU behind a ReLU",
+        "relu-twice", "a ReLU after a ReLU",
         "ReLU is idempotent, in its gradient too: relu(relu(x)) = relu(x), and where that is positive both pass it on",
         eager("lenet", "", in_layer("relu1", call=_twice)),
         eager("small", "", in_layer("relu3", call=_twice)),
@@ -250,8 +250,8 @@ FAULTS = (
         eager("cifar", "", in_layer("pool", call=_with_ceil)),
     ),
     survivor(
-        "maxpool-zero-behind-relu", "max pooling over zeros, where PyTorch pads with −∞, behind a ReLU",
-        "nothing behind a ReLU is below zero; where all of a window is zero the padding takes the gradient, which ReLU "
+        "maxpool-zero-behind-relu", "max pooling over zeros, where PyTorch pads with −∞, after a ReLU",
+        "nothing after a ReLU is below zero; where all of a window is zero the padding takes the gradient, which ReLU "
         "would have stopped (gap maxpool-zero-after-relu)",
         eager("resnet18", "", in_layer("maxpool", call=_zero_padded)),
         graph("resnet18-train", "", in_layer("maxpool", call=_zero_padded)),

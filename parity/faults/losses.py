@@ -285,7 +285,7 @@ FAULTS = (
         _loss("bce-logits-sum", _method(losses.BCEWithLogitsLoss, "call", _positive_on_both)),
     ),
     fault(
-        "upstream-lost", "what comes back from behind unreduced losses left out", "gap grad-nonscalar",
+        "upstream-lost", "what comes back from what follows unreduced losses left out", "gap grad-nonscalar",
         eager("mse-none", "grad:y", _method(Loss, "__call__", _no_upstream)),
         _gradient("cross-entropy-none", _method(Loss, "__call__", _no_upstream)),
     ),

@@ -34,7 +34,7 @@ def _unbiased(layer, statistics, inputs):
 
 
 def _by_image(layer, _, inputs):
-    """Instance normalisation: the statistics of each image by itself."""
+    """Instance normalization: the statistics of each image on its own."""
     axes = list(range(1, len(inputs.shape) - 1))
     mean = tf.reduce_mean(inputs, axes, keepdims=True)
     return mean, tf.reduce_mean(tf.math.squared_difference(inputs, mean), axes, keepdims=True)
@@ -74,7 +74,7 @@ FAULTS = (
         eager("resnet18", "activation:layer2.1.bn2", in_layer("layer2.1.bn2", eps=1e-3)),
     ),
     fault(
-        "bn-eps-outside", "eps added behind the root", "gap bn-eps-default",
+        "bn-eps-outside", "eps added after the root", "gap bn-eps-default",
         eager("small", "activation:bn1", in_layer("bn1", call=_eps_outside)),
         eager("small-train", "activation:bn2", in_layer("bn2", call=_eps_outside)),
     ),
@@ -95,7 +95,7 @@ FAULTS = (
         eager("small-train", "step1:buffer:bn3.running_var", in_layer("bn3", _track=_biased)),
     ),
     fault(
-        "bn-unbiased-output", "the output normalised by the unbiased variance", "gap bn-unbiased-running-var",
+        "bn-unbiased-output", "the output normalized by the unbiased variance", "gap bn-unbiased-running-var",
         eager("small-train", "activation:bn1", in_layer("bn1", _statistics=_unbiased)),
         eager("small-train", "activation:bn3", in_layer("bn3", _statistics=_unbiased)),
     ),
@@ -110,13 +110,13 @@ FAULTS = (
         eager("small-frozen", "step1:buffer:bn3.running_mean", in_layer("bn3", _track=_standing)),
     ),
     fault(
-        "bn-eval-while-training", "training=True not passed: the running statistics normalise the batch",
+        "bn-eval-while-training", "training=True not passed: the running statistics normalize the batch",
         "gap default-train-mode",
         eager("small-train", "activation:bn1", _in_mode(False)),
         eager("small-frozen", "activation:bn1", _in_mode(False)),
     ),
     fault(
-        "bn-train-while-evaluating", "eval() forgotten: the batch's statistics normalise it", "gap bn-track-false",
+        "bn-train-while-evaluating", "eval() forgotten: the batch's statistics normalize it", "gap bn-track-false",
         eager("small", "activation:bn1", _in_mode(True)),
         eager("small", "activation:bn2", in_layer("bn2", call=at_training(True))),
     ),
@@ -131,7 +131,7 @@ FAULTS = (
         eager("small-train", "step1:buffer:bn3.num_batches_tracked", in_layer("bn3", _track=_uncounted)),
     ),
     fault(
-        "instance-norm", "each image normalised by itself", "gap bn1d-ncl",
+        "instance-norm", "each image normalized by itself", "gap bn1d-ncl",
         eager("small-train", "activation:bn1", in_layer("bn1", call=_instance_norm)),
         eager("small-train", "activation:bn3", in_layer("bn3", call=_instance_norm)),
     ),

@@ -112,7 +112,7 @@ def _layer(model, name: str):
 
 
 def _change(layer, changes: dict[str, Any]) -> None:
-    """Give one layer a class of its own, of the same name, for what a layer is goes by its class's name."""
+    """Give one layer a class of its own, of the same name, because its class's name says what a layer is."""
     kind = type(layer)
 
     def method(name: str, function: Callable) -> Callable:

@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a mistake: a finding a place."""
+    """What came of a mistake: one finding per place."""
 
     fault: Fault
     findings: tuple[Finding, ...]

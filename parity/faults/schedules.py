@@ -137,7 +137,7 @@ FAULTS = (
     fault(
         "cosine-clamped", "a cosine that stays down after its end", "gap sched-cosine",
         _rates("cosine-periods", _following(schedules.CosineAnnealingLR, _half_period)),
-        # Of the steps behind its end the golden trace has the last, and that begins with its loss.
+        # Of the steps after its end the golden trace has the last, and that begins with its loss.
         _on("sgd", "schedule", "step100:loss", _following(schedules.CosineAnnealingLR, _half_period)),
     ),
     fault(

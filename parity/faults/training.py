@@ -128,7 +128,7 @@ FAULTS = (
         eager("small", "input", _inputs(_read_as_last)),
     ),
     fault(
-        "images-bgr", "colours in the order of OpenCV", "gap data-totensor",
+        "images-bgr", "colors in the order of OpenCV", "gap data-totensor",
         eager("cifar", "input", _inputs(lambda x: x[:, ::-1])),
         eager("small", "input", _inputs(lambda x: x[:, ::-1])),
     ),

@@ -119,7 +119,7 @@ INTERLEAVED = before(lambda x: tf.concat([x[..., ::2], x[..., 1::2]], -1))
 
 FAULTS = (
     fault(
-        "flatten-order", "the dense kernel behind a flatten copied with its rows in C, H, W order", "gap flatten-order",
+        "flatten-order", "the dense kernel after a flatten copied with its rows in C, H, W order", "gap flatten-order",
         eager("lenet", "activation:fc1", _laid("fc1.weight", Layout((1, 0)))),
         eager("mnist", "activation:fc1", _laid("fc1.weight", Layout((1, 0)))),
         eager("small", "activation:fc1", _laid("fc1.weight", Layout((1, 0)))),
@@ -205,7 +205,7 @@ FAULTS = (
         eager("cifar", "param:fc3.bias", _changed("fc3.bias", lambda w: w[::-1])),
     ),
     fault(
-        "kernel-bgr", "the first kernel's colours in the order of OpenCV", "gap data-totensor",
+        "kernel-bgr", "the first kernel's colors in the order of OpenCV", "gap data-totensor",
         eager("cifar", "param:conv1.weight", _changed("conv1.weight", lambda w: w[:, ::-1])),
         eager("small", "param:conv1.weight", _changed("conv1.weight", lambda w: w[:, ::-1])),
     ),

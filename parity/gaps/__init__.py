@@ -4,17 +4,17 @@
 exact port; no framework is loaded before a row is measured.
 """
 
-from difflib import get_close_matches
 from importlib import import_module
 
 from keras_blitz.errors import BlitzError
+from parity.core.nearest import near
 from parity.gaps.gap import CATALOGUE, Gap
 
 # module -> what its rows are about
 SECTIONS = {
     "convolution": "Convolution, pooling, linear, layout",
-    "normalisation": "Normalisation, activations, dropout, embedding, recurrent, attention",
-    "initial_values": "Initial values, random numbers, resizing, regularisers",
+    "normalization": "Normalization, activations, dropout, embedding, recurrent, attention",
+    "initial_values": "Initial values, random numbers, resizing, regularizers",
     "losses": "Losses",
     "optimizers": "Optimizers, clipping, schedules",
     "autograd": "Autograd",
@@ -46,11 +46,7 @@ def select(names: list[str]) -> list[Gap]:
             one for one in gaps if one.section == name or one.id.startswith(name)
         ]
         if not found:
-            raise BlitzError(f"no gap is called {name!r}{_near(name, gaps)}; `parity gaps --list` has them all")
+            alike = near(name, [*(one.id for one in gaps), *SECTIONS], cutoff=0.5)
+            raise BlitzError(f"no gap is called {name!r}{alike}; `parity gaps --list` has them all")
         chosen |= {one.id: one for one in found}
     return list(chosen.values())
-
-
-def _near(name: str, gaps: list[Gap]) -> str:
-    near = get_close_matches(name, [*(one.id for one in gaps), *SECTIONS], n=3, cutoff=0.5)
-    return f"; near: {', '.join(near)}" if near else ""

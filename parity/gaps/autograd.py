@@ -951,7 +951,7 @@ class _:
 @gap(
     "hook",
     "G",
-    "`register_hook` changes the gradient of what is no leaf",
+    "`register_hook` changes the gradient of a tensor that is not a leaf",
     "TensorFlow has none: the gradient passes",
     "`keras_blitz.autograd.hook`",
     x=(3,),

@@ -95,7 +95,7 @@ class _:
 @array_gap(
     "data-normalize-05",
     "O",
-    "`Normalize(0.5, 0.5)` behind `ToTensor`",
+    "`Normalize(0.5, 0.5)` after `ToTensor`",
     "x/127.5 − 1",
     "`to_tensor`, `normalize`",
     image=lambda s: np.arange(256, dtype=np.uint8).reshape(16, 16, 1),
@@ -347,7 +347,7 @@ class _:
 @array_gap(
     "data-loader-last-batch",
     "T",
-    "batch normalisation of a last batch of one is refused",
+    "batch normalization of a last batch of one is refused",
     "`BatchNormalization` takes it",
     "`keras_blitz.layers.BatchNorm` refuses it too",
 )

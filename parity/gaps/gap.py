@@ -29,7 +29,7 @@ class Gap:
         id: its name in the catalogue.
         section: the module it is written in.
         affects: O outputs, G gradients, T training.
-        behaviour: what PyTorch does.
+        behavior: what PyTorch does.
         naive_spelling: the obvious port, and what it does instead.
         exact_spelling: what is exact.
         pytorch, naive, exact: the three functions; they take the same inputs.
@@ -40,7 +40,7 @@ class Gap:
     id: str
     section: str
     affects: str
-    behaviour: str
+    behavior: str
     naive_spelling: str
     exact_spelling: str
     pytorch: Callable[..., Any]
@@ -96,7 +96,7 @@ Enter = Callable[[type], type]  # a decorator of a row's class
 
 
 def gap(
-    id: str, affects: str, behaviour: str, naive: str, exact: str, /, takes: Takes = Takes.TENSORS, **inputs: Any
+    id: str, affects: str, behavior: str, naive: str, exact: str, /, takes: Takes = Takes.TENSORS, **inputs: Any
 ) -> Enter:
     """Enter a class with the functions `pytorch`, `naive` and `exact` into the catalogue; the texts are those of `Gap`.
 
@@ -109,17 +109,17 @@ def gap(
             raise BlitzError(f"two gaps are called {id}")
         functions = {side: vars(cls)[side] for side in ("pytorch", "naive", "exact")}
         section = cls.__module__.rpartition(".")[2]
-        CATALOGUE[id] = Gap(id, section, affects, behaviour, naive, exact, **functions, inputs=inputs, takes=takes)
+        CATALOGUE[id] = Gap(id, section, affects, behavior, naive, exact, **functions, inputs=inputs, takes=takes)
         return cls
 
     return enter
 
 
-def output_gap(id: str, affects: str, behaviour: str, naive: str, exact: str, /, **inputs: Any) -> Enter:
+def output_gap(id: str, affects: str, behavior: str, naive: str, exact: str, /, **inputs: Any) -> Enter:
     """Enter a row whose functions take tensors, and whose outputs alone are compared."""
-    return gap(id, affects, behaviour, naive, exact, takes=Takes.OUTPUTS, **inputs)
+    return gap(id, affects, behavior, naive, exact, takes=Takes.OUTPUTS, **inputs)
 
 
-def array_gap(id: str, affects: str, behaviour: str, naive: str, exact: str, /, **inputs: Any) -> Enter:
+def array_gap(id: str, affects: str, behavior: str, naive: str, exact: str, /, **inputs: Any) -> Enter:
     """Enter a row whose functions take the arrays as they are."""
-    return gap(id, affects, behaviour, naive, exact, takes=Takes.ARRAYS, **inputs)
+    return gap(id, affects, behavior, naive, exact, takes=Takes.ARRAYS, **inputs)

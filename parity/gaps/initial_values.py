@@ -179,7 +179,7 @@ class _:
 @array_gap(
     "init-kaiming-normal",
     "T (distribution)",
-    "`kaiming_normal_`: a normal without bounds; here whether values lie beyond 2.5 σ",
+    "`kaiming_normal_`: a normal without bounds; here whether values are beyond 2.5 σ",
     "`HeNormal`: truncated at 2 σ/0.88",
     "`VarianceScaling(2, 'fan_in', 'untruncated_normal')`",
 )
@@ -204,7 +204,7 @@ def _beyond(values, std):
 @array_gap(
     "init-trunc-normal",
     "T",
-    "`trunc_normal_(std=0.5)` cuts at ±2, not at 2 σ; here whether values lie beyond ±1",
+    "`trunc_normal_(std=0.5)` cuts at ±2, not at 2 σ; here whether values are beyond ±1",
     "`TruncatedNormal(stddev=0.5)` cuts at 2 σ",
     "a normal drawn again where it is beyond ±2",
 )

@@ -313,8 +313,8 @@ class _:
 @gap(
     "bce-generic",
     "O G",
-    "`BCELoss` behind a saturated sigmoid: 40 at a logit of 40, 100 at 800",
-    "`BinaryCrossentropy()` behind `keras.ops.sigmoid` takes the logits, silently",
+    "`BCELoss` after a saturated sigmoid: 40 at a logit of 40, 100 at 800",
+    "`BinaryCrossentropy()` after `keras.ops.sigmoid` takes the logits, silently",
     "`keras_blitz.losses.BCELoss`",
     x=numbers(-800, 40, 800),
 )
@@ -393,7 +393,7 @@ class _:
     "O G T",
     "`mse_loss` of (N, 1) and (N,) broadcasts to (N, N), with a warning",
     "`MeanSquaredError` squeezes to (N,)",
-    "`keras_blitz.losses.MSELoss`; better, mend the shapes",
+    "`keras_blitz.losses.MSELoss`; better, fix the shapes",
     x=(4, 1),
     y=(4,),
 )

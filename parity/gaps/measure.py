@@ -130,7 +130,7 @@ def _short(text: str) -> str:
 
 
 def compared(expected: Mapping[str, Value], actual: Mapping[str, Value]) -> Outcome:
-    """Return the worst of all differences between what two sides returned; what is no number before all numbers."""
+    """Return the worst of all differences between what two sides returned; what is not a number before all numbers."""
     outcomes = [Outcome(0.0)]
     for name in dict.fromkeys([*expected, *actual]):
         one, other = expected.get(name), actual.get(name)

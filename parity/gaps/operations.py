@@ -1363,7 +1363,7 @@ class _:
 @output_gap(
     "op-histc-bincount",
     "O",
-    "`histc(2, 0, 1)` drops what lies outside",
+    "`histc(2, 0, 1)` drops what is outside",
     "`tf.histogram_fixed_width` counts it at the ends",
     "leave it out first",
     x=numbers(-1, 0, 0.5, 1, 2),
@@ -1518,7 +1518,7 @@ class _:
     "O",
     "`erfinv` in float64",
     "`tf.math.erfinv`: 7 digits near 0",
-    "one step of Newton's behind it",
+    "one step of Newton's after it",
     x=lambda s: np.linspace(1e-9, 0.99, 300),
 )
 class _:

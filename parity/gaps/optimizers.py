@@ -184,7 +184,7 @@ class _:
 @array_gap(
     "opt-adam-eps-position",
     "T",
-    "eps is added behind the bias correction",
+    "eps is added after the bias correction",
     "`Adam(epsilon=1e-8)` adds it before: 31.6 times as much in the first step",
     "`keras_blitz.optim.Adam`",
 )
@@ -782,7 +782,7 @@ class _:
     "T",
     "a schedule is stepped once an epoch, here of 5 batches",
     "a Keras schedule steps with every batch",
-    "`schedule.callback(per='epoch')`, here its table, a row an epoch",
+    "`schedule.callback(per='epoch')`, here its table, one row per epoch",
 )
 class _:
     def pytorch():
@@ -816,7 +816,7 @@ class _:
 @array_gap(
     "sched-cosine",
     "T",
-    "`CosineAnnealingLR(10, eta_min=0.001)` rises again behind epoch 10; eta_min is a rate",
+    "`CosineAnnealingLR(10, eta_min=0.001)` rises again after epoch 10; eta_min is a rate",
     "`CosineDecay(0.1, 10, alpha=0.001)` stays; alpha is a fraction",
     "`keras_blitz.optim.schedules.CosineAnnealingLR`",
 )

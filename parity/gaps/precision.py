@@ -132,7 +132,7 @@ def _torch_cifar():
 
 
 def _torch_trained(model, optimizer, shape=(4, 3, 32, 32)):
-    """Return the loss of each of 20 steps, and every parameter behind them."""
+    """Return the loss of each of 20 steps, and every parameter after them."""
     losses, batches = [], _batches(shape)
     for step in range(STEPS):
         x, y = batches[step % len(batches)]
@@ -264,7 +264,7 @@ class _:
     "prec-abs-tolerance",
     "O G",
     "a sum of 25,088 products",
-    "the same product; its absolute error, 5e-13, is no measure",
+    "the same product; its absolute error, 5e-13, measures nothing",
     "the same",
     x=(4, 25088),
     w=(25088, 16),
@@ -325,7 +325,7 @@ class _:
     "O",
     "denormal numbers are kept: 1e-40·1",
     "TensorFlow flushes them to 0",
-    "scale: 2¹⁰⁰·1e-40 is no denormal; here compared so",
+    "scale: 2¹⁰⁰·1e-40 is not denormal; here compared so",
     x=lambda s: np.array([1e-40, 3e-39], np.float32),
 )
 class _:
@@ -344,7 +344,7 @@ class _:
     "O (f32)",
     "exp(−100) in float32 is 3.8e-44",
     "`tf.exp`: 0",
-    "in float64, where it is no denormal; here compared as logarithms",
+    "in float64, where it is not denormal; here compared as logarithms",
     x=lambda s: np.array([-100.0, -90.0], np.float32),
 )
 class _:

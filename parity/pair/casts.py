@@ -16,7 +16,7 @@ from parity.pair.reference import Reference
 from parity.record.exact_floats import widened_casts
 from parity.record.torch_exact import Widened
 
-NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is no rounding to float32
+NEAR = 1e-4  # a difference in float64 that is larger, relative to a tensor's scale, is not rounding to float32
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def in_other_modes(
     if options.modes is None and not all(comparison.passed for comparison in eager.values()):
         return {}
     if options.modes is None and getattr(model, "run_eagerly", False):
-        notes.append("the Keras model was compiled with run_eagerly=True: compared in eager mode alone")
+        notes.append("the Keras model was compiled with run_eagerly=True: only eager mode was compared")
         return {}
     own = sides.own if sides.own in eager else next(reversed(list(eager)), "")
     for dtype in eager:

@@ -44,7 +44,7 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
             f"keras_model must be a Keras model, or a function dtype -> model; {function.__name__} is a class"
         )
     with running_in(dtype):
-        model = guarded(f"the function keras_model({dtype!r})", function, dtype)
+        model = _called(function, dtype)
         if not isinstance(model, keras.Layer):
             raise BlitzError(
                 f"keras_model({dtype!r}) returned a {type(model).__name__}, not a Keras model; for an exported file "
@@ -54,6 +54,24 @@ def made(function: Callable[[str], Any], dtype: str, run: Callable[[Any], Any]) 
     if PRECISIONS[dtype].is_reduced and policies(model) != [dtype]:
         raise BlitzError(f"keras_model({dtype!r}) returned a model of another precision")
     return model
+
+
+def _called(function: Callable[[str], Any], dtype: str) -> Any:
+    """Return what the user's function makes.
+
+    Raises:
+        BlitzError: it raises, or takes no dtype.
+    """
+    try:
+        inspect.signature(function).bind(dtype)
+    except TypeError as error:
+        raise BlitzError(
+            f"the function keras_model is called with a dtype, keras_model({dtype!r}), and does not take it ({error}): "
+            "give the model itself, or a function dtype -> model"
+        ) from error
+    except ValueError:  # a function of C tells no signature
+        pass
+    return guarded(f"the function keras_model({dtype!r})", function, dtype)
 
 
 def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:

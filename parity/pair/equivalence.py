@@ -194,11 +194,13 @@ def check(
     require_torch("parity.check")
     start = time.perf_counter()
     from parity.pair import step
+    from parity.pair.arguments import require_models
     from parity.pair.decay import with_steps_enough
     from parity.pair.judge import judge
     from parity.pair.policy import default_dtypes
     from parity.pair.theirs import dry_run
 
+    require_models(torch_module, keras_model)
     chosen = default_dtypes(keras_model) if dtypes is None else names_of("dtypes", dtypes, PRECISIONS)
     given = inputs_of(inputs)
     options = Options(

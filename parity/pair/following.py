@@ -219,7 +219,7 @@ def notes(theirs: Theirs, units: Sequence[pairing.Match]) -> list[str]:
     found = []
     if counts["name"] + counts["structure"]:
         how = ", ".join(f"{count} by {how}" for how, count in counts.items() if how != "given")
-        found.append(f"weights paired: {how}; by flow: both were given the same value")
+        found.append(f"weights paired: {how}; by flow: both received the same value")
     runs, cut = max((each.runs for each in theirs.followed), default=1), any(each.cut for each in theirs.followed)
     if runs > 1:
         agreed = "one of which agrees" if any(each.agrees for each in theirs.followed) else "none of which agrees"

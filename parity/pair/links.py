@@ -113,7 +113,7 @@ def weights_of(links: Sequence[Link], shapes: Mapping[str, tuple[int, ...]], par
     Args:
         links: all.
         shapes: PyTorch's tensor -> its shape.
-        parameters: names of those that are no buffers.
+        parameters: names of those that are not buffers.
     """
     names = dict.fromkeys(name for each in links for name in each.parts)
     return [_mapped(name, shapes[name], links, name in parameters) for name in names]

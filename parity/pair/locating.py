@@ -46,10 +46,10 @@ class Location:
         name = "the output of the module itself" if self.row.name == "activation:" else self.row.name
         found = [f"first divergence at {name}: {self.row.problem}"]
         if self.layer and self.fed is not None:
-            how = "is equal on both sides" if self.is_fed_alike else "differs already"
+            alike = f"received the same input on both sides ({self.fed:.1e}), so the error is in this layer"
             between = f"look between {self.before or 'the input'} and it"
-            where = "the difference is made in it" if self.is_fed_alike else between
-            found.append(f"  the input of Keras's {self.layer} {how} ({self.fed:.1e}): {where}")
+            apart = f"received an input that differs already ({self.fed:.1e}): {between}"
+            found.append(f"  Keras's {self.layer} {alike if self.is_fed_alike else apart}")
         elif self.before:
             found.append(f"  {self.before}, before it, agrees")
         return found + [f"  {reason}" for reason in self.explained]

@@ -9,14 +9,14 @@ from parity.pair.port import Port
 
 
 def notes_of(port: Port) -> list[str]:
-    """Return what was inferred of two models that are paired, a line each."""
+    """Return what was inferred of two models that are paired, one line each."""
     found = [*port.pairing.notes, *following.notes(port.theirs, port.pairing.units), *port.drawn]
     found += filter(None, [feed.described(port.theirs, port.model), _of_probabilities(port)])
     for name, each in port.input_layouts.items():
         if each is not layout.SAME:
             shape = port.theirs.named[name].shape
             ours = feed.keras_shape(each, shape)
-            found.append(f"{name}: PyTorch's {shape} is given to Keras as {ours}, channels last")
+            found.append(f"{name}: PyTorch's {shape} is {ours} in Keras, channels last")
     for (name, number), sizes in port.flattened.items():
         if port.layers.get(name) is not None and port.layers[name].weights and not number:
             found.append(f"{name}: its input is flattened from {sizes}, its weights permuted from PyTorch's order")
@@ -41,7 +41,9 @@ def notes_of(port: Port) -> list[str]:
             found.append(
                 "the Keras model adds to its loss (regularizers, add_loss): compared only where loss= is given"
             )
-        found.append("no loss was given: gradients are those of the outputs' sum, each value by a fixed random weight")
+        found.append(
+            "no loss was given: gradients are those of the outputs' sum, each value times a fixed random weight"
+        )
     return found
 
 

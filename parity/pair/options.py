@@ -14,6 +14,7 @@ _EXAMPLES = {
     "loss": "such as nn.MSELoss()",
     "optimizer": "such as lambda parameters: torch.optim.SGD(parameters, lr=0.1)",
 }
+_FORMS = {"loss": " or a module", "optimizer": " parameters -> optimizer, because a copy of the module is trained"}
 COMPILED_BY_DEFAULT: tuple[str, ...] = ("graph",)  # in the model's own precision, beside eager mode in each
 COMPILED = "compiled"  # in place of Keras's loss or optimizer: what the model was compiled with
 
@@ -46,13 +47,17 @@ class Options:
         elif not (isinstance(self.weights, str) and self.weights in ("auto", "keep")):
             raise BlitzError(f'weights must be "auto", "keep" or {{module path: layer name}}, not {self.weights!r}')
         if self.loss not in (None, False) and not _is_pair(self.loss):
-            raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss)")
+            raise BlitzError("loss must be a pair: (PyTorch's loss, Keras's loss), such as (nn.MSELoss(), \"mse\")")
         if self.optimizer is not None and not _is_pair(self.optimizer):
             raise BlitzError("optimizer must be a pair: (PyTorch's: parameters -> optimizer, Keras's optimizer)")
         for what, pair in (("loss", self.loss), ("optimizer", self.optimizer)):
+            if pair and hasattr(pair[0], "get_config"):
+                raise BlitzError(
+                    f"{what} is (PyTorch's, Keras's), and the first is Keras's {type(pair[0]).__name__}: exchange them"
+                )
             if pair and (not callable(pair[0]) or (what == "loss" and isinstance(pair[0], type))):
                 raise BlitzError(
-                    f"{what}: PyTorch's must be a function or a module, not {_named(pair[0])}: {_EXAMPLES[what]}"
+                    f"{what}: PyTorch's must be a function{_FORMS[what]}, not {_named(pair[0])}: {_EXAMPLES[what]}"
                 )
             if pair and not (callable(pair[1]) or isinstance(pair[1], str) or hasattr(pair[1], "get_config")):
                 raise BlitzError(f"{what}: Keras's must be a Keras {what}, its name or a function, not {pair[1]!r}")
@@ -61,8 +66,16 @@ class Options:
         self._validate_weights()
         if not isinstance(self.steps, int | np.integer):
             raise BlitzError(f"steps must be an integer, not {self.steps!r}")
-        if self.steps < 0 or bool(self.steps) != (self.optimizer is not None):
-            raise BlitzError(f"steps={self.steps}: an optimizer takes at least 1 step, and steps need an optimizer")
+        if self.steps < 0:
+            raise BlitzError(f"steps must be 0 or more, not {self.steps}")
+        if self.steps and self.optimizer is None:
+            raise BlitzError(
+                f"steps={self.steps}: steps need an optimizer, (PyTorch's: parameters -> optimizer, Keras's)"
+            )
+        if self.optimizer is not None and not self.steps:
+            raise BlitzError("optimizer is given and steps=0: give the number of steps that it takes, steps=1 or more")
+        if not isinstance(self.train, bool | np.bool_):
+            raise BlitzError(f"train must be True or False, not {self.train!r}")
         if self.steps and self.loss is False:
             raise BlitzError("loss=False records forward only; steps need a loss, or None")
 
@@ -153,12 +166,12 @@ def inputs_of(inputs: Any) -> Any:
     """Return the inputs as arrays.
 
     Raises:
-        BlitzError: there are none.
+        BlitzError: there are none, or they are not arrays.
     """
-    given = arrays_of(inputs)
-    if given is None:
-        raise BlitzError("inputs is None: give an array in PyTorch's layout, a tuple of arrays, or a dict by argument")
-    return given
+    from parity.pair.arguments import require_arrays  # which imports Keras; PyTorch must be loaded before
+
+    require_arrays(inputs)
+    return arrays_of(inputs)
 
 
 def arrays_of(tree: Any) -> Any:
@@ -175,7 +188,7 @@ def arrays_of(tree: Any) -> Any:
         return tuple(map(arrays_of, tree))
     try:
         array = np.array(tree.detach().cpu().numpy() if hasattr(tree, "detach") else tree)
-    except (TypeError, ValueError) as error:  # bfloat16 and sparse tensors, rows of several lengths
+    except (TypeError, ValueError, NotImplementedError) as error:  # bfloat16, sparse, meta; rows of several lengths
         raise BlitzError(f"inputs and targets must be arrays, or convertible to them: {one_line(error)}") from None
     if array.dtype.kind not in "fiub":
         raise BlitzError(f"inputs must be numbers, not {array.dtype}")

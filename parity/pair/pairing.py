@@ -85,7 +85,7 @@ def pair(
     Args:
         theirs: PyTorch's units, in the order they are called.
         ours: Keras's, likewise.
-        given: module path -> layer name, for those that are not to be found.
+        given: module path -> layer name, where given by the user.
         seen: those that a run of both models has told.
         uncalled: () -> names of PyTorch's tensors that its forward does not use.
         written: the name of a Keras unit -> as the user may write it.

@@ -61,10 +61,10 @@ def prove(
             return Proof(doubt=f"no {own} copy could be made to prove the {copied} copy by ({error})")
         if row:
             return Proof(
-                doubt=f"a {copied} copy made from the model's configuration does something else from {row} on "
+                doubt=f"the Keras model rebuilt in {copied} computes something else from {row} on "
                 "(something set after construction, or missing in its get_config)"
             )
-    return Proof(note=f"the {copied} copy does what {model} does: {_agreement(traces)}")
+    return Proof(note=f"the {copied} copy computes the same as {model}: {_agreement(traces)}")
 
 
 def _rounds_to(truth: Trace, traces: Mapping[str, Trace], errors: Errors) -> bool:

@@ -63,7 +63,7 @@ def ports(torch_side: Theirs, model: Any, options: Options, stack: ExitStack) ->
             found.ports[dtype] = Port(torch_side, options, one, dtype)
             stack.enter_context(found.ports[dtype].masked())
         except copies.NotRebuiltError as error:
-            found.refused[dtype] = f"a copy could not be made from the Keras model's configuration ({error})"
+            found.refused[dtype] = f"the Keras model could not be rebuilt in it ({error})"
     return found
 
 
@@ -105,7 +105,7 @@ def compared(
 
 
 def describe(model: Any, dtypes: Collection[str]) -> str:
-    """Say which precision was the Keras model's own, "" where it is no reduced one.
+    """Say which precision was the Keras model's own, "" where it is not a reduced one.
 
     Args:
         model: the user's own.
@@ -166,8 +166,8 @@ def unjudged_steps(dtype: str, options: Options, notes: list[str]) -> list[str]:
     if name == "SGD":
         return []
     notes.append(
-        f"{dtype}: what {name} makes of the gradients was not compared, for it turns the rounding of a small gradient "
-        "into a whole step; float64 and float32 compare it"
+        f"{dtype}: what {name} makes of the gradients was not compared, because it turns the rounding of a small "
+        "gradient into a whole step; float64 and float32 compare it"
     )
     return ["step*"]
 

@@ -31,7 +31,7 @@ ROUNDINGS = {
     keras.layers.Rescaling: {"scale": 2, "offset": 3},  # −mean / std
 }
 ADAPTED = 8  # roundings of sums over the data, by `Normalization.adapt`
-NEAR = 1e-4  # a forward pass further off, relative to a tensor's scale, is no rounding of a constant
+NEAR = 1e-4  # a forward pass further off, relative to a tensor's scale, is not the rounding of a constant
 CONSTANTS = 256  # values at most, because each costs a forward and a backward pass
 SAMPLE = 1000  # values of a tensor, about, that decide
 _DIFFERENCE = 16.0  # times the bound on a constant: the step that differences are taken over

@@ -58,7 +58,7 @@ class Sides:
         if not self.own:
             return f"not compared in float64 and float32: {self.doubt}; give keras_model as a function dtype -> model"
         other = next(dtype for dtype in DTYPES if dtype != self.own)
-        how = f"compared in {self.own} alone" if compared else f"not compared in {other}"
+        how = f"only {self.own} was compared" if compared else f"not compared in {other}"
         return f"{how}: {self.doubt}; give keras_model as a function dtype -> model for {other}"
 
 
@@ -83,7 +83,7 @@ def sides_of(torch_side: Theirs, model: Any, options: Options, stack: ExitStack)
         except copies.NotRebuiltError as error:
             if not own_precision(model):
                 raise
-            return Sides({}, doubt=f"a float32 copy could not be made from the model's configuration ({error})")
+            return Sides({}, doubt=f"the Keras model could not be rebuilt in float32 ({error})")
     return _with_copies(torch_side, model, own, asked, ported, stack)
 
 
@@ -108,7 +108,7 @@ def _with_copies(
         try:
             sides.ports[dtype] = copied(dtype)
         except BlitzError as error:
-            sides.doubt = f"a {dtype} copy could not be made from the model's configuration ({error})"
+            sides.doubt = f"the Keras model could not be rebuilt in {dtype} ({error})"
     return sides
 
 
@@ -129,7 +129,7 @@ def record(sides: Sides, reference: Reference) -> Iterator[tuple[str, Trace]]:
         except BlitzError as error:
             if not sides.own or dtype == sides.own:
                 raise
-            sides.drop_copy(f"a {dtype} copy made from the model's configuration does not run ({error})")
+            sides.drop_copy(f"the Keras model rebuilt in {dtype} does not run ({error})")
         else:
             yield dtype, trace
             del trace  # before the next one is made
@@ -138,9 +138,11 @@ def record(sides: Sides, reference: Reference) -> Iterator[tuple[str, Trace]]:
 def still_needed(sides: Sides, dtype: str, trace: Trace) -> Trace:
     """Return what is still asked of a copy's trace that agrees with PyTorch's: its outputs.
 
-    A copy's weights and gradients in float64 are twice as large as the model.
+    A copy's weights and gradients in float64 are twice as large as the model. Where a function makes the models, no
+    other copy has to be proven by them.
     """
-    if dtype in (sides.own, sides.first.dtype) or trace.penalty is not None:
+    is_asked = sides.ported_again is not None or any(name.startswith("step") for name in trace)
+    if (is_asked and dtype in (sides.own, sides.first.dtype)) or trace.penalty is not None:
         return trace
     return trace.with_entries((name, value) for name, value in trace.items() if kind_of(name) == "output")
 

@@ -13,8 +13,9 @@ from keras_blitz.weights import kinds
 from parity.core import inputs as streams
 from parity.core.draws import Draw
 from parity.core.trace import Trace, array_of, named_inputs
-from parity.pair import random_torch, wiring
+from parity.pair import random_torch, remedies, wiring
 from parity.pair.alike import Value
+from parity.pair.arguments import require_module
 from parity.pair.guard import guarded
 from parity.pair.options import Options, typed
 from parity.pair.pairing import summed
@@ -97,16 +98,20 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
     Raises:
         BlitzError: it is not a module, it raises, or there is nothing to compare.
     """
-    if not torch_recorder.is_module(module):
-        raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(module).__name__}")
+    require_module(module)
     module, folded = torch_flow.folded(torch_modules.plain(module))
     inputs = typed(inputs, "float32")
     named = dict(named_inputs(inputs))
     given = ", ".join(f"{a.shape}{'' if a.dtype.kind == 'f' else f' {a.dtype}'}" for a in named.values()) or "nothing"
     side = f"the PyTorch module, given {given},"
-    run = guarded(side, torch_recorder.run, module, inputs)
-    if not run.outputs or not named:
-        raise BlitzError("there is nothing to compare: no inputs, or the PyTorch module returns no tensor")
+    run = _first_run(side, module, inputs)
+    if not named:
+        raise BlitzError("there is nothing to compare: inputs hold no array")
+    if not run.outputs:
+        raise BlitzError(
+            "there is nothing to compare: the PyTorch module returns no tensor; let forward return tensors, or a dict, "
+            "tuple or dataclass of them, instead of numbers, texts or None"
+        )
     again = partial(torch_recorder.run, module, train=train, share=train)
     compared = guarded(side, again, inputs) if train else run
     random = guarded(side, random_torch.describe, again, inputs, compared, train)
@@ -116,6 +121,18 @@ def dry_run(module: Any, inputs: Any, *, train: bool = False) -> Theirs:
         module, inputs, named, calls, run.outputs, wiring.channels_first(calls), recurrent, random, folded=folded,
         draws=compared.draws, trained=compared.outputs,
     )  # fmt: skip
+
+
+def _first_run(side: str, module: Any, inputs: Any) -> torch_recorder.Run:
+    """Return what the module returns in eval mode.
+
+    Raises:
+        BlitzError: what it raises, with the remedy where one works.
+    """
+    try:
+        return guarded(side, torch_recorder.run, module, inputs)
+    except BlitzError as error:
+        raise remedies.explain(error, inputs, partial(guarded, side, torch_recorder.run, module)) from error
 
 
 def outputs_in_mode(theirs: Theirs, train: bool) -> int:
@@ -201,8 +218,14 @@ def _loss(theirs: Theirs, options: Options, dtype: str) -> Callable | None:
 
 def _guarded_loss(loss: Callable, output: Any, target: Any) -> Any:
     try:
-        return guarded(f"PyTorch's loss{', given no target,' if target is None else ''}", loss, output, target)
+        return guarded("PyTorch's loss", loss, output, target)
     except BlitzError as error:
+        if target is None:
+            raise BlitzError(
+                f"{error} (no target was given: target=… is what the loss compares the output with)"
+            ) from error
+        if "dtype to be Long" in str(error):
+            raise BlitzError(f"{error} (class labels are whole numbers: target.astype('int64'))") from error
         if "Double" not in str(error):
             raise
         raise BlitzError(

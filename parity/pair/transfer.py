@@ -12,15 +12,16 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.weights.mapped import Mapped, plain
 from keras_blitz.weights.mapping import rounds
 from parity.pair import copies, feed, feeding
+from parity.pair.arguments import require_models
 from parity.pair.byhand import Kept
 from parity.pair.equivalence import Report, check
 from parity.pair.filled import Filled, filled_lines, filled_rows
-from parity.pair.options import Options, arrays_of
+from parity.pair.options import Options, inputs_of
 from parity.pair.pairing import Pairing, summed
 from parity.pair.policy import own_precision, plain_precision
 from parity.pair.port import Port
 from parity.pair.theirs import dry_run
-from parity.record import torch_flow, torch_recorder, torch_state
+from parity.record import torch_flow, torch_state
 from parity.report.text import check_lines
 
 LISTED = 8  # names that a line lists
@@ -116,19 +117,18 @@ def transfer(
     Raises:
         BlitzError: weights cannot be paired, or a model raises; nothing is changed then.
     """
+    require_models(torch_module, keras_model)
     if not isinstance(keras_model, keras.Layer):
         raise BlitzError(f"keras_model must be a Keras model, not a {type(keras_model).__name__}")
     if weights == "keep":
         raise BlitzError('weights="keep" copies nothing: use parity.check, or weights="auto"')
-    if not torch_recorder.is_module(torch_module):
-        raise BlitzError(f"torch_module must be a torch.nn.Module, not {type(torch_module).__name__}")
     source, folded = torch_flow.folded(torch_module)
     if reverse and folded:
         raise BlitzError(
             f"{folded[0]} is computed in PyTorch, as by weight_norm, and cannot be filled: "
             "remove the parametrization first"
         )
-    pairing = _paired(torch_state.shaken(source) if reverse else source, keras_model, arrays_of(inputs), weights)
+    pairing = _paired(torch_state.shaken(source) if reverse else source, keras_model, inputs_of(inputs), weights)
     filling = _fill_torch(torch_module, pairing) if reverse else _fill_keras(source, keras_model, pairing)
     with filling as (left, rounded, keep):
         kept = Kept(weights) if isinstance(weights, Mapping) else "keep"

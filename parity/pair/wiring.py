@@ -175,7 +175,7 @@ def renamed(names: Names, dropouts: Names, theirs: Sequence) -> Names:
 
     Args:
         names: (name, number) of Keras's call -> PyTorch's name of the call.
-        dropouts: the same of dropout layers; may name what is no dropout module.
+        dropouts: the same of dropout layers; may name what is not a dropout module.
         theirs: PyTorch's calls.
     """
     known = {call.name for call in theirs if family(call.module, kinds.of_torch(call.module)) == "dropout"}

@@ -114,7 +114,7 @@ class KerasRecorder:
             inputs: PyTorch's layout (N, C, H, W); several as a tuple or a dict.
             target: what `loss` takes; PyTorch's layout.
             steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
-            plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+            plan: optimizer -> what is called with the number of each step after it, and may change the learning rate.
             left_out: patterns of the names that are not recorded.
         """
         load(self.weights, state)
@@ -156,7 +156,7 @@ class KerasRecorder:
     def isolate(self, state: Mapping[str, np.ndarray], truth: Mapping[str, Value]) -> Trace:
         """Give each layer what PyTorch's module of its name was given, and return what it makes of that.
 
-        So an error in one layer does not colour those behind it. Runs in eager mode, layer by layer.
+        So an error in one layer does not affect those after it. Runs in eager mode, layer by layer.
 
         Args:
             state: as in `record`.

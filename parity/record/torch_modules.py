@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from keras_blitz.errors import BlitzError
+from keras_blitz.errors import BlitzError, one_line
 from parity.core.trace import named_outputs
 
 PLAIN = (bool, int, float, str, bytes)  # what a forward may return beside tensors, and nobody compares
@@ -16,9 +16,18 @@ def copied(module: torch.nn.Module) -> torch.nn.Module:
     """Return a deep copy of a module, which may hold tensors of an earlier run.
 
     A hook, or `self.features = x` in forward, keeps a tensor that has a graph; `deepcopy` refuses to copy such a one.
+
+    Raises:
+        BlitzError: it holds something that cannot be copied.
     """
     held = [value for inner in module.modules() for value in _tensors_in(vars(inner))]
-    return deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in held if not tensor.is_leaf})
+    try:
+        return deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in held if not tensor.is_leaf})
+    except (TypeError, RuntimeError) as error:  # a lock, an open file, a generator
+        raise BlitzError(
+            f"torch_module cannot be copied ({one_line(error)}), and copies of it are run: keep what cannot be copied "
+            "outside the module, or give the module a __deepcopy__"
+        ) from error
 
 
 def sharing(module: torch.nn.Module) -> torch.nn.Module:
@@ -91,6 +100,6 @@ def outputs(output: Any) -> Iterator[tuple[str, torch.Tensor]]:
             yield name, value
         elif not isinstance(value, PLAIN):
             raise BlitzError(
-                f"the PyTorch module returns a {type(value).__name__} as {name}: only tensors, and dicts, tuples and "
-                "dataclasses of them, are compared"
+                f"the PyTorch module returns an instance of {type(value).__name__} as {name}; only tensors, and dicts, "
+                "tuples and dataclasses of them, are compared: let forward return those"
             )

@@ -165,7 +165,7 @@ def record(
         loss: (output, target) -> scalar; None records forward only.
         optimizer: [(name, parameter)] -> torch.optim.Optimizer.
         steps: optimizer steps on the same batch; the first one's forward pass is what is recorded in detail.
-        plan: optimizer -> what is called with the number of each step behind it, and may change the learning rate.
+        plan: optimizer -> what is called with the number of each step after it, and may change the learning rate.
         clip: parameters -> None, clips their gradients between the backward pass and the update.
         slots: record the optimizer's state, too.
         train: train mode, otherwise eval mode; see `in_mode`.
@@ -182,7 +182,6 @@ def record(
     module.load_state_dict(_loadable(module, state, precision.variable), assign=_is_meta(module))
     given = precision.variable if precision.is_reduced else ""  # else they are in the type of the run already
     x = _tensors(inputs, given)
-    args, kwargs = _arguments(x)
     y = _targets(target, given)
     if masks is not None:
         _inject(module, masks)
@@ -204,6 +203,7 @@ def record(
         if first:
             calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
+        args, kwargs = _arguments(_passed(x))
         with autocast(precision), exact_gradients():
             with calling as activations, summing as terms, sharing:
                 output = module(*args, **kwargs)
@@ -305,7 +305,7 @@ def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | N
 
 def forward(module: torch.nn.Module, inputs) -> list[tuple[str, torch.Tensor]]:
     """Return what a module gives for arrays, by the outputs' names; its inputs have gradients."""
-    args, kwargs = _arguments(_tensors(inputs))
+    args, kwargs = _arguments(_passed(_tensors(inputs)))
     return list(outputs_of(module(*args, **kwargs)))
 
 
@@ -326,6 +326,13 @@ def _tensors(inputs, dtype: str = ""):
         return tuple(_tensors(value, dtype) for value in inputs)
     tensor = _typed(torch.from_numpy(np.array(inputs)), dtype)
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
+
+
+def _passed(x):
+    """Return copies that pass their gradients on: a first layer with inplace=True may overwrite those, not a leaf."""
+    if isinstance(x, dict):
+        return {name: _passed(value) for name, value in x.items()}
+    return tuple(map(_passed, x)) if isinstance(x, tuple) else x.clone()
 
 
 def _targets(target, dtype: str):

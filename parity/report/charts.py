@@ -136,7 +136,7 @@ def _excess(row: dict[str, Any]) -> tuple[bool, float]:
 def _errors(
     title: str, cases: Sequence[dict[str, Any]], columns: Sequence[tuple[str, list[dict | None]]], below: int = BOTTOM
 ) -> Chart | None:
-    """Return lines of relative errors on a logarithmic axis, a line a case, with PyTorch's own and what is allowed."""
+    """Return relative errors on a logarithmic axis, one line per case, with PyTorch's own and what is allowed."""
     rows = [row for _, column in columns for row in column if row]
     drawn = [row["relative"] for row in rows if row["relative"]]
     failed = any(not row["passed"] for row in rows)
@@ -171,7 +171,7 @@ def _errors(
         chart.legend.append((f"{case['dtype']} {case['mode']}", f"{case['dtype']} {case['mode']}"))
     step = (chart.right - chart.left) / max(len(columns) - 1, 1)
     for x, (place, column) in zip(xs, columns, strict=True):
-        chart.hints.append((_n(x - step / 2), _n(step), "\n".join([place, *_said(cases, column)])))
+        chart.hints.append((_n(x - step / 2), _n(step), "\n".join([place, *_describe_place(cases, column)])))
         for case, row in zip(cases, column, strict=True):
             if row and not row["passed"]:
                 y = height(row["relative"]) if row["relative"] is not None else chart.top
@@ -181,8 +181,8 @@ def _errors(
     return chart
 
 
-def _said(cases: Sequence[dict[str, Any]], column: Sequence[dict | None]) -> Iterator[str]:
-    """Say one place's errors, a line a case."""
+def _describe_place(cases: Sequence[dict[str, Any]], column: Sequence[dict | None]) -> Iterator[str]:
+    """Say one place's errors, one line per case."""
     for case, row in zip(cases, column, strict=True):
         if row and row["relative"] is not None:
             own = f", PyTorch's own {row['own']:.1e}" if row.get("own") is not None else ""
@@ -237,7 +237,7 @@ def histogram(counted: dict[str, Any]) -> Chart:
 
 def _losses(cases: Sequence[dict[str, Any]]) -> Chart | None:
     """Return the loss of each step, PyTorch's and the port's."""
-    runs = [(case, _thinned(case["losses"])) for case in cases if len(case.get("losses", ())) >= LEAST]
+    runs = [(case, _thin(case["losses"])) for case in cases if len(case.get("losses", ())) >= LEAST]
     if not runs:
         return None
     values = [value for _, losses in runs for entry in losses for value in entry[1:] if value is not None]
@@ -266,7 +266,7 @@ def _losses(cases: Sequence[dict[str, Any]]) -> Chart | None:
     return chart
 
 
-def _thinned(losses: Sequence[list]) -> list[list]:
+def _thin(losses: Sequence[list]) -> list[list]:
     every = ceil(len(losses) / POINTS)
     return [*losses[:-1:every], losses[-1]]
 
@@ -276,7 +276,7 @@ def _at(chart: Chart, position: int, count: int) -> float:
 
 
 def _log_axis(chart: Chart, values: Iterable[float]) -> Callable[[float], float]:
-    """Give a chart decades that hold the positive values, and return where a value lies; zero lies on the axis."""
+    """Give a chart decades that hold the positive values, and return where a value is drawn; zero is on the axis."""
     values = list(values) or [1.0]
     low, high = (min(max(power, -20), 2) for power in (floor(log10(min(values))), ceil(log10(max(values)))))
     least, high = low - 0.8, max(high, low + 1)
@@ -295,7 +295,7 @@ def _log_axis(chart: Chart, values: Iterable[float]) -> Callable[[float], float]
 
 
 def _linear_axis(chart: Chart, low: float, high: float) -> Callable[[float], float]:
-    """Give a chart an even axis that holds the values, and return where a value lies."""
+    """Give a chart an even axis that holds the values, and return where a value is drawn."""
     room = (high - low) * 0.05 or abs(high) or 1.0
     low, high = low - room, high + room
 

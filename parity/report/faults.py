@@ -11,7 +11,7 @@ from rich.text import Text
 from keras_blitz.files import atomic_path
 from parity.core.interruption import Interruption
 from parity.faults.run import Finding, Outcome, RightPair, enough_located
-from parity.report.tables import Column, FittingTable
+from parity.report.tables import Cell, Column, FittingTable
 from parity.suite.run import Result
 
 
@@ -51,11 +51,11 @@ ELSEWHERE = {
 def summary_table(
     outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, interruption: Interruption | None = None
 ) -> RenderableType:
-    """Return a line a mistake, what was missed, the survivors with their arguments, and the sum."""
+    """Return one line per mistake, what was missed, the survivors with their arguments, and the sum."""
     mistakes, survivors = _split(outcomes)
     argued = [line for outcome in survivors for line in _survivor(outcome)]
     return Group(
-        *_mistakes("mistake", mistakes), *_block(argued), Text(), _sum(outcomes, unmutated, seconds, interruption)
+        *_mistakes("mistake", mistakes), *_block(argued), Text(), _summarize(outcomes, unmutated, seconds, interruption)
     )
 
 
@@ -66,7 +66,7 @@ def elsewhere_table(
     seconds: float,
     interruption: Interruption | None = None,
 ) -> RenderableType:
-    """Return the same of the mistakes made elsewhere: a line a mistake, false alarms, and the sum."""
+    """Return the same of the mistakes made elsewhere: one line per mistake, false alarms, and the sum."""
     alarms = [Text(f"false alarm: {pair.id}, {pair.problem}", style="red") for pair in pairs if not pair.passed]
     numbers = _elsewhere_numbers(outcomes, pairs, seconds)
     text = (
@@ -86,11 +86,11 @@ def _mistakes(title: str, outcomes: Sequence[Outcome]) -> list[RenderableType]:
     """Return the table of these mistakes, then what was missed."""
     numbers = [Column(name, right=True) for name in ("places", "caught", "located")]
     columns = [Column(title, narrow="head"), *numbers, Column("first seen", wraps=30, narrow="below")]
-    rows = [
-        (outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _seen(outcome.findings[0]))
+    rows: list[Sequence[Cell]] = [
+        (outcome.fault.id, str(len(outcome.findings)), *_counts(outcome), _describe_seen(outcome.findings[0]))
         for outcome in outcomes
     ]
-    missed = [Text(line, style="red") for outcome in outcomes for line in _missed(outcome)]
+    missed = [Text(line, style="red") for outcome in outcomes for line in _describe_missed(outcome)]
     return [FittingTable(columns, rows), *_block(missed)]
 
 
@@ -105,11 +105,11 @@ def _counts(outcome: Outcome) -> list[Text]:
     return [Text(str(n), style="green" if n == len(outcome.findings) else "bold red") for n in found]
 
 
-def _seen(finding: Finding) -> str:
+def _describe_seen(finding: Finding) -> str:
     return f"{finding.seen or finding.problem or finding.error or 'nowhere'}  in {finding.place.case}"
 
 
-def _missed(outcome: Outcome) -> list[str]:
+def _describe_missed(outcome: Outcome) -> list[str]:
     lines = []
     for finding in outcome.findings:
         if not finding.located:
@@ -131,7 +131,7 @@ def _block(lines: list[Text]) -> list[Text]:
     return [Text(), *lines] if lines else []
 
 
-def _sum(
+def _summarize(
     outcomes: Sequence[Outcome], unmutated: Sequence[Result], seconds: float, interruption: Interruption | None
 ) -> Text:
     numbers = _numbers(outcomes, unmutated, seconds)
@@ -214,7 +214,7 @@ def to_dict(
         "unmutated": [{"id": result.case.id, "passed": result.passed} for result in unmutated],
         "mistakes": _with_verdicts(mistakes),
         "survivors": [
-            {**_described(outcome), "argument": outcome.fault.survives, "survived": outcome.survived}
+            {**_fault_to_dict(outcome), "argument": outcome.fault.survives, "survived": outcome.survived}
             for outcome in survivors
         ],
     }
@@ -247,10 +247,10 @@ def write_html(document: dict[str, Any], path: str | os.PathLike) -> None:
 
 
 def _with_verdicts(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    return [{**_described(outcome), "caught": outcome.caught, "located": outcome.located} for outcome in outcomes]
+    return [{**_fault_to_dict(outcome), "caught": outcome.caught, "located": outcome.located} for outcome in outcomes]
 
 
-def _described(outcome: Outcome) -> dict[str, Any]:
+def _fault_to_dict(outcome: Outcome) -> dict[str, Any]:
     fault = outcome.fault
     return {
         "id": fault.id,

@@ -34,7 +34,7 @@ def table(measured: Sequence[Measurement], interruption: Interruption | None = N
         ]
         cells = [_cells(one) for one in together]
         parts += [FittingTable(columns, cells, [STYLES.get(one.verdict, "bold red") for one in together]), Text()]
-    return Group(*parts, *_legend(measured), _sum(measured, interruption))
+    return Group(*parts, *_legend(measured), _summarize(measured, interruption))
 
 
 def _cells(one: Measurement) -> tuple[str, str, str, str]:
@@ -57,7 +57,7 @@ def _legend(measured: Sequence[Measurement]) -> list[Text]:
     return [Text(line, style="dim") for line in lines]
 
 
-def _sum(measured: Sequence[Measurement], interruption: Interruption | None) -> Text:
+def _summarize(measured: Sequence[Measurement], interruption: Interruption | None) -> Text:
     differ, same, failed = counts(measured)
     text = f"{len(measured)} gaps: {differ} differ and have an exact spelling, {same} show no difference here"
     if failed:
@@ -81,7 +81,7 @@ def in_full(one: Measurement) -> RenderableType:
     explained = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     explained.add_column(no_wrap=True)
     explained.add_column(overflow="fold")
-    explained.add_row("PyTorch", Text(gap.behaviour))
+    explained.add_row("PyTorch", Text(gap.behavior))
     explained.add_row("naive", Text(gap.naive_spelling))
     explained.add_row("exact", Text(gap.exact_spelling))
     code: list[RenderableType] = []
@@ -89,14 +89,14 @@ def in_full(one: Measurement) -> RenderableType:
         code += [Text(), Text(title, style="bold"), _python(gap.code(side))]
     if gap.helpers():
         code += [Text(), Text("with", style="bold"), _python("\n\n".join(gap.helpers()))]
-    return Group(head, Text(), explained, *code, Text(), *_measured(one))
+    return Group(head, Text(), explained, *code, Text(), *_describe_measured(one))
 
 
 def _python(code: str) -> Syntax:
     return Syntax(code, "python", background_color="default", word_wrap=True)
 
 
-def _measured(one: Measurement) -> list[Text]:
+def _describe_measured(one: Measurement) -> list[Text]:
     where = {side: f" at {out.tensor}" if out.error and out.tensor and not out.problem else ""
              for side, out in (("naive", one.naive), ("exact", one.exact))}  # fmt: skip
     lines = [
@@ -138,7 +138,7 @@ def _gap(one: Measurement) -> dict[str, Any]:
         "section": gap.section,
         "affects": gap.affects,
         "helpers": gap.helpers(),
-        "pytorch": {"spelling": gap.behaviour, "code": gap.code("pytorch")},
+        "pytorch": {"spelling": gap.behavior, "code": gap.code("pytorch")},
         "naive": {"spelling": gap.naive_spelling, "code": gap.code("naive"), **_outcome(one.naive)},
         "exact": {"spelling": gap.exact_spelling, "code": gap.code("exact"), **_outcome(one.exact)},
         "allowed": one.allowed,

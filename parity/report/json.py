@@ -73,7 +73,7 @@ def pair_to_dict(
             "covers": [],
             "dtype": key.partition("-")[0],
             "mode": mode_of(key) if mode == "live" else "",
-            **_judged(verdict_of(found, undecided)),
+            **_verdict_to_dict(verdict_of(found, undecided)),
             "seconds": round(seconds, 2),
             **_comparison(found),
         }
@@ -82,7 +82,7 @@ def pair_to_dict(
     return _document(cases, mode, versions, seconds, undecided)
 
 
-def _judged(verdict: Verdict) -> dict[str, Any]:
+def _verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
     return {"passed": verdict is Verdict.EQUIVALENT, "verdict": verdict.value}
 
 
@@ -117,7 +117,7 @@ def _case(result: Result) -> dict[str, Any]:
         "covers": list(case.covers),
         "dtype": case.dtype,
         "mode": case.mode,
-        **_judged(result.verdict),
+        **_verdict_to_dict(result.verdict),
         "seconds": round(result.seconds, 2),
         **({"error": result.error} if result.error else {}),
         **_comparison(result.comparison),

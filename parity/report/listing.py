@@ -50,12 +50,12 @@ def groups(chosen: Sequence[Case], width: int) -> Iterator[str]:
         subjects[case.subject] = subjects.get(case.subject, 0) + 1
     for group, subjects in counts.items():
         yield f"{group}: {sum(subjects.values())} cases of {len(subjects)} subjects"
-        yield _filled([f"{subject} {count}" for subject, count in subjects.items()], width)
+        yield _fill([f"{subject} {count}" for subject, count in subjects.items()], width)
         yield ""
     yield f"{len(chosen):,} cases; `parity list CASE` lists those of a subject, group, pattern or inventory id"
 
 
-def _filled(parts: Sequence[str], width: int) -> str:
+def _fill(parts: Sequence[str], width: int) -> str:
     """Return the parts as indented lines with commas between them; a part is never broken."""
     unbroken = ", ".join(part.replace(" ", NO_BREAK) for part in parts)
     lines = textwrap.fill(

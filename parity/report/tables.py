@@ -85,26 +85,26 @@ class FittingTable:
     def _row(self, row: Sequence[Cell], style: str, *, head: bool = True, below: bool = True) -> Iterator[Text]:
         placed = list(zip(self.columns, self._widths(), map(_text, row), strict=True))
         if head:
-            yield _joined([cell for column, _, cell in placed if column.narrow == "head" and cell], style)
-        numbers = [_aligned(cell, width, column) for column, width, cell in placed if column.narrow == "line"]
+            yield _join([cell for column, _, cell in placed if column.narrow == "head" and cell], style)
+        numbers = [_align(cell, width, column) for column, width, cell in placed if column.narrow == "line"]
         if numbers:
-            yield _joined(numbers, style, " " * INDENT)
+            yield _join(numbers, style, " " * INDENT)
         for column, _, cell in placed:
             if column.narrow == "below" and cell and below:
-                yield _joined([Text(column.title, style="dim"), cell] if column.title else [cell], style, " " * INDENT)
+                yield _join([Text(column.title, style="dim"), cell] if column.title else [cell], style, " " * INDENT)
 
 
 def _text(cell: Cell) -> Text:
     return Text(cell) if isinstance(cell, str) else cell
 
 
-def _aligned(cell: Text, width: int, column: Column) -> Text:
+def _align(cell: Text, width: int, column: Column) -> Text:
     cell = cell.copy()
     cell.align("right" if column.right else "left", width)
     return cell
 
 
-def _joined(cells: Sequence[Text], style: str, start: str = "") -> Text:
+def _join(cells: Sequence[Text], style: str, start: str = "") -> Text:
     line = Text(start, style=style, overflow="fold")
     for number, cell in enumerate(cells):
         line.append("  " if number else "")

@@ -18,7 +18,7 @@ SHOWN_FAILURES = 3
 
 
 def summary_table(results: Sequence[Result], interruption: Interruption | None = None) -> RenderableType:
-    """Return the table of a run: a line a subject and dtype, a column a mode, then what failed and the sum."""
+    """Return the table of a run: one line per subject and dtype, one column per mode, then what failed and the sum."""
     heads = [Column(title, narrow="head") for title in ("case", "covers")]
     columns = [*heads, Column("dtype"), Column("tensors", right=True), *map(Column, MODES)]
     rows: list[Sequence[Cell]] = []
@@ -30,7 +30,11 @@ def summary_table(results: Sequence[Result], interruption: Interruption | None =
         tensors = sum(len(result.comparison.rows) for result in modes.values())
         rows.append((subject, covers, dtype, str(tensors), *(_cell(modes.get(mode)) for mode in MODES)))
     return Group(
-        FittingTable(columns, rows, gap=1), *_legend(results), *_notes(results), Text(), _sum(results, interruption)
+        FittingTable(columns, rows, gap=1),
+        *_legend(results),
+        *_notes(results),
+        Text(),
+        _summarize(results, interruption),
     )
 
 
@@ -74,7 +78,7 @@ def _legend(results: Sequence[Result]) -> list[Text]:
         )
     if any(result.case.dtype == "float32" for result in results):
         allowed = f"allowed {MEDIAN_RATIO:g}× and {RMS_RATIO:g}× (or {FLOOR_ULP} ulp)"
-        lines.append(Text(f"float32: median and worst error by PyTorch's own; {allowed}", style="dim"))
+        lines.append(Text(f"float32: median and worst RMS error ÷ PyTorch's own; {allowed}", style="dim"))
     return lines
 
 
@@ -113,7 +117,7 @@ def _failure_lines(result: Result) -> list[str]:
     return lines
 
 
-def _sum(results: Sequence[Result], interruption: Interruption | None) -> Text:
+def _summarize(results: Sequence[Result], interruption: Interruption | None) -> Text:
     passed = sum(result.passed for result in results)
     tensors = sum(len(result.comparison.rows) for result in results)
     text = f"{passed} of {len(results)} cases passed, {tensors:,} tensors compared"
@@ -132,8 +136,8 @@ def case_in_full(result: Result) -> RenderableType:
 
 
 def isolation(result: Result, alone: Comparison) -> RenderableType:
-    """Return each layer's error in the run beside its error by itself, and which layers are wrong by themselves."""
-    numbers = [Column(title, right=True) for title in ("in the run", "by itself", "allowed")]
+    """Return each layer's error in the run and on its own, and which layers are wrong on their own."""
+    numbers = [Column(title, right=True) for title in ("in the run", "on its own", "allowed")]
     columns = [Column("layer", wraps=24, narrow="head"), *numbers, Column("", wraps=24, narrow="head")]
     rows: list[Sequence[Cell]] = []
     in_run = {row.name: row for row in result.comparison.rows}
@@ -143,11 +147,13 @@ def isolation(result: Result, alone: Comparison) -> RenderableType:
         values = [_number(value) for value in (seen.relative if seen else None, row.relative, row.allowed)]
         rows.append((row.name.removeprefix("activation:"), *values, remark))
     wrong = [row.name.removeprefix("activation:") for row in alone.rows if not row.passed]
-    verdict = Text(f"each of {len(alone.rows)} layers is right by itself", style="bold green")
+    verdict = Text(f"each of {len(alone.rows)} layers is right on its own", style="bold green")
     if wrong:
-        verdict = Text(f"wrong by themselves: {', '.join(wrong)}", style="bold red")
+        verdict = Text(f"wrong on their own: {', '.join(wrong)}", style="bold red")
     elif not result.passed:
-        verdict = Text("each layer is right by itself: look between them, or behind the forward pass", style="bold red")
+        verdict = Text(
+            "each layer is right on its own: look between the layers, or after the forward pass", style="bold red"
+        )
     head = Text(f"{result.case.id}   layers isolated", style="bold")
     return Group(head, Text(), FittingTable(columns, rows), Text(), verdict)
 
@@ -240,7 +246,7 @@ def check_lines(report, weights: bool = True) -> list[str]:
         lines += [f"  {line}" for line in report.location.lines()]
         for entry in report.location.row.worst:
             at = list(entry.index)
-            lines.append(f"    at {at}   PyTorch {entry.expected:.9g}   Keras {entry.actual:.9g}")
+            lines.append(f"    at {at}   expected {entry.expected:.9g}   actual {entry.actual:.9g}")
         comparison = next(c for c in report.comparisons.values() if not c.passed)
         others = [row for row in comparison.failures if row.name != report.first_divergence]
         lines += [f"    {row.name}: {row.problem}" for row in others[:SHOWN_FAILURES]]
@@ -249,7 +255,7 @@ def check_lines(report, weights: bool = True) -> list[str]:
         failures = [row for comparison in report.comparisons.values() for row in comparison.failures]
         lines += [f"    {row.name}: {row.problem}" for row in failures[:SHOWN_FAILURES]]
     if weights and report.weights:
-        lines += ["  weights: " + ", ".join(_mapped(*entry) for entry in report.weights)]
+        lines += ["  weights: " + ", ".join(_describe_pair(*entry) for entry in report.weights)]
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
     return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
 
@@ -277,7 +283,7 @@ def check_worst(comparison: Comparison) -> str:
     return f"{found} (small mistakes do not show here: float64 proves the algebra)"
 
 
-def _mapped(path: str, name: str, how: str) -> str:
+def _describe_pair(path: str, name: str, how: str) -> str:
     return path if path == name else f"{path or 'the module itself'} = {name} ({how})"
 
 

@@ -38,7 +38,7 @@ def _function(framework: str, name: str) -> Callable:
     return getattr(import_module(f"parity.twins.{framework}.{file}"), function)
 
 
-def _typed(row: CallRow, dtype: str, sample: int = 0) -> dict[str, np.ndarray]:
+def _cast_inputs(row: CallRow, dtype: str, sample: int = 0) -> dict[str, np.ndarray]:
     floats = {name: array for name, array in row.arrays.items() if array.dtype.kind == "f"}
     floats = {name: array.astype(dtype) for name, array in inputs.moved(floats, sample).items()}
     return dict(row.arrays) | floats
@@ -48,7 +48,7 @@ def _record_reference(row: CallRow, dtype: str, sample: int = 0) -> Trace:
     import torch
 
     function = _function("torch", row.reference)
-    given = {name: torch.from_numpy(array.copy()) for name, array in _typed(row, dtype, sample).items()}
+    given = {name: torch.from_numpy(array.copy()) for name, array in _cast_inputs(row, dtype, sample).items()}
     before = torch.get_default_dtype()
     torch.set_default_dtype(getattr(torch, dtype))
     try:
@@ -64,7 +64,7 @@ def _record_port(row: CallRow, dtype: str, mode: str, left_out: Sequence[str] = 
     import tensorflow as tf
 
     function = partial(_function("keras", row.port), **dict(row.options))
-    given = {name: tf.constant(array) for name, array in _typed(row, dtype).items()}
+    given = {name: tf.constant(array) for name, array in _cast_inputs(row, dtype).items()}
     if mode != "eager":
         function = tf.function(function, autograph=False, jit_compile=mode == "xla")
     with precision(dtype):

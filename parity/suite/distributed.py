@@ -82,7 +82,7 @@ def _data(row: DistributedRow) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _started(kind: str, world: int) -> list[Ranks]:
+def _start(kind: str, world: int) -> list[Ranks]:
     return []
 
 
@@ -103,7 +103,7 @@ def _workers() -> Ranks:
 
 def _alive(kind: str, environments: list[dict[str, str]]) -> Ranks:
     """Return the processes of a kind that run already, or start them."""
-    held = _started(kind, len(environments))
+    held = _start(kind, len(environments))
     if not held or not held[0].alive:
         held[:] = [Ranks(environments)]
     return held[0]

@@ -74,7 +74,7 @@ def _sample(row: NetworkRow, count: int, shape: tuple[int, int, int]) -> tuple[n
     return images.transpose(0, 3, 1, 2), labels[:count].astype(np.int64)
 
 
-def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
+def _cast(array: np.ndarray, dtype: str) -> np.ndarray:
     return array.astype(dtype) if array.dtype.kind == "f" else array
 
 
@@ -116,8 +116,8 @@ def _record_reference(
     return torch_recorder.record(
         module,
         inputs.moved(_state(row, torch_recorder.shapes(module)), sample),
-        _typed(images, dtype),
-        _typed(target, dtype),
+        _cast(images, dtype),
+        _cast(target, dtype),
         loss=losses[row.loss],
         optimizer=partial(_torch_optimizer, row),
         steps=row.steps_taken,
@@ -185,7 +185,7 @@ def _record_port(row: NetworkRow, batch: str, plan: str, dtype: str, mode: str, 
     recorder = _recorder(row, dtype, mode)
     images, target = _batch(row, batch)
     trace = recorder.record(
-        _state(row, recorder.shapes()), _typed(images, dtype), _typed(target, dtype), row.steps_taken,
+        _state(row, recorder.shapes()), _cast(images, dtype), _cast(target, dtype), row.steps_taken,
         partial(plans.of_keras, plan) if plan else None, left_out,
     )  # fmt: skip
     if (batch, plan) == (row.batches[-1], row.plans[-1]):

@@ -110,13 +110,13 @@ def from_golden(case: Case, folder: Path = golden.FOLDER) -> Reference:
         TraceError: there is none, or it is broken.
     """
     path = golden.path_of(case.subject, folder)
-    anew = f"record it with PyTorch: parity record {case.subject}"
+    remedy = f"record it with PyTorch: parity record {case.subject}"
     if not path.exists():
-        raise TraceError(f"{path}: no golden trace of {case.subject!r}; {anew}")
+        raise TraceError(f"{path}: no golden trace of {case.subject!r}; {remedy}")
     try:
         reference = Reference.load(path)
     except TraceError as error:
-        raise TraceError(f"{error}; {anew}") from None
+        raise TraceError(f"{error}; {remedy}") from None
     if reference.own is None:
-        raise TraceError(f"{path}: a trace, but not a golden one; {anew}")
+        raise TraceError(f"{path}: a trace, but not a golden one; {remedy}")
     return reference

@@ -1,5 +1,6 @@
 """Every case of the tables, and those that a command line names."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from keras_blitz.errors import BlitzError
@@ -18,6 +19,7 @@ from parity.cases import (
     training,
 )
 from parity.core.modes import DTYPES, MODES
+from parity.core.nearest import near
 from parity.suite import calls as call_cases
 from parity.suite import distributed as distributed_cases
 from parity.suite import networks as network_cases
@@ -53,12 +55,12 @@ def select(
     """
     known = all_cases()
     for pattern in patterns:
-        if not any(_named(case, pattern) for case in known):
-            raise BlitzError(f"no case {pattern!r}; `parity list` shows all {len(known)}")
+        if not any(_matches(case, pattern) for case in known):
+            raise BlitzError(f"no case {pattern!r}{_suggest(pattern, known)}; `parity list` shows all {len(known)}")
     chosen = [
         case
         for case in known
-        if (not patterns or any(_named(case, pattern) for pattern in patterns))
+        if (not patterns or any(_matches(case, pattern) for pattern in patterns))
         and case.dtype in dtypes
         and case.mode in modes
     ]
@@ -66,6 +68,11 @@ def select(
     if not left:
         raise BlitzError("only slow cases are left; add --slow" if chosen else "no case has this dtype and mode")
     return left
+
+
+def _suggest(pattern: str, known: Sequence[Case]) -> str:
+    names = (name for case in known for name in (case.group, case.subject, *case.covers, case.id))
+    return near(pattern, names)
 
 
 def find_listed(patterns: list[str]) -> tuple[list[Case], list[tuple[str, str]]]:
@@ -83,12 +90,12 @@ def find_listed(patterns: list[str]) -> tuple[list[Case], list[tuple[str, str]]]
     shown = {id for id, _ in evidence}
     named = [
         pattern for pattern in patterns
-        if pattern not in shown or any(_named(case, pattern) for case in all_cases())
+        if pattern not in shown or any(_matches(case, pattern) for case in all_cases())
     ]  # fmt: skip
     return select(named, slow=True) if named or not patterns else [], evidence
 
 
-def _named(case: Case, pattern: str) -> bool:
+def _matches(case: Case, pattern: str) -> bool:
     names = (case.id, case.group, *case.covers)
     # A prefix ends where a part of the id does: "mnist" is not "mnist0".
     return pattern in names or case.id.startswith(f"{pattern.rstrip('-')}-") or fnmatchcase(case.id, pattern)

@@ -21,10 +21,10 @@ def state(ordinary: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     A convolution passes on what is at its centre, a little of all else, and the bias.
     """
     last = list(ordinary)[-1].rpartition(".")[0]
-    return {name: value if name.startswith(f"{last}.") else _settled(value) for name, value in ordinary.items()}
+    return {name: value if name.startswith(f"{last}.") else _settle(value) for name, value in ordinary.items()}
 
 
-def _settled(value: np.ndarray) -> np.ndarray:
+def _settle(value: np.ndarray) -> np.ndarray:
     if value.ndim == 1:
         return np.where((np.arange(value.size) % 4 == 1) & (value.size > 16), -BIAS, BIAS) + NOISE * value
     # None near zero, which weight decay would take through it: there the steps of Adam and its like jump.

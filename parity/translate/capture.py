@@ -6,6 +6,7 @@ Python's own control flow is followed as it is taken.
 import linecache
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,14 @@ def at(where: Where | None) -> str:
     return f", at {where[0]}:{where[1]}: {linecache.getline(*where).strip()}" if where else ""
 
 
+def said_by(error: BaseException) -> str:
+    """Return what a user's module raised, with the innermost line of their own code."""
+    line = (str(error).strip() or "no message").splitlines()[0]
+    lines = [(frame.f_code.co_filename, number) for frame, number in traceback.walk_tb(error.__traceback__)]
+    own = [where for where in lines if not where[0].startswith(HERE)]
+    return f"{type(error).__name__}: {line}{at(own[-1] if own else None)}"
+
+
 def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) -> Recording:
     """Record a module, which may be changed by it, in the mode and precision it is in.
 
@@ -62,8 +71,7 @@ def run(module: nn.Module, inputs: tuple[torch.Tensor, ...], is_leaf: IsLeaf) ->
     except BlitzError:
         raise
     except Exception as error:  # a user's module may raise anything
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BlitzError(f"{type(module).__name__} raised {type(error).__name__}: {line}") from None
+        raise BlitzError(f"{type(module).__name__} raised {said_by(error)}") from None
 
 
 class Recorder(TorchFunctionMode):
@@ -148,6 +156,9 @@ class Recorder(TorchFunctionMode):
         given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
         self._finish(call, output, holds_weights=any(True for _ in module.parameters()))
+        if args and in_place.is_same_values(output, args[0]):  # as of an Identity
+            made = Call("view", call.frame, (self._value(args[0]), tuple(output.shape)), {}, call.where)
+            self.views[id(output)] = in_place.Made(args[0], made)
         return output
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -170,7 +181,7 @@ class Recorder(TorchFunctionMode):
             output = _alias(output)
         if name == "__setitem__":
             if not self._is_own(args, call):
-                self._change(changed, call)
+                self._change(args[0], call)
             return None
         tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
         if not tensors or (changed is None and len(tensors) == 1 and args and tensors[0] is args[0]):
@@ -184,7 +195,7 @@ class Recorder(TorchFunctionMode):
         return output
 
     def _apply(self, apply: Callable, function: type, args: tuple, kwargs: dict) -> Any:
-        """Call an autograd.Function; record the call if it has a rule or needs one, else what its forward does."""
+        """Call an autograd.Function; record the call where it has or needs a rule, else what its forward does."""
         if self.depth or not torch.is_grad_enabled():
             return apply(*args, **kwargs)
         with self._unseen():
@@ -321,7 +332,7 @@ class Recorder(TorchFunctionMode):
 
 
 def _name_of(function: Callable) -> str:
-    """Return a function's name, "T" of the attribute; "" of an attribute that is no tensor of its own."""
+    """Return a function's name, "T" of the attribute; "" of an attribute that is not a tensor of its own."""
     name = getattr(function, "__name__", "")
     if name != "__get__":
         return name
@@ -346,7 +357,7 @@ def _user_line() -> Where | None:
 
 @contextmanager
 def _without_fast_path() -> Iterator[None]:
-    """Keep nn.TransformerEncoder and nn.MultiheadAttention from their fused kernels, which are no functions to see."""
+    """Keep nn.TransformerEncoder and nn.MultiheadAttention from their fused kernels, which cannot be seen."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_flatten
 
 from keras_blitz.errors import BlitzError
 from parity.record.torch_modules import copied, plain
+from parity.translate.capture import said_by
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -16,8 +17,8 @@ def translatable(module: Any, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
     """Return the module to translate: itself, or a copy without torch.compile.
 
     Raises:
-        BlitzError: it is no module, in TorchScript, without weights yet, quantized, in half precision, not on the CPU;
-            it raises, or another call of it does something else.
+        BlitzError: it is not a module, in TorchScript, without weights yet, quantized, in half precision, not on the
+            CPU; it raises, or another call of it does something else.
     """
     if not isinstance(module, nn.Module):
         raise BlitzError(f"module must be a torch.nn.Module, not a {type(module).__name__}")
@@ -31,6 +32,8 @@ def translatable(module: Any, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
             raise BlitzError(f"{title}: {name} is on the meta device and has no values: load its weights first")
         if tensor.device.type != "cpu":
             raise BlitzError(f"{title}: {name} is on {tensor.device}: translate module.cpu()")
+        if tensor.dtype is torch.float64 and any(x.dtype is torch.float32 for x in inputs):
+            raise BlitzError(f"{title}: {name} is in float64 and the inputs in float32: translate module.float()")
         if tensor.dtype in HALF:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise BlitzError(f"{title}: {name} is in {kind}, too coarse for a proof: translate module.float()")
@@ -68,9 +71,8 @@ def _called(module: nn.Module, inputs: tuple[torch.Tensor, ...], title: str) -> 
         try:
             output = module(*(x.clone() for x in inputs))
         except (Exception, SystemExit) as error:  # a user's module may raise anything
-            line = (str(error).strip() or "no message").splitlines()[0]
             given = ", ".join(f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}" for x in inputs)
-            raise BlitzError(f"{title} raised {type(error).__name__}: {line} (it was given {given})") from None
+            raise BlitzError(f"{title} raised {said_by(error)} (it was given {given})") from None
     return [each.clone() for each in tree_flatten(output)[0] if isinstance(each, torch.Tensor)]
 
 
@@ -95,4 +97,7 @@ def require_outputs(outputs: Any, title: str) -> None:
         for each in outputs:
             require_outputs(each, title)
     elif getattr(outputs, "kind", "") == "constant":
-        raise BlitzError(f"{title} returns a constant {outputs.shape}, which does not depend on its inputs")
+        raise BlitzError(
+            f"{title} returns a constant {outputs.shape}, which does not depend on its inputs, or was computed outside "
+            "PyTorch, as in NumPy"
+        )

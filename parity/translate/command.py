@@ -15,10 +15,16 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
 from parity.record.frameworks import load_frameworks, torch_installed
 
+WRITTEN = "translated from"  # in the head of each file that is written
+PROOF_TIMES = 12  # the proof's memory, in weights as float32; measured, see docs/translate.md
+LARGE = 4  # GB that are worth a word
+WEIGHTS = (".pt", ".pth", ".pkl", ".bin", ".ckpt", ".safetensors", ".onnx", ".h5")
+BY_FUNCTION = "name a function without arguments that makes the module, as file.py:NAME"
+
 
 def run(
     name: str, inputs: Sequence[str], output: Path, *, trust: bool, partial: bool, batch: bool = True,
-    other: Sequence[str] = (),
+    other: Sequence[str] = (), check: bool = True,
 ) -> int:  # fmt: skip
     """Translate, write and print the verdict; return the exit status.
 
@@ -30,6 +36,7 @@ def run(
         partial: write stubs where there is no rule.
         batch: axis 0 of each input is the batch.
         other: shapes of another height and width; the model takes every size then.
+        check: prove it.
 
     Raises:
         BlitzError: the module cannot be loaded, run or translated, or a file cannot be written.
@@ -38,16 +45,19 @@ def run(
         raise BlitzError(f"-o {output}: give the name of a .py file")
     for path in (output, output.with_suffix(".weights.h5")):
         check_target(path)
+    _require_own(output)
     arrays = tuple(array_of(text) for text in inputs)
-    others = tuple(array_of(text) for text in other) or None
+    others = tuple(array_of(text, "--other") for text in other) or None
     if not torch_installed():
         raise BlitzError("parity translate runs PyTorch: pip install 'keras-blitz[torch]'")
     load_frameworks(live=True)
     module = load(name, trust)
     from parity.translate.port import translate
 
+    if check and (size := _proof_size(module)) > LARGE:
+        print(f"note: the proof takes about {size:.0f} GB of memory; --no-proof writes without it", file=sys.stderr)
     with _quiet():
-        port = translate(module, arrays, partial=partial, batch=batch, other=others)
+        port = translate(module, arrays, partial=partial, check=check, batch=batch, other=others)
     port.write(output)
     written = f"{output} ({port.source.count(chr(10))} lines)"
     if not port.holes and not (port.proof and port.proof.error):
@@ -57,11 +67,29 @@ def run(
         print(f"note: {note}", file=sys.stderr)
     for hole in port.holes:
         print(f"left out: {hole}", file=sys.stderr)
+    if port.proof is None and not port.holes:
+        print("not proven: no parity.check has run")
     if port.proof is not None:
         print(port.proof.line)
         if port.report is not None and not port.passed:
             print(port.report)
     return 0 if port.passed else 1
+
+
+def _proof_size(module: Any) -> float:
+    """Return the memory that a proof takes, in GB."""
+    from torch.nn.parameter import is_lazy
+
+    count = sum(tensor.numel() for tensor in module.parameters() if not is_lazy(tensor))
+    return PROOF_TIMES * 4 * count / 2**30
+
+
+def _require_own(output: Path) -> None:
+    """Raise a BlitzError for a source that something else has written, such as the module's own file."""
+    if output.is_file() and WRITTEN not in output.read_text(encoding="utf-8", errors="replace")[:1000]:
+        raise BlitzError(
+            f"-o {output}: there is such a file, which parity translate has not written: give another name"
+        )
 
 
 @contextmanager
@@ -71,11 +99,11 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def array_of(text: str) -> np.ndarray:
+def array_of(text: str, option: str = "--input") -> np.ndarray:
     """Return a fixed input of a shape that was given as "2,3,32,32", or "2,16:int:1000" for numbers below 1000.
 
     Raises:
-        BlitzError: the text is no such shape.
+        BlitzError: the text is not such a shape.
     """
     shape, _, kind = text.partition(":")
     name, _, bound = kind.partition(":")
@@ -85,12 +113,14 @@ def array_of(text: str) -> np.ndarray:
     except ValueError:
         sizes, below = (), 0
     if not sizes or min(sizes) < 1 or name not in ("", "int") or below < 1:
-        raise BlitzError(f"--input {text!r}: give a shape such as 2,3,224,224, or 2,16:int:1000 for numbers below 1000")
+        raise BlitzError(
+            f"{option} {text!r}: give a shape such as 2,3,224,224, or 2,16:int:1000 for numbers below 1000"
+        )
     stream = np.random.RandomState(0)
     try:
         return stream.randint(0, below, sizes) if name == "int" else stream.standard_normal(sizes).astype(np.float32)
     except (MemoryError, ValueError):
-        raise BlitzError(f"--input {text!r}: an array of this shape does not fit into memory") from None
+        raise BlitzError(f"{option} {text!r}: an array of this shape does not fit into memory") from None
 
 
 def load(name: str, trust: bool) -> Any:
@@ -100,7 +130,7 @@ def load(name: str, trust: bool) -> Any:
         BlitzError: there is none, it raises, or it is a pickle that is not trusted.
     """
     source, colon, attribute = name.partition(":")
-    if not colon and Path(name).suffix in (".pt", ".pth", ".pkl", ".bin"):
+    if not colon and Path(name).suffix in WEIGHTS:
         return _unpickle(Path(name), trust)
     if not (source and attribute):
         raise BlitzError(f"{name!r}: name the module as package.file:NAME or file.py:NAME")
@@ -118,11 +148,13 @@ def _made(found: Any, name: str) -> Any:
 
     if not isinstance(found, nn.Module):
         if not callable(found):
-            raise BlitzError(f"{name} is neither a torch.nn.Module nor makes one")
+            kind = type(found).__name__
+            raise BlitzError(f"{name} is of type {kind}, neither a torch.nn.Module nor makes one; {BY_FUNCTION}")
         try:
             found = found()
         except (Exception, SystemExit) as error:  # a user's constructor may raise anything
-            raise BlitzError(f"{name}() raised {type(error).__name__}: {_first_line(error)}") from None
+            hint = f"; {BY_FUNCTION}" if isinstance(error, TypeError) and "argument" in str(error) else ""
+            raise BlitzError(f"{name}() raised {type(error).__name__}: {_first_line(error)}{hint}") from None
     if not isinstance(found, nn.Module):
         raise BlitzError(f"{name} makes a {type(found).__name__}, not a torch.nn.Module")
     return found
@@ -138,7 +170,7 @@ def _import(source: str) -> Any:
             return importlib.import_module(source)
         path = Path(source)
         if not path.is_file():
-            raise BlitzError(f"{source}: no such file")
+            raise BlitzError(f"{source}: {'is a folder' if path.is_dir() else 'no such file'}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
@@ -148,13 +180,19 @@ def _import(source: str) -> Any:
     except BlitzError:
         raise
     except (Exception, SystemExit) as error:  # a user's file may raise anything
-        raise BlitzError(f"{source} cannot be imported: {type(error).__name__}: {_first_line(error)}") from None
+        relative = isinstance(error, ImportError) and "relative import" in str(error)
+        hint = "; it is part of a package: name it from the folder above, as package.file:NAME" if relative else ""
+        raise BlitzError(f"{source} cannot be imported: {type(error).__name__}: {_first_line(error)}{hint}") from None
     return found
 
 
 def _unpickle(path: Path, trust: bool) -> Any:
     import torch
 
+    if not path.is_file():
+        raise BlitzError(f"{path}: no such file")
+    if path.suffix in (".safetensors", ".onnx", ".h5"):
+        raise BlitzError(f"{path}: this kind of file holds no torch.nn.Module; {BY_FUNCTION}")
     if not trust:
         raise BlitzError(f"{path}: loading a pickled module runs the code it holds; give --trust if you trust the file")
     try:
@@ -162,9 +200,8 @@ def _unpickle(path: Path, trust: bool) -> Any:
     except (Exception, SystemExit) as error:  # whatever its code raises
         raise BlitzError(f"{path} cannot be loaded: {type(error).__name__}: {_first_line(error)}") from None
     if not isinstance(found, torch.nn.Module):
-        raise BlitzError(
-            f"{path} holds a {type(found).__name__}, not a torch.nn.Module; name its class as file.py:NAME"
-        )
+        what = "weights alone, as of a state_dict" if isinstance(found, dict) else f"a {type(found).__name__}"
+        raise BlitzError(f"{path} holds {what}, not a torch.nn.Module; {BY_FUNCTION}, and loads it")
     return found
 
 

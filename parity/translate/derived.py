@@ -1,6 +1,6 @@
 """Numbers that differ between the blocks of a class and follow from the shapes that they are given.
 
-They are written as a good engineer would, `channels = x.shape[-1]` and `4 * channels`, and are no parameters then.
+They are written as a good engineer would, `channels = x.shape[-1]` and `4 * channels`, and are not parameters then.
 """
 
 from collections.abc import Iterator, Mapping

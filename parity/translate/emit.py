@@ -1,14 +1,12 @@
 """The program as text."""
 
-import json
-import re
 from collections.abc import Sequence
-from math import isinf
 from typing import Any
 
 from parity.translate import names
 from parity.translate.derived import assignments
 from parity.translate.functions import Function
+from parity.translate.lines import head_of_loop, layer_line, literal, title_of
 from parity.translate.loops import Loop
 from parity.translate.program import Block, BlockCall, Layer, LayerCall, Literal, Statement
 from parity.translate.rounds import Rounds
@@ -16,20 +14,8 @@ from parity.translate.skeleton import NONE, Id, Slot, is_list, relative
 
 RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
-NAMELESS = 5  # so many numbers of a call can do without their names
+NAMELESS = 9  # so many numbers of a call can do without their names
 CALL = 96  # a call of this length fits into a line, with what it is assigned to
-
-
-def literal(value: Any) -> str:
-    """Return a value as Python text."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float) and isinf(value):
-        return f'float("{value}")'
-    if isinstance(value, (tuple, list)):
-        inner = ", ".join(map(literal, value))
-        return f"[{inner}]" if isinstance(value, list) else f"({inner},)" if len(value) == 1 else f"({inner})"
-    return repr(value)
 
 
 class Text:
@@ -47,7 +33,7 @@ class Text:
         own = {each.name for each in function.arguments} | {each.name for each in function.sizes}
         self.reserved = RESERVED | set(all_names) | own
         self.names: dict[Id, str] = {}
-        self.last = {**self._last_uses(), **dict.fromkeys(kept, len(self.skeleton.slots))}
+        self.uses = self._uses(kept)
         self.made = {phi.made: ("phi", n) for n, phi in enumerate(self.skeleton.phis)}
         self.lines: list[str] = []
         for number, symbol in enumerate(self.block.parameters):
@@ -59,12 +45,15 @@ class Text:
         options = [wish, "x", "y", "z", *(f"{wish}_{n}" for n in range(2, 99))]
         self.names[key] = next(each for each in options if each not in taken)
 
-    def _last_uses(self) -> dict[Id, int]:
-        last: dict[Id, int] = {}
+    def _uses(self, kept: Sequence[Id]) -> dict[Id, list[int]]:
+        """Return the numbers of the slots that read each value; that after the last is the caller's."""
+        uses: dict[Id, list[int]] = {}
         for number, slot in enumerate(self.skeleton.slots):
-            last.update(dict.fromkeys(_flat(slot.inputs), number))
-        last.update({each: len(self.skeleton.slots) for each in self.skeleton.results})
-        return last
+            for each in _flat(slot.inputs):
+                uses.setdefault(each, []).append(number)
+        for each in (*self.skeleton.results, *kept):
+            uses.setdefault(each, []).append(len(self.skeleton.slots))
+        return uses
 
     # The lines.
 
@@ -76,14 +65,29 @@ class Text:
         total = len(self.skeleton.blocks)
         for number, slot in enumerate(self.skeleton.slots):
             if number >= run_end:
+                self._shorten()
                 indent = ""
             if number in self.function.flags or number in self.function.asks:
+                count = len(self.lines)
                 self._before_run(number)
-                self.lines.append(f"if {self._condition(number)}:")
+                follows = number in self.function.elses and len(self.lines) == count
+                self.lines.append("else:" if follows else f"if {self._condition(number)}:")
                 indent, run_end = INDENT, self._run_end(number)
             assert indent or len(slot.members) == total
             self.lines += [indent + line for line in self._slot(number, slot)]
+        self._shorten()
         return [*self.lines[:-1], *self._ending()]
+
+    def _shorten(self) -> None:
+        """Write an if and else that assign one variable, a line each, as one line."""
+        if [line.split(" ")[0].rstrip(":") for line in self.lines[-4::2]] != ["if", "else"]:
+            return
+        asked, (name, _, one), (other, _, two) = (
+            self.lines[-4][3:-1], *(line.strip().partition(" = ") for line in self.lines[-3::2])
+        )  # fmt: skip
+        text = f"{name} = {one} if {asked} else {two}"
+        if name == other and one and two and len(text) <= CALL + 2 * len(INDENT) + 12:
+            self.lines[-4:] = [text]
 
     def _condition(self, start: int) -> str:
         if start in self.function.flags:
@@ -115,10 +119,11 @@ class Text:
             key, base = ("phi", number), self.names[phi.base]
             wishes = names.assigned(self.skeleton.slots[phi.made[1]].first.where)
             replaced = ("in", self.function.asks.get(start, ())[:1]) == ("in", phi.base[1:]) and phi.base[0] == "in"
-            if replaced or (wishes[:1] in ([], [base]) and self.last.get(phi.base, -1) <= phi.made[1]):
+            last = max(self.uses.get(phi.base, [-1]))
+            if phi.apart or replaced or (wishes[:1] in ([], [base]) and last <= phi.made[1]):
                 self.names[key] = base
             else:
-                self.names[key] = self._free(start - 1, [*wishes[:1], "x", "y", "z"])
+                self.names[key] = self._free(start - 1, [*wishes[:1], "x", "y", "z"], (), self._joined(key))
                 self.lines.append(f"{self.names[key]} = {base}")
 
     def _slot(self, number: int, slot: Slot) -> list[str]:
@@ -165,21 +170,31 @@ class Text:
             own.append(slot.path.rpartition(".")[2])  # qkv of `q, k, v = self.qkv(x).chunk(3)`
         tensors = inputs[1:] if isinstance(slot.first, LayerCall) else inputs
         first = [tensors[0]] if tensors and not place and names.is_name(tensors[0]) else []
-        if key not in self.last and len(outputs) > 1:
+        if key not in self.uses and key not in self.made and not self._joined(key) and len(outputs) > 1:
             own = ["_"]
-        self.names[key] = self._free(number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)])
+        self.names[key] = self._free(
+            number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)], self._joined(key)
+        )
         return self.names[key]
+
+    def _joined(self, key: Id) -> list[int]:
+        """Return the slots of other runs that make what has the name of a value: that of the if, in the else."""
+        found: list[int] = []
+        for number, phi in enumerate(self.skeleton.phis):
+            if phi.apart and phi.base == key:
+                found += [phi.made[1], *self._joined(("phi", number))]
+        return found
 
     def _replaced(self, number: int, key: Id) -> list[str]:
         """Return the names that a run assigns while a value is still needed, which the value may not have."""
         return [
             self.names["phi", n]
             for n, phi in enumerate(self.skeleton.phis)
-            if ("phi", n) in self.names and number < phi.made[1] < self.last.get(key, -1)
+            if ("phi", n) in self.names and number < phi.made[1] < max(self.uses.get(key, [-1]))
         ]
 
-    def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = ()) -> str:
-        live = {name for key, name in self.names.items() if self._lives(key, number)}
+    def _free(self, number: int, wishes: Sequence[str], also: Sequence[str] = (), others: Sequence[int] = ()) -> str:
+        live = {name for key, name in self.names.items() if any(self._lives(key, n) for n in (number, *others))}
         taken = (live | self.reserved | set(also)) - {"_"}
         options = [*wishes, *(f"t{n}" for n in range(1, 999))]
         return next(each for each in options if each not in taken and names.is_name(each) and each != "self")
@@ -192,9 +207,16 @@ class Text:
             phi = self.skeleton.phis[key[1]]
             if phi.run <= number < phi.made[1] and self.names[phi.base] != self.names.get(key):
                 return False  # the run replaces it
-        return self.last.get(key, -1) > number or any(
-            phi.base == key and phi.run > number for phi in self.skeleton.phis
-        )  # fmt: skip
+        if key[0] == "out" and not self._meet(key[1], number):
+            return False
+        read = any(use > number and self._meet(use, number) for use in self.uses.get(key, ()))
+        return read or any(phi.base == key and phi.run > number for phi in self.skeleton.phis)
+
+    def _meet(self, one: int, other: int) -> bool:
+        """Return whether a block fills both slots."""
+        slots = self.skeleton.slots
+        both = [slots[n].members.keys() for n in (one, other) if 0 <= n < len(slots)]
+        return len(both) < 2 or not both[0].isdisjoint(both[1])
 
     # Their parts.
 
@@ -223,7 +245,7 @@ class Text:
             return f"{inputs[0]}({', '.join([*inputs[1:], *keywords])})"
         if not isinstance(statement, Layer):
             return statement.head.format(*inputs, **values)
-        return _layer(statement, values, self._path(number) if statement.path else "", inputs)
+        return layer_line(statement, values, self._path(number) if statement.path else "", inputs)
 
     def _path(self, number: int) -> str:
         own = self.skeleton.slots[number].path
@@ -281,15 +303,16 @@ class Text:
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
         prefix = slot.path
-        path = f'f"{prefix[1:]}{{i}}"' if prefix.startswith("/") else f'f"{{path}}{prefix}{{i}}"'
+        whole = prefix.startswith("/") or self.block.frame.parent is None  # a Sequential's blocks have numbers alone
+        path = f'f"{prefix.removeprefix("/")}{{i}}"' if whole else f'f"{{path}}{prefix}{{i}}"'
         assert loop.function is not None
-        return _head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
+        return head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
 
     def _rounds(self, number: int, slot: Slot, loop: Rounds) -> list[str]:
         """Return a loop over rounds of layers."""
         lines: list[str] = []
         name = self._carried(number, slot, 0, lines)
-        wishes = [*(wish for _, wish in loop.columns), *([_title(loop.template[-1].head)] if loop.last else [])]
+        wishes = [*(wish for _, wish in loop.columns), *([title_of(loop.template[-1].head)] if loop.last else [])]
         columns = [*loop.columns.values(), *([loop.last] if loop.last else [])]
         own: list[str] = []
         for wish in wishes:
@@ -302,29 +325,13 @@ class Text:
         by_place = dict(zip(loop.columns, own, strict=False))
         for place, layer in enumerate(loop.template):
             values = {n: by_place.get((place, n)) or self._value(-1, n, each) for n, each in layer.literals.items()}
-            text = _layer(layer, values, f'f"{prefix}{{i{f" + {place}" if place else ""}}}"', [name])
+            text = layer_line(layer, values, f'f"{prefix}{{i{f" + {place}" if place else ""}}}"', [name])
             indent = INDENT
             if loop.last and place == len(loop.template) - 1:
                 lines.append(f"{INDENT}if {own[-1]}:")
                 indent = 2 * INDENT
             lines.append(f"{indent}{name} = {text}")
         return lines
-
-
-def _title(head: str) -> str:
-    """Return what a table calls whether a round has a layer: pool of MaxPool2d."""
-    return "pool" if "pool" in head.lower() else re.sub(r"\W|\d.*", "", head.rpartition(".")[2]).lower()
-
-
-def _layer(layer: Statement, values: dict[str, str | None], path: str, inputs: list[str]) -> str:
-    """Return a layer that is made, and called where it has inputs."""
-    given = [
-        text if layer.literals[name].positional else f"{name}={text}"
-        for name, text in values.items()
-        if text is not None
-    ]
-    made = f"{layer.head}({', '.join([*given, *([f'name={path}'] if path else [])])})"
-    return f"{made}({', '.join(inputs)})" if inputs else made
 
 
 def uses_path(function: Function) -> bool:
@@ -336,20 +343,6 @@ def uses_path(function: Function) -> bool:
             if own is not None and not own.startswith("/") and (inner is None or uses_path(inner)):
                 return True
     return False
-
-
-def _head_of_loop(start: str, count: str, rows: dict[str, str], own: dict[str, str]) -> str:
-    if not rows:
-        stop = str(int(start) + int(count)) if start.isdigit() and count.isdigit() else f"{count} + {start}"
-        return f"for i in range({stop}):" if start == "0" else f"for i in range({start}, {stop}):"
-    first = f", {start}" if start != "0" else ""
-    if len(rows) == 1:
-        (name, values), *_ = rows.items()
-        values = re.sub(r"^\((.*?),?\)$", r"[\1]", values)
-        return f"for i, {own[name]} in enumerate({values}{first}):"
-    return (
-        f"for i, ({', '.join(own.values())}) in enumerate(zip({', '.join(rows.values())}, strict=True){first}):"
-    )  # fmt: skip
 
 
 def _flat(inputs: Sequence[Any]) -> list[Id]:

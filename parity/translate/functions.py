@@ -12,7 +12,7 @@ from parity.translate import names
 from parity.translate.blocks import blocks_in
 from parity.translate.derived import Size, Sizes, equal_size, multiple_of, multiple_size, role_of, sizes_of
 from parity.translate.given_twice import merge_evened
-from parity.translate.loops import Loop, roll_up
+from parity.translate.loops import Loop, roll_up, roll_up_alike
 from parity.translate.optional import merge_with_none
 from parity.translate.program import Block, BlockCall, Literal
 from parity.translate.rounds import roll_layers
@@ -57,6 +57,7 @@ class Function:
         arguments: its parameters beside tensors and path.
         places: where in the slots an argument stands, or what follows from one or from a size, instead of a number.
         flags: first slot of a run that some blocks skip -> the argument that says so.
+        elses: first slots of the runs that all blocks fill which skip the run just before.
         asks: first slot of such a run -> the tensor that is None in its blocks alone (True), or in the others (False).
         sizes: of what the function is given, which it reads.
     """
@@ -67,6 +68,7 @@ class Function:
     places: dict[Place, str] = field(default_factory=dict)
     flags: dict[int, str] = field(default_factory=dict)
     asks: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    elses: set[int] = field(default_factory=set)
     sizes: list[Size] = field(default_factory=list)
 
     @property
@@ -83,6 +85,7 @@ def functions_of(root: Block) -> list[Function]:
             roll_up(block)
             if len(blocks) == 1:
                 roll_layers(block)
+        roll_up_alike(blocks)
         for skeleton in _skeletons(blocks):
             known = [each.name for each in found]
             name = _free_name(_function_name(skeleton.blocks[0].frame.title), known)
@@ -186,8 +189,15 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
     taken = {"path", "x", "y", "ops", "layers", "keras", "start", "count", *functions}
     for start, pattern in _runs(skeleton):
         values = {block: block in pattern for block in skeleton.blocks}
+        before = set(skeleton.slots[start - 1].members) if start else set()
+        if before | pattern == set(skeleton.blocks) and not before & pattern:
+            function.elses.add(start)
         if asked := _asked(values):
             function.asks[start] = asked
+            continue
+        opposite = {block: not value for block, value in values.items()}
+        if other := next((each for each in function.arguments if each.values == opposite), None):
+            function.flags[start] = f"not {other.name}"
             continue
         same = next((each for each in function.arguments if each.values == values), None)
         if same is None:
@@ -207,7 +217,7 @@ def _parametrize(function: Function, functions: Sequence[str]) -> None:
     for each in function.arguments:
         each.unused = frozenset(block for block, value in each.values.items() if value is MISSING)
         each.values = _filled(each.values, each.default)
-    flags = set(function.flags.values())
+    flags = set(function.flags.values())  # without those that are asked for by "not"
     function.arguments.sort(key=lambda each: (_default_of(each) is not None, each.name in flags))
     for each in function.arguments:
         each.default = _default_of(each)
@@ -285,10 +295,10 @@ def _settle_free(skeleton: Skeleton) -> None:
     for slot in skeleton.slots:
         for name in slot.first.literals:
             every = [statement.literals[name] for statement in slot.members.values()]
-            used = next((each for each in every if not each.is_free), None)
+            used = [each for each in every if not each.is_free]
             for statement in slot.members.values() if used else ():
                 if statement.literals[name].is_free:
-                    statement.literals = {**statement.literals, name: replace(used, is_free=True)}
+                    statement.literals = {**statement.literals, name: replace(used[0], is_free=True)}
 
 
 def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:

@@ -16,10 +16,8 @@ RESHAPES = frozenset(
 PERMUTATIONS = frozenset(
     ["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "T", "mT"]
 )  # fmt: skip
-UPDATES = frozenset(
-    f"__i{name}__"
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
-)  # fmt: skip
+OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
+UPDATES = frozenset(f"__i{name}__" for name in OPERATORS)
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,24 @@ def changed_by(name: str, args: tuple, kwargs: dict) -> torch.Tensor | None:
     return args[0] if changes else None
 
 
+def share_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Return whether two tensors hold their values in the same memory."""
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def is_same_values(one: Any, other: Any) -> bool:
+    """Return whether two values are tensors of one shape in the same memory."""
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return False
+    return one.shape == other.shape and share_memory(one, other)
+
+
 def view_of(name: str, function: Callable, call: Call, args: tuple, kwargs: dict, output: Any) -> Made | None:
     """Return how a result was made, where it is a view whose changes can be put back; else None."""
     if name not in SLICES | RESHAPES | PERMUTATIONS or not isinstance(output, torch.Tensor) or not args:
         return None
     base = args[0]
-    if output is base or output.untyped_storage().data_ptr() != base.untyped_storage().data_ptr():
+    if output is base or not share_memory(output, base):
         return None
     axes: tuple[int, ...] = ()
     if name in PERMUTATIONS:  # sizes that tell the axes apart

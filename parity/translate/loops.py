@@ -64,6 +64,24 @@ def roll_up(block: Block) -> None:
     block.statements = found
 
 
+def roll_up_alike(blocks: Sequence[Block]) -> None:
+    """Let a call be a loop of one round where other blocks of the class have a loop."""
+    loops = [
+        {(each.path or "").removeprefix(block.frame.path): each for each in block.statements if isinstance(each, Loop)}
+        for block in blocks
+    ]
+    for number, block in enumerate(blocks):
+        known = {path: each for own in loops[:number] + loops[number + 1 :] for path, each in own.items()}
+        for n, call in enumerate(block.statements if known else ()):
+            if not isinstance(call, BlockCall) or len(call.outputs) > 1 or not (numbered := _numbered(call)):
+                continue
+            path = numbered[0].removeprefix(block.frame.path)
+            loop = known.get(path)
+            simple = loop and loop.step.place is not None and not (loop.step.grows or loop.gathers)
+            if loop and simple and path not in loops[number] and loop.function is call.function:
+                block.statements[n] = _loop(block, [call], loop.step)
+
+
 def _reads_better_apart(run: list[BlockCall]) -> bool:
     """Return whether a few calls differ in several numbers, which the head of a loop would have as a table."""
     values = ([repr(call.literals[name].value) for call in run] for name in run[0].literals)
@@ -156,7 +174,7 @@ def _loop(block: Block, run: list[BlockCall], step: Step) -> Loop:
     for name, each in values.items():
         literals[name] = Literal(tuple(each)) if name in rows else first.literals[name]
     inputs, outputs = list(first.inputs), list(last.outputs)
-    lists = _readers(block, run)[1]
+    lists = _readers(block, run)[1] if len(run) > 1 else []
     if lists:
         gathered, before = _gather(block, run, step, lists)
         outputs = [gathered] if step.place is None or step.grows else [*outputs, gathered]

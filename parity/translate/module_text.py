@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_blitz import layers
-from parity.translate.emit import INDENT, Text, definition, literal
+from parity.translate.emit import INDENT, Text, definition
 from parity.translate.functions import Function
 from parity.translate.graph import Value
+from parity.translate.lines import literal
 from parity.translate.program import View
 
 LINE = 120

@@ -8,7 +8,20 @@ from dataclasses import dataclass, field, replace
 
 from parity.translate import names
 from parity.translate.program import NOTHING, Block, Symbol
-from parity.translate.skeleton import NONE, Id, Skeleton, Unlike, aligned, ids_of, inputs_of, key_of, merge, places_in
+from parity.translate.skeleton import (
+    MOST_NUMBERS,
+    NONE,
+    Id,
+    Skeleton,
+    Unlike,
+    aligned,
+    differing,
+    ids_of,
+    inputs_of,
+    key_of,
+    merge,
+    places_in,
+)
 
 Place = tuple[int, tuple[int, ...]]  # of a read: the statement's number, and the input's
 Variants = Sequence[Sequence[Block]]
@@ -56,7 +69,10 @@ def merge_with_none(members: Variants, own: Sequence[Block]) -> Skeleton:
     before = [_Before(block) for blocks in everyone for block in blocks]
     try:
         _even(members, [own])
-        return merge(everyone)
+        merged = merge(everyone)
+        if differing(merged.slots) > MOST_NUMBERS:
+            raise Unlike  # two functions read better
+        return merged
     except Unlike:
         for each in before:
             each.restore()
@@ -162,7 +178,7 @@ def _put(block: Block, number: int, place: tuple[int, ...], symbol: Symbol) -> N
 
 def _results(one: Block, other: Block) -> list[tuple[int | None, int | None]]:
     """Pair the numbers of what two blocks return; None where one of them does not return it."""
-    same = {}
+    same: dict[int, Symbol] = {}
     for a, b in _pairs(one, other):
         same.update(zip(map(id, one.statements[a].outputs), other.statements[b].outputs, strict=True))
     found: list[tuple[int | None, int | None]] = []

@@ -223,6 +223,7 @@ def translate(
     arrays = tuple(tensor.numpy() for tensor in tensors)
     train = False if computed else train
     proof = prove(widened(proven), port.fresh, arrays, _weights(port), train, filled, dtypes, batch)
+    proof = replace(proof, decided=len(recording.decisions))
     if other is not None and proof.passed:
         said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
         proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)

@@ -13,6 +13,7 @@ from torch import nn
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.pair.equivalence import Report, check
+from parity.record.memory import release
 from parity.record.torch_modules import sharing
 from parity.translate.layout import Layout
 
@@ -29,6 +30,7 @@ class Proof:
         dtypes: the precisions that were asked for.
         eval_alone: train mode was left out, because the module returns other outputs there.
         other_size: the outputs were compared for inputs of another size, too.
+        decided: at how many lines a value of the example inputs decided.
     """
 
     reports: Mapping[str, Report]
@@ -36,6 +38,7 @@ class Proof:
     dtypes: Sequence[str] = DTYPES
     eval_alone: bool = False
     other_size: bool = False
+    decided: int = 0
 
     @property
     def passed(self) -> bool:
@@ -66,7 +69,9 @@ class Proof:
         where = "" if tuple(self.dtypes) == DTYPES else f" in {' and '.join(self.dtypes)}"
         alone = "; train mode has other outputs (auxiliary heads) and was not translated" if self.eval_alone else ""
         also = ", outputs for another size" if self.other_size else ""
-        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors{also}{alone}"
+        lines = "a line" if self.decided == 1 else f"{self.decided} lines"
+        only = f"; only for inputs that decide as the example's at {lines}" if self.decided else ""
+        return f"proven by parity.check{where}, {' and '.join(self.reports)}, {count} tensors{also}{alone}{only}"
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ def prove(
     try:
         differs = filled.differs(module, *([inputs, larger] if batch else [inputs]))
         gc.collect()  # a Keras model holds itself: without this, its weights stay during the comparisons
+        release()
     except Exception as error:  # Keras may raise anything where shapes do not fit
         return Proof({}, f"the model cannot be built: {one_line(error)}")
     train = has_train_mode(module) if train is None else train
@@ -152,6 +158,7 @@ def prove(
         except BlitzError as error:
             return Proof(reports, f"{mode}: {str(error).splitlines()[0]}")
         gc.collect()
+        release()
     # What `check` says tells where it begins; with other weights than those written it may also pass.
     return Proof(reports, differs if all(report.passed for report in reports.values()) else "", dtypes, eval_alone)
 

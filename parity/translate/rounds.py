@@ -49,8 +49,9 @@ def _chain(block: Block, statements: Sequence[Statement]) -> Round:
     """Return the numbered layers at the beginning, each of which is given what the last one returned."""
     chain: Round = []
     for each in statements:
-        known = isinstance(each, Layer) and len(each.inputs) == len(each.outputs) == 1 and _number(each)
-        if not known or isinstance(each.inputs[0], tuple) or (chain and not _follows(block, chain[-1], each)):
+        if not isinstance(each, Layer) or len(each.inputs) != 1 or len(each.outputs) != 1 or not _number(each):
+            break
+        if isinstance(each.inputs[0], tuple) or (chain and not _follows(block, chain[-1], each)):
             break
         chain.append(each)
     return chain

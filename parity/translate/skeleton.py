@@ -9,6 +9,7 @@ from parity.translate.program import NOTHING, Block, BlockCall, Statement, Symbo
 # What a statement reads: ("in", k) a parameter, ("out", slot, k) what another made, ("phi", n) one of two of them.
 Id = tuple
 NONE: Id = ("none",)
+MOST_RUNS, MOST_NUMBERS = 3, 8  # runs of a function that has an else, and numbers that differ between its blocks
 
 
 @dataclass(eq=False)
@@ -41,11 +42,19 @@ class Slot:
 
 @dataclass(frozen=True)
 class Phi:
-    """A value that is `made` in a block that fills a run of slots, and `base` in one that skips it."""
+    """A value that is `made` in a block that fills a run of slots, and `base` in one that skips it.
+
+    Args:
+        made: the one.
+        base: the other.
+        run: the first slot of the run.
+        apart: `base` is made in another run, which no block that fills this one fills, too: if and else.
+    """
 
     made: Id
     base: Id
-    run: int  # the first slot of the run
+    run: int
+    apart: bool = False
 
 
 @dataclass(eq=False)
@@ -161,17 +170,28 @@ def _resolve(variants: Sequence[Sequence[Block]], rows: list[dict[int, int]]) ->
         while stop < len(rows) and set(rows[stop]) == set(rows[start]):
             stop += 1
         if len(rows[start]) < len(variants):
-            _find_phis(reads, start, stop, set(rows[start]), phis)
+            _find_phis(reads, start, stop, [set(row) for row in rows], phis)
         start = stop
     slots = []
     for number, row in enumerate(rows):
         members = {block: block.statements[n] for v, n in row.items() for block in variants[v]}
         slots.append(Slot(members, _only(reads[number])))
+    many = len({phi.run for phi in phis}) > MOST_RUNS or differing(slots) > MOST_NUMBERS
+    if many and any(phi.apart for phi in phis):
+        raise Unlike  # two functions read better
     return Skeleton([block for blocks in variants for block in blocks], slots, _only(reads[-1]), phis)
 
 
-def _find_phis(reads: list[dict[int, list]], start: int, stop: int, filled: set[int], phis: list[Phi]) -> None:
+def differing(slots: Sequence[Slot]) -> int:
+    """Return how many numbers differ between the blocks."""
+    names = [(slot, name) for slot in slots for name in slot.first.literals]
+    values = ({repr(each.literals[name].value) for each in slot.members.values()} for slot, name in names)
+    return sum(len(each) > 1 for each in values)
+
+
+def _find_phis(reads: list[dict[int, list]], start: int, stop: int, members: list[set[int]], phis: list[Phi]) -> None:
     """Replace what is read of a run of slots, where other variants skip it and read something else."""
+    filled, everyone = members[start], set(reads[-1])
     made = {
         each for row in reads[stop:] for v in filled & set(row) for each in _flat(row[v]) if _within(each, start, stop)
     }
@@ -185,18 +205,29 @@ def _find_phis(reads: list[dict[int, list]], start: int, stop: int, filled: set[
                     if each == value and others:
                         places.append((row, at))
                         bases |= {other for other in others if not _later(other, stop)}
-        if not places:
+        if not places or not bases:  # or a later run makes what the others read
             continue
         if len(bases) != 1 or NONE in bases:
             raise Unlike
         base = bases.pop()
+        known = _known_in(base, members, phis, everyone)
+        if known != everyone and known & filled:
+            raise Unlike
         phi = ("phi", len(phis))
-        phis.append(Phi(value, base, start))
+        phis.append(Phi(value, base, start, known != everyone))
         for row in reads[stop:]:
             for v in row:
                 for at, each in places_in(row[v]):
                     if (v in filled and each == value) or (v not in filled and each == base and (row, at) in places):
                         _put(row[v], at, phi)
+
+
+def _known_in(value: Id, members: list[set[int]], phis: list[Phi], everyone: set[int]) -> set[int]:
+    """Return the variants in which a value is made."""
+    if value[0] == "phi":
+        phi = phis[value[1]]
+        return members[phi.made[1]] | _known_in(phi.base, members, phis, everyone)
+    return members[value[1]] if value[0] == "out" else everyone
 
 
 def _within(each: Id, start: int, stop: int) -> bool:

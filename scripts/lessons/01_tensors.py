@@ -365,13 +365,16 @@ images, labels = data.load_sample("test")
 chw = images[
     [0, 2, 5], :, :, 0
 ]  # (3, 28, 28), as PyTorch has it
-figure, axes = plt.subplots(1, 2, figsize=(6, 3))
+figure, axes = plt.subplots(
+    1, 2, figsize=(6, 3), layout="constrained"
+)
 axes[0].imshow(tf.transpose(chw, (1, 2, 0)))
 axes[0].set_title("transpose: the image")
 axes[1].imshow(tf.reshape(chw, (28, 28, 3)))
 axes[1].set_title("reshape: the same shape, no image")
 for one in axes:
     one.set_axis_off()
+plt.show()
 
 # %%
 # Selecting

@@ -412,7 +412,9 @@ image = np.pad(
 inner = keras.Model(net.input, net.conv1.output)
 channels = inner(image)[0].numpy()
 
-_, axes = plt.subplots(1, 7, figsize=(9, 1.8))
+_, axes = plt.subplots(
+    1, 7, figsize=(9, 1.8), layout="constrained"
+)
 axes[0].imshow(image[0, :, :, 0], cmap="gray")
 axes[0].set_title("input", fontsize=9)
 for number in range(6):
@@ -424,6 +426,7 @@ for number in range(6):
     )
 for one in axes:
     one.set_axis_off()
+plt.show()
 
 # %%
 # What to take along

@@ -124,10 +124,11 @@ compare(
 keras_blitz.manual_seed(0)
 images, labels = next(make_batches(train, True))
 grid = data.make_grid(images / 2 + 0.5)
-plt.figure(figsize=(6, 2))
+plt.figure(figsize=(6, 2), layout="constrained")
 plt.imshow(grid)
 plt.title("   ".join(classes[label] for label in labels))
 plt.axis("off")
+plt.show()
 
 # %%
 # Train the network
@@ -215,7 +216,7 @@ compare("training", with_pytorch, with_keras, within=1e-4)
 smooth = np.convolve(
     trained["losses"], np.ones(50) / 50, "valid"
 )
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 plt.plot(trained["losses"], alpha=0.25, label="each step")
 plt.plot(
     np.arange(49, 500), smooth, label="mean of 50 steps"
@@ -223,6 +224,7 @@ plt.plot(
 plt.xlabel("step")
 plt.ylabel("cross entropy")
 plt.legend()
+plt.show()
 
 # %%
 # The same with fit
@@ -355,7 +357,7 @@ compare("test", with_pytorch, with_keras, within=0.02)
 # Two in a hundred may differ here: an image whose two best classes are equally likely can fall to either side of
 # rounding.
 
-plt.figure(figsize=(7, 3))
+plt.figure(figsize=(7, 3), layout="constrained")
 bars = plt.bar(
     classes,
     trained["correct"] / np.bincount(test.labels) * 100,
@@ -363,7 +365,7 @@ bars = plt.bar(
 plt.bar_label(bars, fmt="%.0f")
 plt.ylabel("accuracy, %")
 plt.xticks(rotation=40, ha="right")
-plt.tight_layout()
+plt.show()
 
 # %%
 # What to take along

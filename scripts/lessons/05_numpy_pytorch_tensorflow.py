@@ -3,7 +3,7 @@ From NumPy to PyTorch to TensorFlow
 ===================================
 
 *Learning PyTorch with Examples* trains the same small network again and again: first in NumPy with gradients
-derived by hand, then with autograd, then with ready layers and optimizers. Here TensorFlow comes along as a third
+derived by hand, then with autograd, then with ready layers and optimizers. Here TensorFlow is the third
 column. The second half goes through the tutorials' NumPy operations in all three libraries.
 
 Inventory: A15, T1 to T5, T13.
@@ -112,15 +112,16 @@ compare(
 # ``no_grad``. A TensorFlow variable is changed by ``assign_sub``, outside the tape. And nothing needs to be zeroed
 # there.
 
-plt.figure(figsize=(5, 3))
+plt.figure(figsize=(5, 3), layout="constrained")
 plt.semilogy(curve["losses"])
 plt.xlabel("step")
 plt.ylabel("sum of squares")
+plt.show()
 
 # %%
-# A function of one's own
-# -----------------------
-# A new function with a gradient of its own: ``torch.autograd.Function`` there, ``tf.custom_gradient`` here. It is the
+# Your own function
+# -----------------
+# A new function with its own gradient: ``torch.autograd.Function`` there, ``tf.custom_gradient`` here. It is the
 # polynomial P₃(x) = (5x³ − 3x)/2, whose derivative is 1.5 · (5x² − 1).
 
 
@@ -238,7 +239,7 @@ compare(
 # %%
 # 300 steps of float32, each of them a sum of 2,000 squares: compared to 1e-4.
 
-plt.figure(figsize=(5, 3))
+plt.figure(figsize=(5, 3), layout="constrained")
 plt.plot(line, target, label="sin(x)")
 plt.plot(
     line,
@@ -246,11 +247,12 @@ plt.plot(
     label="the cubic, after 300 steps",
 )
 plt.legend()
+plt.show()
 
 # %%
 # Control flow and shared weights
 # -------------------------------
-# The last example of the tutorial uses one layer a random number of times. In Keras a *subclassed* model may do
+# The last example of the tutorial uses the same layer a random number of times. In Keras a *subclassed* model may do
 # that. It runs line by line; inside ``fit`` or a ``tf.function`` a Python ``for`` is unrolled when it is traced,
 # and its count stays what it was then. There the count must be a tensor.
 

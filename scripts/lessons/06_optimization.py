@@ -220,7 +220,7 @@ compare("optimizers", with_pytorch, with_keras)
 # Their ways through the valley:
 
 grid = np.linspace(-2, 2, 80), np.linspace(-1, 3, 80)
-plt.figure(figsize=(6, 4.5))
+plt.figure(figsize=(6, 4.5), layout="constrained")
 levels = [0.1, 0.5, 2, 5, 15, 40, 80]
 plt.contour(
     *grid,
@@ -237,6 +237,7 @@ for name, path in paths.items():
     )
 plt.plot(1, 1, "k*")
 plt.legend()
+plt.show()
 
 # %%
 # Keras's own
@@ -491,12 +492,13 @@ compare("schedules", with_pytorch, with_keras)
 
 # %%
 
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(6, 3), layout="constrained")
 for name, values in rates.items():
     plt.step(range(24), values, where="post", label=name)
 plt.xlabel("epoch")
 plt.ylabel("learning rate")
 plt.legend(fontsize=8)
+plt.show()
 
 # %%
 # Clipping

@@ -362,7 +362,7 @@ compare("one step", with_pytorch, with_keras)
 #
 # With a rate of 0.1 this network amplifies whatever is different: in float32 the two columns agree to five digits
 # for 40 steps, and to one per cent after 100, because each step adds a rounding error of its own. So that a mistake
-# cannot hide behind that, this run is in float64. For ``fit`` Keras must be told: ``keras_blitz.precision``.
+# cannot hide in that, this run is in float64. For ``fit`` Keras must be told: ``keras_blitz.precision``.
 
 trained = {}
 
@@ -427,11 +427,13 @@ def with_keras():
     }
 
 
-compare("training", with_pytorch, with_keras, within=1e-10)
+compare(
+    "training", with_pytorch, with_keras, within=1e-10
+)
 
 # %%
-# What it has learnt
-# ------------------
+# What it has learned
+# -------------------
 # The confusion matrix: each row is a true class, each column what the network took it for. Shirts, pullovers and coats
 # are taken for each other; nine bags and ankle boots of ten are right.
 
@@ -442,13 +444,13 @@ test = Test(logits, test_labels)
 print(
     f"{test.correct} of {len(test_labels)} test images are right"
 )
-plt.figure(figsize=(5.5, 5))
+plt.figure(figsize=(5.5, 5), layout="constrained")
 plt.imshow(test.confusion(), cmap="Blues")
 plt.xticks(range(10), classes, rotation=45, ha="right")
 plt.yticks(range(10), classes)
 plt.xlabel("predicted")
 plt.ylabel("true")
-plt.tight_layout()
+plt.show()
 
 # %%
 # The six 5×5 kernels of ``conv1`` before and after:
@@ -457,13 +459,16 @@ before = make_keras().get_layer("conv1").kernel.numpy()
 after = (
     trained["network"].get_layer("conv1").kernel.numpy()
 )
-_, axes = plt.subplots(2, 6, figsize=(7, 2.6))
+_, axes = plt.subplots(
+    2, 6, figsize=(7, 2.6), layout="constrained"
+)
 for row, kernels in zip(axes, (before, after)):
     for number, axis in enumerate(row):
         axis.imshow(kernels[:, :, 0, number], cmap="gray")
         axis.set_axis_off()
 axes[0, 0].set_title("untrained", fontsize=9)
 axes[1, 0].set_title("trained", fontsize=9)
+plt.show()
 
 # %%
 # What to take along

@@ -46,7 +46,7 @@ def _assert_passed(result):
     assert [f"{row.name}: {row.problem}" for row in result.comparison.failures] == []
     assert result.passed
     adadelta = result.case.group == "optimizers" and result.case.dtype == "float32"  # its first steps are all √eps/√0.1
-    if not adadelta and result.case.group not in ("ops", "autograd"):  # where zeros and ones are what is to be shown
+    if not adadelta and result.case.group not in ("ops", "autograd"):  # where zeros and ones are the point
         weak = [row for row in result.comparison.rows if row.warnings and not _is_begun_by_a_seed(result.case, row)]
         assert [row.warnings for row in weak] == []
 

@@ -107,7 +107,7 @@ UNOBSERVED = {
         lambda: nn.Sequential(nn.Linear(4, 4), torch.jit.trace(net(), torch.zeros(1, 4))), r"torch_module\.1 is a",
     ),
     "lazy": (lambda: nn.Sequential(nn.LazyLinear(2)), "no 0.weight yet.*call it on the inputs once"),
-    "opaque-output": (lambda: Returns(lambda score, hidden: (score, object())), "returns a object as output:1"),
+    "opaque-output": (lambda: Returns(lambda score, hidden: (score, object())), "an instance of object as output:1"),
 }  # fmt: skip
 
 

@@ -334,7 +334,7 @@ def test_a_plain_attribute_is_carried_over_where_the_configuration_forgets_it(ki
 
 
 class Switched(layers.Layer):
-    """Its settings are no arguments of the constructor."""
+    """Its settings are not arguments of the constructor."""
 
     def __init__(self, **options):
         super().__init__(**options)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parity.core.difference import measure, worst_entries
+from parity.core.difference import count_beyond, measure, worst_entries
 from parity.core.fingerprint import fingerprint, sketch, strided_sample
 
 
@@ -90,3 +90,12 @@ def test_worst_entries_of_a_fingerprint_are_real_places():
     actual[0, 0] += 1.0
     (worst, *_) = worst_entries(fingerprint(expected), actual)
     assert (worst.index, worst.expected, worst.actual) == ((0, 0), expected[0, 0], actual[0, 0])
+
+
+def test_values_beyond_the_bound_are_counted_nan_among_them():
+    expected, actual = np.zeros((3, 4)), np.zeros((3, 4))
+    actual[0, :3] = 1e-3, -1e-3, 1e-9
+    assert count_beyond(expected, actual, 1e-6) == 2
+    assert count_beyond(expected, actual, 0.0) == 3
+    assert count_beyond(expected, actual * np.nan, 1.0) == 12
+    assert count_beyond(fingerprint(expected), actual, 1.0) is None

@@ -121,7 +121,7 @@ def test_command_prints_and_writes_what_it_found(tmp_path):
     done = CliRunner().invoke(app, ["faults", "relu-dropped", "relu-twice", "--json", str(path)])
     assert done.exit_code == 0, done.output
     assert "activation:conv2  in lenet-float64-eager" in done.output
-    assert "relu-twice survives: a ReLU behind a ReLU" in done.output
+    assert "relu-twice survives: a ReLU after a ReLU" in done.output
     assert "1 mistake in 3 places: 1 caught, 1 located; 1 survivor" in done.output
     assert "unmutated, 3 of 3 cases passed" in done.output
     written = json.loads(path.read_text())

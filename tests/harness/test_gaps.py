@@ -1,4 +1,4 @@
-"""The catalogue of semantic differences: every row runs, and says what it should about the versions in front of it."""
+"""The catalogue of semantic differences: every row runs, and says what it should about the installed versions."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def test_no_id_is_lost_or_renamed():
 
 def test_rows_explain_themselves():
     for one in catalogue():
-        assert all([one.affects, one.behaviour, one.naive_spelling, one.exact_spelling]), one.id
+        assert all([one.affects, one.behavior, one.naive_spelling, one.exact_spelling]), one.id
         for side in ("pytorch", "naive", "exact"):
             assert one.code(side).startswith(f"def {side}("), one.id
 

@@ -377,7 +377,7 @@ def test_epsilon_is_tried_in_train_mode_where_the_difference_was():
     assert hints.of_layer(in_eval) == []
 
 
-# What is no activation: running statistics, second biases
+# Not activations: running statistics, second biases
 
 
 def pairing(kind, torch_momentum, keras_momentum):

@@ -226,7 +226,7 @@ def test_what_failed_is_marked_by_name_where_it_begins(page):
     assert [text.split(",")[0] for *_, text in loss.marks] == ["step5:loss"]
     assert steps.marks == []
     titles = [e[2] for e in Parsed(page.read_text(encoding="utf-8")).of("title")]
-    assert any(title.startswith("activation:fc<1>&, float64 eager: differs by") for title in titles)
+    assert any(title.startswith("activation:fc<1>&, float64 eager: mismatched") for title in titles)
 
 
 def test_a_tensor_without_a_number_is_marked_at_the_top(tmp_path):
@@ -316,9 +316,7 @@ def test_long_tables_are_cut_and_say_so(tmp_path):
     count = len(trace())
     assert count > html.SHOWN_PASSED
     assert f"The worst {html.SHOWN_PASSED} of {count} tensors, in order" in text
-    rows = re.findall(
-        r"<tr><td><code>(.*?)</code></td><td class=\"number\"[^>]*>[\d,]+</td>\s*<td class=\"number\"[^>]*>\d", text
-    )
+    rows = re.findall(r"<tr><td><code>(.*?)</code></td><td [^>]*>[\d,]+</td>\s*<td [^>]*>\d", text)
     assert len(rows) == html.SHOWN_PASSED
     text = written(tmp_path, result(wrong=FAILING)).read_text(encoding="utf-8")
     assert f"Its {count} tensors" in text
@@ -352,9 +350,9 @@ def browser():
     return run
 
 
-def near(image, colour):
-    """How many pixels have a colour."""
-    return int((np.abs(image[..., :3] * 255 - np.array(colour)).max(-1) < 3).sum())
+def near(image, color):
+    """How many pixels have a color."""
+    return int((np.abs(image[..., :3] * 255 - np.array(color)).max(-1) < 3).sum())
 
 
 def test_a_browser_shows_the_page(browser, page, tmp_path):
@@ -365,7 +363,7 @@ def test_a_browser_shows_the_page(browser, page, tmp_path):
     assert image.shape[:2] == (3000, 1200)
     red, blue, orange = (0xC2, 0x2A, 0x1F), (0x25, 0x63, 0xC9), (0xC2, 0x57, 0x0C)
     assert near(image[:400], red) > 300  # "3 failed"
-    assert min(near(image[1200:], colour) for colour in (red, blue, orange)) > 100  # the charts
+    assert min(near(image[1200:], color) for color in (red, blue, orange)) > 100  # the charts
     assert near(image, (255, 255, 255)) < 0.97 * image[..., 0].size
 
 

@@ -116,14 +116,14 @@ def test_isolation_names_the_layer_that_is_wrong_by_itself():
     assert {"activation:conv2", "activation:fc1", "activation:fc2", "activation:fc3"} <= differing
     shown = invoked(SCALED, "show", "lenet-float64-eager", "--isolate")
     assert shown.exit_code == 1
-    assert "wrong by themselves: conv2\n" in shown.output
+    assert "wrong on their own: conv2\n" in shown.output
 
 
 @pytest.mark.torch
 def test_isolation_looks_elsewhere_where_each_layer_is_right():
     shown = invoked(PLACES["relu-dropped"][0].plant, "show", "lenet-float64-eager", "--isolate")
     assert shown.exit_code == 1
-    assert "each layer is right by itself: look between them" in shown.output
+    assert "each layer is right on its own: look between" in shown.output
 
 
 @pytest.mark.torch
@@ -134,7 +134,7 @@ def test_isolation_looks_elsewhere_where_each_layer_is_right():
 def test_isolation_of_the_unmutated_port_finds_each_layer_right(case):
     shown = CliRunner().invoke(app, ["show", case, "--isolate"])
     assert shown.exit_code == 0
-    assert "layers is right by itself" in shown.output
+    assert "layers is right on its own" in shown.output
 
 
 @pytest.mark.parametrize("mode", ["graph", "xla"])

@@ -1,4 +1,4 @@
-"""The slow cases of optimizers, training and all else that is no network."""
+"""The slow cases of optimizers, training and everything else that is not a network."""
 
 import pytest
 

@@ -19,7 +19,7 @@ nn, functional = torch.nn, torch.nn.functional
 
 
 class Between(nn.Module):
-    """Two layers with something between them that is no module."""
+    """Two layers with something between them that is not a module."""
 
     def __init__(self, between):
         super().__init__()

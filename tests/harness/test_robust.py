@@ -60,6 +60,7 @@ def without_own(header: dict) -> dict:
 DAMAGED = {
     "empty": (b"", "truncated, or not a trace"),
     "half": (GOLDEN[: len(GOLDEN) // 2], "truncated, or not a trace"),
+    "a text": (b"hello\n", "truncated, or not a trace (it is not a .npz archive)"),
     "foreign": (another_npz(), "a NumPy file of something else"),
     "a byte": (GOLDEN[:2000] + bytes([GOLDEN[2000] ^ 1]) + GOLDEN[2001:], "truncated, or not a trace"),
     "broken record": (with_header(GOLDEN, without_own), "its record of PyTorch's own error is broken"),
@@ -337,7 +338,7 @@ def test_a_loss_or_a_step_that_raises_is_named_with_its_side(side, place):
 
 
 def test_a_blitz_error_in_a_layer_keeps_its_own_words():
-    """Keras raises it anew with a text of many lines around it."""
+    """Keras raises it again with a text of many lines around it."""
     import keras
 
     class Port(keras.layers.Layer):

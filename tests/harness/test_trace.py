@@ -75,7 +75,7 @@ def test_names_say_kind_and_step(name, kind, step):
 
 
 def test_foreign_and_double_names_are_refused():
-    with pytest.raises(ValueError, match="'weights:a' is no name of a trace"):
+    with pytest.raises(ValueError, match="'weights:a' is not a name of a trace"):
         Trace([("weights:a", 1.0)])
     with pytest.raises(ValueError, match="'loss' is in the trace already"):
         Trace([("loss", 1.0), ("loss", 2.0)])

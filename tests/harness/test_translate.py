@@ -296,7 +296,7 @@ def test_few_blocks_that_differ_in_several_numbers_are_no_loop():
 @pytest.mark.parametrize(
     ("name", "shape", "output", "words"),
     [
-        ("net.pt", "2,3", "net.py", ["--trust"]),
+        ("net.pt", "2,3", "net.py", ["no such file"]),
         ("no_such_module:Net", "2,3", "net.py", ["no_such_module", "cannot be imported"]),
         ("nets_to_translate:Net", "2,3", "net.py", ["no 'Net'"]),
         ("nets_to_translate:math", "2,3", "net.py", ["neither"]),

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from nets_to_translate import lively  # noqa: E402
 from torch import nn  # noqa: E402
-from zoo.readability import code_lines, faults, measure, repeated, ruff  # noqa: E402
+from zoo.readability import as_in_pytorch, code_lines, faults, measure, repeated, ruff  # noqa: E402
 
 import parity  # noqa: E402
 from keras_blitz.errors import BlitzError  # noqa: E402
@@ -223,6 +223,25 @@ def test_size_that_the_source_names_cannot_stay_open():
     assert "\n" not in str(caught.value)
 
 
+class Twin(nn.Module):
+    """Step once more, under another name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(3, 3, 3, padding=1), nn.Tanh()
+
+    def forward(self, x):
+        return self.act(self.conv(x))
+
+
+def test_repeats_of_two_classes_count_apart_where_pytorch_has_them_too():
+    five = "\n".join(f"    x = x + {n}" for n in range(5))
+    source = "".join(f'def {name.lower()}(x):\n    """{name}."""\n{five}\n\n\n' for name in ("Step", "Twin", "Heads"))
+    assert as_in_pytorch([Step, Twin], source) == [("Step", "Twin")]
+    assert not as_in_pytorch([Step, Twin], source.replace('"""Twin."""', '"""Step."""'))
+    assert not as_in_pytorch([Step, Heads], source.replace('"""Twin."""', '"""Heads."""'))
+
+
 def test_what_is_counted_of_a_source():
     five = "\n".join(f"    x = x + {n}" for n in range(5))
     source = f'"""Doc."""\n\n\ndef one(x):\n{five}\n    return x\n\n\ndef two(x):\n{five}\n    return -x\n'
@@ -237,4 +256,5 @@ def test_what_is_counted_of_a_source():
     assert "occur twice" in faults(found)
     assert "3 functions" in faults({**found, "functions": 3, "repeated": 0})
     assert not faults({**found, "repeated": 0})
+    assert not faults({**found, "as_in_pytorch": [("One", "Two")]})
     assert ast.parse(source)

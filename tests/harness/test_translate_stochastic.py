@@ -104,21 +104,36 @@ def test_what_is_not_scaled_is_not_taken_for_it():
         port_of(drop, check=False)
 
 
-class TwoBranches(nn.Module):
-    """A block of Swin: one drop after both of its branches."""
+class Twice(nn.Module):
+    """One stochastic depth after two branches, as MaxViT has it; the first block of a network has none."""
 
     def __init__(self, p):
         super().__init__()
-        self.norm1, self.attn, self.norm2, self.mlp = nn.LayerNorm(3), nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 3)
-        self.stochastic_depth = StochasticDepth(p, "row")
+        self.one, self.other, self.drop = nn.Linear(3, 3), nn.Linear(3, 3), StochasticDepth(p, "row")
 
     def forward(self, x):
-        x = x + self.stochastic_depth(self.attn(self.norm1(x)))
-        return x + self.stochastic_depth(self.mlp(self.norm2(x)))
+        x = x + self.drop(torch.tanh(self.one(x)))
+        return x + self.drop(torch.tanh(self.other(x)))
 
 
-def test_one_drop_after_two_branches_that_the_first_block_lacks():
+def test_a_layer_that_some_blocks_have_is_called_again_under_its_own_name():
     torch.manual_seed(0)
-    port = parity.translate(nn.Sequential(*map(TwoBranches, (0.0, 0.2, 0.3))), INPUTS, dtypes=("float64",))
-    assert port.passed, str(port.report)
-    assert port.source.count("def ") == 2
+    port = parity.translate(nn.Sequential(Twice(0.0), Twice(0.2), Twice(0.4)), INPUTS, dtypes=("float64",))
+    assert port.passed, port.proof.line
+    assert port.source.count("StochasticDepth(") == 1
+
+
+class Partitioned(nn.Module):
+    """Windows of a map whose rows are exchanged with them before the norm, as MaxViT's grid has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(3)
+
+    def forward(self, x):
+        x = x.reshape(len(x), 2, 2, 3).swapaxes(1, 2)
+        return self.norm(torch.cat([x, x[:, :1] * 2], 1)).swapaxes(1, 2)
+
+
+def test_norm_of_exchanged_axes_is_compared_in_pytorchs_order():
+    assert parity.translate(Partitioned(), INPUTS, dtypes=("float64",)).passed

@@ -56,6 +56,10 @@ def lazy():
     return nn.Sequential(nn.LazyLinear(4), nn.ReLU())
 
 
+def double():
+    return Good().double()
+
+
 def leaves():
     raise SystemExit(5)
 
@@ -67,6 +71,8 @@ number = 3
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "pickled.pt").write_bytes(b"")
+    (tmp_path / "part.py").write_text("from .other import Net")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -76,7 +82,7 @@ def invoke(*arguments):
 
 
 def files(folder):
-    return {path.name for path in folder.iterdir()} - {"__pycache__", "mine.py"}
+    return {path.name for path in folder.iterdir()} - {"__pycache__", "mine.py", "pickled.pt", "part.py"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +101,11 @@ def files(folder):
         ("mine.py:Good", "2;3", ["--input '2;3'"]),
         ("mine.py:Good", "99999999,99999999", ["--input", "memory"]),
         ("gone.py:Good", "2,3", ["gone.py", "no such file"]),
-        ("gone.pt", "2,3", ["--trust"]),
+        ("gone.pt", "2,3", ["gone.pt", "no such file"]),
+        ("gone.safetensors", "2,3", ["no such file"]),
+        ("pickled.pt", "2,3", ["--trust"]),
+        ("part.py:Net", "2,3", ["relative import", "package.file:NAME"]),
+        ("mine.py:double", "2,3", ["float64", "module.float()"]),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(name, shape, words, mine):
@@ -118,6 +128,21 @@ def test_an_output_that_cannot_be_written_is_one_line_at_the_start(output, words
     assert isinstance(done.exception, BlitzError)
     assert [word for word in words if word not in str(done.exception)] == []
     assert files(mine) == {"folder.py", "taken.weights.h5"}
+
+
+def test_a_file_of_the_users_own_is_not_overwritten(mine):
+    done = invoke("mine.py:Good", "--input", "2,3", "-o", "mine.py")
+    assert isinstance(done.exception, BlitzError)
+    assert "another name" in str(done.exception)
+    assert (mine / "mine.py").read_text() == MINE
+
+
+def test_without_a_proof_what_is_written_says_so(mine):
+    for _ in range(2):  # its own file it writes again
+        done = invoke("mine.py:Good", "--input", "2,3", "-o", "net.py", "--no-proof")
+    assert done.exit_code == 1
+    assert "not proven: no parity.check has run" in done.output
+    assert "not proven" in (mine / "net.py").read_text().split("import keras")[0]
 
 
 def test_what_the_module_prints_is_not_in_the_way(mine):
@@ -221,7 +246,7 @@ def on_meta():
     [
         (Counts, ["Counts", "changes itself", "second call"]),
         (Grows, ["Grows", "changes itself", "fc is new"]),
-        (lambda: raising(KeyError("first\nsecond")), ["Returns raised KeyError", "float32 (2, 3)"]),
+        (lambda: raising(KeyError("first\nsecond")), ["Returns raised KeyError", "float32 (2, 3)", "raise error"]),
         (lambda: raising(SystemExit(3)), ["Returns raised SystemExit"]),
         (lambda: Returns(lambda x: x[x > 0].sum().reshape(1, 1)), ["truth values", "test_translate_usage.py"]),
         (lambda: Returns(lambda x: x.nonzero()), ["nonzero", "@parity.translates"]),
@@ -262,7 +287,8 @@ def test_state_that_changes_nothing_is_no_reason_to_refuse():
 
 
 def test_a_value_that_decides_is_noted_in_the_file():
-    port = parity.translate(Decides(), np.ones((2, 3), "f"), check=False)
+    port = parity.translate(Decides(), np.ones((2, 3), "f"), dtypes=("float64",))
+    assert "inputs that decide as the example's" in port.proof.line
     assert len(port.notes) == 1
     assert "if x.sum() > 0:" in port.notes[0]
     assert "if x.sum() > 0:" in port.source.split("import keras")[0]

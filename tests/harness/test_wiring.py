@@ -49,7 +49,7 @@ MATCHED = {
     "own-activation": (
         "fc1:Linear act:Tanh", "d1:Dense d1/activation:Dense", "fc1=d1", {"d1": "fc1", "d1/activation": "act"},
     ),
-    "function-in-pytorch": (  # torch.relu is no module
+    "function-in-pytorch": (  # torch.relu is not a module
         "fc1:Linear fc2:Linear", "d1:Dense a:ReLU d2:Dense", "fc1=d1 fc2=d2", {"d1": "fc1", "d2": "fc2"},
     ),
     "function-in-keras": (

@@ -43,6 +43,7 @@ def test_the_lesson_runs_from_top_to_bottom():
     assert ", 0 wrong, checked against NumPy" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_pytorch():
     command = f"{NO_TORCH}sys.argv = ['x', 'T8']; import runpy; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_blitz.training import summaries
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -56,8 +58,6 @@ def test_every_kind_of_summary_is_in_the_logs(monkeypatch, tmp_path):
 
 
 def test_precision_and_recall():
-    table = runpy.run_path(str(SCRIPTS / "tensorboard_tour.py"))["pr_table"](
-        np.array([True, True, False, False]), np.array([0.9, 0.4, 0.6, 0.1]), 3
-    )
+    table = summaries.pr_table(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.6, 0.1]), 3)
     np.testing.assert_allclose(table[:, 1], [1, 1, 1, 1, 0.5, 0.5])  # from 0.5 on: one right, one wrong, one missed
     np.testing.assert_allclose(table[:, 0], [2, 2, 0, 0, 0.5, 1])

@@ -137,7 +137,9 @@ def test_a_checkpoints_backbone_is_taken_and_its_head_is_not(lesson):
         (["--output", "nowhere/net.keras"], "the folder nowhere does not exist"),
         (["--weights", "missing.pth"], "missing.pth"),
         (["--lr", "-1"], "lr"),
-        (["--epochs", "0"], "must be at least 1, not 0"),
+        (["--epochs", "0"], "must be a whole number from 1 to 2,147,483,647, not '0'"),
+        (["--size", "x"], "must be a whole number from 32 to 1,024, not 'x'"),
+        (["--workers", "51"], "--batch-size 50: less than an image for each of 51 parts"),
     ],
 )
 def test_what_cannot_be_is_one_line(lesson, capsys, tmp_path, arguments, said):

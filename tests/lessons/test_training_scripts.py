@@ -23,7 +23,7 @@ def run(monkeypatch, capsys, name: str, *options) -> tuple[int, str, str]:
 
 
 @pytest.mark.covers("S1", "S2", "S3")
-@pytest.mark.parametrize("loop", ["fit", "tape"])
+@pytest.mark.parametrize("loop", ["fit", pytest.param("tape", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "network", "printed"),
     [

@@ -78,7 +78,7 @@ def same(dtypes):
 
 
 def then(arguments, *more):
-    """Return the arguments and one of each of the others behind them."""
+    """Return the arguments followed by one of each of the others."""
     return st.tuples(arguments, *(st.sampled_from(each) for each in more)).map(lambda all: (*all[0], *all[1:]))
 
 

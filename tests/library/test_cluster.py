@@ -83,7 +83,13 @@ def test_a_slurm_step_is_a_cluster():
 
 
 @pytest.mark.parametrize(
-    "change", [{"SLURM_PROCID": "3"}, {"SLURM_STEP_NODELIST": "n1"}, {"SLURM_STEP_TASKS_PER_NODE": "two"}]
+    "change",
+    [
+        {"SLURM_PROCID": "3"},
+        {"SLURM_STEP_NODELIST": "n1"},
+        {"SLURM_STEP_TASKS_PER_NODE": "two"},
+        {"SLURM_STEP_NUM_TASKS": "x"},
+    ],
 )
 def test_variables_of_slurm_that_do_not_fit_are_one_line(change):
     with pytest.raises(BlitzError, match="set TF_CONFIG instead"):
@@ -124,11 +130,14 @@ def test_others_that_do_not_come_are_one_line():
 
 def test_flags_that_contradict_each_other():
     cluster = Cluster(tuple(TWO), 0)
-    check_flags(2, 1, cluster)
-    check_flags(1, 2, None)
+    check_flags(2, 1, cluster, 2)
+    check_flags(1, 2, None, 2)
     for arguments in ((3, 1, cluster), (2, 2, None), (1, 2, cluster)):
         with pytest.raises(BlitzError, match="leave"):
-            check_flags(*arguments)
+            check_flags(*arguments, 4)
+    for arguments in ((3, 1, None), (1, 3, None)):
+        with pytest.raises(BlitzError, match="--batch-size 2: less than an image for each of 3 parts"):
+            check_flags(*arguments, 2)
 
 
 @pytest.mark.torch

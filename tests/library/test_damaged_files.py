@@ -63,7 +63,7 @@ def damages(draw):
 
 
 def within(content: bytes, damage, member: int) -> bytes:
-    """Damage a member of a zip archive and pack it anew, with the right checksums."""
+    """Damage a member of a zip archive and pack it again, with the right checksums."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w") as new:
         names = old.namelist()

@@ -211,7 +211,7 @@ def test_second_time_needs_overwrite(tmp_path):
 def test_damaged_prepared_data_is_named(tmp_path):
     write_mnist(tmp_path)
     damage(next(prepare(tmp_path, data_dir=tmp_path / "tfds").glob("*train*")))
-    with pytest.raises(BlitzError, match="prepare it anew"):
+    with pytest.raises(BlitzError, match="prepare it again"):
         load("mnist", tmp_path / "tfds")
 
 

@@ -270,7 +270,7 @@ REFUSED_SETTINGS = {
     ),
 }  # fmt: skip
 
-# Classes that have weights and are no layer of a model by themselves, or need another framework or package.
+# Classes that have weights and are not a layer of a model on their own, or need another framework or package.
 PARTS = frozenset(
     {"FlaxLayer", "GRUCell", "JaxLayer", "LSTMCell", "Layer", "SimpleRNNCell", "StackedRNNCells", "TFSMLayer",
      "TorchModuleWrapper", "Wrapper"}

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from keras_blitz.errors import BlitzError
-from keras_blitz.files import atomic_path, check_source, check_target, explain_writing, make_folder
+from keras_blitz.files import atomic_path, check_source, check_target, expand, explain_writing, make_folder
 
 
 def test_writes_whole(tmp_path):
@@ -75,6 +75,13 @@ def test_a_folder_is_made_with_those_above_it_or_the_reason_is_said(tmp_path):
         make_folder(tmp_path / "file" / "below")
     with pytest.raises(BlitzError, match=r"file is a file, not a folder"):
         check_target(tmp_path / "file" / "x.keras")
+
+
+def test_a_home_that_there_is_not_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expand("~/a") == tmp_path / "a"
+    with pytest.raises(BlitzError, match="~nobody-of-this-name/a: Could not determine home directory"):
+        expand("~nobody-of-this-name/a")
 
 
 def test_errors_of_writing_name_the_folder_and_others_pass(tmp_path):

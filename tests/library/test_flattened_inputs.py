@@ -106,7 +106,7 @@ class Sub(keras.Model):
         super().__init__()
         self.conv, self.fc, self.between = conv(), fc(), between
         self.flat, self.drop = layers.Flatten(), layers.Dropout(0.5)
-        self.flat.built = self.drop.built = True  # one that is not called is no mistake
+        self.flat.built = self.drop.built = True  # one that is not called is not a mistake
         self.norm = keras_blitz_norm() if norm else None
         for name, layer in more.items():
             setattr(self, name, layer)

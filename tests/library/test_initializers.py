@@ -1,6 +1,6 @@
 """R2, L3: initial values, bit for bit after manual_seed, otherwise in distribution.
 
-python tests/library/test_initializers.py      records tests/library/golden_networks.json anew; needs PyTorch
+python tests/library/test_initializers.py      records tests/library/golden_networks.json again; needs PyTorch
 """
 
 import functools
@@ -84,7 +84,7 @@ def our_fingerprint(name, seed):
 
 @pytest.fixture(autouse=True)
 def _stream_kept():
-    """What a test seeds is forgotten behind it."""
+    """Forget what a test seeded."""
     with random.fork_rng():
         random.seed()
         yield

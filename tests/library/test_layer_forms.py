@@ -86,7 +86,7 @@ def pad(name):
 OTHERS = {
     "Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "Bilinear", "CosineSimilarity",
     "PairwiseDistance", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d",
-    "DynamicConv2d", "MaxPool2d", "Parameter", "RepeatBatch", "StochasticDepth",
+    "AffineGrid", "DynamicConv2d", "Function", "GridSample", "MaxPool2d", "Parameter", "RepeatBatch", "StochasticDepth",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}

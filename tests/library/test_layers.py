@@ -127,7 +127,7 @@ def test_max_pool2d(seed, batch, channels, height, width, kernel, stride, paddin
 
 
 def every_window_has_a_value(layer, size) -> bool:
-    """Whether no window lies in the padding alone, where PyTorch 2.13's gradient writes outside its memory."""
+    """Whether no window is entirely in the padding, where PyTorch 2.13's gradient writes outside its memory."""
     outputs = layer.compute_output_shape((1, *size, 1))[1:3]
     geometry = zip(size, outputs, layer.kernel_size, layer.stride, layer.padding, layer.dilation, strict=True)
     return all(

@@ -44,7 +44,7 @@ def tensor(array):
 
 
 def direction(shape):
-    """What comes back from behind the loss: no two alike."""
+    """Gradients with respect to the loss: no two alike."""
     return np.random.RandomState(5).rand(*shape) + 0.5 if shape else np.float64(1)
 
 

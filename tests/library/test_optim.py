@@ -446,7 +446,7 @@ def through_keras(model, path):
 
 
 def through_weights(model, path):
-    """A new process makes the model anew and loads the weights, the optimizer's with them."""
+    """A new process makes the model again and loads the weights, the optimizer's with them."""
     model.save_weights(path / "model.weights.h5")
     again = mlp(type(model.optimizer).from_config(model.optimizer.get_config()))
     again.optimizer.build(again.trainable_variables)
@@ -499,7 +499,7 @@ def test_rates_and_momenta_set_since_are_saved(tmp_path):
 
 
 def test_a_new_optimizer_has_no_momentum():
-    """Compiled anew, as where a training script makes its optimizer again, the first step is a plain one."""
+    """Compiled again, as when a training script makes its optimizer again, the first step is a plain one."""
     with keras_blitz.precision("float64"):
         model = mlp(optim.SGD(0.05, momentum=0.9))
         model.fit(**FIT, epochs=3)
@@ -574,7 +574,7 @@ print(max(np.abs(a - b).max() / np.abs(a).max() for a, b in zip(one, two)))
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SGD", "NAdam", "RAdam"])
 def test_two_devices_give_what_one_gives(name):
-    """A strategy adds up the gradients of its replicas; in another process, for devices are made but once."""
+    """A strategy adds up the gradients of its replicas; in another process, because devices are made only once."""
     code = ON_TWO_DEVICES.replace("NAME(", "SGD(momentum=0.9, " if name == "SGD" else f"{name}(")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 1e-13

@@ -1,6 +1,6 @@
 """R1, R3, R4: the random stream, bit for bit, against PyTorch and against what was recorded from it.
 
-python tests/library/test_random.py      records tests/library/golden_random.npz anew; needs PyTorch
+python tests/library/test_random.py      records tests/library/golden_random.npz again; needs PyTorch
 """
 
 from fractions import Fraction
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.covers("R1", "R3", "R4")
 GOLDEN = Path(__file__).with_name("golden_random.npz")
 SEEDS = (0, 1, 42, -3, 2**40 + 7)
 WIDE = 2**28
-# The last two lie so far out that numbers round up to the bound, which does not belong to them.
+# The last two are so far out that numbers round up to the bound, which does not belong to them.
 BOUNDS = ((-0.2, 0.2), (0.3, 0.7), (5, 5), (2**23, 2**23 + 2), (2**52, 2**52 + 2))
 
 

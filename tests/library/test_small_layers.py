@@ -1,5 +1,6 @@
 """L5: activations, padding, rearranging and comparing layers, and the masks of dropout, against torch.nn."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -191,3 +192,44 @@ def test_dropout_through_pytorchs_mask(name, size):
 def test_arguments_out_of_range(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_grid_sample(mode, padding, align_corners):
+    array, grid = images(0, 2, 3, 4, 5), np.random.RandomState(1).uniform(-2.5, 2.5, (2, 3, 4, 2))
+    given = [torch.tensor(each, requires_grad=True) for each in (array, grid)]
+    expected = nn.functional.grid_sample(*given, mode, padding, align_corners)
+    weight = images(2, *expected.shape)
+    (expected * torch.tensor(weight)).sum().backward()
+    x, places = tf.constant(last(array)), tf.constant(grid)
+    layer = layers.GridSample(mode, padding, align_corners, dtype="float64")
+    with tf.GradientTape() as tape:
+        tape.watch([x, places])
+        actual = layer(x, places)
+        total = tf.reduce_sum(actual * last(weight))
+    assert_close(first(actual.numpy()), expected.detach().numpy())
+    gradients = tape.gradient(total, [x, places], unconnected_gradients="zero")
+    assert_close(first(gradients[0].numpy()), given[0].grad.numpy())
+    assert_close(gradients[1].numpy(), given[1].grad.numpy())
+    assert layer.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_affine_grid(align_corners):
+    theta = images(0, 2, 2, 3)
+    expected = nn.functional.affine_grid(torch.tensor(theta), (2, 3, 4, 5), align_corners)
+    layer = layers.AffineGrid(4, 5, align_corners, dtype="float64")
+    assert_close(layer(tf.constant(theta)).numpy(), expected.numpy())
+    assert layer.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_function_is_pytorchs_also_for_a_batch_that_is_not_known():
+    x, y = keras.Input((3,)), keras.Input((3,))
+    model = keras.Model([x, y], layers.Function("scatter_add", dim=1)(x, keras.ops.argsort(y), y * 2))
+    a, b = (np.random.RandomState(seed).randn(2, 3).astype("f") for seed in (0, 1))
+    at = torch.tensor(b).argsort(1)
+    assert_close(model([a, b]).numpy(), torch.tensor(a).scatter_add(1, at, torch.tensor(b) * 2).numpy())
+    with pytest.raises(ValueError, match="a name of keras_blitz"):
+        layers.Function("no_such_function")

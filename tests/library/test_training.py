@@ -126,7 +126,7 @@ def test_run_is_pytorchs_from_the_same_seed(loop):
 
 
 @pytest.mark.parametrize(("loop", "network"), [("fit", "mnist"), ("tape", "mnist"), ("tape", "mlp-last-relu")])
-@pytest.mark.parametrize("stop_at", [8, 15])  # in an epoch; behind the last step of one
+@pytest.mark.parametrize("stop_at", [8, 15])  # in an epoch; after the last step of one
 def test_continued_run_is_the_uninterrupted_one(tmp_path, loop, network, stop_at):
     whole = trainer(loop, network=network, dtype="float32")
     losses, _ = run(whole)

@@ -9,7 +9,7 @@ from keras_blitz.random import Generator
 
 
 def a6_control_flow(inputs=(0.5, -3.0, 700.0, -0.01), limit: float = 1000.0, *, dtype: str = "float64") -> dict:
-    """A6: a graph that each input makes anew: a loop of unknown length, then a branch.
+    """A6: a graph that each input builds from scratch: a loop of unknown length, then a branch.
 
     b = 2a, doubled until |b| ≥ limit;  c = b if b > 0, else 100b        dc/da = c/a
 

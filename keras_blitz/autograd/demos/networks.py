@@ -51,7 +51,7 @@ def a8_frozen_resnet(
 ) -> dict:  # fmt: skip
     """A8: ResNet18 frozen, with a new head of 10 classes that alone is trained.
 
-    A frozen parameter has no gradient, which is not a gradient of 0. Running statistics are no parameters: they move
+    A frozen parameter has no gradient, which is not a gradient of 0. Running statistics are not parameters: they move
     in train mode, frozen or not.
 
     Args:

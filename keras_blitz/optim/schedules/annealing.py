@@ -203,7 +203,7 @@ class OneCycleLR(Schedule):
         ]
 
     def _between(self, step: int, ends: dict[str, list[float]], key: str) -> list[float]:
-        """Return one value a parameter group at a step: `ends` are the values a phase goes between."""
+        """Return one value per parameter group at a step: `ends` are the values a phase goes between."""
         if step > self.total_steps:
             raise BlitzError(f"step {step} of a cycle of {self.total_steps} steps")
         start, phases = 0.0, self._phases()

@@ -63,7 +63,7 @@ class Schedule:
         return list(self._last_lr)
 
     def table(self, steps: int) -> list[list[float]]:
-        """Return the rates of the first `steps` epochs, counted from the schedule's beginning, one list an epoch."""
+        """Return the rates of the first `steps` epochs, counted from the schedule's beginning, one list per epoch."""
         rows, rates = [], list(self.base_lrs)
         for epoch in range(steps):
             rates = self._next(epoch, rates)

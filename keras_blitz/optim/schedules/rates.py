@@ -65,7 +65,7 @@ class Rates:
 
     Args:
         optimizer: has `param_lrs` (a list of floats, one a parameter group) and `set_lrs`; or is a Keras optimizer with
-            one `learning_rate`; or is no optimizer but the rate itself, or a list of them.
+            one `learning_rate`; or is not an optimizer but the rate itself, or a list of them.
 
     Raises:
         BlitzError: an optimizer without a rate that can be set.

@@ -1,4 +1,4 @@
-"""All mistakes of the user's door, a file a kind."""
+"""All mistakes of the user's door, one file per kind."""
 
 from parity.faults.door import layers, losses, optimizers, precision, state, steps, vacuous, weights
 from parity.faults.fault import Fault

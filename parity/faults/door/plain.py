@@ -308,7 +308,7 @@ def class_weights() -> Handed:
 
 
 def ignored_class() -> Handed:
-    """Some targets are to be ignored, on both sides."""
+    """Some targets are ignored, on both sides."""
     module, model = dense_sides()
     target = labels(7, 3)
     target[2:4] = 1

@@ -134,7 +134,7 @@ for _name, _shrink in WITH_NUMBERS.items():
 def prelu(builder: "Builder", x: "Operand", weight: "Operand") -> View:
     """Write `F.prelu`: of a PReLU's own weight as that layer, of another as a choice."""
     owner = builder.owner(weight) if isinstance(weight, Value) else None
-    if type(owner).__name__ == "PReLU":
+    if isinstance(weight, Value) and type(owner).__name__ == "PReLU":
         builder.call.path = weight.name.rpartition(".")[0]
         return activation(builder, owner, x)
     slopes = weight if weight.shape == (1,) else column(builder, weight, x.rank - 2)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # PyTorch's name of an argument -> that of `keras_blitz.ops`, where the two differ.
 RENAMED = {"input": "x", "self": "x", "other": "y", "axis": "dim"}
 
-LEFT_OUT = ("out", "compute_mode")  # which change nothing of the values
+LEFT_OUT = ("out",)  # which change nothing of the values
 
 # Of each value by itself.
 ELEMENTWISE = (
@@ -34,7 +34,7 @@ PAIRS = (
 ALONG = "argsort cummax cummin cumprod diff logcumsumexp sort"
 # Of tensors in PyTorch's own order of axes.
 WHOLE = (
-    "addbmm addcdiv addmv addr all aminmax any cdist count_nonzero cov cumulative_trapezoid diag diag_embed "
+    "addbmm addcdiv addmv addr all aminmax any count_nonzero cov cumulative_trapezoid diag diag_embed "
     "dist dot inner isclose isin kthvalue lerp masked_scatter median mv "
     "nanmean nanmedian nansum outer rot90 take "
     "tensordot trace trapezoid"

@@ -16,12 +16,13 @@ TEXTS = {"mse_loss": "ops.square({0} - {1})", "l1_loss": "ops.abs({0} - {1})"}
 
 
 def _loss(name: str) -> Callable[..., View]:
+    # PyTorch names size_average and reduce by what reduction says.
     def rule(
-        builder: "Builder", x: "Operand", target: "Operand", size_average: Any = None, by_example: Any = None,
-        reduction: str = "mean", weight: Any = None,
+        builder: "Builder", x: "Operand", target: "Operand", *_: Any, reduction: str = "mean", weight: Any = None,
+        **__: Any,
     ) -> View:  # fmt: skip
-        if (size_average, by_example, weight) != (None,) * 3 or tuple(x.shape) != tuple(target.shape):
-            raise Untranslatable(f"{name} with weights, of old arguments or of two shapes has no translation")
+        if weight is not None or tuple(x.shape) != tuple(target.shape):
+            raise Untranslatable(f"{name} with weights, or of two shapes, has no translation")
         found = combine(builder, TEXTS[name], x, target, out=x)
         return found if reduction == "none" else reduce(builder, reduction, found, None, False)
 

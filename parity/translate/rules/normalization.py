@@ -122,7 +122,7 @@ def functional_instance_norm(
         return builder.layer("InstanceNorm", [builder.channels_last(x)], {"eps": optional(eps, 1e-5)}, path="")
     path = own_path(*own)
     if path is None or not isinstance(builder.module(path), _InstanceNorm):
-        raise Untranslatable("instance_norm with weights that are no InstanceNorm's has no translation")
+        raise Untranslatable("instance_norm with weights that are not an InstanceNorm's has no translation")
     builder.call.path = path
     return instance_norm(builder, builder.module(path), x)
 

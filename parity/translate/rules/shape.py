@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
+from parity.translate.capture import Untranslatable
 from parity.translate.program import View, sizes
 from parity.translate.registry import function, module
 
@@ -153,8 +154,18 @@ def ravel(builder: "Builder", x: "Operand") -> View:
 def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
     """Write a diagonal, which becomes the last axis."""
     order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
-    axes = {"axis1": dim1 % x.rank, "axis2": dim2 % x.rank}
-    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, **axes)
+    one, other = dim1 % x.rank, dim2 % x.rank
+    return builder.op(text, [builder.natural(x)], layout=order, offset=offset, axis1=one, axis2=other)
+
+
+@function("cross", "linalg_cross")
+def cross(builder: "Builder", x: "Operand", other: "Operand", dim: int = -1) -> View:
+    """Write the cross product along an axis of size 3."""
+    views = [builder.natural(each) for each in (x, other)]
+    if len(views[0].shape) != len(views[1].shape) or x.shape[dim] != 3:
+        raise Untranslatable("cross along no axis of its own, or of other ranks, has no translation")
+    order = layout.natural(builder.out.rank)
+    return builder.op("ops.cross({0}, {1}, axis={axis})", views, layout=order, axis=dim % x.rank)
 
 
 @function("tril", "triu")

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 @alike("StochasticDepth")
 def stochastic_depth(builder: "Builder", depth: Any, x: "Operand") -> View:
-    """Write torchvision's StochasticDepth."""
-    return _written(builder, x, depth.p, depth.mode)
+    """Write torchvision's StochasticDepth; where some block draws, that of a block with p = 0, too."""
+    every = builder.recording.root.module.modules()
+    draws = any(inner.p for inner in every if type(inner) is type(depth))
+    return _written(builder, x, depth.p, depth.mode) if depth.p or not draws else _layer(builder, x, 0.0, depth.mode)
 
 
 @alike("DropPath")
@@ -25,9 +27,11 @@ def drop_path(builder: "Builder", drop: Any, x: "Operand") -> View:
 
 
 def _written(builder: "Builder", x: "Operand", p: float | None, mode: str) -> View:
+    return _layer(builder, x, p, mode) if p else builder.any(x)
+
+
+def _layer(builder: "Builder", x: "Operand", p: float, mode: str) -> View:
     found = builder.any(x)
-    if not p:
-        return found
     if found.axis(0) != 0:
         found = builder.natural(found)
     return builder.layer("StochasticDepth", [found], {"p": p, "mode": optional(mode, "row")}, flat=found.flat)

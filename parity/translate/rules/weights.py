@@ -31,7 +31,7 @@ def same_module(*weights: Value | View | None) -> str:
     """
     path = own_path(*weights)
     if path is None:
-        raise Untranslatable("a function whose weights are no module's own has no translation")
+        raise Untranslatable("a function whose weights are not a module's own has no translation")
     return path
 
 

@@ -11,10 +11,10 @@ def loss(x, y, upstream=None, *, name: str, weights: dict, hard: bool = False, *
     Args:
         x: prediction; classes on axis 1.
         y: target.
-        upstream: what comes back from behind an unreduced loss.
+        upstream: what comes back from what follows an unreduced loss.
         name: of the class in torch.nn.
         weights: the class's arguments that are tensors.
-        hard: the target takes no gradient: it is no number but a choice.
+        hard: the target takes no gradient: it is not a number but a choice.
         options: its other arguments.
     """
     module = getattr(torch.nn, name)(**{k: torch.tensor(v, dtype=x.dtype) for k, v in weights.items()}, **options)

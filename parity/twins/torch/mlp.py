@@ -7,7 +7,7 @@ class NeuralNetwork(nn.Module):
     """The Fashion-MNIST network; input (N, 1, 28, 28).
 
     Args:
-        last_relu: the earlier edition of the tutorial, with one more ReLU behind the last Linear.
+        last_relu: the earlier edition of the tutorial, with one more ReLU after the last Linear.
     """
 
     def __init__(self, last_relu: bool = False):

@@ -9,7 +9,7 @@ def rates(metrics=None, *, name: str, options: dict, steps: int) -> dict:
     """Return the learning rates of two parameter groups step by step, and what an update takes off, gradients being 1.
 
     Args:
-        metrics: what a schedule that looks at one is given behind each step.
+        metrics: what a schedule that looks at one is given after each step.
         name: of the class in torch.optim.lr_scheduler.
         options: its arguments.
         steps: how many.

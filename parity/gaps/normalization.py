@@ -1,4 +1,4 @@
-"""Normalisation, activations, dropout, embedding, recurrent layers, attention."""
+"""Normalization, activations, dropout, embedding, recurrent layers, attention."""
 
 import numpy as np
 
@@ -202,7 +202,7 @@ class _:
     "bn1d-ncl",
     "O G",
     "`BatchNorm1d` of (N, C, L): the channel is axis 1",
-    "`BatchNormalization()` normalises the last axis",
+    "`BatchNormalization()` normalizes the last axis",
     "channels last, (N, L, C)",
     x=(4, 5, 5),
 )
