@@ -199,7 +199,7 @@ def test_what_cannot_be_compared_is_one_line(one, tmp_path, what):
 
 
 def test_check_of_what_is_not_a_keras_model_names_check_export(one):
-    with pytest.raises(BlitzError, match="for an exported file use parity.check_export"):
+    with pytest.raises(BlitzError, match=r"for an exported file use parity\.check_export"):
         parity.check(one[0], lambda images: images, IMAGES)
 
 
