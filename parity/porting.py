@@ -82,9 +82,9 @@ def translate_command(
     module: Annotated[str, typer.Argument(
         metavar="MODULE:NAME", help="The PyTorch module, its class, or a function that returns one; also FILE.py:NAME.")],
     shape: Annotated[list[str], typer.Option(
-        "--input", metavar="SHAPE", help="Shape of each input: 2,3,224,224, or 2,16:int:1000 for integers below 1000.")],
+        "--input", metavar="SHAPE", help="Shape of each input: 2,3,224,224, or 2,16:int:1000 (integers).")],
     output: Annotated[Path, typer.Option(
-        "-o", "--output", metavar="FILE.py", help="The file to write; the weights are written next to it.")],
+        "-o", "--output", metavar="FILE.py", help="The file to write; the weights go next to it.")],
     trust: Annotated[bool, typer.Option("--trust", help="Load a pickled module, which runs the code in it.")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Write a stub for each operation without a rule.")] = False,
     batch: Annotated[bool, typer.Option("--batch/--no-batch", help="Whether axis 0 of each input is a batch.")] = True,
