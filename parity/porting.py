@@ -82,7 +82,7 @@ def translate_command(
     module: Annotated[str, typer.Argument(
         metavar="MODULE:NAME", help="The PyTorch module, its class, or a function that returns one; also FILE.py:NAME.")],
     shape: Annotated[list[str], typer.Option(
-        "--input", metavar="SHAPE", help="Shape of each input: 2,3,224,224, or 2,16:int:1000 (integers).")],
+        "--input", metavar="SHAPE", help="Shape of an input: 2,3,224,224 or 2,16:int:1000 (integers).")],
     output: Annotated[Path, typer.Option(
         "-o", "--output", metavar="FILE.py", help="The file to write; the weights go next to it.")],
     trust: Annotated[bool, typer.Option("--trust", help="Load a pickled module, which runs the code in it.")] = False,

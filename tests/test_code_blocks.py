@@ -120,6 +120,9 @@ def test_a_page_that_is_wrong_is_said_and_put_right(folder):
     assert problem == "line 5: \nshown:\n2\n\nprinted:\n3\n"
     assert page == WRONG.replace("\n2\n", "\n3\n")
     assert script.run_page(page) == ([], page)
+    assert script.run_page(WRONG.replace("\n2\n", "\n2\n…\n").replace("two.TWO", "'3\\n4\\n5'"))[1].endswith(
+        "```\n3\n…\n```\nend\n"
+    )
     with pytest.raises(NameError):
         script.run_page("```python\nmissing\n```\n")
 

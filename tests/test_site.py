@@ -83,6 +83,17 @@ def test_the_pages_load_nothing_from_elsewhere(pages, site):
     assert [path.name for path in styles if "url(http" in path.read_text(encoding="utf-8")] == []
 
 
+def test_docstrings_keep_the_lines_of_formulas_and_every_character_of_prose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "extensions")
+    from docstrings import converted
+
+    lines = ["Add 2 * x_ |or| `y_`.", "", "v ← μ · v + g", "p ← p − lr · v", "", "Args:", "    lr: the rate, = 0.1."]
+    assert converted(lines) == [
+        r"Add 2 \* x\_ \|or\| ``y_``.", "", "::", "", "    v ← μ · v + g", "    p ← p − lr · v", "", "Args:",
+        "    lr: the rate, = 0.1.", "",
+    ]  # fmt: skip
+
+
 # Shows page after page in a frame, in each width and look; what it finds goes back to the server.
 LOOK = """<!doctype html><body><iframe id="frame" height="800"></iframe><script>
 const luminance = (color) => {
@@ -111,10 +122,19 @@ const look = async (page) => {
   }
   return seen;
 };
+const filter = (word) => {
+  const field = frame.contentDocument.querySelector("input.filter");
+  field.value = word;
+  field.dispatchEvent(new Event("input"));
+  return [...frame.contentDocument.querySelectorAll("article tbody tr")]
+    .filter((row) => row.checkVisibility()).map((row) => row.cells[0].textContent);
+};
 (async () => {
-  const found = {};
+  const found = { looks: {} };
   try {
-    for (const page of PAGES) found[page] = await look(page);
+    for (const page of PAGES) found.looks[page] = await look(page);
+    await look("catalogue/index.html");
+    found.filtered = filter("bn eps");
   } catch (error) {
     console.error(error);
   }
@@ -167,7 +187,7 @@ def seen(pages, site, tmp_path_factory):
             stderr=log, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            result = found.get(timeout=240)
+            result = found.get(timeout=500)
         except Empty:
             pytest.fail("the browser did not come to an end: " + (folder / "log").read_text()[-2000:])
         finally:
@@ -178,17 +198,29 @@ def seen(pages, site, tmp_path_factory):
 
 
 def test_every_page_was_looked_at(seen, pages):
-    assert len(seen[0]) >= len(pages) - 1
+    assert len(seen[0]["looks"]) >= len(pages) - 1
 
 
 def test_nothing_is_wider_than_the_window(seen):
-    wide = [(page, width, wanted) for page, looks in seen[0].items() for width, _, wanted, _ in looks if wanted > width]
+    wide = [
+        (page, width, wanted)
+        for page, looks in seen[0]["looks"].items()
+        for width, _, wanted, _ in looks
+        if wanted > width
+    ]
     assert wide == []
 
 
 def test_every_page_is_readable_in_both_looks(seen):
-    pale = [(page, theme) for page, looks in seen[0].items() for _, theme, _, contrast in looks if contrast < 4.5]
+    pale = [
+        (page, theme) for page, looks in seen[0]["looks"].items() for _, theme, _, contrast in looks if contrast < 4.5
+    ]
     assert pale == []
+
+
+def test_the_catalogue_is_filtered_by_words(seen):
+    assert "bn-eps-default" in seen[0]["filtered"]
+    assert len(seen[0]["filtered"]) < 20
 
 
 def test_the_console_is_empty(seen):

@@ -1,8 +1,8 @@
 """Put the parts of a lesson's code that begin with `# PyTorch`, `# Keras`, … next to each other.
 
-A block of Python is cut at the lines that are one of these comments and nothing else, if there are two or more. What comes
-before is above the columns, what follows their functions is below. On narrow pages the columns are below each other
-(side_by_side.css).
+A block of Python is cut at the lines that are one of these comments and nothing else, if there are two or more. What
+comes before is above the columns, what follows their functions is below. On narrow pages the columns are below each
+other (side_by_side.css).
 """
 
 from docutils import nodes

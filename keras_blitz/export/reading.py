@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_blitz.errors import BlitzError, one_line
+from keras_blitz.export.apart import call_apart
 from keras_blitz.export.needs import need
-from keras_blitz.export.tflite import without_notice
+from keras_blitz.export.tflite import refuse_endless_steps, without_notice
 
 DEQUANTIZE = 6  # TFLite's number of the operation that makes floats of whole numbers
 
@@ -117,16 +118,29 @@ def _numpy_name(onnx_type: str) -> str:
 
 
 def _open_tflite(path: Path) -> Exported:
+    refuse_endless_steps(str(path), path.read_bytes())
+    inputs, outputs = call_apart(lambda: _tensors_of_tflite(path), "TFLite's reading of it")
+
+    def call(given: dict[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        return call_apart(lambda: _interpreter(path).get_signature_runner()(**given), "TFLite's interpreter")
+
+    return Exported(path, "TFLite", inputs, outputs, call)
+
+
+def _interpreter(path: Path) -> Any:
     import tensorflow as tf
 
     # Its own kernels: XNNPACK, the default, refuses some files of an open batch size when they are run.
     kernels = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     with without_notice():
-        interpreter = tf.lite.Interpreter(os.fspath(path), experimental_op_resolver_type=kernels)
+        return tf.lite.Interpreter(os.fspath(path), experimental_op_resolver_type=kernels)
+
+
+def _tensors_of_tflite(path: Path) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    interpreter = _interpreter(path)
     if not interpreter.get_signature_list():
-        raise BlitzError(f"{path}: has no signature; write it with export_tflite or TFLiteConverter.from_saved_model")
-    runner = interpreter.get_signature_runner()
-    steps = _steps_before_floats(path)
+        raise BlitzError("has no signature; write it with export_tflite or TFLiteConverter.from_saved_model")
+    runner, steps = interpreter.get_signature_runner(), _steps_before_floats(path)
 
     def tensors(details: Mapping[str, Any]) -> tuple[Tensor, ...]:
         return tuple(
@@ -140,8 +154,7 @@ def _open_tflite(path: Path) -> Exported:
             for name, entry in sorted(details.items(), key=_in_order)
         )
 
-    inputs, outputs = tensors(runner.get_input_details()), tensors(runner.get_output_details())
-    return Exported(path, "TFLite", inputs, outputs, lambda given: runner(**given))
+    return tensors(runner.get_input_details()), tensors(runner.get_output_details())
 
 
 def _steps_before_floats(path: Path) -> dict[int, float]:

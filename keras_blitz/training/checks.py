@@ -66,6 +66,24 @@ def check_finite(losses: np.ndarray, epoch: int, step: int, lr: float) -> None:
         )
 
 
+def check_outputs(logits: np.ndarray, epoch: int, lr: float) -> None:
+    """Raise where a network's outputs are not finite; its last step, whose loss nobody computes, may be the one.
+
+    Args:
+        logits: (N, C), of the test images.
+        epoch: that has ended, from 1.
+        lr: the learning rate.
+
+    Raises:
+        BlitzError: an output is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise BlitzError(
+            f"the network's outputs are not finite after epoch {epoch}: the run stops, and no more of it is saved;"
+            f" try a smaller --lr than {lr:g}"
+        )
+
+
 def check_options(path: Path, saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise where a checkpoint is of a run with other options; without a seed one goes on with the checkpoint's.
 

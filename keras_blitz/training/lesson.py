@@ -18,7 +18,7 @@ from keras_blitz.data.datasets import ImageData, Split, data_directory, load_or_
 from keras_blitz.files import atomic_path, check_source, explain_writing, make_folder
 from keras_blitz.progress import progress_bar
 from keras_blitz.training import plots
-from keras_blitz.training.checks import check_finite, check_images, check_network, check_options
+from keras_blitz.training.checks import check_finite, check_images, check_network, check_options, check_outputs
 from keras_blitz.training.cluster import Cluster
 from keras_blitz.training.distributed import (
     ALONE,
@@ -165,6 +165,7 @@ class Lesson:
 
     def _test_epoch(self, logs: Callable[[Test], None]) -> None:
         test = Test.of(self.trainer, self.data.test)
+        check_outputs(test.logits, self.trainer.epoch, self.recipe.lr)
         self.accuracies.append(test.accuracy)
         self.epoch_ends(test)
         logs(test)

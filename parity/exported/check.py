@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from parity.core.difference import Difference
 from parity.core.own_error import own_error
 from parity.core.trace import Trace, named_inputs
 from parity.exported.arrange import assigned, channels_last, order_of
+from parity.exported.rounded import rounded_inputs, rounded_weights, with_step
 from parity.pair.equivalence import Report, require_torch
 from parity.pair.options import inputs_of
 
@@ -31,8 +32,9 @@ def check_export(
     """Run a PyTorch module in eval mode and an exported file on the same inputs, and compare the outputs.
 
     float32 outputs are judged as `parity.check` judges float32: by PyTorch's own float32 error against float64. An
-    output that the file makes of 8-bit whole numbers is judged by their step s: rounding to it alone has the RMS error
-    s/√12 and the largest error s/2, and the same multiples of them are allowed.
+    output that the file makes of 8-bit whole numbers is judged by the same multiples of what 8 bits do to PyTorch's
+    module itself: each kernel, and what each module with a kernel is given, are rounded to 8 bits, then the output to
+    the file's step s (RMS error s/√12, largest error s/2).
 
     Args:
         torch_module: a `torch.nn.Module`.
@@ -58,9 +60,11 @@ def check_export(
     orders = _orders(opened, given, places, channels_first)
     fed = {name: given[places[name]].transpose(order) for name, order in orders.items()}
     moved = any(order != tuple(range(len(order))) for order in orders.values())
-    truth, own = _reference(torch_side)
+    truth, own, of_8_bits = _reference(torch_side)
     trace, steps, notes = _of_file(opened, _run(opened, fed), truth, moved)
-    own |= {name: Difference(step / 2, step / 12**0.5, own[name].scale) for name, step in steps.items()}
+    if steps:
+        errors = of_8_bits()
+        own |= {name: with_step(errors[name], step) for name, step in steps.items()}
     return Report(
         title=f"{type(torch_module).__name__} and {opened.kind} {opened.path.name}",
         comparisons={"float32": compare(truth, trace, case="check", dtype="float32", own=own)},
@@ -99,8 +103,8 @@ def _orders(
     return orders
 
 
-def _reference(torch_side: Any) -> tuple[Trace, dict[str, Difference]]:
-    """Return PyTorch's outputs in float64, and its own float32 errors in them."""
+def _reference(torch_side: Any) -> tuple[Trace, dict[str, Difference], Callable[[], dict[str, Difference]]]:
+    """Return PyTorch's outputs in float64, its own float32 errors in them, and what returns those of 8 bits."""
     from parity.pair import theirs
     from parity.pair.options import Options
     from parity.pair.reduced import SAMPLES
@@ -110,13 +114,17 @@ def _reference(torch_side: Any) -> tuple[Trace, dict[str, Difference]]:
     )
     state = theirs.state_of(torch_side, {})
 
-    def outputs(dtype: str, weights: Mapping[str, np.ndarray]) -> Trace:
-        trace = theirs.record(torch_side, options, dtype, weights, left_out=(), last_only=())
+    def outputs(dtype: str, weights: Mapping[str, np.ndarray], within: Any = None) -> Trace:
+        trace = theirs.record(torch_side, options, dtype, weights, left_out=(), last_only=(), within=within)
         return trace.with_entries((name, value) for name, value in trace.items() if name.startswith("output"))
 
     truth = outputs("float64", state)
     runs = (outputs("float32", streams.moved(state, sample)) for sample in range(SAMPLES))
-    return truth, dict(own_error(truth, runs))
+
+    def of_8_bits() -> dict[str, Difference]:
+        return dict(own_error(truth, [outputs("float64", rounded_weights(state), rounded_inputs())]))
+
+    return truth, dict(own_error(truth, runs)), of_8_bits
 
 
 def _run(opened: Exported, fed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -174,4 +182,5 @@ def _say_steps(steps: Mapping[str, float]) -> str:
     if not steps:
         return ""
     each = ", ".join(f"{name} {step:.3g}" for name, step in steps.items())
-    return f"8-bit whole numbers: «PyTorch's own» below is the error of rounding to their step: {each}"
+    own = "«PyTorch's own» below is its error with kernels and inputs rounded to 8 bits"
+    return f"8-bit whole numbers: {own}; steps: {each}"

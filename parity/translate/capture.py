@@ -156,10 +156,9 @@ class Recorder(TorchFunctionMode):
         given = [t for t in tree_flatten((args, kwargs))[0] if isinstance(t, torch.Tensor)]
         output = tree_map(lambda t: _alias(t) if any(t is each for each in given) else t, output)
         self._finish(call, output, holds_weights=any(True for _ in module.parameters()))
-        if args and isinstance(output, torch.Tensor) and isinstance(args[0], torch.Tensor):
-            if output.shape == args[0].shape and in_place.share_memory(output, args[0]):  # as of an Identity
-                made = Call("view", call.frame, (self._value(args[0]), tuple(output.shape)), {}, call.where)
-                self.views[id(output)] = in_place.Made(args[0], made)
+        if args and in_place.is_same_values(output, args[0]):  # as of an Identity
+            made = Call("view", call.frame, (self._value(args[0]), tuple(output.shape)), {}, call.where)
+            self.views[id(output)] = in_place.Made(args[0], made)
         return output
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

@@ -49,6 +49,13 @@ def share_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
+def is_same_values(one: Any, other: Any) -> bool:
+    """Return whether two values are tensors of one shape in the same memory."""
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return False
+    return one.shape == other.shape and share_memory(one, other)
+
+
 def view_of(name: str, function: Callable, call: Call, args: tuple, kwargs: dict, output: Any) -> Made | None:
     """Return how a result was made, where it is a view whose changes can be put back; else None."""
     if name not in SLICES | RESHAPES | PERMUTATIONS or not isinstance(output, torch.Tensor) or not args:

@@ -141,8 +141,13 @@ def run_page(page: str) -> tuple[list[str], str]:
 
 
 def _shown(printed: str, shown: str) -> str:
-    """Return what the page should show: what it has where that is right."""
-    return shown if shows(shown, printed) else "\n".join(line.rstrip() for line in printed.strip().splitlines()) + "\n"
+    """Return what the page should show: what it has if that is right; as few lines if it ends with `…`."""
+    if shows(shown, printed):
+        return shown
+    lines, kept = [line.rstrip() for line in printed.strip().splitlines()], shown.strip().splitlines()
+    if kept and kept[-1].strip() == "…":
+        lines[len(kept) - 1 :] = ["…"]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

@@ -3,8 +3,8 @@ Autograd
 ========
 
 PyTorch records what is done to tensors that ``require grad``, and ``backward()`` leaves each gradient in ``.grad``,
-where the next one is *added*. TensorFlow records on a ``GradientTape``, and ``tape.gradient(...)`` returns each
-gradient once, afresh. This lesson follows the blitz's *A Gentle Introduction to torch.autograd* and the basics'
+where the next one is *added*. TensorFlow records on a ``GradientTape``, and ``tape.gradient(...)`` returns
+gradients and keeps none. This lesson follows the blitz's *A Gentle Introduction to torch.autograd* and the basics'
 *Automatic Differentiation*, and shows both habits next to each other.
 
 For code that is written around ``.grad``, ``keras_blitz.autograd`` offers PyTorch's habit on top of the tape:
@@ -46,8 +46,8 @@ compare = Lesson("autograd").compare
 # finds the gradients, and the optimizer takes a step. ``manual_seed(0)`` gives both networks the same initial
 # values, bit for bit, so nothing has to be copied from one to the other. (A1)
 #
-# A loss like this one falls with every step, whatever the labels are: its gradient is 1 for each output, so the
-# bias of the last layer sinks by ``lr`` in each of its 1000 values. It is an exercise in calls, not a useful loss.
+# This loss can fall without end, whatever the labels are: its gradient is 1 for each output, so the bias of the last
+# layer decreases by ``lr`` in each of its 1000 values. It is an exercise in calls, not a useful loss.
 #
 # We use float64 here, and ask for 1e-10 where 1e-12 is the rule: with one image of 64×64, the last BatchNorms
 # divide by the spread of 2×2 values, which multiplies rounding.
@@ -504,14 +504,13 @@ compare("logits", with_pytorch, with_keras)
 
 # %%
 # Mind the order of arguments: a PyTorch loss takes (prediction, target), a Keras loss (target, prediction). For the
-# squared error the mistake goes unnoticed; for a cross entropy it does not even raise.
+# squared error a swap goes unnoticed.
 #
 # Gradients add up
 # ----------------
 # ``out = (inp + 1)²``, backward with ones: 2 · (inp + 1), which is 4 on the diagonal of the identity and 2
-# elsewhere. A second ``backward`` *adds*, and zeroing starts again. (A11) ``tape.gradient`` returns the gradient
-# afresh each time, so a port in plain TensorFlow that relies on accumulation silently loses it; ``Gradients`` adds
-# as PyTorch does.
+# elsewhere. A second ``backward`` *adds*, and zeroing starts again. (A11) ``tape.gradient`` does not add, so a port in
+# plain TensorFlow that relies on accumulation silently loses it; ``Gradients`` adds as PyTorch does.
 
 
 # PyTorch

@@ -3,7 +3,7 @@ From NumPy to PyTorch to TensorFlow
 ===================================
 
 *Learning PyTorch with Examples* trains the same small network again and again: first in NumPy with gradients
-derived by hand, then with autograd, then with ready layers and optimizers. Here TensorFlow comes along as a third
+derived by hand, then with autograd, then with ready layers and optimizers. Here TensorFlow is the third
 column. The second half goes through the tutorials' NumPy operations in all three libraries.
 
 Inventory: A15, T1 to T5, T13.
@@ -119,9 +119,9 @@ plt.ylabel("sum of squares")
 plt.show()
 
 # %%
-# A function of one's own
-# -----------------------
-# A new function with a gradient of its own: ``torch.autograd.Function`` there, ``tf.custom_gradient`` here. It is the
+# Your own function
+# -----------------
+# A new function with its own gradient: ``torch.autograd.Function`` there, ``tf.custom_gradient`` here. It is the
 # polynomial P₃(x) = (5x³ − 3x)/2, whose derivative is 1.5 · (5x² − 1).
 
 

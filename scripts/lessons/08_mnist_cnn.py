@@ -432,8 +432,8 @@ compare(
 )
 
 # %%
-# What it has learnt
-# ------------------
+# What it has learned
+# -------------------
 # The confusion matrix: each row is a true class, each column what the network took it for. Shirts, pullovers and coats
 # are taken for each other; nine bags and ankle boots of ten are right.
 

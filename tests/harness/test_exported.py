@@ -1,5 +1,7 @@
 """`parity.check_export`: a PyTorch module beside ONNX, TFLite and a SavedModel, right files and wrong ones."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from keras import layers
 import parity
 from keras_blitz.errors import BlitzError
 from keras_blitz.export import export_onnx, export_tflite, open_exported, save_saved_model
-from keras_blitz.layers import BatchNorm, Conv2d
+from keras_blitz.export.apart import call_apart
+from keras_blitz.layers import BatchNorm, Conv2d, MaxPool2d
+from keras_blitz.layers.pooling import pad_by_edges
 from keras_blitz.weights.mapping import load_state_dict
 from parity.core.verdict import Verdict
 from parity.exported.arrange import assigned, order_of
@@ -137,7 +141,7 @@ def test_8_bits_are_judged_by_their_step(one, tmp_path, scale):
     export_tflite(other, tmp_path / "net.tflite", examples=examples)
     report = parity.check_export(module, tmp_path / "net.tflite", IMAGES)
     assert report.passed is (scale == 1.0), report
-    assert "rounding to their step: output " in report.precision
+    assert "8 bits; steps: output " in report.precision
     (row,) = report.comparisons["float32"].rows
     assert row.relative > 1e-4, "float32's bounds would refuse it"
 
@@ -208,3 +212,50 @@ def test_inputs_that_could_be_each_other_are_asked_for():
     with pytest.raises(BlitzError, match="several inputs fit several of the file"):
         assigned(given, {"a": (None, 4), "b": (None, 4)}, None)
     assert assigned({"b": EXTRA, "a": EXTRA}, {"a": (None, 4), "b": (None, 4)}, None) == {"a": "a", "b": "b"}
+
+
+class Pooled(OneInput):
+    """Two blocks and a max pool whose padding is below every value."""
+
+    def forward(self, x):
+        return self.last(torch.nn.functional.max_pool2d(self.conv(x), 3, 2, 1).relu())
+
+
+@pytest.mark.slow
+def test_8_bits_after_a_padded_pool_and_a_missing_relu(tmp_path):
+    module, examples = trained(Pooled()), np.random.RandomState(2).randn(50, 10, 8, 3).astype("float32")
+    for right in (True, False):
+        inputs = keras.Input((10, 8, 3))
+        x = MaxPool2d(3, 2, 1)(Conv2d(6, 3, padding=1, name="conv")(inputs))
+        x = layers.ReLU()(x) if right else x
+        model = filled(keras.Model(inputs, Conv2d(4, 3, stride=2, name="last")(x)), module)
+        export_tflite(model, tmp_path / "net.tflite", examples=examples)
+        report = parity.check_export(module, tmp_path / "net.tflite", IMAGES)
+        assert report.passed is right, report
+
+
+@pytest.mark.slow
+def test_a_constant_that_8_bits_cannot_have_is_named(tmp_path):
+    inputs = keras.Input((10, 8, 3))
+    x = keras.ops.pad(Conv2d(6, 3, name="conv")(inputs), [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-3e38)
+    model = keras.Model(inputs, layers.MaxPooling2D(3)(x))
+    with pytest.raises(BlitzError, match="8 bits cannot have the values of .* has to be replaced"):
+        export_tflite(model, tmp_path / "net.tflite", examples=IMAGES.transpose(0, 2, 3, 1))
+    assert not (tmp_path / "net.tflite").exists()
+
+
+def test_what_ends_its_process_is_one_line():
+    assert call_apart(lambda: 3, "it") == 3
+    with pytest.raises(BlitzError, match="the interpreter ended its process with SIGABRT"):
+        call_apart(os.abort, "the interpreter")
+    with pytest.raises(BlitzError, match="ZeroDivisionError: division by zero"):
+        call_apart(lambda: 1 // 0, "it")
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "ceil"), [(8, 3, 2, False), (7, 4, 3, True), (5, 2, 1, False)])
+def test_a_pool_that_pads_by_its_edges_has_the_same_maxima(size, kernel, stride, ceil):
+    pool = MaxPool2d(kernel, stride, kernel // 2, ceil_mode=ceil)
+    images = -np.random.RandomState(0).rand(2, size, size + 1, 3).astype("float32")
+    with pad_by_edges():
+        actual = pool(images).numpy()
+    np.testing.assert_array_equal(actual, pool(images).numpy())

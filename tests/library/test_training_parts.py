@@ -19,7 +19,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.losses import CrossEntropyLoss
 from keras_blitz.optim import SGD
 from keras_blitz.training import cpu
-from keras_blitz.training.checks import check_finite, check_images, check_network, check_options
+from keras_blitz.training.checks import check_finite, check_images, check_network, check_options, check_outputs
 from keras_blitz.training.loop import Trainer
 from keras_blitz.training.recipes import RECIPES
 from keras_blitz.training.state import State, read_checkpoint, write_checkpoint
@@ -177,6 +177,12 @@ def test_a_run_that_diverges_is_named_by_its_first_step():
     for bad in (np.nan, np.inf):
         with pytest.raises(BlitzError, match=rf"the loss is {bad} in epoch 3, step 9: .* smaller --lr than 0\.5"):
             check_finite(np.array([1.0, bad, np.nan]), 3, 10, 0.5)
+
+
+def test_outputs_that_are_not_finite_end_a_run():
+    check_outputs(np.zeros((2, 3)), 1, 0.1)
+    with pytest.raises(BlitzError, match=r"outputs are not finite after epoch 2: .* smaller --lr than 0\.1"):
+        check_outputs(np.array([[0, np.inf]]), 2, 0.1)
 
 
 def test_options_of_another_run_are_named_and_a_seed_may_be_left_out():

@@ -86,6 +86,26 @@ def summed(builder: Any, x: Any, *args: Any, **options: Any) -> Any:
     return registry.FUNCTIONS["sum"](builder, x, *args, **options)
 
 
+def shifted(index: tuple) -> tuple:
+    """Return an assignment's place one channel or step earlier."""
+    return (index[0], slice(index[1].start - 1, index[1].stop - 1), *index[2:])
+
+
+def along_the_next(rule: Any, builder: Any, x: Any, dim: int) -> Any:
+    """Take the axis after the right one."""
+    return rule(builder, x, dim + 1)
+
+
+def place_by_place(builder: Any, x: Any, *counts: int) -> Any:
+    """Repeat each place of the last axis in place of the whole."""
+    return registry.FUNCTIONS["repeat_interleave"](builder, x, counts[-1], -1)
+
+
+def as_a_whole(builder: Any, x: Any, count: int, _: int) -> Any:
+    """Repeat the last axis as a whole in place of each of its places."""
+    return registry.FUNCTIONS["repeat"](builder, x, 1, 1, count)
+
+
 # id, what the rule does, and where that must be seen
 MISTAKES: tuple[Fault, ...] = (
     fault(
@@ -264,5 +284,25 @@ MISTAKES: tuple[Fault, ...] = (
         "translate-recurrent-options", "a recurrent layer with another function, or other axes", "H8",
         at("steps", "activation:rnn", "RNN", reading(nonlinearity=constant("tanh"))),
         refused("steps", "norm", "RNN", reading(bidirectional=constant(False))),
+    ),
+    fault(
+        "translate-assignment-place", "an assignment to a part that is one place earlier", "H8",
+        at("pieces", "activation:norm", "setitem", given(index=shifted)),
+        at("warped", "activation:conv2", "setitem", given(index=shifted)),
+    ),
+    fault(
+        "translate-repeat-order", "each place repeated in place of the whole, or the whole in place of each place", "H8",
+        at("pieces", "activation:norm", "repeat", instead(place_by_place)),
+        at("pieces", "activation:norm", "repeat_interleave", instead(as_a_whole)),
+    ),
+    fault(
+        "translate-function-axis", "a function of keras_blitz.ops along another axis", "H8",
+        at("pieces", "activation:out", "logcumsumexp", along_the_next),
+        at("warped", "activation:norm2", "logcumsumexp", along_the_next),
+    ),
+    fault(
+        "translate-grid-corners", "a grid whose corners are pixels' borders in place of their centers", "H8",
+        at("warped", "activation:norm1", "grid_sample", given(align_corners=constant(False))),
+        at("warped", "activation:norm1", "affine_grid", given(align_corners=constant(False))),
     ),
 )  # fmt: skip

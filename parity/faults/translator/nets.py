@@ -167,6 +167,38 @@ class Teacher(nn.Module):
         return self.head(torch.sub(self.body(x).tanh(), target, alpha=0.5).roll(1, 1).cumsum(1))
 
 
+class Pieces(nn.Module):
+    """A sequence of which a part is replaced, and what is repeated as a whole and place by place."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(16, 3)
+        self.norm, self.out = nn.LayerNorm(16, eps=1e-2), nn.Linear(3, 2)
+
+    def forward(self, x):  # noqa: D102
+        y = self.first(x)
+        y[:, 1:3] = x[:, 3:]
+        y = self.norm(torch.cat([y.repeat(1, 1, 2), y.repeat_interleave(2, -1)], -1))
+        return self.out(torch.logcumsumexp(self.last(y), 1))
+
+
+class Warped(nn.Module):
+    """Images that are turned and moved, of which a part is replaced."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.places, self.conv2 = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 6), nn.Conv2d(4, 3, 1)
+        self.norm1, self.norm2 = nn.GroupNorm(2, 4, eps=1e-2), nn.GroupNorm(1, 3, eps=1e-2)
+
+    def forward(self, x):  # noqa: D102
+        x = self.conv1(x)
+        theta = self.places(x.mean((2, 3))).view(-1, 2, 3)
+        grid = F.affine_grid(theta, [len(x), 4, 6, 8], align_corners=True)
+        y = self.norm1(F.grid_sample(x, grid, align_corners=True))
+        y[:, 1:3, 2:] = x[:, :2, 2:]
+        return self.norm2(torch.logcumsumexp(self.conv2(y), 2))
+
+
 def images() -> np.ndarray:
     """Return images (N, C, H, W) whose sizes differ."""
     return np.random.RandomState(0).randn(3, 3, 6, 8).astype("f")
@@ -197,6 +229,8 @@ NETS: dict[str, tuple[type[nn.Module], Callable[[], Any]]] = {
     "steps": (Steps, lambda: sequences(4)),
     "gates": (Gates, two_vectors),
     "teacher": (Teacher, tokens),
+    "pieces": (Pieces, lambda: sequences(4)),
+    "warped": (Warped, images),
 }
 
 
