@@ -10,7 +10,7 @@ from keras_blitz.models import NETWORKS
 
 app = typer.Typer(
     name="keras-blitz",
-    help="The PyTorch blitz in Keras: turn checkpoints into Keras models and back.",
+    help="The PyTorch blitz in Keras: convert checkpoints to Keras models and back.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -18,7 +18,7 @@ app = typer.Typer(
 
 @app.callback()
 def _commands(version: command.Version = False) -> None:
-    """The PyTorch blitz in Keras: turn checkpoints into Keras models and back."""
+    """The PyTorch blitz in Keras: convert checkpoints to Keras models and back."""
 
 
 @app.command()
@@ -26,19 +26,19 @@ def convert(
     checkpoint: Annotated[
         Path,
         typer.Argument(
-            help="What to read: .safetensors, .pth, .pth.tar, .pt, .ckpt, .bin, the .index.json of shards or its "
+            help="The file to read: .safetensors, .pth, .pth.tar, .pt, .ckpt, .bin, the .index.json of shards or its "
             "folder, .keras or .weights.h5."
         ),
     ],
     model: Annotated[str, typer.Option("--model", "-m", help=f"The network: {', '.join(NETWORKS)}.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="What to write: .keras, .weights.h5, .safetensors, .pth or .pt.")
+        Path, typer.Option("--output", "-o", help="The file to write: .keras, .weights.h5, .safetensors, .pth or .pt.")
     ],
     prefix: Annotated[
-        str | None, typer.Option(help="Take only the keys under this prefix, such as 'backbone.'.")
+        str | None, typer.Option(help="Use only the keys under this prefix, such as 'backbone.'.")
     ] = None,
     num_classes: Annotated[
-        int | None, typer.Option(min=1, help="Size of the head; read off the checkpoint unless given.")
+        int | None, typer.Option(min=1, help="Size of the head. Default: the size in the checkpoint.")
     ] = None,
     skip: Annotated[
         list[str] | None, typer.Option(help="A module to leave at its initial values, such as a head; may be repeated.")
@@ -48,7 +48,7 @@ def convert(
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(help="Round to float16, bfloat16, float32 or float64; as in the checkpoint unless given."),
+        typer.Option(help="Round to float16, bfloat16, float32 or float64. Default: the checkpoint's dtype."),
     ] = None,
 ) -> None:
     """Convert a PyTorch checkpoint to a Keras file, or a Keras file to a PyTorch checkpoint, bit for bit."""

@@ -84,11 +84,11 @@ def convert(
     if kind in checkpoint.KERAS_ENDINGS:
         _check_unused(source, {"prefix": prefix, "skip": skip, "key": key, "dtype": dtype})
     if num_classes and (kind == ".keras" or head is None):
-        raise CheckpointError(f"{source}: the number of classes is not to be chosen here; leave --num-classes out")
+        raise CheckpointError(f"{source}: its head has a fixed number of classes; leave --num-classes out")
     if num_classes and num_classes > MOST_CLASSES:
         raise CheckpointError(f"--num-classes {num_classes}: a head has at most {MOST_CLASSES:,} outputs")
     if dtype is not None and dtype not in DTYPES:
-        raise CheckpointError(f"dtype={dtype!r} is none of {', '.join(DTYPES)}")
+        raise CheckpointError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
     notes: list[str] = []
     if kind == ".keras":
         network = _same_kind(models.load_model(source), model, source)
@@ -144,7 +144,9 @@ def _notes(state: State, left_out: list[str], skip: tuple[str, ...]) -> list[str
 def _check_unused(source: str | os.PathLike[str], options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if value:
-            raise CheckpointError(f"{source}: a Keras file has no use for --{name}, no prefixes or parts; leave it out")
+            raise CheckpointError(
+                f"{source}: --{name} does not apply to a Keras file, which has no prefixes or parts; leave it out"
+            )
 
 
 def _same_kind(network, model: str, source: str | os.PathLike[str]):

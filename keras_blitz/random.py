@@ -249,7 +249,7 @@ class Generator:
         """
         p = np.asarray(p)
         if not np.all((p >= 0) & (p <= 1)):
-            raise BlitzError("bernoulli needs 0 ≤ p ≤ 1")
+            raise BlitzError("bernoulli: p must be from 0 to 1")
         if size is not None:
             return self._below(float(p), _shape(size)).astype(np.float32)
         kind = _floating(p.dtype)

@@ -38,21 +38,23 @@ app = typer.Typer(name="parity", no_args_is_help=True, pretty_exceptions_enable=
 
 Cases = Annotated[
     list[str] | None,
-    typer.Argument(metavar="CASE", help="Ids, prefixes, patterns with *, groups or inventory ids; all if none."),
+    typer.Argument(metavar="CASE", help="Case ids, prefixes, patterns with *, groups or inventory ids. Default: all."),
 ]
-Slow = Annotated[bool, typer.Option("--slow", help="The slow cases too.")]
+Slow = Annotated[bool, typer.Option("--slow", help="Also run the slow cases.")]
 Live = Annotated[
     bool | None,
-    typer.Option("--live/--golden", help="Run PyTorch, or read its golden traces; live where PyTorch is installed."),
+    typer.Option(
+        "--live/--golden", help="Run PyTorch, or read its golden traces. Default: live if PyTorch is installed."
+    ),
 ]
 
 
 @app.callback()
 def _commands(version: command.Version = False) -> None:
-    """Prove a Keras port of a PyTorch network right, or name where it differs.
+    """Prove that a Keras port equals its PyTorch network, or name the place where they differ.
 
-    Three verdicts: equivalent; not equivalent; not decided, where what was compared proves nothing or the run was
-    interrupted. Only the first passes.
+    There are three verdicts: equivalent; not equivalent; not decided, if the compared tensors prove nothing or the run
+    was interrupted. Only "equivalent" passes.
 
     Exit status: 0 equivalent, 1 a difference or not decided, 2 wrong usage or a missing piece, 130 interrupted.
     """
@@ -63,8 +65,8 @@ def run_command(
     case: Cases = None,
     live: Live = None,
     slow: Slow = False,
-    dtype: Annotated[str, typer.Option(help="Only these, separated by commas.")] = ",".join(DTYPES),
-    mode: Annotated[str, typer.Option(help="Only these, separated by commas.")] = ",".join(MODES),
+    dtype: Annotated[str, typer.Option(help="Run only these dtypes, separated by commas.")] = ",".join(DTYPES),
+    mode: Annotated[str, typer.Option(help="Run only these modes, separated by commas.")] = ",".join(MODES),
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JUnit XML.")] = None,
@@ -74,9 +76,7 @@ def run_command(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first case that fails.")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", help="Processes that run cases side by side; by default a core each, 4 at most."
-        ),
+        typer.Option(min=1, metavar="N", help="Run cases in N processes at a time. Default: one per core, at most 4."),
     ] = None,
 ) -> None:
     """Run the cases and print how far the port is from PyTorch."""
@@ -113,9 +113,9 @@ def list_command(
 ) -> None:
     """List the cases: each group with its subjects, or the cases of a CASE with the inventory ids they cover.
 
-    A subject is what is ported; it has a case for each dtype and mode. For an inventory id, such as L1, the tests and
-    scripts that show it are listed too; `parity list "*"` prints every case and every test, and
-    `python -m parity.inventory` the meaning of each id.
+    A subject is a ported network or function; it has a case for each dtype and mode. For an inventory id, such as L1,
+    the tests and scripts that cover it are also listed. `parity list "*"` prints every case and every test, and
+    `python -m parity.inventory` prints the meaning of each id.
     """
     from json import dumps
 
@@ -132,16 +132,16 @@ def list_command(
 
 @app.command("show")
 def show_command(
-    case: Annotated[str, typer.Argument(help="The id of one case, or what names only one.")],
+    case: Annotated[str, typer.Argument(help="The id of a case, or a prefix or pattern that matches only one.")],
     live: Live = None,
     isolate: Annotated[
         bool, typer.Option("--isolate", help="Run each layer on its own with PyTorch's input (live, float64).")
     ] = False,
 ) -> None:
-    """Show one case in full: every tensor, allowed, measured, the worst entries.
+    """Show one case in full: every tensor with its allowed and measured error and its worst entries.
 
-    With --isolate, each layer's error on its own and its error in the run. Fix only the layers that fail on their own;
-    the others merely pass a wrong input on.
+    With --isolate, show each layer's error on its own and its error in the run. Fix only the layers that fail on their
+    own; the others merely pass a wrong input on.
     """
     from parity.report import text
 
@@ -166,7 +166,9 @@ def show_command(
 @app.command("record")
 def record_command(
     case: Cases = None,
-    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where to; by default the package's.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder to write to. Default: the folder in the package.")
+    ] = None,
 ) -> None:
     """Write golden traces of PyTorch's side (needs PyTorch)."""
     from parity.suite import golden, oracle
@@ -187,15 +189,15 @@ def compare_command(
     reference: Annotated[Path, typer.Argument(metavar="A.npz", help="The expected trace.")],
     port: Annotated[Path, typer.Argument(metavar="B.npz", help="The trace to judge.")],
     truth: Annotated[
-        Path | None, typer.Option(metavar="C.npz", help="float32 traces: the float64 truth to judge both by.")
+        Path | None, typer.Option(metavar="C.npz", help="For float32 traces: the float64 trace to judge both by.")
     ] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the comparison as an HTML page.")] = None,
 ) -> None:
     """Compare two saved traces.
 
-    float64 traces are judged by the tolerance table, float32 ones by PyTorch's own float32 error, which A knows if it
-    is a golden trace or was saved by `parity run --traces`; else give --truth, and A's error is taken from it. Without
-    either, float32 is only screened, at a bound that catches gross mistakes.
+    float64 traces are judged by the tolerance table, float32 traces by PyTorch's own float32 error. A contains this
+    error if it is a golden trace or was saved by `parity run --traces`; otherwise pass --truth to measure it. Without
+    either, float32 is only screened with a loose bound that catches large errors.
     """
     from parity.report import text
     from parity.suite.saved import compare_files
@@ -226,15 +228,16 @@ app.command("translate")(translate_command)
 @app.command("gaps")
 def gaps_command(
     gap: Annotated[
-        list[str] | None, typer.Argument(metavar="GAP", help="Ids, beginnings of ids or sections; all if none.")
+        list[str] | None, typer.Argument(metavar="GAP", help="Ids, prefixes of ids, or sections. Default: all.")
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
-    listing: Annotated[bool, typer.Option("--list", help="List the ids; measure nothing.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the ids without measuring.")] = False,
 ) -> None:
-    """Measure the semantic differences between PyTorch and TensorFlow: the obvious port beside the exact one.
+    """Measure the semantic differences between PyTorch and TensorFlow: the obvious port next to the exact one.
 
-    One GAP is shown with its explanation and the code of both. Exit status 1: an exact spelling is beyond its bound.
+    A single GAP is shown with its explanation and the code of both ports. Exit status 1: an exact port is beyond its
+    bound.
     """
     from parity.gaps import select as select_gaps
     from parity.report import gaps as report

@@ -18,16 +18,16 @@ from parity.session import TOO_EARLY, each, exit_status, load, run_cases, versio
 
 def faults_command(
     fault: Annotated[
-        list[str] | None, typer.Argument(metavar="FAULT", help="Ids, or patterns with *; all if none.")
+        list[str] | None, typer.Argument(metavar="FAULT", help="Ids, or patterns with *. Default: all.")
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as an HTML page.")] = None,
 ) -> None:
-    """Plant every mistake of the catalogue in the working port: which are caught, and located.
+    """Plant each mistake of the catalogue in the correct port, and show which are caught and located.
 
-    Judged by the golden traces, without PyTorch. The port as it is runs first and must pass. With PyTorch, mistakes are
-    handed to parity.check, too, and planted in the rules of parity translate; the right pairs and networks that they
-    are made in are judged as well, and none may be called wrong.
+    The golden traces judge the mistakes, without PyTorch. The correct port runs first and must pass. If PyTorch is
+    installed, mistakes are also made in calls of parity.check and in the rules of parity translate; the correct pairs
+    and networks run as well and must pass.
     """
     for path in filter(None, (json, html)):
         check_target(path)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 Module = Annotated[
     str,
     typer.Argument(
-        metavar="MODULE:NAME", help="A torch.nn.Module, or what makes one: mypackage.nets:Net or nets.py:Net."
+        metavar="MODULE:NAME",
+        help="A torch.nn.Module, its class, or a function that returns one: mypackage.nets:Net or nets.py:Net.",
     ),
 ]
 Inputs = Annotated[
@@ -35,15 +36,15 @@ def transfer_command(
     ],
     checkpoint: Annotated[Path | None, typer.Option(help="The module's weights: .pth, .pt or .safetensors.")] = None,
     shapes: Inputs = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="Keras's weights into the PyTorch module.")] = False,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Copy the Keras weights into the PyTorch module.")] = False,
     unproven: Annotated[
-        bool, typer.Option("--unproven", help="Write the file even where the two are not equivalent.")
+        bool, typer.Option("--unproven", help="Write the file even if the two are not equivalent.")
     ] = False,
 ) -> None:
     """Fill a Keras model with a PyTorch module's weights, and prove that both compute the same.
 
-    MODULE is imported, so its code runs; classes of the Keras model that it registers with Keras are known then.
-    Exit status: 0 written, 1 the models are not equivalent with these weights, and no file is written, 2 wrong usage.
+    The command imports MODULE, so its code runs and can register the classes of the Keras model. Exit status: 0 the
+    file was written, 1 the models are not equivalent with these weights and no file was written, 2 wrong usage.
     """
     with announce_stop("parity", "interrupted: nothing was written"):
         from keras_blitz.weights.checkpoint import KERAS_ENDINGS, TORCH_ENDINGS, ending
@@ -78,18 +79,22 @@ def _transfer(
 
 
 def translate_command(
-    module: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="Or FILE.py:NAME; a module, or what makes one.")],
-    shape: Annotated[list[str], typer.Option("--input", metavar="SHAPE", help="Each 2,3,224,224 or 2,16:int:1000.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.py", help="Weights are written beside it.")],
-    trust: Annotated[bool, typer.Option("--trust", help="Load a pickle, which runs the code it holds.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Write a stub where an operation has no rule.")] = False,
+    module: Annotated[str, typer.Argument(
+        metavar="MODULE:NAME", help="The PyTorch module, its class, or a function that returns one; also FILE.py:NAME.")],
+    shape: Annotated[list[str], typer.Option(
+        "--input", metavar="SHAPE", help="Shape of an input: 2,3,224,224 or 2,16:int:1000 (integers).")],
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", metavar="FILE.py", help="The file to write; the weights go next to it.")],
+    trust: Annotated[bool, typer.Option("--trust", help="Load a pickled module, which runs the code in it.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Write a stub for each operation without a rule.")] = False,
     batch: Annotated[bool, typer.Option("--batch/--no-batch", help="Whether axis 0 of each input is a batch.")] = True,
     other: Annotated[
-        list[str] | None, typer.Option(metavar="SHAPE", help="Inputs of another size; every size is taken then.")
+        list[str] | None, typer.Option(metavar="SHAPE", help="Another size of the inputs; the model accepts all sizes.")
     ] = None,
-    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Prove it; that takes 12 × the weights.")] = True,
+    proof: Annotated[bool, typer.Option(
+        "--proof/--no-proof", help="Prove the port, in 12 × the memory of the weights.")] = True,
 ) -> None:  # fmt: skip
-    """Write a PyTorch module as Keras source, and prove that both do the same.
+    """Write a PyTorch module as Keras source, and prove that both compute the same.
 
     Exit status: 0 proven equivalent, 1 written but not proven, 2 nothing was written.
     """

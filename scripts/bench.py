@@ -338,14 +338,14 @@ def show(results: dict[str, dict]) -> None:
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help="Tasks whose name begins so.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Run only tasks with this prefix.")] = None,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    seconds: Annotated[float, typer.Option(min=0.01, help="Of each measurement.")] = 3.0,
-    threads: Annotated[int, typer.Option(min=0, help="Of both sides; 0: what each takes by itself.")] = 0,
-    compiled: Annotated[bool, typer.Option("--compiled", help="torch.compile, too.")] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results there.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Duration of each measurement.")] = 3.0,
+    threads: Annotated[int, typer.Option(min=0, help="Threads of both frameworks; 0: their defaults.")] = 0,
+    compiled: Annotated[bool, typer.Option("--compiled", help="Also measure torch.compile.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the results to this file.")] = None,
     append: Annotated[bool, typer.Option("--append", help="Keep the run as a line of benchmarks/runs.jsonl.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="One short round of the first task.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Run one short round of the first task.")] = False,
     one: Annotated[tuple[str, str], typer.Option(hidden=True)] = ("", ""),
 ) -> None:
     """Measure PyTorch and this package in turn; the exit status is 1 where a bar is missed."""

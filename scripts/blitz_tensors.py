@@ -291,8 +291,8 @@ def shown(found) -> str:
 def main() -> int:
     """Print the lesson, and check each of its lines; return 1 if one is wrong."""
     parser = command.argument_parser(__doc__)
-    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(LESSON)}; all if none")
-    parser.add_argument("--dry-run", action="store_true", help="the same: it takes seconds")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=f"{', '.join(LESSON)}; default: all")
+    parser.add_argument("--dry-run", action="store_true", help="no effect, because the script takes only seconds")
     tables = parser.parse_args().tables
     if unknown := [table for table in tables if table not in LESSON]:
         parser.error(f"no table {unknown[0]!r}; there are {', '.join(LESSON)}")

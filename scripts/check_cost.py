@@ -176,7 +176,7 @@ def measure_apart(name: str, checkout: Path) -> dict:
 
 
 def main(
-    only: Annotated[str, typer.Option(help="Pairs to check, with commas.")] = "",
+    only: Annotated[str, typer.Option(help="Pairs to check, separated by commas.")] = "",
     against: Annotated[Path | None, typer.Option(help="A second checkout, measured in turn.")] = None,
     here: Annotated[bool, typer.Option(hidden=True)] = False,
 ):

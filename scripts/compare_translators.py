@@ -99,10 +99,10 @@ def pythons(nobuco: Path | None, onnx2tf: Path | None) -> dict[str, str]:
 
 
 def main(
-    nobuco: Annotated[Path | None, typer.Option(help="the python of an environment that has nobuco")] = None,
-    onnx2tf: Annotated[Path | None, typer.Option(help="the python of an environment that has onnx2tf")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="these networks alone")] = None,
-    limit: Annotated[float, typer.Option(help="seconds that one network may take one translator", min=1)] = 300,
+    nobuco: Annotated[Path | None, typer.Option(help="path to the python of an environment with nobuco")] = None,
+    onnx2tf: Annotated[Path | None, typer.Option(help="path to the python of an environment with onnx2tf")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="run only these networks")] = None,
+    limit: Annotated[float, typer.Option(help="seconds for each network and translator", min=1)] = 300,
 ) -> None:
     """Print the table; a network that a translator fails at is a line of it."""
     environments = pythons(nobuco, onnx2tf)

@@ -47,21 +47,31 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def arguments() -> argparse.Namespace:
     """Return the command line."""
     parser = command.argument_parser(__doc__)
-    parser.add_argument("--way", choices=WAYS, action="append", help="may be repeated; default: all that are allowed")
+    parser.add_argument(
+        "--way",
+        choices=WAYS,
+        action="append",
+        help="which layers to train; may be repeated; default: all ways that are allowed",
+    )
     parser.add_argument("--loop", choices=LOOPS, action="append", help="may be repeated; default: both")
-    parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="of BatchNorm while training")
-    parser.add_argument("--augment", action="store_true", help="turn every second image over, at random")
+    parser.add_argument("--mode", choices=("eval", "train"), default="eval", help="mode of BatchNorm while training")
+    parser.add_argument("--augment", action="store_true", help="mirror each image with probability 0.5")
     parser.add_argument("--weights", help="'imagenet', or a checkpoint of ResNet18 (default: random initial values)")
     parser.add_argument("--epochs", type=command.whole_number(1), default=3)
     parser.add_argument("--batch-size", type=command.whole_number(2), default=50)
     parser.add_argument("--images", type=command.whole_number(2), default=2000, help="training images, at most 2000")
     parser.add_argument(
-        "--size", type=command.whole_number(32, 1024), default=64, help="height and width the images are resized to"
+        "--size", type=command.whole_number(32, 1024), default=64, help="resize the images to this height and width"
     )
     parser.add_argument("--lr", type=float, default=1e-2)
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("resnet18-finetuned.keras"), help="the plot goes beside it")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("resnet18-finetuned.keras"),
+        help="the model file; the plot is written next to it",
+    )
     parser.add_argument(
         "--workers", type=command.whole_number(1), default=1, help="processes on this machine that share each batch"
     )

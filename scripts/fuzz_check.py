@@ -71,10 +71,10 @@ def show(number: int) -> None:
 
 
 def main(
-    count: Annotated[int, typer.Option(help="pairs, at least 1", min=1, max=NUMBERS)] = 500,
+    count: Annotated[int, typer.Option(help="number of pairs, at least 1", min=1, max=NUMBERS)] = 500,
     seed: Annotated[int, typer.Option(help="the number of the first pair", min=0, max=NUMBERS)] = 0,
-    only: Annotated[int | None, typer.Option(help="show this pair alone", min=0, max=NUMBERS)] = None,
-    lines: Annotated[Path | None, typer.Option(help="a JSON line for each pair is appended to this file")] = None,
+    only: Annotated[int | None, typer.Option(help="show only this pair", min=0, max=NUMBERS)] = None,
+    lines: Annotated[Path | None, typer.Option(help="append a JSON line for each pair to this file")] = None,
 ) -> None:
     """Check random pairs and print the figures; exit status 1 where a verdict is wrong."""
     from parity.record.frameworks import load_frameworks

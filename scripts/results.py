@@ -127,10 +127,12 @@ def written(text: str, table: list[str], command: str) -> str:
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help=", ".join(ROWS))] = None,
-    seed: Annotated[int, typer.Option(help="Of both sides.")] = 0,
-    epochs: Annotated[int, typer.Option(min=0, help="0: the tutorials'.")] = 0,
-    keep: Annotated[Path | None, typer.Option(help="Folder of finished runs, which are not run again.")] = None,
-    print_only: Annotated[bool, typer.Option("--print", help="Leave docs/training.md alone.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of both frameworks.")] = 0,
+    epochs: Annotated[int, typer.Option(min=0, help="Number of epochs; 0: as in the tutorials.")] = 0,
+    keep: Annotated[Path | None, typer.Option(help="Folder for finished runs; these are not run again.")] = None,
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Print the table; do not change docs/training.md.")
+    ] = False,
     one: Annotated[tuple[str, str], typer.Option(hidden=True)] = ("", ""),
 ) -> None:
     """Train as the tutorials do, in PyTorch and here, and write the table of the results."""

@@ -125,9 +125,9 @@ def tour(logdir: Path, epochs: int) -> None:
 
 
 def main(
-    logdir: Annotated[Path, typer.Option(help="Where the logs go.")] = Path("runs/tensorboard"),
+    logdir: Annotated[Path, typer.Option(help="Folder for the logs.")] = Path("runs/tensorboard"),
     epochs: Annotated[int, typer.Option(min=1)] = 5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="One epoch.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Run one epoch.")] = False,
 ) -> None:
     """Write every kind of summary that TensorBoard shows."""
     from keras_blitz.quiet import import_tensorflow

@@ -76,7 +76,7 @@ def main(
     network: Annotated[str, typer.Option(help="A name of keras_blitz.models.")] = "vgg16",
     weights: Annotated[str | None, typer.Option(help="imagenet, or a PyTorch checkpoint.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder to keep the files in (VGG16: 2.6 GB).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same with LeNet, in seconds.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Run the same with LeNet, in seconds.")] = False,
 ) -> None:
     """Save, load and export a network, and compare what comes back."""
     from keras_blitz.quiet import import_tensorflow

@@ -111,14 +111,14 @@ def installed(groups: list[str]) -> list[str]:
 
 
 def main(
-    groups: Annotated[list[str] | None, typer.Argument(help="transformers, own, timm; all if none is named")] = None,
-    results: Annotated[Path, typer.Option(help="the JSON file of results, which a later run goes on from")] = Path(
+    groups: Annotated[list[str] | None, typer.Argument(help="transformers, own or timm; default: all")] = None,
+    results: Annotated[Path, typer.Option(help="the JSON file of results; a later run continues from it")] = Path(
         "zoo.json"
     ),
-    only: Annotated[list[str] | None, typer.Option(help="run these models alone, even if they have a result")] = None,
-    again: Annotated[bool, typer.Option(help="run those that did not pass once more")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="run only these models, even if they have a result")] = None,
+    again: Annotated[bool, typer.Option(help="run the models that did not pass again")] = False,
     limit: Annotated[float, typer.Option(help="seconds that one model may take", min=1)] = 300,
-    sources: Annotated[Path | None, typer.Option(help="a folder for the sources that were written")] = None,
+    sources: Annotated[Path | None, typer.Option(help="a folder for the generated sources")] = None,
 ) -> None:
     """Translate and prove the models of a zoo; exit status 1 where one does not pass."""
     chosen = installed(groups or [])

@@ -134,7 +134,9 @@ def trace(function: Callable, *, frozen: Iterable = (), **leaves) -> OperationGr
     try:
         traced = tf.function(function, autograph=False).get_concrete_function(**specs).graph
     except tf.errors.OperatorNotAllowedInGraphError:
-        raise BlitzError("cannot trace a Python branch or loop on a tensor's value: trace the way taken") from None
+        raise BlitzError(
+            "cannot trace a Python branch or loop on a tensor's value: trace only the branch that runs"
+        ) from None
     nodes = _leaves(traced, leaves, [id(variable.value.handle) for variable in frozen])
     _grow(nodes, traced)
     sources = [_source(tensor, nodes) for tensor in traced.outputs]
@@ -202,7 +204,7 @@ def _picture(graph: OperationGraph, form: str) -> bytes:
     try:
         import pydot
     except ImportError:
-        raise BlitzError("a picture needs pydot: pip install pydot; .txt and .dot do without") from None
+        raise BlitzError("a picture needs pydot: pip install pydot, or write .txt or .dot") from None
     # Built, not parsed from `dot()`: pydot's parser warns of its own grammar.
     picture = pydot.Dot(graph_type="digraph")
     for name, color in graph.colors().items():
@@ -213,5 +215,7 @@ def _picture(graph: OperationGraph, form: str) -> bytes:
     try:
         content: Any = picture.create(format=form)  # bytes, though pydot's annotation says str
     except FileNotFoundError:
-        raise BlitzError("a picture needs Graphviz's dot on the PATH; .txt and .dot do without") from None
+        raise BlitzError(
+            "a picture needs Graphviz's dot on the PATH: install Graphviz, or write .txt or .dot"
+        ) from None
     return content

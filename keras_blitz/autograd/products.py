@@ -99,5 +99,5 @@ def _matching(argument: str, inputs: list[tf.Tensor], values: Sequence) -> list[
     shapes = [tuple(tensor.shape) for tensor in inputs]
     found = [tuple(tensor.shape) for tensor in values]
     if found != shapes:
-        raise BlitzError(f"{argument} have the shapes {found}, the inputs {shapes}")
+        raise BlitzError(f"{argument} must have the shapes of the inputs, {shapes}, not {found}")
     return [tf.cast(value, tensor.dtype) for value, tensor in zip(values, inputs, strict=True)]

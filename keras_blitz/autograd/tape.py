@@ -78,7 +78,7 @@ class Gradients:
         for index, known in enumerate(self.leaves):
             if known is plain:
                 return index
-        raise BlitzError("this tensor is not one of the leaves; a non-leaf's gradient is Recording.gradient's")
+        raise BlitzError("this tensor is not one of the leaves; use Recording.gradient for the gradient of a non-leaf")
 
 
 class Recording:

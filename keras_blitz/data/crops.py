@@ -92,7 +92,9 @@ class RandomCrop(OneByOne):
                     image = pad(image, (size * missing[0], size * missing[1]), self.fill, self.padding_mode)
         rows, columns = image.shape[:2]
         if rows < height or columns < width:
-            raise BlitzError(f"RandomCrop: {height}×{width} of an image of {rows}×{columns}, padding included")
+            raise BlitzError(
+                f"RandomCrop: size {height}×{width} must fit into the image, {rows}×{columns} with padding"
+            )
         if (rows, columns) == (height, width):
             return image
         top, left = draw_corner(rows, columns, height, width)

@@ -75,12 +75,12 @@ def prepare(
             prepared already, or cannot be written; nothing is left then.
     """
     if name is not None and not _NAME.fullmatch(name):
-        raise BlitzError(f"--name {name!r}: a data set is named by lower-case letters, digits and _, a letter first")
+        raise BlitzError(f"--name {name!r}: a name must be lower-case letters, digits and _, and begin with a letter")
     found = find(expand(source), name)
     root = data_directory(data_dir)
     before = find_prepared(found.name, root)
     if before and not overwrite:
-        raise BlitzError(f"{before}: is there already; --overwrite replaces it")
+        raise BlitzError(f"{before}: exists already; --overwrite replaces it")
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=make_folder(root)))
     try:
         with explain_writing(root):
@@ -134,7 +134,7 @@ def find(source: Path, name: str | None = None) -> Found:
         BlitzError: nothing that can be prepared, or several data sets and no name.
     """
     if not source.exists():
-        raise BlitzError(f"{source}: does not exist; give the folder PyTorch's data sets are in")
+        raise BlitzError(f"{source}: does not exist; give the folder that contains PyTorch's data sets")
     found = [*_find_idx(source, name), *_find_cifar(source), *_find_images(source, name)]
     named = [each for each in found if name in (None, each.name)]
     if not named:
@@ -155,7 +155,7 @@ def _find_idx(source: Path, name: str | None) -> Iterator[Found]:
             continue
         own = next((_IDX_FOLDERS[part] for part in (folder.name, folder.parent.name) if part in _IDX_FOLDERS), name)
         if own is None or own not in _IDX_FOLDERS.values():
-            raise BlitzError(f"{folder}: MNIST or Fashion-MNIST? say --name mnist or --name fashion_mnist")
+            raise BlitzError(f"{folder}: may be MNIST or Fashion-MNIST; add --name mnist or --name fashion_mnist")
         row = KNOWN[own]
         yield Found(own, row.shape, row.classes, partial(_read_mnist, folder))
 
@@ -233,7 +233,7 @@ def _read_cifar(folder: Path, split: str) -> Iterator[tuple[np.ndarray, int]]:
         except BlitzError as error:
             raise BlitzError(f"{path}: {error}") from None
         except Exception as error:  # a damaged pickle raises anything
-            raise BlitzError(f"{path}: truncated, or no batch of CIFAR-10 ({type(error).__name__})") from error
+            raise BlitzError(f"{path}: truncated, or not a batch of CIFAR-10 ({type(error).__name__})") from error
         if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
             raise BlitzError(f"{path}: data {data.dtype} {data.shape}, expected uint8 (N, 3072)")
         if labels.dtype.kind not in "iu" or labels.ndim != 1:
@@ -275,7 +275,7 @@ def _find_images(source: Path, name: str | None) -> Iterator[Found]:
     if is_cifar:
         name = "cifar10"
     elif name is None:
-        raise BlitzError(f"{source}: {len(classes)} classes of images; say what to call the data set, with --name")
+        raise BlitzError(f"{source}: {len(classes)} classes of images; name the data set with --name")
     elif name in KNOWN:
         raise BlitzError(f"{source}: these classes are not those of {name}")
     shape = (32, 32, 3) if is_cifar else (None, None, 3)
@@ -297,12 +297,12 @@ def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
     archive = source if source.is_file() else source / f"{split}.zip"
     if not archive.is_file() or not zipfile.is_zipfile(archive):
         if archive.is_file() and archive.suffix == ".zip":
-            raise BlitzError(f"{archive}: truncated, or no zip file")
+            raise BlitzError(f"{archive}: truncated, or not a zip file")
         return {}
     try:
         opened = zipfile.ZipFile(archive)
     except Exception as error:  # a damaged directory raises BadZipFile, NotImplementedError, struct.error …
-        raise BlitzError(f"{archive}: truncated, or no zip file ({_said(error)})") from error
+        raise BlitzError(f"{archive}: truncated, or not a zip file ({_said(error)})") from error
     names = [name for name in opened.namelist() if name.lower().endswith(ENDINGS) and name.count("/")]
     if source.is_file() and split:
         names = [name for name in names if split in name.split("/")[:-2]]
@@ -330,7 +330,7 @@ def _decoded(key: str, data: bytes, shape: tuple[int | None, int | None, int]) -
         else:
             image = tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
     except (tf.errors.OpError, ValueError) as error:
-        raise BlitzError(f"{key}: no image, or a truncated one") from error
+        raise BlitzError(f"{key}: not an image, or truncated") from error
     if shape[0] and image.shape != shape:
         raise BlitzError(f"{key}: {image.shape[0]}×{image.shape[1]} pixels, expected {shape[0]}×{shape[1]}")
     return image

@@ -144,7 +144,7 @@ def batches(
     _check_positive("count", count)
     _check_positive("batch_size", batch_size)
     if sampler is not None and shuffle:
-        raise BlitzError("a sampler has an order of its own; leave shuffle out")
+        raise BlitzError("shuffle must be left out if a sampler is given, because the sampler has its own order")
     (generator or default_generator).random()
     if sampler is None:
         sampler = RandomSampler(count, generator=generator) if shuffle else range(count)

@@ -116,7 +116,7 @@ def fit_to(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     rows, columns = height - images.shape[1], width - images.shape[2]
     if rows < 0 or columns < 0 or rows % 2 or columns % 2 or images.shape[3] != 1:
         raise BlitzError(
-            f"images {images.shape[1:]} cannot be fitted to the {shape} that the network takes: choose another network"
+            f"images {images.shape[1:]} cannot be resized to the network's input {shape}: choose another network"
         )
     padded = np.pad(images, ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0)))
     return np.repeat(padded, channels, axis=3)

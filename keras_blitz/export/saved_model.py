@@ -18,7 +18,7 @@ def save_saved_model(model, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     if path.exists():
-        raise BlitzError(f"{path}: is there already; remove it or give another name")
+        raise BlitzError(f"{path}: exists already; remove it or give another name")
     try:
         temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
     except OSError as error:

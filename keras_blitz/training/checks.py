@@ -101,5 +101,5 @@ def check_options(path: Path, saved: Mapping[str, Any], now: Mapping[str, Any]) 
                 "no " * (one is None) + f"--{name}" + f" {one}" * (one is not None) for one in (saved[name], value)
             )
             raise BlitzError(
-                f"{path}: is of a run with {there}, this one has {here}; give the same, or another --output"
+                f"{path}: comes from a run with {there}, but this run has {here}; use the same, or another --output"
             )

@@ -150,7 +150,7 @@ def meet(cluster: Cluster, patience: float) -> None:
             if time.monotonic() > end:
                 raise BlitzError(
                     f"worker {cluster.rank} of {cluster.size} waited {patience:.0f} s for {', '.join(waiting)};"
-                    f" start what is missing, or unset {TF_CONFIG} to train alone"
+                    f" start the missing workers, or unset {TF_CONFIG} to train in one process"
                 )
             time.sleep(_BETWEEN)
 
@@ -183,4 +183,4 @@ def _check_addresses(addresses: tuple[str, ...]) -> None:
         if not re.fullmatch(r".+:\d{1,5}", str(address)):
             raise BlitzError(f'TF_CONFIG: the address {address!r} must be "host:port"')
     if len(set(addresses)) < len(addresses):
-        raise BlitzError(f"TF_CONFIG: an address is there twice: {', '.join(addresses)}")
+        raise BlitzError(f"TF_CONFIG: each address must be given once, not twice: {', '.join(addresses)}")

@@ -31,35 +31,40 @@ def train(name: str, lesson: type, doc: str) -> None:
     recipe = RECIPES[name]
 
     def main(
-        loop: Annotated[Loop, typer.Option(help="model.fit, or a GradientTape.")] = Loop.fit,
+        loop: Annotated[Loop, typer.Option(help="Train with model.fit, or with a GradientTape.")] = Loop.fit,
         epochs: Annotated[int, typer.Option(min=1, max=command.LARGEST)] = recipe.epochs,
         batch_size: Annotated[int, typer.Option(min=1, max=command.LARGEST)] = recipe.batch_size,
         lr: Annotated[float, typer.Option(min=0, help="Learning rate of SGD.")] = recipe.lr,
         momentum: Annotated[float, typer.Option(min=0)] = recipe.momentum,
-        shuffle: Annotated[bool, typer.Option(help="Another order each epoch.")] = recipe.shuffle,
+        shuffle: Annotated[bool, typer.Option(help="Shuffle the images in each epoch.")] = recipe.shuffle,
         network: Annotated[str, typer.Option(help="A name of keras_blitz.models.")] = recipe.network,
-        seed: Annotated[int | None, typer.Option(help="The run PyTorch gives after torch.manual_seed.")] = None,
+        seed: Annotated[int | None, typer.Option(help="Reproduce the run of torch.manual_seed(SEED).")] = None,
         dtype: Annotated[Dtype, typer.Option()] = Dtype.float32,
-        data_dir: Annotated[Path | None, typer.Option(help="Of tensorflow-datasets.")] = None,
-        download: Annotated[bool, typer.Option(help="Fetch the data set if it is not there.")] = False,
-        output: Annotated[Path, typer.Option(help="Folder of pictures, checkpoint, model.")] = Path("runs") / name,
-        resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the folder.")] = False,
-        logdir: Annotated[Path | None, typer.Option(help="Write logs for TensorBoard there.")] = None,
-        threads: Annotated[int | None, typer.Option(min=0, help="TensorFlow's; 0: as many as cores.")] = None,
+        data_dir: Annotated[Path | None, typer.Option(help="The directory of tensorflow-datasets.")] = None,
+        download: Annotated[bool, typer.Option(help="Download the data set if it is missing.")] = False,
+        output: Annotated[Path, typer.Option(help="Folder for pictures, checkpoint and model.")] = Path("runs") / name,
+        resume: Annotated[
+            bool, typer.Option("--resume", help="Continue from the checkpoint in the output folder.")
+        ] = False,
+        logdir: Annotated[Path | None, typer.Option(help="Write logs for TensorBoard to this folder.")] = None,
+        threads: Annotated[
+            int | None, typer.Option(min=0, help="Number of TensorFlow threads; 0: one per core.")
+        ] = None,
         jit: Annotated[
             bool | None,
-            typer.Option(help="Compile with XLA, or not; by itself a network of dense layers.", show_default=False),
+            typer.Option(help="Compile with XLA. Default: only for networks of dense layers.", show_default=False),
         ] = None,
         workers: Annotated[int, typer.Option(min=1, help="Processes on this machine that share each batch.")] = 1,
         devices: Annotated[int, typer.Option(min=1, help="GPUs, or parts of the CPU, that share each batch.")] = 1,
         like: Annotated[
-            Like, typer.Option(help="Several workers equal one process, or PyTorch's DistributedDataParallel.")
+            Like,
+            typer.Option(help="What several workers must equal: one process, or PyTorch's DistributedDataParallel."),
         ] = Like.one,
         sync_batchnorm: Annotated[
             bool, typer.Option("--sync-batchnorm", help="BatchNorm over the whole batch, not each worker's part.")
         ] = False,
         patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for the other workers.")] = PATIENCE,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Two batches, and a part of the test set.")] = False,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Run two batches and a part of the test set.")] = False,
     ) -> None:
         cluster = find_cluster()
         check_flags(workers, devices, cluster, batch_size)

@@ -94,7 +94,9 @@ class Workers:
         for rank, others in enumerate(told[1:], 1):
             for name, value in told[0].items():
                 if others.get(name) != value:
-                    raise BlitzError(f"worker {rank} has {name} {others.get(name)}, the chief {value}; start all alike")
+                    raise BlitzError(
+                        f"worker {rank} has {name} {others.get(name)}, but the chief has {value}; start all alike"
+                    )
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
         import tensorflow as tf

@@ -145,9 +145,9 @@ def read_checkpoint(
         of = str(saved["setting"])
         (epoch, step), generator, within = saved["place"].tolist(), saved["generator"], saved["within"]
     except Exception as error:  # a damaged archive raises whatever its damaged part does
-        raise BlitzError(f"{path}: truncated, or no checkpoint of a training run") from error
+        raise BlitzError(f"{path}: truncated, or not a checkpoint of a training run") from error
     if of != setting:
-        raise BlitzError(f"{path}: is of another run ({of}), this one is {setting}")
+        raise BlitzError(f"{path}: comes from another run ({of}); this run is {setting}")
     _check_shapes(path, variables, held)
     for number, variable in enumerate(variables):
         variable.assign(saved[f"variable:{number}"])

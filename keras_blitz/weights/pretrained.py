@@ -55,7 +55,7 @@ def find(name: str, weights: str | os.PathLike[str]) -> Path:
     if weights != "imagenet":
         return Path(weights)
     if name not in FILES:
-        raise CheckpointError(f"there are no pretrained weights of {name}; there are of {', '.join(FILES)}")
+        raise CheckpointError(f"{name} has no pretrained weights; these networks have: {', '.join(FILES)}")
     file = FILES[name]
     cached = hub_cache() / file
     for path in (Path.cwd() / file, cached):
@@ -86,5 +86,5 @@ def _download(file: str, target: Path) -> Path:
                 output.write(block)
         expected = Path(file).stem.rpartition("-")[2]
         if not digest.hexdigest().startswith(expected):
-            raise CheckpointError(f"what came is not {file}: its SHA-256 does not begin with {expected}")
+            raise CheckpointError(f"the download is not {file}: its SHA-256 does not begin with {expected}")
     return target

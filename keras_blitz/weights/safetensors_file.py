@@ -57,7 +57,7 @@ def _tensor(path: Path, name: str, entry: dict[str, Any], data: int) -> Tensor:
 
     code = entry["dtype"]
     if code not in DTYPES:
-        raise CheckpointError(f"{path}: holds a type that NumPy has not ({_FLOAT8.get(code, code)}, {name})")
+        raise CheckpointError(f"{path}: has a dtype that NumPy does not have ({_FLOAT8.get(code, code)}, {name})")
     shape, dtype = tuple(entry["shape"]), np.dtype(DTYPES[code])
     row, begin = prod(shape[1:]), data + entry["data_offsets"][0]
 

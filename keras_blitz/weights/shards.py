@@ -20,7 +20,7 @@ def in_folder(folder: Path) -> Path:
     for name in (*INDEXES, *SINGLE):
         if (folder / name).is_file():
             return folder / name
-    raise CheckpointError(f"{folder}: is a folder, and holds none of {', '.join((*INDEXES, *SINGLE))}")
+    raise CheckpointError(f"{folder}: is a folder that contains none of {', '.join((*INDEXES, *SINGLE))}")
 
 
 def check_whole(path: Path) -> None:
@@ -50,7 +50,7 @@ def read_index(path: Path) -> dict[Path, list[str]]:
     shards: dict[Path, list[str]] = {}
     for name, file in pairs:
         if Path(file).name != file:
-            raise CheckpointError(f"{path}: names the shard {file!r}, which is not a file beside it")
+            raise CheckpointError(f"{path}: names the shard {file!r}, which is not a file in the same folder")
         shards.setdefault(path.parent / file, []).append(name)
     missing = [shard.name for shard in shards if not shard.is_file()]
     if missing or not shards:

@@ -65,7 +65,7 @@ def tensor_of(name: str, value: Any) -> Tensor:
         return value
     shape = tuple(int(size) for size in value.shape)
     if _hollow(value):
-        raise CheckpointError(f"{name} is {shape}, and has not so many values in the file")
+        raise CheckpointError(f"{name} has shape {shape}, but the file has fewer values")
 
     def read(start: int, stop: int) -> np.ndarray:
         return rows_of(name, value, start, stop)
@@ -100,7 +100,7 @@ def rows_of(name: str, value: Any, start: int, stop: int) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError, NotImplementedError):  # sparse, quantized, float8, on no device …
         raise CheckpointError(f"{name} is a {dtype} tensor that cannot be read as a plain array") from None
     if array.dtype.kind not in "fiub":
-        raise CheckpointError(f"{name} is of type {array.dtype}; weights are real numbers")
+        raise CheckpointError(f"{name} has dtype {array.dtype}; weights must be real numbers")
     return array
 
 

@@ -90,7 +90,7 @@ def test_resume_of_another_run_is_refused(monkeypatch, capsys, tmp_path):
     ):
         code, out, err = run(monkeypatch, capsys, *common, "--resume", *options)
         assert code == 2
-        assert f"checkpoint.npz: is of a run with {said}" in err
+        assert f"checkpoint.npz: comes from a run with {said}" in err
         assert "untrained" not in out
     assert (tmp_path / "run" / "checkpoint.npz").read_bytes() == before
     code, out, _ = run(monkeypatch, capsys, *common, "--resume")

@@ -55,7 +55,7 @@ def test_one_process_is_no_cluster(environment):
         (config("chief"), 'this task is "chief"'),
         (config(index=2), "task index 2, but the cluster has 2"),
         (config(index=-1), "task index -1"),
-        (config(worker=["a:1", "a:1"]), "an address is there twice"),
+        (config(worker=["a:1", "a:1"]), "given once, not twice"),
         (config(worker=["a", "b:1"]), 'must be "host:port"'),
     ],
 )
@@ -124,7 +124,9 @@ def test_workers_meet():
 
 def test_others_that_do_not_come_are_one_line():
     cluster = local(2)
-    with pytest.raises(BlitzError, match=f"worker 0 of 2 waited 0 s for {cluster.addresses[1]}; start what is missing"):
+    with pytest.raises(
+        BlitzError, match=f"worker 0 of 2 waited 0 s for {cluster.addresses[1]}; start the missing workers"
+    ):
         meet(cluster, 0.2)
 
 

@@ -194,7 +194,7 @@ def test_options_tell_networks_of_one_class_apart(tmp_path):
     ("source", "target", "model", "message"),
     [
         ("none.pth", "out.keras", "lenet", r"none\.pth: no such file"),
-        (".", "out.keras", "lenet", r"is a folder, and holds none of model\.safetensors\.index\.json"),
+        (".", "out.keras", "lenet", r"is a folder that contains none of model\.safetensors\.index\.json"),
         ("lenet.safetensors", "out.xyz", "lenet", r"out\.xyz: unknown kind of file; the name must end in one of"),
         ("lenet.safetensors", "no/out.keras", "lenet", r"the folder .*no does not exist"),
         ("lenet.safetensors", "out.keras", "lenett", r"unknown model 'lenett'; known: lenet"),

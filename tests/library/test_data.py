@@ -81,7 +81,7 @@ def test_fit_to_pads_with_zeros_and_repeats_the_channel():
 
 @pytest.mark.parametrize("shape", [(27, 28, 1), (29, 28, 1)])
 def test_fit_to_refuses_what_does_not_fit(shape):
-    with pytest.raises(ValueError, match="cannot be fitted"):
+    with pytest.raises(ValueError, match="cannot be resized"):
         fit_to(np.ones((1, 28, 28, 1), np.uint8), shape)
 
 

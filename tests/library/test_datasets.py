@@ -202,7 +202,7 @@ def test_several_data_sets_need_a_name(tmp_path):
 def test_second_time_needs_overwrite(tmp_path):
     write_mnist(tmp_path)
     prepare(tmp_path, data_dir=tmp_path / "tfds")
-    with pytest.raises(BlitzError, match="is there already"):
+    with pytest.raises(BlitzError, match="exists already"):
         prepare(tmp_path, data_dir=tmp_path / "tfds")
     prepare(tmp_path, data_dir=tmp_path / "tfds", overwrite=True)
     assert len(load("mnist", tmp_path / "tfds").train) == 30

@@ -53,7 +53,7 @@ def test_saved_model_and_keras_file(tmp_path, name):
     np.testing.assert_allclose(saved.serve(images).numpy(), expected, atol=1e-6)
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(load_model(tmp_path / "model.keras")(images, training=False).numpy(), expected)
-    with pytest.raises(BlitzError, match="is there already"):
+    with pytest.raises(BlitzError, match="exists already"):
         save_saved_model(model, tmp_path / "saved")
 
 

@@ -165,7 +165,7 @@ def test_values_beyond_float32_would_be_rounded(lenet, state, recwarn):
 
 def test_complex_weights_are_refused(lenet, state):
     state["conv1.bias"] = np.zeros(6, "complex64")
-    with pytest.raises(CheckpointError, match=r"conv1\.bias is of type complex64; weights are real numbers"):
+    with pytest.raises(CheckpointError, match=r"conv1\.bias has dtype complex64; .*real numbers"):
         load_state_dict(lenet, state)
 
 

@@ -109,7 +109,7 @@ def test_given_path_that_is_not_there(places):
 
 
 def test_network_without_pretrained_weights(places):
-    with pytest.raises(CheckpointError, match="there are no pretrained weights of lenet; there are of resnet18"):
+    with pytest.raises(CheckpointError, match="lenet has no pretrained weights; these networks have: resnet18"):
         models.build("lenet", weights="imagenet")
 
 

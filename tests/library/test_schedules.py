@@ -518,7 +518,10 @@ REFUSED = {
     "cycle-momentum": (refused("CyclicLR", 0.1, 0.1, 0.2), "pass cycle_momentum=False"),
     "no-schedules": (refused("ChainedScheduler", []), "ChainedScheduler needs a schedule"),
     "milestones": (refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)], [3]), "1 schedules and 1 milestones"),
-    "falling": (refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)] * 3, [3, 2]), "must not fall: [3, 2]"),
+    "falling": (
+        refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)] * 3, [3, 2]),
+        "must be in increasing order, not [3, 2]",
+    ),
     "nested": (
         refused("SequentialLR", 0.1, [schedules.ChainedScheduler([schedules.StepLR(0.1, 2)])], []),
         "SequentialLR cannot hold a SequentialLR or a ChainedScheduler",
@@ -537,7 +540,7 @@ REFUSED = {
     ),
     "states": (
         lambda: at_once(schedules, 0.1).load_state_dict(schedules.StepLR(0.1, 2).state_dict()),
-        "the state has 0 schedules, this 3",
+        "the state has 0 schedules, but this schedule has 3",
     ),
     "mode": (refused("ReduceLROnPlateau", 0.1, "best"), "not 'best', 'rel'"),
     "factor": (refused("ReduceLROnPlateau", 0.1, factor=1.0), "factor must be below 1, not 1.0"),

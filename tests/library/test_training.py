@@ -169,7 +169,7 @@ def test_checkpoints_that_are_refused(tmp_path):
     made.run_epoch()
     path = tmp_path / "checkpoint.npz"
     made.save(path)
-    with pytest.raises(BlitzError, match="is of another run"):
+    with pytest.raises(BlitzError, match="comes from another run"):
         trainer("tape", batch_size=8).restore(path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(BlitzError, match="truncated"):

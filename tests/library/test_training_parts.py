@@ -190,7 +190,7 @@ def test_options_of_another_run_are_named_and_a_seed_may_be_left_out():
     check_options(path, saved, {"lr": 0.1, "seed": 3})
     check_options(path, saved, {"lr": 0.1, "seed": None})
     check_options(path, {}, {"lr": 0.1, "seed": 3})  # written before it was kept
-    with pytest.raises(BlitzError, match="is of a run with --seed 3, this one has --seed 5; give the same"):
+    with pytest.raises(BlitzError, match="comes from a run with --seed 3, but this run has --seed 5; use the same"):
         check_options(path, saved, {"lr": 0.1, "seed": 5})
     with pytest.raises(BlitzError, match=r"with --lr 0\.1, this one has --lr 0\.2"):
         check_options(path, saved, {"lr": 0.2, "seed": None})

@@ -50,7 +50,7 @@ class _Composed(Schedule):
     def _take(self, state: dict[str, Any]) -> None:
         states = state.get("_schedulers", ())
         if len(states) != len(self._schedulers):
-            raise BlitzError(f"the state has {len(states)} schedules, this {len(self._schedulers)}")
+            raise BlitzError(f"the state has {len(states)} schedules, but this schedule has {len(self._schedulers)}")
         super()._take(state)
         for schedule, its_state in zip(self._schedulers, states, strict=True):
             schedule._take(its_state)
@@ -85,7 +85,7 @@ class SequentialLR(_Composed):
                 f"SequentialLR has {len(schedulers)} schedules and {len(milestones)} milestones, not one fewer"
             )
         if list(milestones) != sorted(milestones):
-            raise BlitzError(f"milestones must not fall: {list(milestones)}")
+            raise BlitzError(f"milestones must be in increasing order, not {list(milestones)}")
         if any(isinstance(schedule, _Composed) for schedule in schedulers):
             raise BlitzError("SequentialLR cannot hold a SequentialLR or a ChainedScheduler")
         self._adopt(optimizer, schedulers)
