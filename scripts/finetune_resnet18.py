@@ -441,7 +441,7 @@ def lesson(options, workers: Workers) -> None:
         raise SystemExit(f"running statistics moved in eval mode or stood still in train mode: {options.mode}")
     print("running statistics:", "moved, frozen or not" if training else "stood still")
     if {"plain", "outside"} <= set(ways):
-        print("a tape records only what a trainable variable is part of, so plain costs no more than outside")
+        print("only the gradient of the head is asked for, so plain goes no further back than outside")
     if max(apart(run, runs[0]) for run in runs) > ROUNDING:
         raise SystemExit("the heads differ by more than rounding")
 
