@@ -61,6 +61,7 @@ TORCH_IN_RECORD = {
     f"parity/record/{name}.py"
     for name in (
         "torch_recorder",
+        "torch_rounded",
         "torch_state",
         "torch_calls",
         "torch_draws",

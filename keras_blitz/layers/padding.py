@@ -67,3 +67,12 @@ def _pad_axis(inputs: tf.Tensor, axis: int, before: int, after: int, mode: str) 
         starts = tf.zeros(before, tf.int32), tf.fill([after], size - 1)
     parts = [tf.gather(inputs, starts[0], axis=axis), inputs, tf.gather(inputs, starts[1], axis=axis)]
     return tf.concat([part for part, count in zip(parts, (before, 1, after), strict=True) if count], axis)
+
+
+def repeat_edges(inputs, pads):
+    """Return inputs with the first and last values of each axis repeated, pads of them [before, after]."""
+    for axis in (axis for axis, both in enumerate(pads) if any(both)):
+        size = inputs.shape[axis] or tf.shape(inputs)[axis]
+        places = tf.clip_by_value(tf.range(-pads[axis][0], size + pads[axis][1]), 0, size - 1)
+        inputs = tf.gather(inputs, places, axis=axis)
+    return inputs

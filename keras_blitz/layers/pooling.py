@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_blitz.layers.padding import repeat_edges
 from keras_blitz.layers.pairs import Sizes, sizes
 
-_pads_by_edges: ContextVar[bool] = ContextVar("pads_by_edges", default=False)
+_pads_by_edges = ContextVar("pads_by_edges", default=False)
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def pad_by_edges() -> Iterator[None]:
     """Let maxima that are called inside the block pad with the values on the inputs' edge instead of −∞.
 
     The maxima are the same: each window that reaches into the padding has the edge, because padding is at most half of
-    the window. It is slower, and for files of 8 bits alone, where a range that has −∞ leaves no step for the others.
+    the window. It is slower, and for files of 8 bits, where a range that has −∞ leaves no step for the others.
     """
     before = _pads_by_edges.set(True)
     try:
@@ -104,9 +105,10 @@ class _MaxPool(_Pool):
     def call(self, inputs):
         """Return the maximum of each window."""
         pads = self._pads(inputs.shape)
-        if np.any(pads):
-            by_edges = _pads_by_edges.get() and set(self.dilation) == {1}
-            inputs = _repeat_edges(inputs, pads) if by_edges else tf.pad(inputs, pads, constant_values=-np.inf)
+        if np.any(pads) and _pads_by_edges.get() and set(self.dilation) == {1}:
+            inputs = repeat_edges(inputs, pads)
+        elif np.any(pads):
+            inputs = tf.pad(inputs, pads, constant_values=-np.inf)
         return _by_planes(_maxima, inputs, self.kernel_size, self.stride, self.dilation)
 
     def get_config(self) -> dict:
@@ -379,16 +381,6 @@ def _by_planes(pool, inputs, kernel, stride, dilation=None):
 def _static(tensor, first, last):
     """Return sizes of a tensor, as numbers where they are known."""
     return [tf.shape(tensor)[axis] if tensor.shape[axis] is None else tensor.shape[axis] for axis in range(first, last)]
-
-
-def _repeat_edges(inputs, pads):
-    """Return inputs with the first and last values of each axis repeated: pads is [before, after] for each axis."""
-    for axis, (before, after) in enumerate(pads):
-        if before or after:
-            size = inputs.shape[axis] or tf.shape(inputs)[axis]
-            places = tf.clip_by_value(tf.range(-before, size + after), 0, size - 1)
-            inputs = tf.gather(inputs, places, axis=axis)
-    return inputs
 
 
 def _maxima(images, kernel, stride, dilation):

@@ -16,9 +16,9 @@ from parity.core.difference import Difference
 from parity.core.own_error import own_error
 from parity.core.trace import Trace, named_inputs
 from parity.exported.arrange import assigned, channels_last, order_of
-from parity.exported.rounded import rounded_inputs, rounded_weights, with_step
 from parity.pair.equivalence import Report, require_torch
 from parity.pair.options import inputs_of
+from parity.pair.rounded import rounded_inputs, rounded_weights, with_step
 
 
 def check_export(

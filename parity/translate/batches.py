@@ -14,8 +14,11 @@ from parity.translate.graph import Call, Recording, Value, values_in
 
 # What takes its shape from the recorded results, and not from the numbers that it is called with.
 SHAPES = frozenset(
-    ["reshape", "view", "unflatten", "reshape_as", "view_as", "expand", "expand_as", "broadcast_to", "unsafe_view"]
-)
+    [
+        "reshape", "view", "unflatten", "reshape_as", "view_as", "expand", "expand_as", "broadcast_to", "unsafe_view",
+        "affine_grid",
+    ]
+)  # fmt: skip
 REPEATS = frozenset(["repeat", "tile"])  # likewise, of a tensor whose own shape does not follow the batch
 NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
 

@@ -170,7 +170,8 @@ class Text:
             own.append(slot.path.rpartition(".")[2])  # qkv of `q, k, v = self.qkv(x).chunk(3)`
         tensors = inputs[1:] if isinstance(slot.first, LayerCall) else inputs
         first = [tensors[0]] if tensors and not place and names.is_name(tensors[0]) else []
-        if key not in self.uses and key not in self.made and not self._joined(key) and len(outputs) > 1:
+        read = key in self.uses or key in self.made or self._joined(key) or isinstance(slot.first, Loop)
+        if not read and len(outputs) > 1:
             own = ["_"]
         self.names[key] = self._free(
             number, [*own, *first, "x", "y", "z"], [*also, *self._replaced(number, key)], self._joined(key)
@@ -273,8 +274,9 @@ class Text:
         listed = ""
         if loop.gathers:
             key = ("out", number, len(loop.outputs) - 1)
-            hint = loop.outputs[-1].hint
-            listed = self.names[key] = self._free(number, [hint, f"{hint}_list", "features"], [name])
+            hint, joined = loop.outputs[-1].hint, self.made.get(key)  # in an else, the list has the name of the if's
+            free = self._free(number, [hint, f"{hint}_list", "features"], [name], self._joined(key))
+            listed = self.names[key] = self.names.get(joined, free) if joined else free
             lines.append(f"{listed} = {before}")
         if loop.step.grows:
             inputs[loop.step.place or 0] = listed

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'keras-b
 nn = torch.nn
 
 X = np.random.RandomState(0).standard_normal((6, 4)).astype("float32")
-PROVEN = "the float64 copy does what the model itself does"
+PROVEN = "the float64 copy computes the same as the model itself"
 
 
 class Module(nn.Module):
@@ -262,7 +262,7 @@ def test_of_a_model_of_reduced_precision_copies_are_proven_by_each_other():
     model = keras.Sequential([layers.Dense(5, activation="tanh", dtype=policy), layers.Dense(2, dtype=policy)])
     report = parity.check(Module(), model, X)
     assert f"and in {policy} as it is" in report.precision
-    assert any("the float64 copy does what the float32 copy does" in note for note in report.notes)
+    assert any("the float64 copy computes the same as the float32 copy" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -272,7 +272,7 @@ def test_a_float64_model_is_judged_itself(right):
     report = parity.check(Module(), model, X)
     assert report.passed is right, str(report)
     assert list(report.comparisons) == ["float64", "float32"]
-    assert not right or any("the float32 copy does what the model itself does" in note for note in report.notes)
+    assert not right or any("the float32 copy computes the same as the model itself" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("epsilon", [1e-5, 1.001e-5])

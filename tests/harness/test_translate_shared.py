@@ -56,6 +56,42 @@ class EitherWay(nn.Module):
         return self.norm(x + self.last(y).tanh())
 
 
+class Plain(nn.Module):
+    """A layer of another width."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.fc = nn.Linear(8, width)
+
+    def forward(self, x):
+        return self.fc(x).tanh()
+
+
+class Light(Plain):
+    """The same with a function after it."""
+
+    def forward(self, x):
+        return self.fc(x).sin()
+
+
+class Collected(nn.Module):
+    """All that layers of one of two classes return, joined, and added to what came in by some."""
+
+    def __init__(self, kind, added):
+        super().__init__()
+        self.layers = nn.ModuleList(kind(8) for _ in range(3))
+        self.one, self.two, self.three, self.added = nn.Linear(32, 8), nn.Linear(8, 8), nn.LayerNorm(8), added
+
+    def forward(self, x):
+        identity, output = x, [x]
+        for layer in self.layers:
+            x = layer(x)
+            output.append(x)
+        output = torch.cat(output, -1)
+        y = self.three(self.two(self.one(output).tanh()))
+        return y + identity if self.added else y
+
+
 class Shared(nn.Module):
     """Layers in rounds, blocks that share a bias, and blocks of two forms."""
 
@@ -141,6 +177,14 @@ def test_layers_that_come_again_are_a_loop_over_a_table(shared):
     assert main.count("for ") == 1
     assert "[(0, 6, True), (3, 4, False), (5, 8, True)]" in main
     assert main.count("features.") == 3
+
+
+@pytest.mark.slow
+def test_lists_of_two_forms_have_one_name():
+    port = translated(nn.Sequential(Collected(Plain, False), Collected(Light, False), Collected(Light, True)), VECTORS)
+    assert port.passed, port.proof.line
+    assert function_of(port.source, "collected").count("output = [x]") == 2
+    assert "_ =" not in port.source
 
 
 @pytest.mark.slow

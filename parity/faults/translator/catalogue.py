@@ -291,7 +291,7 @@ MISTAKES: tuple[Fault, ...] = (
         at("warped", "activation:conv2", "setitem", given(index=shifted)),
     ),
     fault(
-        "translate-repeat-order", "each place repeated in place of the whole, or the whole in place of each place", "H8",
+        "translate-repeat-order", "each place repeated in place of the whole, or the reverse", "H8",
         at("pieces", "activation:norm", "repeat", instead(place_by_place)),
         at("pieces", "activation:norm", "repeat_interleave", instead(as_a_whole)),
     ),
