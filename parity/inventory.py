@@ -179,8 +179,8 @@ ITEMS = (
     Item("D1", "CIFAR-10, MNIST and Fashion-MNIST through tensorflow-datasets, downloaded with `--download`",
          (f"{_DATASETS}::test_tfds_itself_reads_it",
           f"{_DATASETS}::test_missing_data_names_the_place_and_the_command")),
-    Item("D2", "the files that a PyTorch user has on disk (idx files, CIFAR batches, folders or a zip of images), prepared for "
-         "tensorflow-datasets",
+    Item("D2", "the files that a PyTorch user has on disk (idx files, CIFAR batches, folders or a zip of images), "
+         "prepared for tensorflow-datasets",
          ("scripts/prepare_data.py", f"{_DATASETS}::test_mnist_is_read_back_in_its_own_order",
           f"{_DATASETS}::test_cifar_is_read_back", f"{_DATASETS}::test_folders_of_images")),
     Item("D3", "a small sample of real Fashion-MNIST images in the package, used if no data set is prepared",
