@@ -33,7 +33,7 @@ class Item:
     Args:
         id: a letter of `SECTIONS` and a number.
         what: what was ported, in Markdown.
-        evidence: the tests (`path`, or `path::function`) and scripts that show it, besides the cases that cover it.
+        evidence: the tests (`path`, or `path::function`) and scripts that show it, apart from the cases.
         built: False for what is planned and has no evidence yet.
     """
 
@@ -100,7 +100,8 @@ ITEMS = (
           "tests/library/test_layout.py::test_dense_kernel_behind_a_flatten_undoes_the_flatten",
           "tests/library/test_flattened_inputs.py")),
     Item("W5", '`weights="imagenet"`: torchvision\'s checkpoint from a local path, from torch.hub\'s cache or by '
-         "download; where it is nowhere, one error that says what to do", ("tests/library/test_pretrained.py",)),
+         "download; if it is not available, one error says what to do",
+         ("tests/library/test_pretrained.py",)),
     Item("A1", "ResNet18 on a 1×3×64×64 input: forward, `loss = (prediction - labels).sum()`, backward, one step of "
          "SGD", (_AUTOGRAD,)),
     Item("A2", "Q = 3a³ − b² with an external gradient: a.grad = 9a², b.grad = −2b", (_AUTOGRAD,)),
@@ -115,7 +116,7 @@ ITEMS = (
          "loss", (_AUTOGRAD,)),
     Item("A10", "`no_grad`, `detach`, `requires_grad_`, `set_grad_enabled`", (_AUTOGRAD,)),
     Item("A11", "out = (inp + 1)², backward twice: gradients add up until they are zeroed", (_AUTOGRAD,)),
-    Item("A12", "k small batches give one large batch's gradient; what forgotten zeroing does", (_AUTOGRAD,)),
+    Item("A12", "k small batches give the gradient of one large batch; the effect of not zeroing them", (_AUTOGRAD,)),
     Item("A13", "N1: backward with a random gradient, squared error, SGD written by hand", (_AUTOGRAD,)),
     Item("A14", "scalar and non-scalar backward, intermediate gradients, leaves, hooks", (_AUTOGRAD,)),
     Item("A15", "backpropagation of a two-layer network written by hand in NumPy", (_AUTOGRAD,)),
@@ -127,7 +128,7 @@ ITEMS = (
     Item("T6", "creation of tensors: inferred and default dtype, shared memory or a copy", _OPS),
     Item("T7", "shape: size, view, reshape, squeeze, permute", _OPS),
     Item("T8", "selection: index_select, gather, scatter, masked_select, nonzero", _OPS),
-    Item("T9", "element-wise functions, and what replaces the in-place forms with a trailing underscore", _OPS),
+    Item("T9", "element-wise functions, and the replacements of the in-place forms with an underscore", _OPS),
     Item("T10", "reductions with `dim` and `keepdim`", _OPS),
     Item("T11", "comparison: eq to ne, max and min with indices, topk", _OPS),
     Item("T12", "linear algebra: dot, mm, bmm, mv, t, svd", _OPS),
@@ -178,11 +179,11 @@ ITEMS = (
     Item("D1", "CIFAR-10, MNIST and Fashion-MNIST through tensorflow-datasets, downloaded with `--download`",
          (f"{_DATASETS}::test_tfds_itself_reads_it",
           f"{_DATASETS}::test_missing_data_names_the_place_and_the_command")),
-    Item("D2", "what a PyTorch user has on disk (idx files, CIFAR batches, folders or a zip of images), prepared for "
-         "tensorflow-datasets",
+    Item("D2", "the files that a PyTorch user has on disk (idx files, CIFAR batches, folders or a zip of images), "
+         "prepared for tensorflow-datasets",
          ("scripts/prepare_data.py", f"{_DATASETS}::test_mnist_is_read_back_in_its_own_order",
           f"{_DATASETS}::test_cifar_is_read_back", f"{_DATASETS}::test_folders_of_images")),
-    Item("D3", "a small sample of real Fashion-MNIST images in the package, used where no data set is prepared",
+    Item("D3", "a small sample of real Fashion-MNIST images in the package, used if no data set is prepared",
          (f"{_DATA}::test_sample_is_real_and_balanced", f"{_DATASETS}::test_sample_stands_in")),
     Item("D4", "transforms: ToTensor, Normalize, Resize, crops, flips; make_grid and save_image",
          (f"{_DATA}::test_to_tensor_and_normalize_are_pytorchs_bits",
@@ -229,14 +230,14 @@ ITEMS = (
           f"{_MUTANTS}::test_isolation_names_the_layer_that_is_wrong_by_itself")),
     Item("H8", "a catalogue of planted porting mistakes, each caught and located; survivors listed",
          ("tests/harness/test_faults.py", "tests/harness/test_door.py", "tests/harness/test_translator_faults.py")),
-    Item("H9", "evidence that proves nothing, flagged", ("tests/harness/test_vacuous.py",)),
+    Item("H9", "a warning for agreement that proves nothing", ("tests/harness/test_vacuous.py",)),
     Item("H10", "golden traces: the harness runs without PyTorch",
          (f"{_CLI}::test_without_torch_the_goldens_are_read", "tests/harness/test_parity.py::test_golden",
           "tests/harness/test_parity.py::test_golden_trace_is_what_pytorch_does_today", "tests/test_install.py")),
     Item("H11", "reports as JSON, JUnit XML, a table in the terminal, one HTML file with plots",
          (f"{_CLI}::test_json_has_the_contracts_keys", f"{_CLI}::test_junit_names_every_case",
           f"{_CLI}::test_table_has_a_line_a_subject_and_dtype", "tests/harness/test_html_report.py")),
-    Item("H12", "a user's own pair of models in one call, weights paired, unpaired ones listed",
+    Item("H12", "your own pair of models compared in one call, weights paired, unpaired weights listed",
          (_CHECK, *(f"tests/harness/test_{of}.py"
                     for of in ("pairing", "following", "fits", "forms", "projections", "wiring", "layouts", "copies",
                                "proof", "hints", "hints_in_check",
@@ -247,24 +248,24 @@ ITEMS = (
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),
-    Item("H14", "the catalogue of semantic differences, measured: the error of the naive spelling beside that of the "
+    Item("H14", "the catalogue of semantic differences, measured: the error of the naive port next to that of the "
          "exact one", ("tests/harness/test_gaps.py",)),
     Item("H15", "a two-way, bit-exact map of weights that includes the permutation after a flatten",
          (f"{_MAPPING}::test_round_trip_is_bit_exact",
           f"{_MAPPING}::test_the_first_dense_kernel_is_permuted_not_copied",
           "tests/library/test_flattened_inputs.py")),
-    Item("H16", "a user's own Keras model filled with a PyTorch module's weights, or the reverse, and proven",
+    Item("H16", "a PyTorch module's weights copied into your own Keras model, or back, with proof",
          ("tests/harness/test_transfer.py", "tests/harness/test_filled.py", "tests/harness/test_transfer_pairs.py")),
-    Item("H17", "a PyTorch module beside the file that its port was exported to: ONNX, TFLite in float32 and 8 bits, "
+    Item("H17", "a PyTorch module compared with an exported file of its port: ONNX, TFLite in float32 and 8 bits, "
          "SavedModel", ("tests/harness/test_exported.py",)),
 )  # fmt: skip
 
 _HEAD = """\
 # Inventory
 
-Everything that is ported has an id. A row says what the id means and what shows that it works: parity cases
+Everything that is ported has an id. A row gives the meaning of the id and its evidence: parity cases
 (`parity run N1` runs them, `parity list` names them), tests and scripts. A test checks that each link exists and that
-no id is without evidence, except what is marked "{not_built}".
+each id has evidence, unless it is marked "{not_built}".
 
 `python -m parity.inventory > docs/inventory.md` writes this page from `parity/inventory.py` and the table of cases.
 """

@@ -80,7 +80,7 @@ def _transfer(
 
 def translate_command(
     module: Annotated[str, typer.Argument(
-        metavar="MODULE:NAME", help="The PyTorch module, its class, or a function that returns one; also FILE.py:NAME.")],
+        metavar="MODULE:NAME", help="The PyTorch module, its class, or a function that returns it; or FILE.py:NAME.")],
     shape: Annotated[list[str], typer.Option(
         "--input", metavar="SHAPE", help="Shape of an input: 2,3,224,224 or 2,16:int:1000 (integers).")],
     output: Annotated[Path, typer.Option(

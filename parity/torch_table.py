@@ -1,4 +1,4 @@
-"""torch.nn → exact in Keras: what a porter uses for each public class of PyTorch 2.13, or why there is nothing.
+"""torch.nn → exact in Keras: what to use for each public class of PyTorch 2.13, or why it is not offered.
 
 python -m parity.torch_table > docs/layers.md     writes the page
 
@@ -62,7 +62,7 @@ class Part:
 
 
 _LAYERS = "keras_blitz.layers"
-_LAZY = "a Keras layer takes the size of its input when it is first called"
+_LAZY = "a Keras layer infers its input size at the first call"
 _CONTAINER = "no layer"
 
 # What has no layer, by name; it is not counted among the layers.

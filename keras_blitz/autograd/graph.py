@@ -94,8 +94,8 @@ class OperationGraph:
         """Return the graph in Graphviz's language."""
         lines = ["digraph {", "  node [shape=box, style=filled]"]
         for name, color in self.colors().items():
-            lines.append(f"  {_quoted(name)} [label={_quoted(_title(self.nodes[name]))}, fillcolor={color}]")
-        lines += [f"  {_quoted(node)} -> {_quoted(source)}" for node, source in self.edges()]
+            lines.append(f"  {_quote(name)} [label={_quote(_title(self.nodes[name]))}, fillcolor={color}]")
+        lines += [f"  {_quote(node)} -> {_quote(source)}" for node, source in self.edges()]
         return "\n".join([*lines, "}"])
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -143,7 +143,7 @@ def trace(function: Callable, *, frozen: Iterable = (), **leaves) -> OperationGr
     outputs = tuple(source for source in sources if source is not None)
     if not outputs:
         raise BlitzError("the output does not require grad: it depends on none of the leaves")
-    return OperationGraph(_reached(nodes, outputs), outputs)
+    return OperationGraph(_find_reached(nodes, outputs), outputs)
 
 
 def _leaves(traced, leaves, frozen: list[int]) -> dict[str, Node]:
@@ -183,7 +183,7 @@ def _differentiable(dtype: tf.DType) -> bool:
     return dtype.is_floating or dtype.is_complex
 
 
-def _reached(nodes: dict[str, Node], outputs: tuple[str, ...]) -> dict[str, Node]:
+def _find_reached(nodes: dict[str, Node], outputs: tuple[str, ...]) -> dict[str, Node]:
     """Return the nodes that a gradient of the outputs reaches."""
     reached = set(outputs)
     for node in reversed(nodes.values()):  # every node comes after its inputs
@@ -196,7 +196,7 @@ def _title(node: Node) -> str:
     return f"{node.label} {node.shape}" + (" leaf" if node.leaf else "")
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -208,10 +208,10 @@ def _picture(graph: OperationGraph, form: str) -> bytes:
     # Built, not parsed from `dot()`: pydot's parser warns of its own grammar.
     picture = pydot.Dot(graph_type="digraph")
     for name, color in graph.colors().items():
-        label = _quoted(_title(graph.nodes[name]))
-        picture.add_node(pydot.Node(_quoted(name), label=label, shape="box", style="filled", fillcolor=color))
+        label = _quote(_title(graph.nodes[name]))
+        picture.add_node(pydot.Node(_quote(name), label=label, shape="box", style="filled", fillcolor=color))
     for node, source in graph.edges():
-        picture.add_edge(pydot.Edge(_quoted(node), _quoted(source)))
+        picture.add_edge(pydot.Edge(_quote(node), _quote(source)))
     try:
         content: Any = picture.create(format=form)  # bytes, though pydot's annotation says str
     except FileNotFoundError:

@@ -111,7 +111,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bo
     """
     directory = find_prepared(name, data_dir)
     if directory is None and download:
-        directory = _downloaded(name, data_dir)
+        directory = _download(name, data_dir)
     if directory is None:
         raise BlitzError(
             f"no data set {name!r} in {data_directory(data_dir)} nor in the package; make it from what PyTorch"
@@ -154,7 +154,7 @@ def _sample_split(split: str, shape: tuple[int, int, int] | tuple[()]) -> Split:
     return Split(fit_to(images, shape) if shape else images, labels.astype(np.int64))
 
 
-def _downloaded(name: str, data_dir) -> Path | None:
+def _download(name: str, data_dir) -> Path | None:
     import logging
 
     import tensorflow_datasets as tfds

@@ -283,7 +283,7 @@ def _find_images(source: Path, name: str | None) -> Iterator[Found]:
     def read(split: str) -> Iterator[tuple[np.ndarray, int]]:
         # ImageFolder's order: the classes by name, in each the files by name.
         for key in sorted(members[split], key=lambda key: (key.split("/")[-2], key)):
-            yield _decoded(f"{source}: {key}", members[split][key](), shape), classes.index(key.split("/")[-2])
+            yield _decode(f"{source}: {key}", members[split][key](), shape), classes.index(key.split("/")[-2])
 
     yield Found(name, shape, classes, read, tuple(members))
 
@@ -302,25 +302,25 @@ def _members(source: Path, split: str | None) -> dict[str, Callable[[], bytes]]:
     try:
         opened = zipfile.ZipFile(archive)
     except Exception as error:  # a damaged directory raises BadZipFile, NotImplementedError, struct.error …
-        raise BlitzError(f"{archive}: truncated, or not a zip file ({_said(error)})") from error
+        raise BlitzError(f"{archive}: truncated, or not a zip file ({_describe(error)})") from error
     names = [name for name in opened.namelist() if name.lower().endswith(ENDINGS) and name.count("/")]
     if source.is_file() and split:
         names = [name for name in names if split in name.split("/")[:-2]]
-    return {name: partial(_unzipped, opened, archive, name) for name in names}
+    return {name: partial(_unzip, opened, archive, name) for name in names}
 
 
-def _unzipped(opened: zipfile.ZipFile, archive: Path, name: str) -> bytes:
+def _unzip(opened: zipfile.ZipFile, archive: Path, name: str) -> bytes:
     try:
         return opened.read(name)
     except Exception as error:  # likewise, and RuntimeError where it is encrypted
-        raise BlitzError(f"{archive}: {name!r} is damaged ({_said(error)})") from error
+        raise BlitzError(f"{archive}: {name!r} is damaged ({_describe(error)})") from error
 
 
-def _said(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def _decoded(key: str, data: bytes, shape: tuple[int | None, int | None, int]) -> np.ndarray:
+def _decode(key: str, data: bytes, shape: tuple[int | None, int | None, int]) -> np.ndarray:
     """Decode an image to (H, W, 3) uint8 as PIL does: for a JPEG the accurate transform (gap data-jpeg-decode)."""
     import tensorflow as tf
 

@@ -148,10 +148,10 @@ def batches(
     (generator or default_generator).random()
     if sampler is None:
         sampler = RandomSampler(count, generator=generator) if shuffle else range(count)
-    return _batched(sampler, batch_size, drop_last)
+    return _batch(sampler, batch_size, drop_last)
 
 
-def _batched(sampler, batch_size: int, drop_last: bool) -> Iterator[list[int]]:
+def _batch(sampler, batch_size: int, drop_last: bool) -> Iterator[list[int]]:
     indices = iter(sampler)
     while batch := list(islice(indices, batch_size)):
         if drop_last and len(batch) < batch_size:

@@ -63,10 +63,10 @@ class Exported:
             BlitzError: the file cannot be run on these.
         """
         try:
-            outputs = self.call({entry.name: _quantized(given[entry.name], entry) for entry in self.inputs})
+            outputs = self.call({entry.name: _quantize(given[entry.name], entry) for entry in self.inputs})
         except Exception as error:  # the runtimes' errors have no common class
             raise BlitzError(f"{self.path}: {one_line(error)}") from error
-        return {entry.name: _dequantized(np.asarray(outputs[entry.name]), entry) for entry in self.outputs}
+        return {entry.name: _dequantize(np.asarray(outputs[entry.name]), entry) for entry in self.outputs}
 
 
 def open_exported(path: str | os.PathLike[str]) -> Exported:
@@ -199,7 +199,7 @@ def _in_order(entry: tuple[str, Any]) -> tuple[str, int]:
     return (head, int(number)) if number.isdigit() else (entry[0], 0)
 
 
-def _quantized(value: np.ndarray, entry: Tensor) -> np.ndarray:
+def _quantize(value: np.ndarray, entry: Tensor) -> np.ndarray:
     """Return floats as the whole numbers that stand for them, where the file takes those."""
     kind = np.dtype(entry.dtype)
     if entry.step and kind.kind in "iu":
@@ -208,7 +208,7 @@ def _quantized(value: np.ndarray, entry: Tensor) -> np.ndarray:
     return np.ascontiguousarray(value, kind)
 
 
-def _dequantized(value: np.ndarray, entry: Tensor) -> np.ndarray:
+def _dequantize(value: np.ndarray, entry: Tensor) -> np.ndarray:
     if entry.step and value.dtype.kind in "iu":
         return ((value.astype("float64") - entry.zero) * entry.step).astype("float32")
     return value

@@ -80,7 +80,7 @@ class _Recurrent(keras.layers.Layer):
                 values = self.dropouts[number](values, training=training)
         states = tuple(map(tf.stack, zip(*ends, strict=True)))
         output = tf.transpose(values, (1, 0, 2)) if self.batch_first else values
-        return output, self._returned(states)
+        return output, self._arrange_result(states)
 
     def _run(self, values, start, weights, lengths, reverse):
         """Run one direction of one layer.
@@ -128,7 +128,7 @@ class _Recurrent(keras.layers.Layer):
     def _state_widths(self) -> tuple[int, ...]:
         return (self.hidden_size,)
 
-    def _returned(self, states):
+    def _arrange_result(self, states):
         return states[0]
 
     def get_config(self) -> dict:
@@ -259,7 +259,7 @@ class LSTM(_Recurrent):
     def _state_widths(self) -> tuple[int, ...]:
         return self._width, self.hidden_size
 
-    def _returned(self, states):
+    def _arrange_result(self, states):
         return states
 
     def get_config(self) -> dict:

@@ -123,18 +123,18 @@ def _in_pixels(place: tf.Tensor, size: int, align_corners: bool) -> tf.Tensor:
 def _padded(place: tf.Tensor, size: int, padding_mode: str, align_corners: bool) -> tf.Tensor:
     """Return places inside of an axis; for zeros just beside it, where there is no value either."""
     if padding_mode == "zeros":
-        return _clipped(place, -2, size + 1)
+        return _clip(place, -2, size + 1)
     if padding_mode == "reflection":
-        place = _reflected(place, 0, size - 1) if align_corners else _reflected(place, -0.5, size - 0.5)
-    return _clipped(place, 0, size - 1)
+        place = _reflect(place, 0, size - 1) if align_corners else _reflect(place, -0.5, size - 0.5)
+    return _clip(place, 0, size - 1)
 
 
-def _clipped(place: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def _clip(place: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Clip with PyTorch's gradient, which is 0 at the ends, too."""
     return tf.where((place > low) & (place < high), place, tf.stop_gradient(tf.clip_by_value(place, low, high)))
 
 
-def _reflected(place: tf.Tensor, low: float, high: float) -> tf.Tensor:
+def _reflect(place: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """Reflect at both ends as often as it takes."""
     span = high - low
     if not span:

@@ -38,7 +38,7 @@ def ge(x, y):
     >>> ge(tf.constant([1, 2]), 2).numpy()
     array([False,  True])
     """
-    return tf.greater_equal(*_ordered("ge", x, y))
+    return tf.greater_equal(*_order("ge", x, y))
 
 
 def gt(x, y):
@@ -49,7 +49,7 @@ def gt(x, y):
     >>> gt(tf.constant([1, 2]), 1).numpy()
     array([False,  True])
     """
-    return tf.greater(*_ordered("gt", x, y))
+    return tf.greater(*_order("gt", x, y))
 
 
 def le(x, y):
@@ -60,7 +60,7 @@ def le(x, y):
     >>> le(tf.constant([1, 2]), 1).numpy()
     array([ True, False])
     """
-    return tf.less_equal(*_ordered("le", x, y))
+    return tf.less_equal(*_order("le", x, y))
 
 
 def lt(x, y):
@@ -71,10 +71,10 @@ def lt(x, y):
     >>> lt(tf.constant([1, 2]), 2).numpy()
     array([ True, False])
     """
-    return tf.less(*_ordered("lt", x, y))
+    return tf.less(*_order("lt", x, y))
 
 
-def _ordered(name: str, x, y) -> list[tf.Tensor]:
+def _order(name: str, x, y) -> list[tf.Tensor]:
     """Return both in one dtype, bool as integers, because TensorFlow does not order bool."""
     x, y = promoted(name, x, y)
     return [tf.cast(each, tf.uint8) for each in (x, y)] if x.dtype == tf.bool else [x, y]
@@ -137,14 +137,14 @@ def _extreme(name: str, x, dim, keepdim: bool):
     moved, back = last(name, x, dim)
     if not moved.shape[-1]:
         raise BlitzError(f"{name}: dimension {dim} is empty")
-    at = tf.argmax(_ranked(moved, largest), -1) if largest else tf.argmin(_ranked(moved, largest), -1)
+    at = tf.argmax(_rank(moved, largest), -1) if largest else tf.argmin(_rank(moved, largest), -1)
     if x.dtype.is_floating:
         wrong = tf.math.is_nan(moved)
         at = tf.where(tf.reduce_any(wrong, -1), tf.argmax(wrong, -1), at)
     return placed(x, Reduced(tf.gather(moved, at, batch_dims=moved.shape.rank - 1), at), dim, keepdim, back)
 
 
-def _ranked(x, largest: bool):
+def _rank(x, largest: bool):
     """Return x without NaN, which `tf.argmax` and `tf.argmin` pass over or not as they please."""
     if not x.dtype.is_floating:
         return x

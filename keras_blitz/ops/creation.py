@@ -20,7 +20,7 @@ def tensor(data, dtype=None):
     >>> tensor([1, 2]).dtype.name, tensor([1.0, 2]).dtype.name, tensor(True).dtype.name
     ('int64', 'float32', 'bool')
     """
-    return as_tensor(data) if dtype is None else _filled(np.asarray(data), dtype)
+    return as_tensor(data) if dtype is None else _fill(np.asarray(data), dtype)
 
 
 def Tensor(*data):
@@ -105,7 +105,7 @@ def full_like(x, fill_value, dtype=None):
     array([7., 7.], dtype=float32)
     """
     x = as_tensor(x)
-    return tf.fill(x.shape, _filled(np.asarray(fill_value), dtype or x.dtype))
+    return tf.fill(x.shape, _fill(np.asarray(fill_value), dtype or x.dtype))
 
 
 def empty_like(x, dtype=None):
@@ -270,5 +270,5 @@ def shape_of(size) -> list[int]:
     return [int(number) for number in size]
 
 
-def _filled(array: np.ndarray, dtype) -> tf.Tensor:
+def _fill(array: np.ndarray, dtype) -> tf.Tensor:
     return tf.constant(array.astype(tf.as_dtype(dtype).as_numpy_dtype))

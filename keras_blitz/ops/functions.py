@@ -9,7 +9,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.ops.promotion import as_tensor, floating
 
 
-def _sloped(x, function: Callable, slope: Callable):
+def _with_slope(x, function: Callable, slope: Callable):
     """Return y = function(x), floating, whose gradient is upstream · slope(x, y)."""
 
     @tf.custom_gradient
@@ -50,7 +50,7 @@ def tan(x):
     >>> tan(tf.constant([0.0])).numpy()
     array([0.], dtype=float32)
     """
-    return _sloped(x, tf.tan, lambda x, y: 1 + y * y)
+    return _with_slope(x, tf.tan, lambda x, y: 1 + y * y)
 
 
 def asin(x):
@@ -61,7 +61,7 @@ def asin(x):
     >>> asin(tf.constant([0.0, 2.0])).numpy()
     array([ 0., nan], dtype=float32)
     """
-    return _sloped(x, tf.asin, lambda x, y: tf.math.rsqrt(1 - x * x))
+    return _with_slope(x, tf.asin, lambda x, y: tf.math.rsqrt(1 - x * x))
 
 
 def acos(x):
@@ -72,7 +72,7 @@ def acos(x):
     >>> acos(tf.constant([1, 2])).numpy()
     array([ 0., nan], dtype=float32)
     """
-    return _sloped(x, tf.acos, lambda x, y: -tf.math.rsqrt(1 - x * x))
+    return _with_slope(x, tf.acos, lambda x, y: -tf.math.rsqrt(1 - x * x))
 
 
 def atan(x):
@@ -83,7 +83,7 @@ def atan(x):
     >>> atan(tf.constant([0.0, float("inf")])).numpy()
     array([0.       , 1.5707964], dtype=float32)
     """
-    return _sloped(x, tf.atan, lambda x, y: 1 / (x * x + 1))
+    return _with_slope(x, tf.atan, lambda x, y: 1 / (x * x + 1))
 
 
 def sinh(x):
@@ -116,7 +116,7 @@ def asinh(x):
     >>> asinh(tf.constant([0])).numpy()
     array([0.], dtype=float32)
     """
-    return _sloped(x, tf.asinh, lambda x, y: tf.math.rsqrt(x * x + 1))
+    return _with_slope(x, tf.asinh, lambda x, y: tf.math.rsqrt(x * x + 1))
 
 
 def acosh(x):
@@ -128,7 +128,7 @@ def acosh(x):
     >>> acosh(tf.constant([1.0, 0.0])).numpy()
     array([ 0., nan], dtype=float32)
     """
-    return _sloped(x, tf.acosh, lambda x, y: tf.math.rsqrt(x * x - 1))
+    return _with_slope(x, tf.acosh, lambda x, y: tf.math.rsqrt(x * x - 1))
 
 
 def atanh(x):
@@ -139,7 +139,7 @@ def atanh(x):
     >>> atanh(tf.constant([0.0, 1.0])).numpy()
     array([ 0., inf], dtype=float32)
     """
-    return _sloped(x, tf.atanh, lambda x, y: 1 / (1 - x * x))
+    return _with_slope(x, tf.atanh, lambda x, y: 1 / (1 - x * x))
 
 
 def exp2(x):
@@ -150,7 +150,7 @@ def exp2(x):
     >>> exp2(tf.constant([3, -1])).numpy()
     array([8. , 0.5], dtype=float32)
     """
-    return _sloped(x, lambda x: tf.pow(tf.constant(2, x.dtype), x), lambda x, y: y * math.log(2))
+    return _with_slope(x, lambda x: tf.pow(tf.constant(2, x.dtype), x), lambda x, y: y * math.log(2))
 
 
 def expm1(x):
@@ -161,7 +161,7 @@ def expm1(x):
     >>> expm1(tf.constant([0])).numpy()
     array([0.], dtype=float32)
     """
-    return _sloped(x, tf.math.expm1, lambda x, y: y + 1)
+    return _with_slope(x, tf.math.expm1, lambda x, y: y + 1)
 
 
 def log1p(x):
@@ -172,7 +172,7 @@ def log1p(x):
     >>> log1p(tf.constant([0.0, -1.0])).numpy()
     array([  0., -inf], dtype=float32)
     """
-    return _sloped(x, tf.math.log1p, lambda x, y: 1 / (x + 1))
+    return _with_slope(x, tf.math.log1p, lambda x, y: 1 / (x + 1))
 
 
 def log2(x):
@@ -184,7 +184,7 @@ def log2(x):
     >>> log2(tf.constant([8, 1])).numpy()
     array([3., 0.], dtype=float32)
     """
-    return _sloped(x, lambda x: _log_to(x, 2), lambda x, y: 1 / (x * math.log(2)))
+    return _with_slope(x, lambda x: _log_to(x, 2), lambda x, y: 1 / (x * math.log(2)))
 
 
 def log10(x):
@@ -196,7 +196,7 @@ def log10(x):
     >>> log10(tf.constant([1000.0, 0.0])).numpy()
     array([  3., -inf], dtype=float32)
     """
-    return _sloped(x, lambda x: _log_to(x, 10), lambda x, y: 1 / (x * math.log(10)))
+    return _with_slope(x, lambda x: _log_to(x, 10), lambda x, y: 1 / (x * math.log(10)))
 
 
 def _log_to(x, base: int):
@@ -213,7 +213,7 @@ def rsqrt(x):
     >>> rsqrt(tf.constant([4, 0])).numpy()
     array([0.5, inf], dtype=float32)
     """
-    return _sloped(x, tf.math.rsqrt, lambda x, y: -0.5 * y**3)
+    return _with_slope(x, tf.math.rsqrt, lambda x, y: -0.5 * y**3)
 
 
 def reciprocal(x):
@@ -225,7 +225,7 @@ def reciprocal(x):
     >>> reciprocal(tf.constant([4, 0])).numpy()
     array([0.25,  inf], dtype=float32)
     """
-    return _sloped(x, tf.math.reciprocal, lambda x, y: -y * y)
+    return _with_slope(x, tf.math.reciprocal, lambda x, y: -y * y)
 
 
 def square(x):
@@ -252,7 +252,7 @@ def erf(x):
     def value(x):  # TensorFlow's vectorized kernel gives NaN at −∞; from 6 on it is ±1 in float64, too
         return tf.where(tf.abs(x) > 6, tf.sign(x), tf.math.erf(x))
 
-    return _sloped(x, value, lambda x, y: 2 / math.sqrt(math.pi) * tf.exp(-x * x))
+    return _with_slope(x, value, lambda x, y: 2 / math.sqrt(math.pi) * tf.exp(-x * x))
 
 
 def erfc(x):
@@ -263,7 +263,7 @@ def erfc(x):
     >>> erfc(tf.constant([0.0])).numpy()
     array([1.], dtype=float32)
     """
-    return _sloped(x, tf.math.erfc, lambda x, y: -2 / math.sqrt(math.pi) * tf.exp(-x * x))
+    return _with_slope(x, tf.math.erfc, lambda x, y: -2 / math.sqrt(math.pi) * tf.exp(-x * x))
 
 
 def erfinv(x):
@@ -274,7 +274,7 @@ def erfinv(x):
     >>> erfinv(tf.constant([0.0, 1.0])).numpy()
     array([ 0., inf], dtype=float32)
     """
-    return _sloped(x, tf.math.erfinv, lambda x, y: 0.5 * math.sqrt(math.pi) * tf.exp(y * y))
+    return _with_slope(x, tf.math.erfinv, lambda x, y: 0.5 * math.sqrt(math.pi) * tf.exp(y * y))
 
 
 def lgamma(x):
@@ -285,7 +285,7 @@ def lgamma(x):
     >>> lgamma(tf.constant([1.0, 0.0])).numpy()
     array([ 0., inf], dtype=float32)
     """
-    return _sloped(x, tf.math.lgamma, lambda x, y: digamma(x))
+    return _with_slope(x, tf.math.lgamma, lambda x, y: digamma(x))
 
 
 def digamma(x):
@@ -302,7 +302,7 @@ def digamma(x):
         at_pole = tf.where(x == 0, -1 / x, tf.constant(math.nan, x.dtype))
         return tf.where((x <= 0) & (x == tf.floor(x)), at_pole, tf.math.digamma(x))
 
-    return _sloped(x, value, lambda x, y: polygamma(1, x))
+    return _with_slope(x, value, lambda x, y: polygamma(1, x))
 
 
 def polygamma(n: int, x):
@@ -321,7 +321,7 @@ def polygamma(n: int, x):
     def value(x):
         return _trigamma(x) if n == 1 else tf.math.polygamma(tf.constant(n, x.dtype), x)
 
-    return _sloped(x, value, lambda x, y: polygamma(n + 1, x))
+    return _with_slope(x, value, lambda x, y: polygamma(n + 1, x))
 
 
 def _trigamma(x):
@@ -355,7 +355,7 @@ def logit(x, eps: float | None = None):
         outside = tf.constant(math.nan if eps is None else 0, x.dtype)
         return tf.where((x < low) | (x > high), outside, 1 / (x * (1 - x)))
 
-    return _sloped(x, value, slope)
+    return _with_slope(x, value, slope)
 
 
 def sinc(x):
@@ -375,7 +375,7 @@ def sinc(x):
         turned = math.pi * x
         return tf.where(x == 0, tf.zeros_like(x), (turned * tf.cos(turned) - tf.sin(turned)) / (turned * x))
 
-    return _sloped(x, value, slope)
+    return _with_slope(x, value, slope)
 
 
 def deg2rad(x):

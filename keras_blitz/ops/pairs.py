@@ -10,7 +10,7 @@ from keras_blitz.ops.elementwise import pow
 from keras_blitz.ops.promotion import as_tensor, floating, not_bool, promoted, summed_to
 
 
-def _sloped(function, slopes, x, y):
+def _with_slope(function, slopes, x, y):
     """Return function(x, y), whose gradients are upstream · slopes(x, y), summed where an operand was broadcast."""
 
     @tf.custom_gradient
@@ -111,7 +111,7 @@ def fmod(x, y):
         quotient = x / y
         return tf.ones_like(quotient), -tf.where(quotient < 0, tf.math.ceil(quotient), tf.floor(quotient))
 
-    return _left(x, y) if not x.dtype.is_floating else _sloped(_left, slopes, x, y)
+    return _left(x, y) if not x.dtype.is_floating else _with_slope(_left, slopes, x, y)
 
 
 def remainder(x, y):
@@ -132,7 +132,7 @@ def remainder(x, y):
     def slopes(x, y):
         return tf.ones_like(x + y), -_down(x, y)
 
-    return value(x, y) if not x.dtype.is_floating else _sloped(value, slopes, x, y)
+    return value(x, y) if not x.dtype.is_floating else _with_slope(value, slopes, x, y)
 
 
 def floor_divide(x, y):
@@ -191,7 +191,7 @@ def copysign(x, y):
         ratio = tf.where(x == 0, tf.zeros_like(x), _with_sign(x, y) / x)
         return ratio, tf.zeros_like(ratio)
 
-    return _sloped(_with_sign, slopes, *map(floating, promoted("copysign", x, y)))
+    return _with_slope(_with_sign, slopes, *map(floating, promoted("copysign", x, y)))
 
 
 def _with_sign(x, y):
@@ -212,7 +212,7 @@ def atan2(y, x):
         inverse = tf.where((x == 0) & (y == 0), tf.zeros_like(x), 1 / (y * y + x * x))
         return x * inverse, -y * inverse
 
-    return _sloped(tf.atan2, slopes, *map(floating, promoted("atan2", y, x)))
+    return _with_slope(tf.atan2, slopes, *map(floating, promoted("atan2", y, x)))
 
 
 def hypot(x, y):
@@ -234,7 +234,7 @@ def hypot(x, y):
         found = value(x, y)
         return x / found, y / found
 
-    return _sloped(value, slopes, *_floats("hypot", x, y))
+    return _with_slope(value, slopes, *_floats("hypot", x, y))
 
 
 def xlogy(x, y):
@@ -253,7 +253,7 @@ def xlogy(x, y):
     def slopes(x, y):
         return tf.where((x == 0) & (y <= 0), tf.zeros_like(y), tf.math.log(y)), x / y
 
-    return _sloped(value, slopes, *map(floating, promoted("xlogy", x, y)))
+    return _with_slope(value, slopes, *map(floating, promoted("xlogy", x, y)))
 
 
 def logaddexp(x, y):
@@ -290,7 +290,7 @@ def _log_of_sum(x, y, base: float):
     def slopes(x, y):
         return 1 / (1 + tf.exp((y - x) * unit)), 1 / (1 + tf.exp((x - y) * unit))
 
-    return _sloped(value, slopes, x, y)
+    return _with_slope(value, slopes, x, y)
 
 
 def lerp(start, end, weight):

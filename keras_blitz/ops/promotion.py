@@ -52,7 +52,7 @@ def result_type(*operands) -> tf.DType:
         for dtype in group[:1]:
             for other in group[1:]:
                 dtype = promote(dtype, other)
-            found = dtype if found is None else _combined(found, dtype)
+            found = dtype if found is None else _combine(found, dtype)
     return found
 
 
@@ -177,7 +177,7 @@ def _of_number(number: bool | int | float) -> tf.DType:
     return tf.bool if isinstance(number, bool) else tf.int64 if isinstance(number, int) else default_dtype()
 
 
-def _combined(higher: tf.DType, lower: tf.DType) -> tf.DType:
+def _combine(higher: tf.DType, lower: tf.DType) -> tf.DType:
     if higher.is_floating:
         return higher
     return promote(higher, lower) if higher == tf.bool or lower.is_floating else higher

@@ -160,7 +160,7 @@ def tile(x, dims):
     array([[1, 2],
            [1, 2]], dtype=int32)
     """
-    return _tiled("tile", x, shape_of((dims,)), fewer=True)
+    return _tile("tile", x, shape_of((dims,)), fewer=True)
 
 
 def repeat(x, *sizes):
@@ -172,10 +172,10 @@ def repeat(x, *sizes):
     >>> repeat(tf.constant([1, 2]), 2).numpy()
     array([1, 2, 1, 2], dtype=int32)
     """
-    return _tiled("repeat", x, shape_of(sizes), fewer=False)
+    return _tile("repeat", x, shape_of(sizes), fewer=False)
 
 
-def _tiled(name: str, x, times: list[int], fewer: bool):
+def _tile(name: str, x, times: list[int], fewer: bool):
     x = as_tensor(x)
     if min(times, default=0) < 0 or (len(times) < x.shape.rank and not fewer):
         raise BlitzError(f"{name}: {tuple(times)} times, of {x.shape.rank} dimensions")

@@ -99,7 +99,7 @@ class Optimizer(keras.optimizers.Optimizer):
         return rate if isinstance(rate, Schedule) else self._add_scalar(f"learning_rate{suffix}", rate)
 
     def _add_scalar(self, name: str, value: float) -> Any:
-        return self.add_variable((), _filled(value), dtype="float64", aggregation="only_first_replica", name=name)
+        return self.add_variable((), _fill(value), dtype="float64", aggregation="only_first_replica", name=name)
 
     # The parameters, their groups and slots
 
@@ -126,7 +126,7 @@ class Optimizer(keras.optimizers.Optimizer):
         return slots
 
     def _make_slot(self, key: str, variable: Any, options: Options) -> Any:
-        return self.add_variable_from_reference(variable, key, _filled(self._first_value(key, options)))
+        return self.add_variable_from_reference(variable, key, _fill(self._first_value(key, options)))
 
     def _first_value(self, key: str, options: Options) -> float:
         return 0.0
@@ -348,7 +348,7 @@ def lerp(start: tf.Tensor, end: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     return tf.where(near, start, end) + tf.where(near, weight, weight - 1) * (end - start)
 
 
-def _filled(value: float) -> Callable[..., tf.Tensor]:
+def _fill(value: float) -> Callable[..., tf.Tensor]:
     """Return an initializer; Keras's own constant passes through float32."""
     return lambda shape, dtype: tf.fill(shape, tf.constant(value, dtype))
 

@@ -46,14 +46,14 @@ def clip_grad_norm_(
 
     Source: torch/nn/utils/clip_grad.py.
     """
-    gradients = _summed(_listed(gradients))
+    gradients = _sum(_list(gradients))
     check_bound("max_norm", max_norm)
     total = _total_norm([gradient for gradient in gradients if gradient is not None], norm_type)
     if error_if_nonfinite:
         total = _finite(total)
     scale = tf.minimum(max_norm / (total + 1e-6), 1.0)
     clipped = [None if gradient is None else gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
-    return _shared(clipped), total
+    return _share(clipped), total
 
 
 def clip_grad_value_(gradients: Iterable[tf.Tensor | None], clip_value: float) -> list[tf.Tensor | None]:
@@ -72,25 +72,25 @@ def clip_grad_value_(gradients: Iterable[tf.Tensor | None], clip_value: float) -
     Source: torch/nn/utils/clip_grad.py.
     """
     check_bound("clip_value", clip_value)
-    return _shared([
+    return _share([
         None if gradient is None else tf.clip_by_value(gradient, -clip_value, clip_value)
-        for gradient in _summed(_listed(gradients))
+        for gradient in _sum(_list(gradients))
     ])  # fmt: skip
 
 
-def _listed(gradients: Iterable[tf.Tensor | None]) -> list[tf.Tensor | None]:
+def _list(gradients: Iterable[tf.Tensor | None]) -> list[tf.Tensor | None]:
     if tf.is_tensor(gradients):
         raise BlitzError("gradients must be a list of tensors, not one tensor")
     return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
-def _summed(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+def _sum(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
     """Return the gradients that `apply` would use: summed over the replicas, where there are several."""
     present = iter(sum_over_replicas([gradient for gradient in gradients if gradient is not None]))
     return [None if gradient is None else next(present) for gradient in gradients]
 
 
-def _shared(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+def _share(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
     """Return each replica's share of gradients that all replicas have: `apply` adds the shares up again."""
     replicas = count_replicas()
     if replicas == 1:

@@ -79,11 +79,11 @@ def open_state(path: str | os.PathLike[str], key: str | None = None) -> State:
     if key is not None and kind in (".safetensors", shards.INDEX_ENDING):
         raise CheckpointError(f"{path}: this kind of file has no keys to choose from; leave --key out")
     if kind == shards.INDEX_ENDING:
-        return State(_sharded(path), [])
-    return _opened(path, key, Pickles())
+        return State(_read_shards(path), [])
+    return _open(path, key, Pickles())
 
 
-def _opened(path: Path, key: str | None, pickles: Pickles) -> State:
+def _open(path: Path, key: str | None, pickles: Pickles) -> State:
     if ending(path) == ".safetensors":
         return State(safetensors_file.read(path), [])
     try:
@@ -95,10 +95,10 @@ def _opened(path: Path, key: str | None, pickles: Pickles) -> State:
         raise CheckpointError(_once(path, error)) from None
 
 
-def _sharded(path: Path) -> dict[str, Tensor]:
+def _read_shards(path: Path) -> dict[str, Tensor]:
     pickles, tensors = Pickles(), dict[str, Tensor]()
     for shard, names in shards.read_index(path).items():
-        held = _opened(existing(shard), None, pickles).tensors
+        held = _open(existing(shard), None, pickles).tensors
         shards.check_names(path, shard, names, list(held))
         tensors |= held
     return tensors
@@ -169,11 +169,11 @@ def write_state(state: dict[str, np.ndarray], path: str | os.PathLike[str]) -> N
     kind = ending(path)
     if kind == ".safetensors":
         entries = [Entry(name, array.shape, array.dtype, [array]) for name, array in state.items()]
-        with _written(path) as temporary:
+        with _write(path) as temporary:
             safetensors_file.write(temporary, entries)
     elif kind in TORCH_ENDINGS:
         torch = import_torch(Path(path))
-        with _written(path) as temporary:
+        with _write(path) as temporary:
             # A copy: a tensor must not share memory with a read-only array.
             torch.save({name: torch.from_numpy(np.array(array)) for name, array in state.items()}, temporary)
     else:
@@ -242,22 +242,22 @@ def write_model(model: Any, path: str | os.PathLike[str]) -> None:
     """
     kind = ending(path, (*TORCH_ENDINGS, *KERAS_ENDINGS))
     if kind == ".keras":
-        with _written(path) as temporary, keras_internals.saved_in_little_memory(blocks.view):
+        with _write(path) as temporary, keras_internals.saved_in_little_memory(blocks.view):
             model.save(temporary)
     elif kind == ".weights.h5":
-        with _written(path) as temporary, keras_internals.saved_in_little_memory(blocks.view):
+        with _write(path) as temporary, keras_internals.saved_in_little_memory(blocks.view):
             model.save_weights(temporary, overwrite=True)
     elif kind == ".safetensors":
         held = weights(model)
         entries = [Entry(weight.name, weight.shape, np.dtype(weight.dtype), blocks.rows(weight)) for weight in held]
-        with _written(path) as temporary:
+        with _write(path) as temporary:
             safetensors_file.write(temporary, entries)
     else:
         write_state({weight.name: weight.value() for weight in weights(model)}, path)
 
 
 @contextmanager
-def _written(path: str | os.PathLike[str]) -> Iterator[Path]:
+def _write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write through `atomic_path`; each format's writer has errors of its own for a full disk."""
     try:
         with atomic_path(path) as temporary:

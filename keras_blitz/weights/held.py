@@ -47,7 +47,7 @@ def weights_of(kind: Kind, layer: Any, sizes: Sizes | None = None) -> list[Mappe
         return [mapped.depthwise(v) if v.name == "kernel" else mapped.plain("bias", v) for v in layer.weights]
     if kind.name.startswith("separable"):
         return mapped.separable(layer, _BY_NAME[kind.paired].weights["kernel"][1])
-    return [_declared(kind, layer, variable, sizes) for variable in layer.weights]
+    return [_find_declared(kind, layer, variable, sizes) for variable in layer.weights]
 
 
 def of_place(place: Place, sizes: Sizes | None = None) -> list[Mapped]:
@@ -78,7 +78,7 @@ def of_place(place: Place, sizes: Sizes | None = None) -> list[Mapped]:
         _check_cells(layer, cells)
         stack = re.fullmatch(r"(.+)\.l(\d+)", path)
         path, first = (stack[1], int(stack[2])) if stack else (path, 0)
-        return [_numbered(w, first + k).below(path) for k, pair in enumerate(cells) for w in _of_cell(*pair)]
+        return [_number(w, first + k).below(path) for k, pair in enumerate(cells) for w in _of_cell(*pair)]
     weights = _of_layer(layer, sizes)
     held = {id(variable) for weight in weights for variable in weight.variables}
     if lost := [variable.path for variable in place.variables if id(variable) not in held]:
@@ -144,7 +144,7 @@ def _own(layer: Any, variables: Sequence[Any]) -> list[Mapped]:
     return held
 
 
-def _declared(kind: Kind, layer: Any, variable: Any, sizes: Sizes | None) -> Mapped:
+def _find_declared(kind: Kind, layer: Any, variable: Any, sizes: Sizes | None) -> Mapped:
     declared = parameters(layer)
     if variable.name.startswith("lora_"):
         raise _refusal(layer, "PyTorch has no LoRA; fill a model without it, of which layer.kernel has the sum of both")
@@ -229,6 +229,6 @@ def _of_cell(forward: Any, backward: Any = None) -> list[Mapped]:
     return mapped.bidirectional(kind.gates, forward, backward)
 
 
-def _numbered(weight: Mapped, number: int) -> Mapped:
+def _number(weight: Mapped, number: int) -> Mapped:
     head, reverse, _ = weight.name.partition("_reverse")
     return replace(weight, name=f"{head}_l{number}{reverse}")

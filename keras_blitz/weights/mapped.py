@@ -93,7 +93,7 @@ def plain(name: str, variable: Any, layout: Layout = SAME) -> Mapped:
     )  # fmt: skip
 
 
-def _reshaped(name: str, variable: Any, shape: tuple[int, ...]) -> Mapped:
+def _reshape(name: str, variable: Any, shape: tuple[int, ...]) -> Mapped:
     return Mapped(
         name, shape, (variable,), True,
         lambda arrays: arrays[0].reshape(shape), lambda array: [array.reshape(tuple(variable.shape))],
@@ -113,8 +113,8 @@ def prelu(variable: Any) -> Mapped:
     """Return PReLU's slopes: (C,) in PyTorch, (…, C) in Keras, of ones but for the axes that do not share a slope."""
     slopes = tuple(variable.shape)
     if all(size == 1 for size in slopes[:-1]):
-        return _reshaped("weight", variable, slopes[-1:])
-    return _reshaped("weight", variable, (*slopes[-1:], *slopes[:-1]))
+        return _reshape("weight", variable, slopes[-1:])
+    return _reshape("weight", variable, (*slopes[-1:], *slopes[:-1]))
 
 
 def depthwise(variable: Any) -> Mapped:
@@ -213,14 +213,14 @@ def attention(layer: Any) -> list[Mapped]:
     output = by_path["attention_output/kernel"]  # (heads, dim, E)
     widths, size = [int(np.prod(kernel.shape[1:])) for kernel in kernels], int(kernels[0].shape[0])
     if all(kernel.shape[0] == size for kernel in kernels):
-        weights = [_stacked("in_proj_weight", (sum(widths), size), kernels, widths)]
+        weights = [_stack("in_proj_weight", (sum(widths), size), kernels, widths)]
     else:
         weights = [
             _projection(f"{letter}_proj_weight", kernel, width)
             for letter, kernel, width in zip("qkv", kernels, widths, strict=True)
         ]
     if biases:
-        weights.append(_stacked("in_proj_bias", (sum(widths),), biases, widths))
+        weights.append(_stack("in_proj_bias", (sum(widths),), biases, widths))
     width = widths[-1]
     weights.append(
         Mapped(
@@ -257,7 +257,7 @@ def einsum(layer: Any) -> list[Mapped]:
     if "bias" in variables:
         if int(np.prod(variables["bias"].shape)) != shape[0]:
             return []
-        weights.append(_reshaped("bias", variables["bias"], shape[:1]))
+        weights.append(_reshape("bias", variables["bias"], shape[:1]))
     return weights
 
 
@@ -314,7 +314,7 @@ def _flat(array: np.ndarray, rank: int) -> np.ndarray:
     return array.reshape(array.shape[0], -1).T if rank == 2 else array.reshape(-1)
 
 
-def _stacked(name: str, shape: tuple[int, ...], variables: list[Any], widths: list[int]) -> Mapped:
+def _stack(name: str, shape: tuple[int, ...], variables: list[Any], widths: list[int]) -> Mapped:
     """Return the three projections that PyTorch keeps in one tensor, each as high as its width."""
     ends = np.cumsum(widths)
 

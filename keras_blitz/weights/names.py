@@ -46,7 +46,7 @@ def by_expected_names(
     if prefixes:
         others = [name for name in tensors if not name.startswith(prefixes[0]) and name != COUNT]
         return _below(tensors, prefixes[0]), others
-    return _fitting(_stripped(dict(tensors), expected), expected), []
+    return _fitting(_strip(dict(tensors), expected), expected), []
 
 
 def _prefixes(tensors: Mapping[str, Tensor], expected: Collection[str]) -> list[str]:
@@ -62,7 +62,7 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _stripped(tensors: Tensors, expected: Collection[str]) -> Tensors:
+def _strip(tensors: Tensors, expected: Collection[str]) -> Tensors:
     """Return the tensors without the usual prefixes that all names share."""
     while tensors:
         own = [name for name in tensors if name != COUNT]

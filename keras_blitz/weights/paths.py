@@ -52,7 +52,7 @@ def _inside(layer: Any, path: str) -> Iterator[Place]:
     if own := tuple(variable for variable in layer.weights if id(variable) not in below):
         yield Place(path, layer, own)
     for each, name in zip(inner, _names(layer, inner), strict=True):
-        yield from _inside(_unwrapped(each), _join(path, name))
+        yield from _inside(_unwrap(each), _join(path, name))
 
 
 def _children(layer: Any) -> list[Any]:
@@ -71,14 +71,14 @@ def _names(layer: Any, inner: list[Any]) -> Iterator[str]:
     if isinstance(layer, keras.Sequential) and all(map(keras_internals.has_automatic_name, inner)):
         held |= {id(each): str(position) for position, each in enumerate(layer.layers)}
     for each in inner:
-        made, bare = keras_internals.has_automatic_name(each), _unwrapped(each)
+        made, bare = keras_internals.has_automatic_name(each), _unwrap(each)
         if made and bare is not each and id(each) not in held:
             made, each = keras_internals.has_automatic_name(bare), bare
         nameless = _children(each) and kinds.is_of_framework(type(each))  # a Sequential or functional model
         yield held.get(id(each), "" if nameless else each.name) if made else each.name
 
 
-def _unwrapped(layer: Any) -> Any:
+def _unwrap(layer: Any) -> Any:
     """Return the layer inside a TimeDistributed: PyTorch's layers take any number of axes by themselves."""
     import keras
 

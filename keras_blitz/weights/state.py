@@ -43,7 +43,7 @@ def choose(loaded: Any, key: str | None = None) -> tuple[Keys, list[str]]:
         )
     parts = _parts(loaded)
     if key is None:
-        chosen = _chosen(loaded, ())
+        chosen = _choose(loaded, ())
         return chosen, [_path(keys) for keys in parts if keys != chosen and keys]
     for keys in parts:
         if _path(keys) == key:
@@ -67,14 +67,14 @@ def inside(loaded: Any, keys: Keys) -> Mapping[str, Any]:
     return loaded
 
 
-def _chosen(part: Mapping[str, Any], keys: Keys) -> Keys:
+def _choose(part: Mapping[str, Any], keys: Keys) -> Keys:
     for names, kind in ((PLAIN, "weights"), (AVERAGED, "averaged weights")):
         usual = [name for name in names if isinstance(part.get(name), Mapping) and _parts(part[name])]
         if len(usual) > 1:
             paths = ", ".join(_path((*keys, name)) for name in usual)
             raise CheckpointError(f"holds several {kind}: {paths}; choose one with key (--key)")
         if usual:
-            return _chosen(part[usual[0]], (*keys, usual[0]))
+            return _choose(part[usual[0]], (*keys, usual[0]))
         if kind == "weights" and any(map(_is_tensor, part.values())):
             break
     if any(map(_is_tensor, part.values())):

@@ -37,7 +37,7 @@ def _row(name: str, covers: str, shape: tuple[int, int, int, int], network: str,
     return NetworkRow(name=name, covers=(covers,), shape=shape, port=network, **(defaults | fields))
 
 
-def _trained(row: NetworkRow, *covers: str, **fields: Any) -> NetworkRow:
+def _train(row: NetworkRow, *covers: str, **fields: Any) -> NetworkRow:
     """Return the row in train mode, with 3 steps."""
     return replace(
         row,
@@ -97,35 +97,35 @@ TALL = ("param:*", "step[12]:*", "step3:param:*.weight", "activation:*")
 
 ROWS = (
     RESNET18,
-    _trained(RESNET18, slow=("float32-*", "*-eager", "*-xla")),
+    _train(RESNET18, slow=("float32-*", "*-eager", "*-xla")),
     _single(RESNET18, runs=("*-eager",)),
-    _trained(_single(RESNET18, runs=("*-eager",)), rate=0.001),
+    _train(_single(RESNET18, runs=("*-eager",)), rate=0.001),
     replace(
         RESNET18, name="resnet18-oblong", shape=(2, 3, 64, 48), runs=("float64-graph",), slow=("*",),
         port_options=(("input_shape", (64, 48, 3)),),
     ),
-    _trained(
+    _train(
         replace(RESNET18, name="resnet18-frozen", runs=("float64-graph",), slow=("*",)), "H5", trained=("fc.*",)
     ),
     RESNET18_224,
-    _trained(RESNET18_224),
+    _train(RESNET18_224),
     _single(RESNET18_224, runs=("*-graph",)),
-    _trained(_single(RESNET18_224, runs=("*-graph",)), rate=0.001),
+    _train(_single(RESNET18_224, runs=("*-graph",)), rate=0.001),
     *(_brief(network, "N6") for network in ("resnet34", "resnet50", "resnet101", "resnet152")),
     VGG16,
-    _trained(VGG16, "H4", rate=0.001),
+    _train(VGG16, "H4", rate=0.001),
     _small(VGG16),
-    _trained(_small(VGG16), "H4", rate=0.001),
+    _train(_small(VGG16), "H4", rate=0.001),
     VGG16_BN,
-    _trained(VGG16_BN, "H4", rate=0.001),
+    _train(VGG16_BN, "H4", rate=0.001),
     _small(VGG16_BN),
     # A bias before BatchNorm has no gradient but rounding, of which a larger rate would make the bias's own error.
-    _trained(_small(VGG16_BN), "H4", rate=0.0001),
+    _train(_small(VGG16_BN), "H4", rate=0.0001),
     *(_brief(network, "N7") for network in ("vgg11", "vgg13", "vgg19", "vgg11_bn", "vgg13_bn", "vgg19_bn")),
     ALEXNET,
-    _trained(ALEXNET, "H4"),
+    _train(ALEXNET, "H4"),
     INCEPTION,
-    _trained(INCEPTION, "H4", loss="inception", rate=1e-5, not_golden=TALL),
+    _train(INCEPTION, "H4", loss="inception", rate=1e-5, not_golden=TALL),
     replace(
         _inception("inception_v3_no_aux", aux_logits=False), runs=("float64-eager",),
         not_golden=OUTLINE,

@@ -98,10 +98,10 @@ def _on_lenet(
         "reference": "lenet.Net", "shape": (3, 1, 32, 32), "loss": "mse", "port": "lenet", "not_golden": BRIEF,
         "settled": True,
     }  # fmt: skip
-    return _row(f"{name}-lenet", optimizer, _calmed(optimizer, options), covers, **(defaults | fields))
+    return _row(f"{name}-lenet", optimizer, _calm(optimizer, options), covers, **(defaults | fields))
 
 
-def _calmed(optimizer: str, options: dict[str, Any]) -> dict[str, Any]:
+def _calm(optimizer: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with a rate for `settled` weights: SGD's 1e-5, of the others a thousandth.
 
     SGD's own would have LeNet's gradients down to rounding within 50 steps. The others' steps are of the rate's size
@@ -157,7 +157,7 @@ ROWS = (
         _row(
             f"{name}-mlp",
             optimizer,
-            _calmed(optimizer, options),
+            _calm(optimizer, options),
             ("O1", "N3"),
             reference="mlp.NeuralNetwork",
             shape=(64, 1, 28, 28),

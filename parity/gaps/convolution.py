@@ -152,7 +152,7 @@ class _:
     "conv-weight-layout",
     "O G T",
     "a kernel is (out, in, h, w)",
-    "reshaped to (h, w, in, out): silent, for the number of values agrees",
+    "reshaped to (h, w, in, out): silent, because the number of values agrees",
     "`w.transpose(2, 3, 1, 0)`; Conv1d `(2, 1, 0)`, Conv3d `(2, 3, 4, 1, 0)`",
     x=(1, 3, 6, 6),
     w=(3, 3, 3, 3),
@@ -173,7 +173,7 @@ class _:
     "O G",
     "`Conv2d(4, 6, 3, groups=2)`, weight (6, 2, 3, 3)",
     "`tf.nn.conv2d` with the smaller kernel: its float64 gradient has no CPU kernel (float32 has)",
-    "`keras_blitz.layers.Conv2d(groups=2)`: each group by itself",
+    "`keras_blitz.layers.Conv2d(groups=2)` computes each group on its own",
     x=(1, 4, 6, 6),
     w=(6, 2, 3, 3),
 )
@@ -191,8 +191,8 @@ class _:
 @gap(
     "conv-depthwise-layout",
     "O G",
-    "a depthwise kernel is (C·m, 1, h, w), a channel's m outputs beside each other",
-    "`DepthwiseConv2D`'s (h, w, C, m) filled as if the m blocks lay beside each other",
+    "a depthwise kernel is (C·m, 1, h, w), the m outputs of a channel next to each other",
+    "`DepthwiseConv2D`'s (h, w, C, m) filled as if the m blocks were next to each other",
     "`w.reshape(C, m, h, w).transpose(2, 3, 0, 1)`",
     x=(1, 4, 6, 6),
     w=(8, 1, 3, 3),

@@ -151,7 +151,7 @@ class _:
     "opt-sgd-weight-decay",
     "T",
     "weight decay is added to the gradient, before the momentum",
-    "`SGD(weight_decay=)` takes it off the parameter, beside the momentum",
+    "`SGD(weight_decay=)` subtracts it from the parameter, outside the momentum",
     "`keras_blitz.optim.SGD(weight_decay=)`",
 )
 class _:
@@ -595,7 +595,7 @@ class _:
     "clip-grad-norm-each",
     "G T",
     "`clip_grad_norm_` takes the norm over all parameters",
-    "`clipnorm` clips each by itself",
+    "`clipnorm` clips each gradient on its own",
     "`keras_blitz.optim.clip_grad_norm_`",
     a=(3,),
     b=(4,),

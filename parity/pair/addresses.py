@@ -23,13 +23,13 @@ def lasting(model: Any, weights: Any) -> Any:
     if not (isinstance(weights, Mapping) and isinstance(model, keras.Layer)):
         return weights
     ways = _ways(model)
-    return _renamed(model, weights, lambda layer: ways.get(id(layer)))
+    return _rename(model, weights, lambda layer: ways.get(id(layer)))
 
 
 def unit_names(model: Any, weights: Mapping) -> dict:
     """Return `weights=` with the names of this model's units in place of the ways to their layers."""
     names = {id(layer): name for name, layer in leaves(model).items()}
-    return _renamed(model, weights, lambda layer: names.get(id(layer)))
+    return _rename(model, weights, lambda layer: names.get(id(layer)))
 
 
 def way_to(model: Any, name: str) -> str:
@@ -44,7 +44,7 @@ def way_to(model: Any, name: str) -> str:
     return name
 
 
-def _renamed(model: Any, weights: Mapping, name_of: Callable[[Any], str | None]) -> dict:
+def _rename(model: Any, weights: Mapping, name_of: Callable[[Any], str | None]) -> dict:
     layers = leaves(model)
 
     def of(address: str) -> str:

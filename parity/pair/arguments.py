@@ -37,7 +37,7 @@ def require_module(module: Any) -> None:
         BlitzError: it is not a module, or its values are not in this machine's memory.
     """
     if not torch_recorder.is_module(module):
-        raise BlitzError(f"torch_module must be a torch.nn.Module, not {_described(module)}")
+        raise BlitzError(f"torch_module must be a torch.nn.Module, not {_describe(module)}")
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if tensor.device.type == "meta":
             raise BlitzError(f"torch_module has no values in {name}, on the meta device: load its weights first")
@@ -45,7 +45,7 @@ def require_module(module: Any) -> None:
             raise BlitzError(f"torch_module has {name} on {tensor.device}: give torch_module.cpu()")
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     """Return what stands in place of a module, with the remedy where there is one."""
     kind = type(value).__name__
     if isinstance(value, type):

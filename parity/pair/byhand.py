@@ -44,7 +44,7 @@ class Entry:
     form: Form = None
 
     def __str__(self) -> str:
-        return f"{_spelled(self.theirs)}: {_spelled(self.ours)}"
+        return f"{_spell(self.theirs)}: {_spell(self.ours)}"
 
 
 def parse(weights: Any) -> list[Entry]:
@@ -149,5 +149,5 @@ def _are_names(names: Any, kind: Any) -> bool:
     return isinstance(names, kind) and all(isinstance(name, str) and name for name in names)
 
 
-def _spelled(names: tuple[str, ...]) -> str:
+def _spell(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else str(list(names) or None)

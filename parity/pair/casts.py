@@ -58,7 +58,7 @@ def without_casts(
         return None
     if not all(row.relative is not None and row.relative < NEAR for row in exact.failures):
         return None
-    truths = list(_widened(reference))
+    truths = list(_widen(reference))
     if found := _first([(truth, trace, [f"PyTorch's module ({names})"]) for truth, names in truths], judged):
         return found
     with ExitStack() as trial:
@@ -86,7 +86,7 @@ def _first(
     return None
 
 
-def _widened(reference: Reference) -> Iterator[tuple[Trace, str]]:
+def _widen(reference: Reference) -> Iterator[tuple[Trace, str]]:
     """Yield the trace in float64 with what the module casts to float32 left in float64, and what that is.
 
     Without the constants that it makes in float32, then with them; a module that does not run so has none.

@@ -88,7 +88,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
     Raises:
         NotRebuiltError: its configuration does not allow it.
     """
-    copy = _filled(model, dtype, run, weights)
+    copy = _fill(model, dtype, run, weights)
     held = PRECISIONS[dtype].variable
     wrong = [v.path for v in copy.weights if "float" in v.dtype and v.dtype != held]
     if wrong:
@@ -98,7 +98,7 @@ def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: 
     return copy
 
 
-def _filled(model, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
+def _fill(model, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:
     """Return a copy in this precision, "" for the types that the model's layers have, with its weights and settings."""
     reason = ""
     for way in [_from_configuration, *([_layer_by_layer] if is_graph(model) else [])]:
@@ -130,7 +130,7 @@ def in_float32(model: keras.Layer, run: Callable[[Any], Any]) -> Any:
     Raises:
         NotRebuiltError: its configuration does not allow it, or a copy returns something else.
     """
-    copy, same = rebuilt(model, "float32", run), _filled(model, "", run)
+    copy, same = rebuilt(model, "float32", run), _fill(model, "", run)
     try:
         expected, again, repeated, actual = (_outputs(run(each)) for each in (model, model, same, copy))
     except Exception as error:  # a user's own layer may raise anything
@@ -182,12 +182,12 @@ def _carry_over(model, copy) -> None:
 def _layer_by_layer(model, dtype: str):
     """Return a copy of a functional or Sequential model, of copies of its layers."""
     with running_in(dtype or _usual_precision(model)), _known_names(model):
-        return _cloned(model, dtype, {})
+        return _clone(model, dtype, {})
 
 
-def _cloned(model, dtype: str, done: dict[int, Any]):
+def _clone(model, dtype: str, done: dict[int, Any]):
     def copied(layer):
-        return _cloned(layer, dtype, done) if is_graph(layer) else _copied(layer, dtype, done)
+        return _clone(layer, dtype, done) if is_graph(layer) else _copy(layer, dtype, done)
 
     if id(model) not in done:
         done[id(model)] = cloned(model, dtype, copied)
@@ -210,13 +210,13 @@ def _known_names(model) -> Iterator[dict[str, Any]]:
 def _from_configuration(model, dtype: str):
     with running_in(dtype or _usual_precision(model)), _known_names(model) as objects:
         if not is_graph(model):
-            return _copied(model, dtype, {})
+            return _copy(model, dtype, {})
         document = keras.saving.serialize_keras_object(model)
         document.pop("compile_config", None)
-        return keras.saving.deserialize_keras_object(_typed(document, dtype), custom_objects=objects, safe_mode=False)
+        return keras.saving.deserialize_keras_object(_cast(document, dtype), custom_objects=objects, safe_mode=False)
 
 
-def _copied(layer, dtype: str, done: dict[int, Any]):
+def _copy(layer, dtype: str, done: dict[int, Any]):
     """Return the copy of a layer; one that is in two places stays one.
 
     A layer of Keras, and whatever has a `get_config` of its own, is made of its configuration. The default one of a
@@ -230,7 +230,7 @@ def _copied(layer, dtype: str, done: dict[int, Any]):
         elif isinstance(layer, keras.layers.Lambda):  # whose `from_config` takes the function's code alone
             done[id(layer)] = type(layer)(**{**configuration(layer), "dtype": dtype or layer.dtype_policy})
         elif kept:
-            done[id(layer)] = type(layer).from_config(_typed(configuration(layer), dtype))
+            done[id(layer)] = type(layer).from_config(_cast(configuration(layer), dtype))
         else:
             done[id(layer)] = _of_attributes(layer, dtype, done)
     return done[id(layer)]
@@ -239,9 +239,9 @@ def _copied(layer, dtype: str, done: dict[int, Any]):
 def _graph_copied(model, dtype: str, done: dict[int, Any]):
     """Return the copy of a model inside a model: of its configuration, else layer by layer."""
     try:
-        return type(model).from_config(_typed(model.get_config(), dtype))
+        return type(model).from_config(_cast(model.get_config(), dtype))
     except Exception:  # of the user's own code
-        return _cloned(model, dtype, done)
+        return _clone(model, dtype, done)
 
 
 def _of_attributes(layer, dtype: str, done: dict[int, Any]):
@@ -254,7 +254,7 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
 
     def of(value):
         if isinstance(value, keras.layers.Layer):
-            return _copied(value, dtype, done)
+            return _copy(value, dtype, done)
         if isinstance(value, keras.Variable):
             kind = PRECISIONS[dtype].variable if dtype and "float" in value.dtype else value.dtype
             return copy.add_weight(shape=value.shape, dtype=kind, trainable=value.trainable, name=value.name)
@@ -276,15 +276,15 @@ def _of_attributes(layer, dtype: str, done: dict[int, Any]):
     return copy
 
 
-def _typed(config: Any, dtype: str) -> Any:
+def _cast(config: Any, dtype: str) -> Any:
     """Return a configuration with each floating-point type replaced, but by "", and each Lambda's function by name."""
     if isinstance(config, list | tuple):
-        return type(config)(_typed(value, dtype) for value in config)
+        return type(config)(_cast(value, dtype) for value in config)
     if not isinstance(config, Mapping):
         return config
     if dtype and config.get("class_name") == "DTypePolicy":
         return {**config, "config": {**config["config"], "name": dtype}}
-    found = {key: _typed(value, dtype) for key, value in config.items()}
+    found = {key: _cast(value, dtype) for key, value in config.items()}
     if dtype and str(config.get("dtype")).startswith("float"):
         found["dtype"] = PRECISIONS[dtype].arrays  # of an Input
     if config.get("class_name") == "Lambda":

@@ -53,14 +53,14 @@ def filled_rows(pairing: Pairing) -> list[Filled]:
 
 def _rows(weight: Mapped, twins: dict[int, str], gated: set[int]) -> Iterator[Filled]:
     for number, variable in enumerate(weight.variables):
-        part, source, how = _placed(weight, number)
+        part, source, how = _place(weight, number)
         if id(variable) in gated and how.endswith(REORDERED):
             how = how.replace(REORDERED, "gates reordered")
         second = [twins[id(variable)]] if id(variable) in twins else []
         yield Filled(variable.path + part, (weight.name + source, *second), how)
 
 
-def _placed(weight: Mapped, number: int) -> tuple[str, str, str]:
+def _place(weight: Mapped, number: int) -> tuple[str, str, str]:
     """Return which part of a variable has which rows of the tensor, and in which layout.
 
     Args:
@@ -68,13 +68,13 @@ def _placed(weight: Mapped, number: int) -> tuple[str, str, str]:
         number: of the variable, among those that hold the tensor.
     """
     if weight.layout is not None:
-        return "", "", _declared(weight.layout)
+        return "", "", _find_declared(weight.layout)
     if prod(weight.shape) > COUNTABLE.get(weight.dtype, 0):
         return "", "", REORDERED
     numbers = np.arange(1, prod(weight.shape) + 1).reshape(weight.shape)
     filled, negative = weight.part(numbers)[number], weight.part(np.negative(numbers))[number]
     region = _region(filled != negative)  # the rest of the variable is as it was
-    place, block, size = _spelled(region, filled.shape), filled[region].astype(np.int64), prod(weight.shape[1:])
+    place, block, size = _spell(region, filled.shape), filled[region].astype(np.int64), prod(weight.shape[1:])
     start, stop = (int(block.min()) - 1) // size, (int(block.max()) - 1) // size + 1
     if block.size != (stop - start) * size:  # rows from here and there, such as those of some heads
         return place, "", REORDERED
@@ -82,16 +82,16 @@ def _placed(weight: Mapped, number: int) -> tuple[str, str, str]:
     return place, "" if block.size == numbers.size else f"[{start}:{stop}]", _moved(source, block)
 
 
-def _declared(layout: Layout) -> str:
+def _find_declared(layout: Layout) -> str:
     if layout.permutation is None:
         return ""
     inverse = tuple(map(int, np.argsort(layout.permutation)))
     if layout.split is None:
-        return _turned(inverse)
+        return _turn(inverse)
     return f"{'transposed, ' if len(inverse) > len(layout.split[1]) else ''}from the order (C, H, W) to (H, W, C)"
 
 
-def _turned(order: Sequence[int]) -> str:
+def _turn(order: Sequence[int]) -> str:
     return "transposed" if tuple(order) == (1, 0) else f"axes {tuple(order)}"
 
 
@@ -101,7 +101,7 @@ def _region(touched: np.ndarray) -> tuple[slice, ...]:
     return tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in places)
 
 
-def _spelled(region: Sequence[slice], shape: Sequence[int]) -> str:
+def _spell(region: Sequence[slice], shape: Sequence[int]) -> str:
     """Return a part of an array as NumPy's index, "" for all of it."""
     partial = [each.stop - each.start < size for each, size in zip(region, shape, strict=True)]
     if not any(partial):
@@ -122,7 +122,7 @@ def _moved(source: np.ndarray, block: np.ndarray) -> str:
         moved = source.transpose(order)
         if np.array_equal(moved.ravel(), block.ravel()):
             same = [size for size in moved.shape if size > 1] == [size for size in block.shape if size > 1]
-            steps = [] if order == tuple(range(source.ndim)) else [_turned(order)]
+            steps = [] if order == tuple(range(source.ndim)) else [_turn(order)]
             steps += [] if same else [f"reshaped to {block.shape}"]
             return ", ".join(steps)
     if source.ndim == block.ndim == 2 and source.shape == block.shape[::-1] != block.shape:

@@ -104,7 +104,7 @@ def prepared(
     """
     given = given or {}
     theirs = [_unnumbered(unit) for unit in theirs]
-    ours = [part for other in ours for part in _projected(other, theirs)]
+    ours = [part for other in ours for part in _project(other, theirs)]
     ours = [part for other in ours for part in _as_declared(other, theirs)]
     theirs = [part for one in theirs for part in pieces.opened(one, ours, _fits)]
     theirs, ours = pieces.cut(theirs, ours, _fits), pieces.cut(ours, theirs, lambda other, one: _fits(one, other))
@@ -124,7 +124,7 @@ def leaf_of(unit: Unit) -> str:
     return torch_name(unit.name.replace("/", ".").rpartition(".")[2])
 
 
-def _projected(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
+def _project(unit: Unit, theirs: Sequence[Unit]) -> list[Unit]:
     """Return a Keras attention as the Linears that PyTorch has in place of one: three and an output, or one for three.
 
     Args:

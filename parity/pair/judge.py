@@ -146,7 +146,7 @@ def _judged_pair(pair: _Pair, stack: ExitStack) -> Judgement:
     finer = _finer(pair, reference, stack)
     reference = finer.reference
     pair.say("looking for what explains a difference")
-    location = _located(ports, finer, reference)
+    location = _locate(ports, finer, reference)
     notes = [*notes_of(first), *finer.notes, *_float32_inside(ports.get("float64"), finer.comparisons, location)]
     location = _with_reason(location, finer.traces, reference)
     doubts: list[str] = []
@@ -310,7 +310,7 @@ def _float32_inside(
         )
 
 
-def _located(ports: Mapping[str, Port], finer: _Finer, reference: Reference) -> Location | None:
+def _locate(ports: Mapping[str, Port], finer: _Finer, reference: Reference) -> Location | None:
     for dtype, comparison in finer.comparisons.items():
         truth = reference.truth.without(finer.left_out)
         rows = [

@@ -81,10 +81,10 @@ def link(parts: Sequence[Part], variable: Any, form: Form, known: Callable | Non
         try:
             made = np.asarray(function(*arrays), np.float64)
         except Exception as error:  # a user's own function may raise anything
-            raise BlitzError(f"weights: {said}: given {_listed(shapes)} it raises {one_line(error)}") from None
+            raise BlitzError(f"weights: {said}: given {_list(shapes)} it raises {one_line(error)}") from None
         if (made.shape != shape and not (form is None or form == "transpose")) or not _is_regrouped(made.shape, shape):
             raise BlitzError(
-                f"weights: {said}: {_listed(shapes)} in PyTorch makes {made.shape}, but the variable has shape "
+                f"weights: {said}: {_list(shapes)} in PyTorch makes {made.shape}, but the variable has shape "
                 f'{shape}; give (name, "transpose"), (name, an order of axes) or (name, a function)'
             )
         return made.reshape(-1)
@@ -116,10 +116,10 @@ def weights_of(links: Sequence[Link], shapes: Mapping[str, tuple[int, ...]], par
         parameters: names of those that are not buffers.
     """
     names = dict.fromkeys(name for each in links for name in each.parts)
-    return [_mapped(name, shapes[name], links, name in parameters) for name in names]
+    return [_map(name, shapes[name], links, name in parameters) for name in names]
 
 
-def _mapped(name: str, shape: tuple[int, ...], links: Sequence[Link], trainable: bool) -> Mapped:
+def _map(name: str, shape: tuple[int, ...], links: Sequence[Link], trainable: bool) -> Mapped:
     own = [(each, np.flatnonzero(np.isin(each.tensors, _numbers(each, name)))) for each in links if name in each.parts]
     rest = np.zeros(prod(shape))  # of a tensor that is not linked as a whole, what it was given last
 
@@ -137,13 +137,13 @@ def _mapped(name: str, shape: tuple[int, ...], links: Sequence[Link], trainable:
 
     def part(array: np.ndarray) -> list[np.ndarray]:
         rest[:] = array.reshape(-1)
-        return [_filled(each, at, array.reshape(-1)) for each, at in own]
+        return [_fill(each, at, array.reshape(-1)) for each, at in own]
 
     variables = tuple(each.variable for each, _ in own)
     return Mapped(name, shape, variables, trainable, join, part, read=read)
 
 
-def _filled(each: Link, at: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _fill(each: Link, at: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return a variable's value with those that are a tensor's replaced."""
     whole = np.array(each.variable.numpy(), np.float64).reshape(-1)
     whole[at] = each.scale[at] * values[each.index[at]] + each.shift[at]
@@ -171,5 +171,5 @@ def _is_regrouped(made: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     return prod(made) == prod(shape) and (set(ends[0]) <= set(ends[1]) or set(ends[1]) <= set(ends[0]))
 
 
-def _listed(shapes: Sequence[tuple[int, ...]]) -> str:
+def _list(shapes: Sequence[tuple[int, ...]]) -> str:
     return " and ".join(map(str, shapes))

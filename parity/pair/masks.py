@@ -136,7 +136,7 @@ class Shared:
         """Return the ways in which an array of PyTorch's may be laid out in Keras, the likeliest first."""
         plain: list[Arrange] = [_as_it_is, _channels_last]
         ordered = plain[::-1] if self.structure.channels_first(path) else plain
-        return [*ordered, *(partial(_flattened, sizes) for sizes in self.structure.sizes), _time_second, _reshaped]
+        return [*ordered, *(partial(_flatten, sizes) for sizes in self.structure.sizes), _time_second, _reshape]
 
     def _distance(self, draw: Draw, place: Place, arrange: Arrange) -> float:
         """Return how far apart the values are that two draws are applied to, of the largest; infinite if not known."""
@@ -185,7 +185,7 @@ def _channels_last(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | No
     return _as_it_is(layout.by_rank(array.ndim).to_keras(array), shape)
 
 
-def _flattened(sizes: tuple[int, ...], array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+def _flatten(sizes: tuple[int, ...], array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     flat = array.ndim == 2 and array.shape[1] == prod(sizes)
     return _as_it_is(layout.flattened(sizes).to_keras(array), shape) if flat else None
 
@@ -195,6 +195,6 @@ def _time_second(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None
     return _as_it_is(array.swapaxes(0, 1), shape) if array.ndim == 3 else None
 
 
-def _reshaped(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+def _reshape(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
     """Keep the order, as of attention's heads: (N·H, T, S) and (N, H, T, S)."""
     return array.reshape(shape) if array.size == prod(shape) else None

@@ -46,12 +46,12 @@ def _of_tensors(shapes: Shapes, held: dict[str, Held]) -> Iterator[str]:
         if spelled := _of_one(shape, held):
             yield f'"{name}": {spelled}'
         elif names := _of_several(shape, {variable: each.shape for variable, each in held.items()}):
-            yield f'"{name}": [{_listed(names)}]'
+            yield f'"{name}": [{_list(names)}]'
             for variable in names:
                 del held[variable]
         elif packed:
             taken = _of_several(held.pop(packed[0]).shape, left, name)
-            yield f'({_listed(taken)}): "{packed[0]}"'
+            yield f'({_list(taken)}): "{packed[0]}"'
         else:
             yield f'"{name}": None'
         for done in taken:
@@ -89,5 +89,5 @@ def _of_several(shape: tuple[int, ...], parts: Shapes, first: str = "") -> list[
     return alike[: sums.index(shape[0]) + 1] if shape and shape[0] in sums[1:] else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)

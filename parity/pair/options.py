@@ -106,12 +106,12 @@ class Options:
             if not (isinstance(target, np.ndarray) and target.ndim in (1, 2)):
                 raise BlitzError(
                     f"class_weight needs a target of one label for each example, (N,), or one-hot, (N, classes), not "
-                    f"{_described(target)}; weigh the values in a loss of your own"
+                    f"{_describe(target)}; weigh the values in a loss of your own"
                 )
         if weight is None:
             return
         if not isinstance(weight, np.ndarray) or not weight.ndim:
-            raise BlitzError(f"sample_weight must be an array, (N,), not {_described(weight)}")
+            raise BlitzError(f"sample_weight must be an array, (N,), not {_describe(weight)}")
         examples = _examples(target)
         if self.class_weight and weight.ndim != 1:
             raise BlitzError(f"sample_weight must be (N,) where class_weight is given, too, not {weight.shape}")
@@ -148,7 +148,7 @@ def _named(value: Any) -> str:
     return text if len(text) < 60 and "\n" not in text else f"a {type(value).__name__}"
 
 
-def _described(tree: Any) -> str:
+def _describe(tree: Any) -> str:
     if isinstance(tree, np.ndarray):
         return f"an array of shape {tree.shape}"
     return "None" if tree is None else f"a {type(tree).__name__}"

@@ -55,16 +55,16 @@ class OwnLoss:
             BlitzError: `compute_loss` returned no number.
         """
         with _without_regularizers(self.model):
-            return self._computed(target, output)
+            return self._compute(target, output)
 
     def penalty(self, target: Any, output: Any) -> tf.Tensor:
         """Return what the regularizers' penalties on weights add to the loss of the last call.
 
         `compute_loss` may scale them, or leave them out, so they are the difference that the regularizers make.
         """
-        return self._computed(target, output) - self(target, output)
+        return self._compute(target, output) - self(target, output)
 
-    def _computed(self, target: Any, output: Any) -> tf.Tensor:
+    def _compute(self, target: Any, output: Any) -> tf.Tensor:
         weight = step.sample_weight(self.options, self.dtype)
         value = keras_internals.computed_loss(
             self.model, self._x, target, output, None if weight is None else tf.constant(weight), self.options.train

@@ -105,7 +105,7 @@ def pair(
         left.take(by_name[0][path], by_name[1][name], how, form)
     left.take_names()
     left.take_structure()
-    return _finished(left, uncalled, written)
+    return _finish(left, uncalled, written)
 
 
 @dataclass
@@ -142,7 +142,7 @@ class _Left:
                 self.take(one, fitting[0], "structure")
 
 
-def _finished(left: _Left, uncalled: Callable[[], Collection[str]], written: Callable[[str], str]) -> Pairing:
+def _finish(left: _Left, uncalled: Callable[[], Collection[str]], written: Callable[[str], str]) -> Pairing:
     """Return the pairs, with what may be left over.
 
     Raises:
@@ -159,13 +159,13 @@ def _finished(left: _Left, uncalled: Callable[[], Collection[str]], written: Cal
         unused += [name for one in never_used for name in full_names(one)]
         over = [one for one in over if one not in never_used]
     if over:
-        raise UnpairedError(_unpaired(over, left.ours, written), left.units, left=over)
+        raise UnpairedError(_report_unpaired(over, left.ours, written), left.units, left=over)
     fixed = [other for other in left.ours if _is_fixed(other)]
     notes += _notes_on_keras(fixed, left.units)
     surplus = [other for other in left.ours if other not in fixed]
-    found = Pairing(_merged(left.units), left.units, notes, unused, surplus)
+    found = Pairing(_merge(left.units), left.units, notes, unused, surplus)
     if surplus:
-        raise UnpairedError(_unpaired([], left.ours, written), left.units, found)
+        raise UnpairedError(_report_unpaired([], left.ours, written), left.units, found)
     return found
 
 
@@ -199,7 +199,7 @@ def values(one: Unit, other: Unit, state: Mapping[str, np.ndarray]) -> Iterator[
         other: Keras's.
         state: PyTorch's whole state.
     """
-    weights = _renamed(one, other)
+    weights = _rename(one, other)
     own = summed({weight.name: state[weight.name] for weight in weights}, _twins(weights))
     for weight in weights:
         yield weight, own[weight.name] if one.rows is None else own[weight.name][one.rows]
@@ -279,7 +279,7 @@ def _is_fixed(unit: Unit) -> bool:
     return unit.kind == FREE and not any(variable.trainable for variable in variables)
 
 
-def _renamed(one: Unit, other: Unit) -> list[Mapped]:
+def _rename(one: Unit, other: Unit) -> list[Mapped]:
     """Return Keras's weights under PyTorch's full names, in PyTorch's order."""
     leaves = {short: one.numbered.get(short, short) for short in one.shapes}
     found = [
@@ -288,28 +288,28 @@ def _renamed(one: Unit, other: Unit) -> list[Mapped]:
     ]
     if one.kind == FREE and one.owner is not None:  # of no known layer: PyTorch knows whether it is a parameter
         found = [replace(weight, trainable=_is_parameter(one)) for weight in found]
-    return found + [_reshaped(found[0], name, shape) for name, shape in one.added.items()]
+    return found + [_reshape(found[0], name, shape) for name, shape in one.added.items()]
 
 
-def _reshaped(weight: Mapped, name: str, shape: tuple[int, ...]) -> Mapped:
+def _reshape(weight: Mapped, name: str, shape: tuple[int, ...]) -> Mapped:
     """Return a bias as another one of PyTorch's that is added to it."""
     return replace(weight, name=name, shape=shape, join=lambda arrays: weight.join(arrays).reshape(shape), twin=True)
 
 
-def _merged(units: Sequence[Match]) -> list[Mapped]:
+def _merge(units: Sequence[Match]) -> list[Mapped]:
     """Return Keras's weights by PyTorch's names, the pieces of a tensor as one."""
-    weights = [(weight, one.rows) for one, other, _ in units for weight in _renamed(one, other)]
+    weights = [(weight, one.rows) for one, other, _ in units for weight in _rename(one, other)]
     return pieces.merged([weight for weight, _ in weights], [rows for _, rows in weights])
 
 
-def _unpaired(theirs: Sequence[Unit], ours: Sequence[Unit], written: Callable[[str], str]) -> str:
+def _report_unpaired(theirs: Sequence[Unit], ours: Sequence[Unit], written: Callable[[str], str]) -> str:
     """Say what is left over, by cause, and which `weights=` would try the nearest of it."""
-    left = "; ".join(f"{side} has {_listed(units)}" for side, units in (("PyTorch", theirs), ("Keras", ours)))
+    left = "; ".join(f"{side} has {_list(units)}" for side, units in (("PyTorch", theirs), ("Keras", ours)))
     hint = "name the layers alike, or try weights=" + nearest.suggest(theirs, ours, written) if theirs else ""
     return f"these weights cannot be mapped: {left}. {_biases(theirs, ours)}{advise(theirs, ours)}{hint}"
 
 
-def _listed(units: Sequence[Unit]) -> str:
+def _list(units: Sequence[Unit]) -> str:
     more = f", and {len(units) - LISTED} more" if len(units) > LISTED else ""
     return ", ".join(map(str, units[:LISTED])) + more if units else "nothing more"
 

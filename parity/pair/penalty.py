@@ -57,7 +57,7 @@ def _added(value: Value, penalty: np.ndarray | None) -> Value:
 
 def described(penalty: Penalty | None, steps: int) -> str:
     """Say what became of the penalty; "" where there is none."""
-    if penalty is None or not _penalized(penalty):
+    if penalty is None or not _find_penalized(penalty):
         return ""
     adds = f"the Keras model's regularizers add a penalty of {float(penalty.values['loss']):.3g} to its loss"
     if penalty.counted:
@@ -66,7 +66,7 @@ def described(penalty: Penalty | None, steps: int) -> str:
     return f"{adds}, which PyTorch's does not have: " + (where if steps else "losses are compared without it")
 
 
-def _penalized(penalty: Penalty) -> list[str]:
+def _find_penalized(penalty: Penalty) -> list[str]:
     """Return the parameters that a penalty is put on, also those where it is zero as long as the weights are."""
     return [name for name, moved in penalty.moved.items() if moved or any(penalty.steps[name])]
 
@@ -96,7 +96,7 @@ def doubt(trace: Trace, steps: int, comparisons: Mapping[str, Comparison]) -> st
         comparisons: dtype -> the verdict.
     """
     penalty = trace.penalty
-    names = [] if penalty is None else _penalized(penalty)
+    names = [] if penalty is None else _find_penalized(penalty)
     if penalty is None or not names:
         return ""
     if not (steps or penalty.counted):

@@ -69,7 +69,7 @@ class Port:
         self.keeps_channels_first = feed.keeps_channels_first(model)
         self.calls, self.outputs = self._run_once()
         given = feed.tensors(theirs, model, dtype)
-        given = [as_array(each) for x in given for each in (x, *self._rounded(x))]
+        given = [as_array(each) for x in given for each in (x, *self._round(x))]
         flat = layouts.flattened(self.calls, given, theirs.calls, self.keeps_channels_first)
         self.pairing, plain = self._paired({name: each.sizes for (name, number), each in flat.items() if not number})
         as_in_torch = {each.origin for (name, number), each in flat.items() if not number and name in plain}
@@ -106,7 +106,7 @@ class Port:
         shape = self.theirs.outputs[name].shape
         return shape[1:] if name in self.squeezed else shape
 
-    def _rounded(self, x: tf.Tensor) -> list[tf.Tensor]:
+    def _round(self, x: tf.Tensor) -> list[tf.Tensor]:
         """Return an input as layers of reduced precision are given it."""
         reduced = PRECISIONS[self.dtype].is_reduced and x.dtype.is_floating
         return [tf.cast(x, PRECISIONS[self.dtype].compute)] if reduced else []
@@ -170,7 +170,7 @@ class Port:
         except pairing.UnpairedError as error:
             returned = self.theirs.trained if self.options.train else self.theirs.outputs
             counts = outputs.counts(len(returned), len(self.outputs))
-            raise BlitzError(f"{error}{self._parted(error.units)}{counts}") from None
+            raise BlitzError(f"{error}{self._describe_parting(error.units)}{counts}") from None
         found = told.added_to(found, self.theirs.module)
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:
@@ -184,7 +184,7 @@ class Port:
         inputs = typed(self.theirs.inputs, "float32")
         return guarded("the PyTorch module", torch_flow.unused, self.theirs.module, inputs, self.options.train)
 
-    def _parted(self, matches: list[pairing.Match]) -> str:
+    def _describe_parting(self, matches: list[pairing.Match]) -> str:
         """Say where the shapes part, which may be why weights do not fit."""
         theirs = {call.name: call for call in self.theirs.calls}
         names = wiring.match(self.theirs.calls, self.calls, matches)

@@ -60,7 +60,7 @@ def of_masks(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace
         return ()
     with ExitStack() as stack:
         for each in layers:
-            stack.enter_context(keras_internals.called_as(each, partial(_unmasked, each.call)))
+            stack.enter_context(keras_internals.called_as(each, partial(_unmask, each.call)))
         for each in makers:
             masking = isinstance(each, keras.layers.Masking)
             stack.enter_context(_set(each, *(("mask_value", np.nan) if masking else ("mask_zero", False))))
@@ -75,7 +75,7 @@ def of_masks(port: Port, row: Row, state: Mapping[str, np.ndarray], truth: Trace
     )
 
 
-def _unmasked(call: Callable, *args: Any, **kwargs: Any) -> Any:
+def _unmask(call: Callable, *args: Any, **kwargs: Any) -> Any:
     """Call a layer without the masks that Keras hands on by itself; a functional model has them in its graph."""
     return call(*args, **{name: None if name in MASKS else value for name, value in kwargs.items()})
 

@@ -57,7 +57,7 @@ def explain(error: BlitzError, inputs: Any, run: Callable[[Any], Any]) -> BlitzE
         run: runs the module on other inputs; it raises a BlitzError where it refuses them, too.
     """
     for remedy in REMEDIES:
-        changed = _changed(inputs, remedy)
+        changed = _change(inputs, remedy)
         if changed is None:
             continue
         try:
@@ -68,7 +68,7 @@ def explain(error: BlitzError, inputs: Any, run: Callable[[Any], Any]) -> BlitzE
     return error
 
 
-def _changed(tree: Any, remedy: Remedy) -> Any:
+def _change(tree: Any, remedy: Remedy) -> Any:
     """Return the inputs with each array changed that the remedy applies to; None where it applies to none."""
     applied = []
 

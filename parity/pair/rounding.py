@@ -117,9 +117,9 @@ def fitted(port: Port, state: Mapping[str, np.ndarray], truth: Trace, comparison
         return _difference(truth, once.record(state, truth), scales)
 
     try:
-        shift = _solved(residual, np.concatenate([each.bound.ravel() for each in constants]) > 0)
+        shift = _solve(residual, np.concatenate([each.bound.ravel() for each in constants]) > 0)
         _put(constants, shift)
-        yield _described(constants, shift) if abs(shift).max() <= 1.0 else ""
+        yield _describe(constants, shift) if abs(shift).max() <= 1.0 else ""
     finally:
         for each, value in zip(constants, before, strict=True):
             keras_internals.set_untracked(each.layer, each.attribute, value)
@@ -147,7 +147,7 @@ def _difference(truth: Trace, trace: Trace, scales: Mapping[str, float]) -> np.n
     return np.concatenate(parts)
 
 
-def _solved(residual: Callable[[np.ndarray], np.ndarray], free: np.ndarray) -> np.ndarray:
+def _solve(residual: Callable[[np.ndarray], np.ndarray], free: np.ndarray) -> np.ndarray:
     """Return the shift with the least residual, by Gauss-Newton with the derivative at 0; only free ones move."""
     shift = np.zeros(free.size)
     start = residual(shift)
@@ -160,7 +160,7 @@ def _solved(residual: Callable[[np.ndarray], np.ndarray], free: np.ndarray) -> n
     return shift
 
 
-def _described(constants: list[Constant], shift: np.ndarray) -> str:
+def _describe(constants: list[Constant], shift: np.ndarray) -> str:
     names = ", ".join(dict.fromkeys(each.layer.name for each in constants))
     bounds = np.concatenate([(each.bound / np.maximum(abs(each.value), 1e-30)).ravel() for each in constants])
     worst = abs(shift * bounds).max()

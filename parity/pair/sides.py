@@ -72,7 +72,7 @@ def sides_of(torch_side: Theirs, model: Any, options: Options, stack: ExitStack)
         stack: puts back in the end what is borrowed of the user's own objects.
     """
     asked = [dtype for dtype in DTYPES if dtype in options.dtypes]
-    ported = partial(_ported, torch_side, options, stack)
+    ported = partial(_port, torch_side, options, stack)
     if not isinstance(model, keras.Layer):
         made = {dtype: copies.made(model, dtype, feed.run_once(torch_side, dtype)) for dtype in asked}
         return Sides({dtype: ported(stack.enter_context(copies.borrowed(one)), dtype) for dtype, one in made.items()})
@@ -112,7 +112,7 @@ def _with_copies(
     return sides
 
 
-def _ported(torch_side: Theirs, options: Options, stack: ExitStack, model: Any, dtype: str) -> Port:
+def _port(torch_side: Theirs, options: Options, stack: ExitStack, model: Any, dtype: str) -> Port:
     """Return a model read by PyTorch's names, with PyTorch's dropout masks until the stack ends."""
     if dtype == "float64":
         stack.enter_context(keras_internals.inputs_in_float64(model))

@@ -162,15 +162,15 @@ def optimizer_of(given: Any) -> keras.optimizers.Optimizer:
         if not _is_copied(made, [keras.config.floatx()]):
             return made
         given = made
-    return _copied(given)
+    return _copy(given)
 
 
-def _copied(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+def _copy(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     config = dict(optimizer.get_config())
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None:
         config.pop("inner_optimizer")
-        made = type(optimizer)(_copied(inner), **config)
+        made = type(optimizer)(_copy(inner), **config)
     else:
         schedule = getattr(optimizer, "_learning_rate", None)
         if keras.config.floatx() == "float64":  # np.float64, because Keras passes a Python float through float32
@@ -239,7 +239,7 @@ def doubt(options: Options) -> str:
         return ""
     given = options.optimizer[1]
     optimizer = optimizer_of(given)
-    if lost := _lost(options):
+    if lost := _find_lost(options):
         is_function = not isinstance(given, keras.optimizers.Optimizer | str)
         remedy = 'compare with dtypes=["float32"], in which' if is_function else "give a function that returns"
         remedy += " the one it returns is used" if is_function else " a new optimizer"
@@ -256,7 +256,7 @@ def doubt(options: Options) -> str:
     return ""
 
 
-def _lost(options: Options) -> list[str]:
+def _find_lost(options: Options) -> list[str]:
     """Return the attributes that a copy of the user's optimizer does not have; [] where none is copied."""
     given = options.optimizer[1]
     if isinstance(given, str):
@@ -265,7 +265,7 @@ def _lost(options: Options) -> list[str]:
         given = given()
         if not _is_copied(given, options.dtypes):
             return []
-    return settings.lost(given, _copied(given))
+    return settings.lost(given, _copy(given))
 
 
 def _is_copied(made: keras.optimizers.Optimizer, dtypes: Sequence[str]) -> bool:

@@ -79,9 +79,9 @@ class Transfer:
                 f"{self.report.verdict.headline}; unproven=True copies them all the same"
             ]
         if self.left:
-            lines.append(f"left as they are, without a counterpart: {_shortened(self.left)}")
+            lines.append(f"left as they are, without a counterpart: {_shorten(self.left)}")
         if self.filled and self.rounded:
-            lines.append(f"rounded to the {self.target} model's type: {_shortened(self.rounded)}")
+            lines.append(f"rounded to the {self.target} model's type: {_shorten(self.rounded)}")
         return lines
 
 
@@ -212,6 +212,6 @@ def _unused(module: Any, state: Mapping[str, np.ndarray], weights: Sequence[Mapp
     return [name for name in state if name not in paired | tied and not name.endswith(f".{COUNT}")]
 
 
-def _shortened(names: Sequence[str]) -> str:
+def _shorten(names: Sequence[str]) -> str:
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more

@@ -83,7 +83,7 @@ class KerasRecorder:
             self._inject(masks)
         if optimizer is not None:
             optimizer.build(self.variables)
-            self._fresh = [_folded(variable.numpy()) for variable in optimizer.variables]
+            self._fresh = [_fold(variable.numpy()) for variable in optimizer.variables]
         self._step = (
             self._run if mode == "eager" else tf.function(self._run, autograph=False, jit_compile=mode == "xla")
         )
@@ -280,7 +280,7 @@ def _slot_value(slots: list[Any], weight: Weight) -> np.ndarray:
     return values[0].astype(slots[0].parameter.dtype) if values[0].dtype.kind == "f" else values[0]
 
 
-def _folded(array: np.ndarray) -> np.ndarray:
+def _fold(array: np.ndarray) -> np.ndarray:
     """Return an array of one value throughout, as an optimizer's slot is at first, in the memory of that value."""
     first = array.reshape(-1)[0]
     return np.broadcast_to(first, array.shape) if (array == first).all() else array

@@ -135,12 +135,12 @@ def folded(module: torch.nn.Module) -> tuple[torch.nn.Module, list[str]]:
             REMOVING[type(hook).__name__](inner, hook.name)
             _drop_hooks(inner)
         if path in parametrized:
-            names += _unparametrized(inner)
+            names += _unparametrize(inner)
         found += [f"{path}.{name}" if path else name for name in names]
     return copy, found
 
 
-def _unparametrized(module: torch.nn.Module) -> list[str]:
+def _unparametrize(module: torch.nn.Module) -> list[str]:
     """Give a module plain weights and its own class again; PyTorch's own function would change the user's class."""
     computed: Any = module.parametrizations
     values = {name: getattr(module, name).detach().clone() for name in computed}

@@ -203,7 +203,7 @@ def record(
         if first:
             calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
-        args, kwargs = _arguments(_passed(x))
+        args, kwargs = _arguments(_pass_on(x))
         with autocast(precision), exact_gradients():
             with calling as activations, summing as terms, sharing:
                 output = module(*args, **kwargs)
@@ -235,7 +235,7 @@ def record(
 
 def _loadable(module: torch.nn.Module, state: Mapping[str, np.ndarray], dtype: str) -> OrderedDict:
     """Return a state_dict with the versions of the modules, which some of them look for, such as MNASNet's."""
-    made = _tensor if _is_meta(module) else _shared  # a tensor of its own is assigned, a shared one is copied
+    made = _tensor if _is_meta(module) else _share  # a tensor of its own is assigned, a shared one is copied
     found = OrderedDict((name, made(value, dtype)) for name, value in state.items())
     found._metadata = module.state_dict()._metadata  # type: ignore[attr-defined]
     return found
@@ -305,7 +305,7 @@ def _add_pass(trace: Trace, module, activations, output, value, x, keep: int | N
 
 def forward(module: torch.nn.Module, inputs) -> list[tuple[str, torch.Tensor]]:
     """Return what a module gives for arrays, by the outputs' names; its inputs have gradients."""
-    args, kwargs = _arguments(_passed(_tensors(inputs)))
+    args, kwargs = _arguments(_pass_on(_tensors(inputs)))
     return list(outputs_of(module(*args, **kwargs)))
 
 
@@ -324,15 +324,15 @@ def _tensors(inputs, dtype: str = ""):
         return {name: _tensors(value, dtype) for name, value in inputs.items()}
     if isinstance(inputs, tuple | list):
         return tuple(_tensors(value, dtype) for value in inputs)
-    tensor = _typed(torch.from_numpy(np.array(inputs)), dtype)
+    tensor = _cast(torch.from_numpy(np.array(inputs)), dtype)
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 
 
-def _passed(x):
+def _pass_on(x):
     """Return copies that pass their gradients on: a first layer with inplace=True may overwrite those, not a leaf."""
     if isinstance(x, dict):
-        return {name: _passed(value) for name, value in x.items()}
-    return tuple(map(_passed, x)) if isinstance(x, tuple) else x.clone()
+        return {name: _pass_on(value) for name, value in x.items()}
+    return tuple(map(_pass_on, x)) if isinstance(x, tuple) else x.clone()
 
 
 def _targets(target, dtype: str):
@@ -341,7 +341,7 @@ def _targets(target, dtype: str):
         return {name: _targets(value, dtype) for name, value in target.items()}
     if isinstance(target, tuple):
         return tuple(_targets(value, dtype) for value in target)
-    return None if target is None else _typed(torch.from_numpy(np.array(target)), dtype)
+    return None if target is None else _cast(torch.from_numpy(np.array(target)), dtype)
 
 
 def _number(value) -> torch.Tensor | None:
@@ -356,11 +356,11 @@ def _number(value) -> torch.Tensor | None:
     raise BlitzError(f'PyTorch\'s loss returned {said}, not a number: give it a reduction, such as "mean"')
 
 
-def _typed(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
+def _cast(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
     return tensor.to(getattr(torch, dtype)) if dtype and tensor.is_floating_point() else tensor
 
 
-def _shared(value: np.ndarray, dtype: str) -> torch.Tensor:
+def _share(value: np.ndarray, dtype: str) -> torch.Tensor:
     """Return an array as a tensor in its memory, which is read alone; `dtype` is what it is then copied to."""
     with warnings.catch_warnings(action="ignore"):  # PyTorch warns of arrays that must not be written to
         return torch.from_numpy(np.asarray(value))

@@ -34,7 +34,7 @@ def a1_resnet_step(
     generator = random.Generator().manual_seed(0)
     images = _images(generator, images, (1, 3, 64, 64), dtype)
     labels = tf.constant(generator.rand(1, 1000, dtype=dtype) if labels is None else labels, dtype)
-    network = _built("resnet18", state, dtype, input_shape=images.shape[1:])
+    network = _build("resnet18", state, dtype, input_shape=images.shape[1:])
     parameters = network.trainable_variables
     gradients = Gradients(parameters)
     with gradients.record() as recording:
@@ -71,7 +71,7 @@ def a8_frozen_resnet(
     """
     images = _images(random.Generator().manual_seed(0), images, (2, 3, 64, 64), dtype, "randn")
     labels = tf.constant(np.arange(len(images)) % 10 if labels is None else labels)
-    network = _built("resnet18", state, dtype, input_shape=images.shape[1:], num_classes=10)
+    network = _build("resnet18", state, dtype, input_shape=images.shape[1:], num_classes=10)
     for layer in network.layers:
         layer.trainable = layer.name == "fc"
     before, head = _running(network), network.trainable_variables
@@ -126,7 +126,7 @@ def a13_lenet_step(
     images = _images(generator, images, (1, 1, 32, 32), dtype, "randn")
     gradient = generator.randn(1, 10, dtype=dtype) if gradient is None else gradient
     target = tf.constant(generator.randn(1, 10, dtype=dtype) if target is None else target, dtype)
-    network = _built("lenet", state, dtype)
+    network = _build("lenet", state, dtype)
     gradients = Gradients(network.trainable_variables)
     with gradients.record() as recording:
         output = network(images)
@@ -149,7 +149,7 @@ def _images(generator, images, shape: tuple[int, ...], dtype: str, drawn: str = 
     return tf.constant(images, dtype)
 
 
-def _built(name: str, state: Mapping | None, dtype: str, **options):
+def _build(name: str, state: Mapping | None, dtype: str, **options):
     with random.fork_rng():
         random.manual_seed(0)
         network = models.build(name, dtype=dtype, **options)

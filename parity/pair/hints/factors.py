@@ -33,11 +33,11 @@ def of_factor(actual: np.ndarray, expected: np.ndarray, bound: float, *, shifted
     return f"PyTorch's is {factor:.6g} × Keras's"
 
 
-def _scaled(clue: Clue) -> str:
+def _scale(clue: Clue) -> str:
     if clue.layer.weights:  # of a layer with weights it is their values that may be wrong
         return ""
     said = of_factor(clue.actual, clue.expected, clue.bound)
     return f"all values differ by one factor: {said}" if said else ""
 
 
-HINTS = (Hint("", _scaled),)
+HINTS = (Hint("", _scale),)

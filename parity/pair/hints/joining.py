@@ -5,7 +5,7 @@ import numpy as np
 from parity.pair.hints.clue import Clue, Hint
 
 
-def _turned(clue: Clue) -> str:
+def _turn(clue: Clue) -> str:
     """A Concatenate whose second part PyTorch has first: the shapes are the same, the channels exchanged."""
     if type(clue.layer).__name__ != "Concatenate":
         return ""
@@ -15,4 +15,4 @@ def _turned(clue: Clue) -> str:
     return "PyTorch has its two parts in the other order: [b, a] for [a, b]" if clue.is_expected(turned) else ""
 
 
-HINTS = (Hint("", _turned),)
+HINTS = (Hint("", _turn),)

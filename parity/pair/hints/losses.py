@@ -51,7 +51,7 @@ class LossClue:
         return own.lower().replace("_", "") in [name.lower() for name in names]
 
 
-def _changed(loss: Any, **settings: Any) -> Any:
+def _change(loss: Any, **settings: Any) -> Any:
     """Return a Keras loss, or one of its functions, with other settings; raises where it has none of them."""
     if not isinstance(loss, keras.losses.Loss):
         signature(loss).bind_partial(**settings)
@@ -68,7 +68,7 @@ def _changed(loss: Any, **settings: Any) -> Any:
 def _logits(clue: LossClue) -> bool | None:
     """Return what `from_logits` must be for the losses to agree; None where it is not the reason."""
     for value in (True, False):
-        if clue.agrees(_changed(clue.ours, from_logits=value)(clue.target, clue.output)):
+        if clue.agrees(_change(clue.ours, from_logits=value)(clue.target, clue.output)):
             return value
     return None
 
@@ -111,7 +111,7 @@ def _probabilities(clue: LossClue) -> str:
 
 
 def _log_probabilities(clue: LossClue) -> str:
-    value = _changed(clue.ours, from_logits=False)(clue.target, tf.exp(clue.output))
+    value = _change(clue.ours, from_logits=False)(clue.target, tf.exp(clue.output))
     return "PyTorch's takes log-probabilities, and given exp(output) Keras's agrees" * clue.agrees(value)
 
 
@@ -140,13 +140,13 @@ def _broadcast(clue: LossClue) -> str:
 def _label_smoothing(clue: LossClue) -> str:
     given = getattr(clue.theirs, "label_smoothing", None)
     for smoothing in SMOOTHINGS if given is None else (given,):
-        for loss, target in _smoothed(clue, smoothing):
+        for loss, target in _smooth(clue, smoothing):
             if clue.agrees(loss(target, clue.output)):
                 return f"PyTorch's label_smoothing is {smoothing:g}, and with it Keras's agrees"
     return ""
 
 
-def _smoothed(clue: LossClue, smoothing: float) -> Iterator[tuple[Any, Any]]:
+def _smooth(clue: LossClue, smoothing: float) -> Iterator[tuple[Any, Any]]:
     """Return Keras's loss with this smoothing and its target, one-hot where Keras has it for one-hot targets only."""
     if clue.has("SparseCategoricalCrossentropy"):
         logits = clue.ours.get_config()["from_logits"] if isinstance(clue.ours, keras.losses.Loss) else False
@@ -154,7 +154,7 @@ def _smoothed(clue: LossClue, smoothing: float) -> Iterator[tuple[Any, Any]]:
         classes = clue.output.shape[-1]
         yield loss, tf.one_hot(tf.cast(tf.reshape(clue.target, clue.output.shape[:-1]), "int32"), classes)
     else:
-        yield _changed(clue.ours, label_smoothing=smoothing), clue.target
+        yield _change(clue.ours, label_smoothing=smoothing), clue.target
 
 
 def _labels(clue: LossClue) -> np.ndarray:
@@ -186,7 +186,7 @@ def _class_weight(clue: LossClue) -> str:
 
 def _each(clue: LossClue, labels: np.ndarray) -> np.ndarray:
     """Return Keras's loss of each example, not reduced."""
-    return np.asarray(_changed(clue.ours, reduction=None)(tf.constant(labels), clue.output))
+    return np.asarray(_change(clue.ours, reduction=None)(tf.constant(labels), clue.output))
 
 
 REDUCTIONS = {
@@ -215,7 +215,7 @@ def _reduction(clue: LossClue, gap: str) -> str:
     return ""
 
 
-def _clamped(clue: LossClue) -> str:
+def _clamp(clue: LossClue) -> str:
     """Keras clips probabilities to 1e-7, PyTorch clamps the logarithm at −100."""
     if not clue.has("BinaryCrossentropy") or not _is_probability(clue.output, True):
         return ""
@@ -254,7 +254,7 @@ HINTS = (
     Hint("ce-label-smoothing", _label_smoothing),
     Hint("ce-ignore-index-mean", _ignored),
     Hint("ce-class-weight", _class_weight),
-    Hint("bce-clamp", _clamped),
+    Hint("bce-clamp", _clamp),
     Hint("smoothl1-huber", _delta),
     Hint("poisson-nll", partial(_exponential, name="Poisson", what="the logarithm of the rate")),
     Hint("kldiv", partial(_exponential, name="KLDivergence", what="log-probabilities")),

@@ -128,7 +128,7 @@ def _each_by_itself(clue: StepClue) -> str:
 def _divisor(clue: StepClue) -> str:
     settings = _mine(clue)
     norm = settings.get("global_clipnorm") or settings.get("clipnorm")
-    if not norm or not clue.agrees(partial(_clipped, clue, norm)):
+    if not norm or not clue.agrees(partial(_clip, clue, norm)):
         return ""
     return (
         "clip_grad_norm_ divides by the norm of all gradients + 1e-6, and so clipped "
@@ -136,7 +136,7 @@ def _divisor(clue: StepClue) -> str:
     )
 
 
-def _clipped(clue: StepClue, norm: float) -> keras.optimizers.Optimizer:
+def _clip(clue: StepClue, norm: float) -> keras.optimizers.Optimizer:
     made = _with(clue, clipnorm=None, global_clipnorm=None)
     own = type(made)
 
@@ -154,14 +154,14 @@ def _unclipped(clue: StepClue) -> str:
     return f"Keras's clips ({', '.join(f'{name}={value:g}' for name, value in clips.items())}), and without it agrees"
 
 
-def _accumulated(clue: StepClue) -> str:
+def _accumulate(clue: StepClue) -> str:
     every = _mine(clue).get("gradient_accumulation_steps")
     if not every or not clue.agrees(partial(_with, clue, gradient_accumulation_steps=None)):
         return ""
     return f"Keras's updates once in {every} steps (gradient_accumulation_steps), and without that it agrees"
 
 
-def _constrained(clue: StepClue) -> str:
+def _constrain(clue: StepClue) -> str:
     """A constraint of Keras's changes a weight after each step."""
     held = [(v, v.constraint) for members in clue.members for v in members if v.constraint is not None]
     try:
@@ -283,8 +283,8 @@ def rows() -> Iterator[Hint]:
     yield Hint("clip-grad-norm-each", _each_by_itself)
     yield Hint("clip-grad-norm", _divisor)
     yield Hint("", _unclipped)
-    yield Hint("", _accumulated)
-    yield Hint("", _constrained)
+    yield Hint("", _accumulate)
+    yield Hint("", _constrain)
     yield Hint("opt-param-groups", _groups)
     yield Hint("", _all_settings)
     yield from (Hint(gap, partial(_rule, gap=gap)) for gap in dict.fromkeys([*(gap for gap, _, _ in RULES), ""]))

@@ -135,7 +135,7 @@ def _border_before(clue: Clue) -> str:
     return ""
 
 
-def _mirrored(clue: Clue) -> str:
+def _mirror(clue: Clue) -> str:
     """A layer that does nothing but pad."""
     name = type(clue.module).__name__
     if "Pad" not in name or clue.actual.shape != clue.expected.shape or clue.given.ndim != clue.expected.ndim:
@@ -152,7 +152,7 @@ def _mirrored(clue: Clue) -> str:
     return f"PyTorch's padding is {theirs!r}, Keras's is {mine!r}" if theirs and mine and theirs != mine else ""
 
 
-def _transposed(clue: Clue) -> str:
+def _transpose(clue: Clue) -> str:
     pads = _pads(clue)
     if not pads or getattr(clue.layer, "padding", None) != "same" or not _is_transposed(clue):
         return ""
@@ -197,8 +197,8 @@ HINTS = (
     Hint("conv-same-stride2", _same_convolution),
     Hint("conv-padding-mode", _padding_mode),
     Hint("", _border_before),
-    Hint("pad-symmetric-vs-reflect", _mirrored),
-    Hint("convtranspose-same", _transposed),
+    Hint("pad-symmetric-vs-reflect", _mirror),
+    Hint("convtranspose-same", _transpose),
     Hint("maxpool-same", _same_maximum),
     Hint("maxpool-pad-zero", _zeros_in_maximum),
     Hint("maxpool-ceil-mode", partial(_last_window, word="Max")),
