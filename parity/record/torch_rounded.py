@@ -15,7 +15,7 @@ def rounded_inputs() -> Iterator[None]:
             return None
         return tuple(_to_range(value) for value in given)
 
-    handle = register_module_forward_pre_hook(round_each)
+    handle = register_module_forward_pre_hook(round_each)  # type: ignore[arg-type]  # which may return new inputs
     try:
         yield
     finally:
