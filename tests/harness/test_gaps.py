@@ -38,6 +38,12 @@ QUICK = [
 ]  # fmt: skip
 
 
+def test_readme_and_changelog_count_the_rows():
+    root = Path(__file__).parents[2]
+    assert f"{len(IDS)} places" in (root / "README.md").read_text(encoding="utf-8")
+    assert f"{len(IDS)} differences" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
 def assert_holds(measured):
     """Assert the rules of the catalogue on one row."""
     assert not measured.exact.raised, measured.exact
