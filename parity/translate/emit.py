@@ -275,9 +275,10 @@ class Text:
         if loop.gathers:
             key = ("out", number, len(loop.outputs) - 1)
             hint, joined = loop.outputs[-1].hint, self.made.get(key)  # in an else, the list has the name of the if's
-            free = self._free(number, [hint, f"{hint}_list", "features"], [name], self._joined(key))
+            also = [name, *(self.names[each] for each in _flat(slot.inputs[:-1]))]
+            free = self._free(number, [hint, f"{hint}_list", "features"], also, self._joined(key))
             listed = self.names[key] = self.names.get(joined, free) if joined else free
-            lines.append(f"{listed} = {before}")
+            lines.insert(0, f"{listed} = {before}")  # before the loop's variable takes the name of what is in it
         if loop.step.grows:
             inputs[loop.step.place or 0] = listed
         head, call = self._round(number, slot, loop, inputs)
