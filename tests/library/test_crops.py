@@ -88,7 +88,7 @@ def test_bytes_round_and_do_not_wrap():
 
 
 def test_crop_larger_than_the_image(images):
-    with pytest.raises(BlitzError, match="30×30 of an image of 9×12"):
+    with pytest.raises(BlitzError, match="30×30 must fit into the image, 9×12"):
         RandomCrop(30)(images)
 
 

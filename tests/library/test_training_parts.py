@@ -118,7 +118,7 @@ def test_checkpoint_brings_back_place_variables_and_stream(tmp_path):
 def test_checkpoint_of_another_run_sets_nothing(tmp_path):
     write_checkpoint(tmp_path / "run.npz", State.start("float32"), [Value(1)], "a run", {})
     other, before = Value(0), random.get_state()
-    with pytest.raises(BlitzError, match="of another run"):
+    with pytest.raises(BlitzError, match="comes from another run"):
         read_checkpoint(tmp_path / "run.npz", [other], "another")
     assert other.value == 0
     np.testing.assert_array_equal(random.get_state(), before)
@@ -146,7 +146,7 @@ def test_a_checkpoint_that_unpacks_to_more_than_a_run_has_is_not_unpacked(tmp_pa
     monkeypatch.setattr("keras_blitz.training.state.HISTORY", 1 << 20)
     with zipfile.ZipFile(tmp_path / "run.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("variable:0.npy", bytes(1 << 21))
-    with pytest.raises(BlitzError, match=r"run\.npz: truncated, or no checkpoint") as caught:
+    with pytest.raises(BlitzError, match=r"run\.npz: truncated, or not a checkpoint") as caught:
         read_checkpoint(tmp_path / "run.npz", [Value(1)], "a run")
     assert "it unpacks to 2,097,152 bytes" in str(caught.value.__cause__)
 
@@ -192,9 +192,9 @@ def test_options_of_another_run_are_named_and_a_seed_may_be_left_out():
     check_options(path, {}, {"lr": 0.1, "seed": 3})  # written before it was kept
     with pytest.raises(BlitzError, match="comes from a run with --seed 3, but this run has --seed 5; use the same"):
         check_options(path, saved, {"lr": 0.1, "seed": 5})
-    with pytest.raises(BlitzError, match=r"with --lr 0\.1, this one has --lr 0\.2"):
+    with pytest.raises(BlitzError, match=r"with --lr 0\.1, but this run has --lr 0\.2"):
         check_options(path, saved, {"lr": 0.2, "seed": None})
-    with pytest.raises(BlitzError, match="with no --seed, this one has --seed 5"):
+    with pytest.raises(BlitzError, match="with no --seed, but this run has --seed 5"):
         check_options(path, {"seed": None}, {"seed": 5})
 
 
