@@ -56,6 +56,8 @@ SLOW = frozenset(
         "test_ctrl_c_ends_cleanly_and_at_once",
         "test_without_matplotlib_the_plot_is_left_out",
         "test_precision_leaves_no_float64_default_behind",
+        "test_side_by_side_is_the_same_report",
+        "test_list_that_grows_is_one_loop",
     }
 )
 # Of these, each with several parameters, the default run has the first alone.

@@ -35,6 +35,7 @@ def test_a_wrong_line_is_seen(lesson):
         assert lesson.wrong(line, lesson.run(line))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T12", "T13")
 def test_the_lesson_runs_from_top_to_bottom():
     done = subprocess.run([sys.executable, SCRIPT, "--dry-run"], capture_output=True, text=True)

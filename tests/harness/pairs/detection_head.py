@@ -60,5 +60,5 @@ def retinanet_head(transposed=False):
 
 PAIR = Pair(
     "detection-head", RetinaNetHead, retinanet_head, (numbers(2, 6, 6, 4), numbers(2, 6, 3, 2, seed=1)),
-    {"transposed": True}, begins="output:bbox_regression",
+    {"transposed": True}, begins="output:bbox_regression", slow=True,
 )  # fmt: skip

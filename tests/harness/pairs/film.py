@@ -61,5 +61,5 @@ def filmed(one=True):
 
 PAIR = Pair(
     "film", FilmedNet, filmed, (numbers(2, 3, 9, 7), numbers(2, 4, seed=1)), {"one": False},
-    begins="activation:block2.conv1",
+    begins="activation:block2.conv1", slow=True,
 )  # fmt: skip

@@ -64,5 +64,5 @@ def senet(pool=layers.GlobalAveragePooling2D):
 
 PAIR = Pair(
     "senet", SENet, senet, numbers(2, 3, 9, 7), {"pool": layers.GlobalMaxPooling2D},
-    begins="activation:layers.0.se.avg_pool",
+    begins="activation:layers.0.se.avg_pool", slow=True,
 )  # fmt: skip
