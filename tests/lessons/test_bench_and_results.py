@@ -60,7 +60,7 @@ def test_only_whole_runs_are_kept(monkeypatch, capsys):
     assert "--append keeps whole runs" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.torch
 def test_short_round_of_the_bench(tmp_path):
     command = [sys.executable, SCRIPTS / "bench.py", "--dry-run", "--threads", "1", "--json", tmp_path / "bench.json"]

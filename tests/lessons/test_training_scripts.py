@@ -85,8 +85,8 @@ def test_resume_of_another_run_is_refused(monkeypatch, capsys, tmp_path):
     assert run(monkeypatch, capsys, *common, "--seed", 0)[0] == 0
     before = (tmp_path / "run" / "checkpoint.npz").read_bytes()
     for options, said in (
-        (["--seed", 5], "--seed 0, this one has --seed 5"),
-        (["--lr", 0.5], "--lr 0.1, this one has"),
+        (["--seed", 5], "--seed 0, but this run has --seed 5"),
+        (["--lr", 0.5], "--lr 0.1, but this run has"),
     ):
         code, out, err = run(monkeypatch, capsys, *common, "--resume", *options)
         assert code == 2

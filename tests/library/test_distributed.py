@@ -229,7 +229,7 @@ def test_others_that_do_not_come_are_one_line(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "says"),
-    [(("--seed", "1"), "worker 1 has seed 1, the chief 0"), (("--batch-size", "6"), "worker 1 has recipe")],
+    [(("--seed", "1"), "worker 1 has seed 1, but the chief has 0"), (("--batch-size", "6"), "worker 1 has recipe")],
 )
 def test_workers_that_are_not_alike_are_one_line_each(tmp_path, options, says):
     cluster = local_clusters(2)

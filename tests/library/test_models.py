@@ -57,9 +57,15 @@ def test_every_network_is_counted_here():
     assert {*SIZES, *FAMILIES} == set(models.NETWORKS)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "resnet18" else pytest.mark.slow) for name in FAMILIES]
-)
+# Of those that differ in depth alone, the smallest and the largest are enough in each run of CI.
+BETWEEN = {"resnet34", "resnet101", "vgg13", "vgg16", "vgg11_bn", "vgg13_bn", "vgg16_bn"}
+
+
+def marks_of(name: str) -> list:
+    return [] if name == "resnet18" else [pytest.mark.long if name in BETWEEN else pytest.mark.slow]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(name)) for name in FAMILIES])
 def test_family_has_torchvisions_parameters(name):
     network = models.build(name)
     assert sum(math.prod(variable.shape) for _, variable in named_parameters(network)) == FAMILIES[name]
