@@ -189,7 +189,9 @@ PAIRS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", PAIRS)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case == "seven-attentions")) for case in PAIRS]
+)
 def test_a_right_port_agrees_and_a_wrong_one_does_not(case):
     theirs, x, right, wrong = PAIRS[case]
     torch.manual_seed(0)

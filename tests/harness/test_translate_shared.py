@@ -16,7 +16,7 @@ import parity  # noqa: E402
 from keras_blitz.layers import RepeatBatch  # noqa: E402
 from parity.translate.emit import Text  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 VECTORS = np.random.RandomState(0).randn(3, 5, 8).astype("f")
 IMAGES = np.random.RandomState(0).randn(2, 3, 8, 6).astype("f")
