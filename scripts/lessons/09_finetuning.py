@@ -396,3 +396,7 @@ def with_keras():
 
 
 compare("features", with_pytorch, with_keras, within=0.02)
+
+# %%
+# Two images of the 200 may fall to either side of rounding on another CPU, so 2 in a hundred are allowed here.
+# Measured: 1e-7.
