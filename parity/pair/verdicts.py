@@ -47,7 +47,7 @@ def _judged_at_ties(found: Comparison, reference: Reference, trace: Trace) -> Co
         return found
     activations = {name: value for name, value in trace.items() if kind_of(name) == "activation"}
     there = reference.record("float64", reference.state, at=activations)
-    expected = {row.name: reference.truth.get(row.name) for row in found.rows}
+    expected = {row.name: reference.truth[row.name] for row in found.rows}
     truth = there.with_entries((name, there[name] if _is_moved(name) else value) for name, value in expected.items())
     truth.terms = {**(reference.truth.terms or {}), **(there.terms or {})}
     again = compare(truth, trace, case="check", dtype="float32", own=reference.errors)
