@@ -16,6 +16,7 @@ RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
 NAMELESS = 9  # so many numbers of a call can do without their names
 CALL = 96  # a call of this length fits into a line, with what it is assigned to
+INDENTED = 112  # arguments of this length fit into a line of their own, in a loop, too
 
 
 class Text:
@@ -255,7 +256,7 @@ class Text:
         return f'f"{{path}}{own}"' if own else "path"
 
     def _call(self, function: Function, inputs: list[str], path: str, values: dict[str, str | None]) -> str:
-        """Return a call, with the names of its numbers where there are several and they fit into the line."""
+        """Return a call, with the names of its numbers where there are several and they fit into one line."""
         required = [each.name for each in function.arguments if each.default is None]
         given = [*inputs, *([path] if uses_path(function) else [])]
         named, short = list(given), list(given)
@@ -264,7 +265,9 @@ class Text:
                 named.append(text if name in required and len(required) < 3 else f"{name}={text}")
                 short.append(text if name in required else f"{name}={text}")
         texts = [f"{function.name}({', '.join(each)})" for each in (named, short)]
-        return texts[1] if len(texts[0]) > CALL >= len(texts[1]) and len(required) <= NAMELESS else texts[0]
+        in_a_line = len(texts[0]) > CALL >= len(texts[1])
+        indented = len(", ".join(named)) > INDENTED >= len(", ".join(short))
+        return texts[1] if (in_a_line or indented) and len(required) <= NAMELESS else texts[0]
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
         before = inputs.pop() if loop.gathers else ""
