@@ -285,10 +285,9 @@ class Text:
         if loop.step.grows:
             inputs[loop.step.place or 0] = listed
         head, call = self._round(number, slot, loop, inputs)
-        if not name:
-            return [*lines, head, f"{INDENT}{listed}.append({call})"]
-        kept = [f"{INDENT}{listed}.append({name})"] if listed else []
-        return [*lines, head, f"{INDENT}{name} = {call}", *kept]
+        made = [f"{name} = {call}"] if name else []
+        kept = [f"{listed}.append({name or call})"] if listed else []
+        return [*lines, head, *(INDENT + line for line in made + kept)] if head else [*lines, *made, *kept]
 
     def _carried(self, number: int, slot: Slot, place: int, lines: list[str]) -> str:
         """Return the variable that each round replaces, which begins as what the first is given."""
@@ -303,16 +302,22 @@ class Text:
         return name
 
     def _round(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> tuple[str, str]:
-        """Return the head of a loop, and what it calls in each round."""
+        """Return the head of a loop, "" of one with one round, and what it calls in each round."""
         values = {n: self._value(number, n, each) for n, each in loop.literals.items()}
         start, count = values.pop("start") or "0", values.pop("count") or "0"
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
         prefix = slot.path
         whole = prefix.startswith("/") or self.block.frame.parent is None  # a Sequential's blocks have numbers alone
-        path = f'f"{prefix.removeprefix("/")}{{i}}"' if whole else f'f"{{path}}{prefix}{{i}}"'
+        once = count == "1" and start.isdigit() and not rows
+        last = start if once else "{i}"
+        if whole:
+            path = literal(prefix.removeprefix("/") + last) if once else f'f"{prefix.removeprefix("/")}{last}"'
+        else:
+            path = f'f"{{path}}{prefix}{last}"'
         assert loop.function is not None
-        return head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
+        call = self._call(loop.function, inputs, path, {**values, **own})
+        return "" if once else head_of_loop(start, count, rows, own), call
 
     def _rounds(self, number: int, slot: Slot, loop: Rounds) -> list[str]:
         """Return a loop over rounds of layers."""

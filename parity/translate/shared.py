@@ -63,34 +63,46 @@ def without_repeats(source: str) -> str:
 
 
 def _longest(source: str) -> list[Run]:
-    """Return the longest run that stands in two places, and these; none where all are short."""
+    """Return the longest run that stands in two places and can be a function, in all its places."""
     functions = [each for each in ast.parse(source).body if isinstance(each, ast.FunctionDef)]
     texts = {each: [ast.dump(statement) for statement in each.body] for each in functions}
-    best: list[Run] = []
+    every: list[list[Run]] = []
     for n, one in enumerate(functions):
-        for other in functions[n:] if ast.get_docstring(one) else ():
-            if ast.get_docstring(one) == ast.get_docstring(other):
-                best = max(
-                    best, *_alike(one, other, texts), key=lambda runs: min([each.length for each in runs] or [0])
-                )
-    return best
+        alike = [each for each in functions[n:] if ast.get_docstring(one) == ast.get_docstring(each) is not None]
+        for other in alike:
+            every += [_with_others(runs, alike, texts) for runs in _alike(one, other, texts)]
+    longest = sorted(every, key=lambda runs: -min(each.length for each in runs))
+    return next((runs for runs in longest if all(each.is_apart(_results(runs)) for each in runs)), [])
 
 
 def _alike(
     one: ast.FunctionDef, other: ast.FunctionDef, texts: dict[ast.FunctionDef, list[str]]
 ) -> Iterator[list[Run]]:
-    """Yield the runs that stand in both functions, with their two places."""
+    """Yield the runs that stand in both functions, in two places of each."""
     left, right = texts[one], texts[other]
-    yield []
     for i in range(1, len(left)):
         for j in range(i + 1 if one is other else 1, len(right)):
             most = min(len(left) - i, len(right) - j, j - i if one is other else len(left))
             count = next((n for n in range(most) if left[i + n] != right[j + n]), most)
             runs = [Run(one, i, i + count), Run(other, j, j + count)]
             if count and min(each.length for each in runs) >= LEAST:
-                results = _results(runs)
-                if all(each.is_apart(results) for each in runs):
-                    yield runs
+                yield runs
+
+
+def _with_others(
+    runs: list[Run], functions: Sequence[ast.FunctionDef], texts: dict[ast.FunctionDef, list[str]]
+) -> list[Run]:
+    """Return two places of a run, and its others after them, in functions of the class."""
+    count, last = runs[0].stop - runs[0].start, runs[1]
+    wanted = texts[last.function][last.start : last.stop]
+    found = list(runs)
+    for function in functions[functions.index(last.function) :]:
+        start = last.stop if function is last.function else 1
+        while start + count <= len(function.body):
+            same = texts[function][start : start + count] == wanted
+            found += [Run(function, start, start + count)] if same else []
+            start += count if same else 1
+    return found
 
 
 def _results(runs: Sequence[Run]) -> list[str]:
@@ -107,7 +119,7 @@ def _with_function(source: str, runs: list[Run]) -> str:
     """Return a source in which a function stands for equal runs, before the first that calls it."""
     first, lines, results = runs[0], source.splitlines(), _results(runs)
     local = {*_arguments(first.function), *_assigned(first.function.body)}
-    given = sorted((each for each in _given(first, results) if each in local), key=lambda each: each == "path")
+    given = sorted((each for each in _given(first, results) if each in local), key=_order(first.function).index)
     name, title = _names(first, source)
     body = lines[first.lines]
     call = f"{name}({', '.join(given)})"
@@ -133,9 +145,20 @@ def _names(run: Run, source: str) -> tuple[str, str]:
     if isinstance(run.statements[-1], ast.Return) and part == "part":
         part = "end"
     base = f"{re.sub(r'_[0-9]+$', '', run.function.name)}_{part}"
-    taken = {each.name for each in ast.parse(source).body if isinstance(each, ast.FunctionDef)}
+    taken = set(re.findall(r"\w+", source))
     name = next(each for each in (base, *(f"{base}_{n}" for n in range(2, 99))) if each not in taken)
     return name, f"{whole}, {' to '.join(dict.fromkeys([layers[0], layers[-1]]))}" if layers else f"{whole}, a part"
+
+
+def _order(function: ast.FunctionDef) -> list[str]:
+    """Return a function's variables as its callers give them: tensors, the path, numbers."""
+    arguments, assigned = _arguments(function), _assigned(function.body)
+    place = arguments.index("path") if "path" in arguments else len(arguments)
+    sizes = _assigned(
+        [each for each in function.body if isinstance(each, ast.Assign) and ".shape[" in ast.unparse(each)]
+    )
+    tensors = [each for each in assigned if each not in sizes]
+    return [*arguments[:place], *tensors, *arguments[place:], *sizes]
 
 
 def _arguments(function: ast.FunctionDef) -> list[str]:
