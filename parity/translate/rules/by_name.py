@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # PyTorch's name of an argument -> that of `keras_blitz.ops`, where the two differ.
 RENAMED = {"input": "x", "self": "x", "other": "y", "axis": "dim"}
 
-LEFT_OUT = ("out",)  # which change nothing of the values
+LEFT_OUT = ("out", "compute_mode")  # which change nothing of the values
 
 # Of each value by itself.
 ELEMENTWISE = (

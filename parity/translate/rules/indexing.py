@@ -141,7 +141,7 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
     index = [_as_places(each) for each in index]
     index = [_as_slice(each) if isinstance(each, list) else each for each in index]
     if any(isinstance(each, (Value, list)) for each in index):
-        return _take(builder, x, index)
+        return _take(builder, x, index if _has_new_axis(index) else complete(index, x.rank))
     found = builder.view(x)
     index = complete(index, x.rank)
     real = [each for each in index if each is not None]
@@ -273,6 +273,10 @@ def _whole_numbers(index: Any) -> Any:
     if isinstance(index, Value) and index.kind == "constant" and index.rank == 1 and "int" in index.dtype:
         return array_of(index).tolist() if not any(index.batched) else None
     return index if isinstance(index, list) else None
+
+
+def _has_new_axis(index: list[Any]) -> bool:
+    return any(each is None for each in index)
 
 
 def _has_values(index: list[Any]) -> bool:

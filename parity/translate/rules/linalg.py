@@ -111,6 +111,15 @@ def matrix_norm(
     return norm(builder, x, 2, dim, keepdim)
 
 
+@function("linalg_norm")
+def any_norm(builder: "Builder", x: "Operand", ord: Any = None, dim: Any = None, keepdim: bool = False) -> Any:
+    """Write the norm of vectors; of matrices the Frobenius norm."""
+    of_matrices = x.rank == 2 if dim is None else not isinstance(dim, int) and len(dim) == 2
+    if of_matrices and ord not in (None, "fro"):
+        raise Untranslatable(f"a matrix norm of ord={ord!r} has no translation")
+    return norm(builder, x, 2 if ord is None else ord, dim, keepdim)
+
+
 @function("meshgrid")
 def meshgrid(builder: "Builder", *tensors: Any, indexing: str = "ij") -> View | list[View]:
     """Write the coordinates of a grid of lists."""

@@ -1,6 +1,7 @@
 """Broadcasts and repetitions, also over the batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,17 @@ def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
         return found
     shape = tuple(out.shape[axis] for axis in found.layout)
     return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=shape)
+
+
+@function("broadcast_tensors")
+def broadcast_tensors(builder: "Builder", *tensors: "Operand") -> list[View]:
+    """Write a broadcast of each tensor to the shape of all."""
+    call, found = builder.call, []
+    for x, value in zip(tensors, call.outputs, strict=True):
+        builder.call = replace(call, outputs=[value])
+        found.append(expand(builder, x))
+    builder.call = call
+    return found
 
 
 def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:

@@ -46,8 +46,8 @@ def bucketize(builder: "Builder", one: "Operand", other: "Operand", **options: A
     """Write the places of values among sorted boundaries, which `bucketize` is given last and `searchsorted` first."""
     if options.pop("sorter", None) is not None or options.get("side") not in (None, "left", "right"):
         raise Untranslatable("searchsorted with a sorter has no translation")
-    options["right"] = bool(options.get("right")) or options.pop("side", None) == "right"
-    options.pop("side", None)
+    side = options.pop("side", None)
+    options["right"] = bool(options.get("right")) or side == "right"
     return write(builder, builder.call.target, one, other, **options)
 
 

@@ -150,12 +150,18 @@ def ravel(builder: "Builder", x: "Operand") -> View:
     return reshape(builder, x)
 
 
-@function("diagonal", "linalg_diagonal")
+@function("diagonal")
 def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, dim2: int = 1) -> View:
     """Write a diagonal, which becomes the last axis."""
     order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
     one, other = dim1 % x.rank, dim2 % x.rank
     return builder.op(text, [builder.natural(x)], layout=order, offset=offset, axis1=one, axis2=other)
+
+
+@function("linalg_diagonal")
+def diagonal_of_matrices(builder: "Builder", x: "Operand", *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> View:
+    """Write a diagonal, of the last two axes if none are named."""
+    return diagonal(builder, x, offset, dim1, dim2)
 
 
 @function("cross", "linalg_cross")
