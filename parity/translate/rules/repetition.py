@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Call, Value, values_in
+from parity.translate.leaves import array_of
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
 
@@ -140,6 +143,9 @@ def _combines(call: Call, out: Value) -> bool:
 def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int | None = None, **_: Any) -> View:
     """Write each part along an axis so many times in a row."""
     found = builder.view(x)
+    if isinstance(repeats, Value) and repeats.kind == "constant" and dim is not None and not found.batched[dim]:
+        places = np.repeat(np.arange(found.shape[dim]), array_of(repeats)).tolist()
+        return builder.op("ops.take({0}, {places}, {axis})", [found], places=places, axis=found.axis(dim))
     if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
         raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
     return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))
