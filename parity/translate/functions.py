@@ -262,6 +262,8 @@ def _text_of(
         text, used = multiple_size(role, known, sizes)
     if not text:
         text, used = _multiple(function, role, known, sizes)
+    if not text:
+        text, used = _scale(function, known, sizes)
     function.sizes += [size for size in used if size not in function.sizes]
     return text or _new(function, place, values, default, role, taken)
 
@@ -277,6 +279,19 @@ def _multiple(function: Function, role: str, known: dict[Block, Any], sizes: Siz
             for size, own in sizes:
                 if size.axis == -1 and all(own[b] == each.values[b] * value for b, value in known.items()):
                     return f"{size.name} // {each.name}", [size]
+    return "", []
+
+
+def _scale(function: Function, known: dict[Block, Any], sizes: Sizes) -> tuple[str, list[Size]]:
+    """Return the text of attention's scale, 1 / √(channels of a head); "" of another number."""
+    heads = [each for each in function.arguments if each.role == "size"]
+    for size, own in sizes if all(type(value) is float for value in known.values()) else ():
+        for each in heads if size.axis == -1 else ():
+            whole = {
+                block: count for block in known if type(count := each.values[block]) is int and 0 < count <= own[block]
+            }
+            if all(block in whole and value == (own[block] // whole[block]) ** -0.5 for block, value in known.items()):
+                return f"({size.name} // {each.name}) ** -0.5", [size]
     return "", []
 
 

@@ -13,7 +13,7 @@ from parity.translate.functions import Function
 from parity.translate.graph import Value
 from parity.translate.lines import literal
 from parity.translate.program import View
-from parity.translate.shared import without_repeats
+from parity.translate.repeats import without_repeats
 
 LINE = 120
 

@@ -45,7 +45,9 @@ class Run:
         return [name for name in _assigned(self.statements) if name in read]
 
     def is_apart(self, results: Sequence[str]) -> bool:
-        """Return whether all that they read, and what of the results they may leave as it was, is known before."""
+        """Return whether they return something, and all that they read, or may leave as it was, is known before."""
+        if not results and not isinstance(self.statements[-1], ast.Return):
+            return False
         before = {*_arguments(self.function), *_assigned(self.function.body[: self.start])}
         every = {*before, *_assigned(self.function.body)}
         return all(name in before for name in _given(self, results) if name in every)
@@ -68,11 +70,16 @@ def _longest(source: str) -> list[Run]:
     texts = {each: [ast.dump(statement) for statement in each.body] for each in functions}
     every: list[list[Run]] = []
     for n, one in enumerate(functions):
-        alike = [each for each in functions[n:] if ast.get_docstring(one) == ast.get_docstring(each) is not None]
+        alike = [each for each in functions[n:] if _class_of(one) and _class_of(each) == _class_of(one)]
         for other in alike:
             every += [_with_others(runs, alike, texts) for runs in _alike(one, other, texts)]
-    longest = sorted(every, key=lambda runs: -min(each.length for each in runs))
+    longest = sorted(every, key=lambda runs: (runs[0].lines.start - runs[0].lines.stop, -len(runs)))
     return next((runs for runs in longest if all(each.is_apart(_results(runs)) for each in runs)), [])
+
+
+def _class_of(function: ast.FunctionDef) -> str:
+    """Return the class that a function is of, or a part of, by its docstring."""
+    return (ast.get_docstring(function) or "").rstrip(".").partition(",")[0]
 
 
 def _alike(
@@ -106,7 +113,9 @@ def _with_others(
 
 
 def _results(runs: Sequence[Run]) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run.results))
+    """Return the variables that are read after one of equal runs."""
+    read = {name for run in runs for name in run.results}
+    return [name for name in _assigned(runs[0].statements) if name in read]
 
 
 def _given(run: Run, results: Sequence[str]) -> list[str]:
@@ -120,7 +129,7 @@ def _with_function(source: str, runs: list[Run]) -> str:
     first, lines, results = runs[0], source.splitlines(), _results(runs)
     local = {*_arguments(first.function), *_assigned(first.function.body)}
     given = sorted((each for each in _given(first, results) if each in local), key=_order(first.function).index)
-    name, title = _names(first, source)
+    name, title = _names(runs, source)
     body = lines[first.lines]
     call = f"{name}({', '.join(given)})"
     if isinstance(first.statements[-1], ast.Return):
@@ -135,16 +144,17 @@ def _with_function(source: str, runs: list[Run]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _names(run: Run, source: str) -> tuple[str, str]:
-    """Return the name of a run as a function, and what its docstring says: by the layers that it has."""
+def _names(runs: list[Run], source: str) -> tuple[str, str]:
+    """Return the name of runs as a function, and what its docstring says: by the layers that it has."""
+    run = runs[0]
     text = "\n".join(source.splitlines()[run.lines])
     layers = list(dict.fromkeys(re.findall(r"\{path\}\.(\w+)", text)))
-    own = ast.get_docstring(run.function) or ""
-    whole = own.rstrip(".") if " " not in own else run.function.name
-    part = layers[0] if len(layers) == 1 else "start" if run.start == 1 else "part"
+    of_class = [each.function.name for each in runs if "," not in (ast.get_docstring(each.function) or "")]
+    whole = _class_of(run.function) if " " not in _class_of(run.function) else run.function.name
+    part = layers[0] if len(layers) == 1 else "start" if all(each.start == 1 for each in runs) else "part"
     if isinstance(run.statements[-1], ast.Return) and part == "part":
         part = "end"
-    base = f"{re.sub(r'_[0-9]+$', '', run.function.name)}_{part}"
+    base = f"{re.sub(r'_[0-9]+$', '', [*of_class, run.function.name][0])}_{part}"
     taken = set(re.findall(r"\w+", source))
     name = next(each for each in (base, *(f"{base}_{n}" for n in range(2, 99))) if each not in taken)
     return name, f"{whole}, {' to '.join(dict.fromkeys([layers[0], layers[-1]]))}" if layers else f"{whole}, a part"
