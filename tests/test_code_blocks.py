@@ -136,7 +136,7 @@ def test_each_command_of_a_block_has_its_output(folder):
 
 
 def test_a_report_that_the_page_shows_is_held_to_what_is_written(folder):
-    page = folder / "docs" / "page.md"
+    page = folder / "docs" / "index.md"
     page.parent.mkdir()
     (folder / "report.html").write_text("<b>equivalent</b> 1.5e-16, 3 of 40")
     (folder / "other.html").write_text("beside no page")

@@ -79,7 +79,9 @@ def test_readme_and_changelog_count_them():
     assert f"{len(MISTAKES)} mistakes people make" in changelog
     evidence = (root / "docs" / "evidence.md").read_text(encoding="utf-8")
     count, survivors = len(MISTAKES), len(catalogue.FAULTS) - len(MISTAKES)
-    assert f"\n{count} mistakes in {places} places: {count} caught, {count} located; {survivors} survivors\n" in evidence
+    assert (
+        f"\n{count} mistakes in {places} places: {count} caught, {count} located; {survivors} survivors\n" in evidence
+    )
     rows = re.findall(r"^([\w-]+) +(\d+) +(\d+) +(\d+)  \S+  in (\S+)$", evidence, flags=re.M)
     assert len(rows) == 5
     for name, *counts, case in rows:

@@ -60,6 +60,10 @@ def double():
     return Good().double()
 
 
+def normed():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+
+
 def leaves():
     raise SystemExit(5)
 
@@ -108,6 +112,11 @@ def files(folder):
         ("pickled.pt", "2,3", ["--trust"]),
         ("part.py:Net", "2,3", ["relative import", "package.file:NAME"]),
         ("mine.py:double", "2,3", ["float64", "module.float()"]),
+        (
+            "mine.py:normed",
+            "1,3",
+            ["in train mode raises", "1 value per channel", "give a batch of two examples"],
+        ),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(name, shape, words, mine):

@@ -252,6 +252,8 @@ def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch):
 
 def test_a_download_without_a_network_names_two_ways_out(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "_require_answer", lambda url: (_ for _ in ()).throw(BlitzError(f"no way to {url}")))
-    with pytest.raises(BlitzError, match=r"no way to https://\S+; .*prepare_data\.py FOLDER --name mnist, or leave out"):
+    with pytest.raises(
+        BlitzError, match=r"no way to https://\S+; .*prepare_data\.py FOLDER --name mnist, or leave out"
+    ):
         load("mnist", tmp_path, download=True)
     assert not list(tmp_path.rglob("*.gz"))
