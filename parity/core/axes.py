@@ -98,9 +98,14 @@ def without(axes: str, removed: Iterable[int]) -> str:
 
 
 def with_new(axes: str, at: int) -> str:
-    """Return the letters with a new axis, whose place may be counted from the end of the result."""
+    """Return the letters with a new axis, a place beside channels that are there already, else not known.
+
+    Args:
+        axes: the letters.
+        at: the new axis, which may be counted from the end of the result.
+    """
     at %= len(axes) + 1
-    return axes[:at] + UNKNOWN + axes[at:]
+    return axes[:at] + (PLACE if CHANNELS in axes else UNKNOWN) + axes[at:]
 
 
 def product(left: str, right: str) -> str:
