@@ -162,7 +162,8 @@ def compare(
     cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     plain = measured
-    measured = {name: _scale(found, (own or {}).get(name), precision) for name, found in plain.items()}
+    terms = {name: cancellation.terms_of(name, truth.terms or {}) for name in plain}
+    measured = {name: _scale(found, (own or {}).get(name), terms[name], precision) for name, found in plain.items()}
     sizes = {name: _size(port[name]) for name in measured}
     by_rounding: tuple[str, ...] = ()
     if dtype == "float64":
@@ -204,12 +205,14 @@ def _histogram(
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
 
 
-def _scale(found: Difference, own: Difference | None, precision: Precision) -> Difference:
+def _scale(found: Difference, own: Difference | None, terms: float, precision: Precision) -> Difference:
     """Return a difference whose scale is not the tensor's largest value, where rounding moves the tensor by more.
 
     What cancels in one layer makes all gradients before it small, or zero: those before a GroupNorm with a channel a
-    group, whose values are then averaged. The terms are not recorded, but PyTorch's own error tells their size.
+    group, whose values are then averaged. Where the terms are not recorded, PyTorch's own error tells their size.
     """
+    if precision.name == "float64":
+        found = replace(found, scale=max(found.scale, terms * tolerance.SUMMED_SCALE))
     if own is None or not own.finite:
         return found
     if precision.name == "float64":
