@@ -130,7 +130,7 @@ def median(x, dim: int | None = None, keepdim: bool = False):
     """
     x = as_tensor(x)
     if x.dtype == tf.bool:
-        raise BlitzError("median: is not for bool")
+        raise BlitzError("median does not take bool tensors; tf.cast them first")
     if dim is None:
         flat = tf.reshape(x, [-1])
         if not flat.shape[0]:
@@ -138,7 +138,7 @@ def median(x, dim: int | None = None, keepdim: bool = False):
         return shared(flat, _middle(flat).values)
     moved, back = last("median", x, dim)
     if not moved.shape[-1]:
-        raise BlitzError(f"median: dimension {dim} is empty")
+        raise BlitzError(f"median: dimension {dim} must not be empty")
     return placed(x, _middle(moved), dim, keepdim, back)
 
 

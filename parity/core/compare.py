@@ -83,6 +83,8 @@ class Comparison:
         histogram: the errors of the worst tensor, if it has `tolerance.POOL_BELOW` values or more.
         by_rounding: in float64: the tensors that pass because PyTorch's own error tells that rounding moves them by
             more than the bound, and would fail without it.
+        at_ties: in float32: the gradients that pass because PyTorch's were taken at what Keras's layers returned, and
+            would fail at its own values: rounding decides the sign of a ReLU's unit, or a maximum.
     """
 
     rows: tuple[Row, ...]
@@ -93,6 +95,7 @@ class Comparison:
     dtype: str = ""
     histogram: Histogram | None = None
     by_rounding: tuple[str, ...] = ()
+    at_ties: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

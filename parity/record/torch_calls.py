@@ -1,6 +1,6 @@
 """What the modules of a PyTorch module return in a forward pass, and what their biases' gradients are summed of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import nan
 
@@ -124,6 +124,51 @@ def recorded_calls(
         handles += watch(inner, after, before if fed else None)
     try:
         yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _At(torch.autograd.Function):
+    """Returns other values than those that were computed, and passes the gradient on."""
+
+    @staticmethod
+    def forward(_ctx, _computed, values):
+        return values
+
+    @staticmethod
+    def backward(_ctx, gradient):
+        return gradient, None
+
+
+@contextmanager
+def returning(module: torch.nn.Module, values: Mapping[str, np.ndarray], root: bool = False) -> Iterator[None]:
+    """Let the innermost modules return these values in the block, with the gradients of what they computed.
+
+    Args:
+        module: it gets hooks for the block.
+        values: `activation:path`, as `recorded_calls` names them; one of another shape than its call's is not used.
+        root: see `recorded_calls`.
+    """
+    calls: dict[str, int] = {}
+
+    def hook(path: str):
+        def replace_output(_module, _inputs, output):
+            calls[path] = calls.get(path, 0) + 1
+            value = values.get(f"activation:{path}" + (f"#{calls[path]}" if calls[path] > 1 else ""))
+            if value is None or not isinstance(output, torch.Tensor) or value.shape != tuple(output.shape):
+                return None
+            return _At.apply(output, torch.tensor(value, dtype=output.dtype))
+
+        return replace_output
+
+    handles = [
+        inner.register_forward_hook(hook(path))
+        for path, inner in leaves(module, root)
+        if not isinstance(inner, Opened)  # what is recorded of it is not what it returns
+    ]
+    try:
+        yield
     finally:
         for handle in handles:
             handle.remove()
