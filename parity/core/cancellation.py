@@ -1,6 +1,7 @@
 """Sums that are zero but for rounding: their error is that of their terms, not of the little that is left."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 from parity.core import tolerance
 from parity.core.difference import Difference
@@ -18,12 +19,13 @@ def cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) ->
 
     A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
     value when the batch is permuted. A loss with terms is the weighted sum of the outputs, each judged by itself: it
-    may be small by chance, and its few digits are then no mistake.
+    may be small by chance, and its few digits are then no mistake. Terms that are NaN or infinite are no scale.
     """
     sums = {
         name: total
         for name, total in terms.items()
         if name in measured
+        and isfinite(total)
         and (name == "loss" or (name.startswith("grad:") and measured[name].scale < tolerance.CANCELLED * total))
     }
     averages = {}  # the optimizer's, of such a gradient or of its square

@@ -178,6 +178,7 @@ def compare(
             name: _own_error_row(name, sizes[name], measured[name], *each, precision)
             for name, each in judged_by.items()
         }
+    rows = _without_lost(rows, truth.get("loss"), port.get("loss"))
     still = {name.replace("grad:", "param:", 1) for name in cancelled}
     finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
     middle = _median_ratio(finished)
@@ -309,6 +310,20 @@ def _comparable(expected: Value | None, actual: Value | None) -> bool:
 def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
     reason = f"PyTorch's own {dtype} is not finite here: no measure"
     return Row(name, size, True, warnings=(reason,), decided=False)
+
+
+def _without_lost(rows: dict[str, Row], expected: Value | None, actual: Value | None) -> dict[str, Row]:
+    """Return the rows; where the loss is NaN or infinite on both sides, a gradient that differs is not decided.
+
+    The frameworks have their own gradients at NaN: PyTorch's ReLU returns zero there, TensorFlow's NaN.
+    """
+    if not all(isinstance(loss, np.ndarray) and not np.isfinite(loss).all() for loss in (expected, actual)):
+        return rows
+
+    lost = {n for n, row in rows.items() if not row.passed and (row.kind == "gradient" or step_of(n))}
+    reason = "the loss is NaN or infinite: no measure"
+    unjudged = {n: Row(n, rows[n].size, True, warnings=(reason,), decided=False) for n in lost}
+    return rows | unjudged
 
 
 def _screened_row(name: str, size: int, found: Difference) -> Row:
