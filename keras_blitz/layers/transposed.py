@@ -55,12 +55,15 @@ class _ConvTranspose(keras.layers.Layer):
 
     def call(self, inputs):
         """Spread each input over its taps, group by group, and add the bias."""
-        kernel = spread(tf.convert_to_tensor(self.kernel), self.dilation)
+        return self._spread(inputs, tf.convert_to_tensor(self.kernel), self.bias)
+
+    def _spread(self, inputs, kernel, bias):
+        kernel = spread(kernel, self.dilation)
         parts = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
         outputs = tf.concat([self._whole(*part) for part in parts], -1)
         added = [(-p, more - p) for p, more in zip(self.padding, self.output_padding, strict=True)]
         outputs = pad_axes(outputs, tuple(added))
-        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
+        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
 
     def _whole(self, inputs, kernel):
         """Return the transposed convolution without padding: (n − 1)·stride + taps on each axis."""

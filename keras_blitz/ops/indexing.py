@@ -251,9 +251,9 @@ def index_fill(x, dim: int, index, value):
     x, index = as_tensor(x), as_tensor(index)
     size = x.shape[dimension("index_fill", dim, x.shape.rank)] if x.shape.rank else 1
     index = _from_front("index_fill", index, size)
-    shape = [index.shape.num_elements() if d == dim % x.shape.rank else n for d, n in enumerate(x.shape)]
-    filled = tf.broadcast_to(_number("index_fill", value, x.dtype), shape)
-    return index_copy(x, dim, tf.reshape(index, [-1] if x.shape.rank else []), filled)
+    index = tf.reshape(index, [-1] if x.shape.rank else [])
+    slices = tf.gather(x, index, axis=dim) if x.shape.rank else x
+    return index_copy(x, dim, index, tf.fill(tf.shape(slices), _number("index_fill", value, x.dtype)))
 
 
 def _slices(name: str, x, dim: int, index, source):

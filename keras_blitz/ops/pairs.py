@@ -351,8 +351,8 @@ def gcd(x, y):
     x, y = promoted("gcd", x, y)
     if not x.dtype.is_integer:
         raise BlitzError(f"gcd: needs integers, not {x.dtype.name}")
-    shape = tf.broadcast_static_shape(x.shape, y.shape)
-    pair = [tf.broadcast_to(tf.cast(each, tf.int64), shape) for each in (x, y)]
+    known, shape = tf.broadcast_static_shape(x.shape, y.shape), tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(y))
+    pair = [tf.ensure_shape(tf.broadcast_to(tf.cast(each, tf.int64), shape), known) for each in (x, y)]
 
     def step(a, b):
         left = tf.truncatemod(a, tf.where(b == 0, tf.ones_like(b), b))

@@ -129,9 +129,8 @@ def _quantile(name: str, x, q, dim: int | None, keepdim: bool, interpolation: st
     weight = 0.5 * tf.ones_like(ranks) if interpolation == "midpoint" else ranks - low
     found = lerp(values[0], values[1], weight) if interpolation in ("linear", "midpoint") else values[0]  # (…, q)
     found = tf.transpose(found, [flat.shape.rank - 1, *range(flat.shape.rank - 1)])
-    if keepdim:
-        kept = [1] * rank if dim is None else [1 if d == dim % max(rank, 1) else n for d, n in enumerate(x.shape)]
-        found = tf.reshape(found, [found.shape[0], *kept])
+    if keepdim and rank:
+        found = tf.reshape(found, [-1, *[1] * rank]) if dim is None else tf.expand_dims(found, 1 + dim % rank)
     return found if shares.shape.rank else found[0]
 
 
@@ -139,7 +138,7 @@ def _ranks(name: str, x, shares, interpolation: str):
     """Return where in the sorted last dimension the shares are, (…, q)."""
     wrong = tf.reduce_any(isnan(x), -1, keepdims=True)
     count = tf.reduce_sum(tf.cast(~isnan(x), x.dtype), -1, keepdims=True)
-    most = tf.constant(x.shape[-1] - 1, x.dtype)
+    most = tf.cast(tf.shape(x)[-1] - 1, x.dtype)
     if name == "quantile":  # the last is NaN where one is
         ranks = tf.where(wrong, most, shares * most)
     else:
@@ -155,7 +154,7 @@ def _check_quantile(name: str, x, shares, interpolation: str) -> None:
         )
     if shares.dtype != x.dtype or shares.shape.rank > 1:
         raise BlitzError(f"{name}: q must be a number or a vector of dtype {x.dtype.name}, as x")
-    if not x.shape.num_elements():
+    if x.shape.num_elements() == 0:
         raise BlitzError(f"{name}: the tensor must not be empty")
     if tf.executing_eagerly() and not bool(tf.reduce_all((shares >= 0) & (shares <= 1))):
         raise BlitzError(f"{name}: q must be from 0 to 1")
@@ -251,7 +250,8 @@ def searchsorted(sorted_sequence, values, out_int32: bool = False, right: bool =
     places = tf.searchsorted(sequence, wanted, side="right" if right else "left")
     # NaN is the largest of all.
     places = tf.where(tf.not_equal(wanted, wanted), sequence.shape[-1], places)
-    return tf.cast(tf.reshape(places, values.shape), tf.int32 if out_int32 else tf.int64)
+    found = tf.cast(tf.reshape(places, tf.shape(values)), tf.int32 if out_int32 else tf.int64)
+    return tf.ensure_shape(found, values.shape)
 
 
 def bucketize(x, boundaries, out_int32: bool = False, right: bool = False):

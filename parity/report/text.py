@@ -278,7 +278,13 @@ def check_worst(comparison: Comparison) -> str:
     ratios = [row.ratio for row in comparison.rows if row.ratio is not None]
     precision = PRECISIONS.get(comparison.dtype)
     if precision is None or not precision.is_reduced:
-        return f"worst error {max(ratios):.2f} × PyTorch's own" if ratios else "within 4 ulp"
+        found = f"worst error {max(ratios):.2f} × PyTorch's own" if ratios else "within 4 ulp"
+        count, first = len(comparison.at_ties), next(iter(comparison.at_ties), "")
+        if not count:
+            return found
+        return (
+            f"{found}; {count} of them where rounding decides a ReLU's unit or a maximum as in Keras (first: {first})"
+        )
     found = f"worst error {max(ratios):.2f} × PyTorch's {precision.reference}" if ratios else "within 4 ulp"
     return f"{found} (small mistakes do not show here: float64 proves the algebra)"
 
