@@ -63,6 +63,7 @@ TORCH_IN_RECORD = {
         "torch_recorder",
         "torch_rounded",
         "torch_state",
+        "torch_axes",
         "torch_calls",
         "torch_draws",
         "torch_exact",

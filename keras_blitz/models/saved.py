@@ -26,7 +26,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
     path = existing(path)
     if path.name.endswith(".weights.h5"):
-        raise CheckpointError(f"{path}: holds weights alone, and no model; give the .keras file")
+        raise CheckpointError(f"{path}: holds weights only, no model; give the .keras file")
     if not zipfile.is_zipfile(path):  # Keras reports such a file as missing
         raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
     check_sums(path, ".keras file")

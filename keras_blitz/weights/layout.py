@@ -68,8 +68,20 @@ def _first_split_axis(permutation: tuple[int, ...], axis: int, count: int) -> in
 
 SAME = Layout()
 
+
+def channels_last(rank: int, at: int = 1) -> Layout:
+    """Return the layout of an activation whose channels are last, and PyTorch's on this axis.
+
+    Args:
+        rank: number of axes, batch axis included.
+        at: PyTorch's axis of channels.
+    """
+    order = (*range(at), rank - 1, *range(at, rank - 1))
+    return SAME if order == tuple(range(rank)) else Layout(order)
+
+
 # Activations and inputs by rank, batch axis included: channels last against channels first.
-BY_RANK = {3: Layout((0, 2, 1)), 4: Layout((0, 3, 1, 2)), 5: Layout((0, 4, 1, 2, 3))}
+BY_RANK = {rank: channels_last(rank) for rank in (3, 4, 5)}
 
 
 def flattened(sizes: tuple[int, ...], axis: int = 1) -> Layout:

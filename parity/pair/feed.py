@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -117,8 +118,29 @@ def caller(inputs: Any) -> Callable[[Any, list, bool], Any]:
     return call
 
 
+@dataclass(frozen=True)
+class Fed(Theirs):
+    """PyTorch's side, and what values have told of the layouts in which a Keras model takes its inputs.
+
+    Args:
+        layouts: input's name -> its layout, where shapes do not tell.
+    """
+
+    layouts: Mapping[str, layout.Layout] = field(default_factory=dict)
+
+
 def input_layouts(theirs: Theirs, model: Any) -> dict[str, layout.Layout]:
-    """Return each input's layout: as the model declares its shape, else channels last where PyTorch's come first.
+    """Return each input's layout: as values have told, as the model declares its shape, else the likelier.
+
+    Raises:
+        BlitzError: neither order fits the shape that the Keras model declares.
+    """
+    told = theirs.layouts if isinstance(theirs, Fed) else {}
+    return {name: told.get(name, fitting[0]) for name, fitting in fitting_layouts(theirs, model).items()}
+
+
+def fitting_layouts(theirs: Theirs, model: Any) -> dict[str, list[layout.Layout]]:
+    """Return the layouts that fit each input: the first is channels last where PyTorch's come first.
 
     Raises:
         BlitzError: neither order fits the shape that the Keras model declares.
@@ -139,7 +161,7 @@ def input_layouts(theirs: Theirs, model: Any) -> dict[str, layout.Layout]:
                 f"{name} is {array.shape} in PyTorch; the Keras model takes {shapes[name]}, and it fits "
                 f"neither as it is nor with channels last"
             )
-        found[name] = fitting[0]
+        found[name] = fitting
     return found
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from keras_blitz.weights import kinds, layout
 from keras_blitz.weights.layout import Layout
+from parity.core.axes import CHANNELS, channels_of, may_be_maps, unknown
+from parity.pair.alike import Value, apart
 from parity.pair.wiring import KerasCall
 
 Sizes = tuple[int, ...]
@@ -117,10 +119,8 @@ class Heads(Layout):
         return (*shape[:-2], shape[-2] * shape[-1])
 
 
-def fit(
-    shape: tuple[int, ...], expected: tuple[int, ...] | None, channels_first: bool, *, inner: bool = False
-) -> Layout:
-    """Return the layout in which a tensor of this shape has the expected one.
+def fit(shape: Sizes, expected: Sizes | None, channels_first: bool, *, inner: bool = False) -> Layout:
+    """Return the layout in which a tensor of this shape has the expected one, the likelier where several do.
 
     Args:
         shape: Keras's.
@@ -128,8 +128,55 @@ def fit(
         channels_first: whether axis 1 are PyTorch's channels; decides where both orders fit.
         inner: the tensor is not an output, so that heads may have an axis of their own.
     """
-    last = layout.by_rank(len(shape))
-    candidates = [last, layout.SAME] if channels_first else [layout.SAME, last]
+    candidates = both_orders(len(shape), channels_first)
     candidates += [Heads(sizes=(shape[-2], shape[-1]))] if inner and len(shape) > 2 else []
-    fitting = [each for each in candidates if expected is not None and each.torch_shape(shape) == tuple(expected)]
-    return (fitting or candidates)[0]
+    return (fitting(candidates, shape, expected) or candidates)[0]
+
+
+def both_orders(rank: int, channels_first: bool) -> list[Layout]:
+    """Return channels last and PyTorch's own order; the latter first where PyTorch's channels are not on axis 1."""
+    last = layout.by_rank(rank)
+    return [last, layout.SAME] if channels_first else [layout.SAME, last]
+
+
+def fitting(candidates: Sequence[Layout], shape: Sizes, expected: Sizes | None) -> list[Layout]:
+    """Return the layouts in which a tensor of Keras's shape has PyTorch's; none where that is not known."""
+    return [each for each in candidates if expected is not None and each.torch_shape(shape) == tuple(expected)]
+
+
+def of_output(rank: int, axes: str, channels_first: bool, kept: bool = False) -> list[Layout]:
+    """Return the layouts in which Keras may return an output, the likelier first: as PyTorch does, or channels last.
+
+    Only what has channels may have them last: a Gram matrix (N, C, C), an attention map (N, T, T) or boxes (N, A, 4)
+    that Keras returns transposed are wrong. Where PyTorch's run does not tell, as of features that are reshaped, a
+    tensor (N, C, H, W) may, and one (N, C, T) after a layer whose channels come first.
+
+    Args:
+        rank: of the output.
+        axes: what PyTorch's axes hold, see `core.axes`; "" where it is not known.
+        channels_first: whether axis 1 are the channels of what PyTorch's last layer returns.
+        kept: the Keras model keeps its channels on axis 1.
+    """
+    at = channels_of(axes)
+    if at and rank > 2:
+        last = layout.channels_last(rank, at)
+        return [layout.SAME, last] if kept else [last, layout.SAME]
+    letters = axes or unknown(rank)
+    if not may_be_maps(letters) or (rank == 3 and not channels_first and letters[1] != CHANNELS):
+        return [layout.SAME]
+    return both_orders(rank, channels_first and not kept)
+
+
+def by_values(candidates: Sequence[Layout], actual: np.ndarray, expected: np.ndarray, bound: float) -> Layout:
+    """Return the layout, of those that fit, in which two tensors are nearest; the likeliest where they agree in none.
+
+    Args:
+        candidates: the likelier first.
+        actual: Keras's, of PyTorch's weights.
+        expected: PyTorch's.
+        bound: the relative distance up to which two tensors agree.
+    """
+    own = Value(expected)
+    distances = [apart(own, Value(each.to_torch(actual))) for each in candidates]
+    nearest = min(distances, default=np.inf)
+    return candidates[distances.index(nearest)] if nearest <= bound else candidates[0]

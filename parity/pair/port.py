@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -29,6 +29,7 @@ from parity.pair import (
     pairing,
     penalty,
     readings,
+    settling,
     step,
     units,
     wiring,
@@ -86,6 +87,7 @@ class Port:
             for path in theirs.recurrent
             if path in self.by_path and self.by_path[path].result.ndim < ranks[path]
         }  # fmt: skip
+        self.settled = self._settle_layouts()
 
     def _name_calls(self, names: dict[tuple[str, int], str]) -> None:
         """Take (layer's name, number of the call) -> PyTorch's name of the call."""
@@ -305,6 +307,8 @@ class Port:
             return self._output_layout(same[0]) if same else layout.SAME
         if name.startswith("output"):
             return self._output_layout(self.renamed.get(name, name))
+        if name in self.settled:
+            return self.settled[name]
         path = name.removeprefix("activation:")
         call = self.by_path.get(path)
         if call and (call.name, -1 - call.number) in self.flattened:
@@ -318,12 +322,20 @@ class Port:
 
     def _output_layout(self, name: str) -> Layout:
         """Return the layout of an output, by PyTorch's name of it."""
-        theirs = self.theirs.outputs.get(name)
-        own = next((own for own, other in self.renamed.items() if other == name), None)
-        if own is None or theirs is None:
-            return layout.SAME
-        last = self.theirs.calls[-1].name if self.theirs.calls else ""
-        return layouts.fit(tuple(self.outputs[own].shape), self._their_shape(name), self.channels_first(last))
+        return self.settled.get(name, layout.SAME)
+
+    def _settle_layouts(self) -> dict[str, Layout]:
+        """Return the layouts of outputs, and of activations that fit in both orders, by PyTorch's names."""
+        filled = cache(self._run_filled)  # a run, where values must decide
+        tensors = {}
+        for own, name in self.renamed.items():
+            if name in self.theirs.outputs:
+                shapes = self._their_shape(name), tuple(self.outputs[own].shape)
+                actual = partial(_output_of, filled, own)
+                tensors[name] = settling.output(self.theirs, name, *shapes, self.keeps_channels_first, actual)
+        results = cache(lambda: {(call.name, call.number): call.result for call in filled()[0]})
+        tensors |= settling.cubes(self.theirs, self.by_path, self.channels_first, results)
+        return settling.settled(tensors, self.dtype)
 
     def _own_loss(self) -> OwnLoss | None:
         if not own_loss.is_own(self.model, self.options):
@@ -362,6 +374,10 @@ class Port:
             return total
         # No output has PyTorch's name, which the comparison shows.
         return tf.add_n([tf.cast(tf.reduce_sum(value), self.dtype) for _, value in named_outputs(output)])
+
+
+def _output_of(run: Callable[[], tuple[Any, dict[str, Any]]], name: str) -> np.ndarray:
+    return as_array(run()[1][name])
 
 
 def as_array(tensor: Any) -> np.ndarray:

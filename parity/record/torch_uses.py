@@ -50,7 +50,7 @@ class ParameterUses(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        tensors = list(_tensors((args, kwargs)))
+        tensors = list(tensors_in((args, kwargs)))
         held = [tensor for tensor in tensors if id(tensor) in self._known]
         name = _name_of(func)
         others = [tensor for tensor in tensors if id(tensor) not in self._known and name not in ALIKE]
@@ -134,10 +134,11 @@ def _name_of(func: Any) -> str:
     return getattr(getattr(func, "__self__", None), "__name__", name) if name == "__get__" else name
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in what a function takes or returns."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping):
-        yield from (tensor for each in value.values() for tensor in _tensors(each))
+        yield from (tensor for each in value.values() for tensor in tensors_in(each))
     elif isinstance(value, tuple | list):
-        yield from (tensor for each in value for tensor in _tensors(each))
+        yield from (tensor for each in value for tensor in tensors_in(each))

@@ -1,10 +1,12 @@
 """Layouts: Keras's axis i of a tensor is PyTorch's axis layout[i]. Pure Python, no framework."""
 
 from collections.abc import Callable, Sequence
-from math import prod
+
+from parity.core.axes import Group, reshape_groups
 
 Layout = tuple[int, ...]
-Group = tuple[list[int], list[int]]  # axes of one shape, and those of the other that hold the same values
+
+groups = reshape_groups
 
 
 def natural(rank: int) -> Layout:
@@ -31,24 +33,6 @@ def without(layout: Layout, axes: Sequence[int]) -> Layout:
 def moves(given: Layout, wanted: Layout) -> tuple[int, ...]:
     """Return the argument of a transpose from one layout to another."""
     return tuple(given.index(axis) for axis in wanted)
-
-
-def groups(given: Sequence[int], wanted: Sequence[int]) -> list[Group]:
-    """Pair the axes of two shapes of one size: (6, 4) and (2, 3, 4) are [0] with [0, 1] and [1] with [2]."""
-    found: list[Group] = []
-    i = j = 0
-    while i < len(given) or j < len(wanted):
-        left, right = list(range(i, min(i + 1, len(given)))), list(range(j, min(j + 1, len(wanted))))
-        i, j = i + len(left), j + len(right)
-        while (one := prod(given[a] for a in left)) != (other := prod(wanted[b] for b in right)):
-            if one < other:
-                left.append(i)
-                i += 1
-            else:
-                right.append(j)
-                j += 1
-        found.append((left, right))
-    return found
 
 
 def keeps_order(layout: Layout, shape: Sequence[int], found: Sequence[Group]) -> bool:
