@@ -112,10 +112,10 @@ class _DynamicTranspose(_ConvTranspose):
             out_channels, kernel_size, stride, padding, output_padding, groups, bias=False, dilation=dilation, **options
         )
 
-    def build(self, inputs_shape, kernel_shape, bias_shape=None):
+    def build(self, inputs_shape, kernel_shape, bias_shape=None):  # type: ignore[override]
         """Make nothing."""
 
-    def call(self, inputs, kernel, bias=None):
+    def call(self, inputs, kernel, bias=None):  # type: ignore[override]
         """Spread each input over its taps, group by group, and add the bias."""
         return self._spread(inputs, kernel, bias)
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_blitz.initializers import fan_in_uniform
-from keras_blitz.layers.convolution import spread
+from keras_blitz.layers.convolution import overruns, spread
 from keras_blitz.layers.padding import pad_axes
 from keras_blitz.layers.pairs import Sizes, sizes
 
@@ -75,8 +75,13 @@ class _ConvTranspose(keras.layers.Layer):
     def _transpose(inputs, kernel, stride):
         shape, taps = tf.shape(inputs), kernel.shape[: len(stride)]
         places = [(shape[k + 1] - 1) * stride[k] + taps[k] for k in range(len(stride))]
-        transpose = tf.nn.conv2d_transpose if len(stride) == 2 else tf.nn.conv3d_transpose
-        return transpose(inputs, kernel, tf.stack([shape[0], *places, kernel.shape[-2]]), (1, *stride, 1), "VALID")
+        size, steps = tf.stack([shape[0], *places, kernel.shape[-2]]), (1, *stride, 1)
+        if len(stride) == 3:
+            return tf.nn.conv3d_transpose(inputs, kernel, size, steps, "VALID")
+        if overruns(kernel, stride):  # its kernel's gradient is that of a convolution of what it returns
+            dense = tf.nn.conv2d(inputs, tf.transpose(kernel, (0, 1, 3, 2)), 1, "VALID")
+            return tf.raw_ops.StridedSliceGrad(shape=size, begin=[0] * 4, end=size, strides=steps, dy=dense)
+        return tf.nn.conv2d_transpose(inputs, kernel, size, steps, "VALID")
 
     def compute_output_shape(self, input_shape):
         """Return (N, …, out_channels)."""

@@ -154,7 +154,7 @@ def _check_quantile(name: str, x, shares, interpolation: str) -> None:
         )
     if shares.dtype != x.dtype or shares.shape.rank > 1:
         raise BlitzError(f"{name}: q must be a number or a vector of dtype {x.dtype.name}, as x")
-    if not x.shape.num_elements():
+    if x.shape.num_elements() == 0:
         raise BlitzError(f"{name}: the tensor must not be empty")
     if tf.executing_eagerly() and not bool(tf.reduce_all((shares >= 0) & (shares <= 1))):
         raise BlitzError(f"{name}: q must be from 0 to 1")

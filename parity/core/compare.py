@@ -162,7 +162,8 @@ def compare(
     cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     plain = measured
-    measured = {name: _scale(found, (own or {}).get(name), precision) for name, found in plain.items()}
+    terms = {name: cancellation.terms_of(name, truth.terms or {}) for name in plain}
+    measured = {name: _scale(found, (own or {}).get(name), terms[name], precision) for name, found in plain.items()}
     sizes = {name: _size(port[name]) for name in measured}
     by_rounding: tuple[str, ...] = ()
     if dtype == "float64":
@@ -177,6 +178,7 @@ def compare(
             name: _own_error_row(name, sizes[name], measured[name], *each, precision)
             for name, each in judged_by.items()
         }
+    rows = _without_lost(rows, truth.get("loss"), port.get("loss"))
     still = {name.replace("grad:", "param:", 1) for name in cancelled}
     finished = tuple(_with_detail(rows[name], truth, port, still) for name in names)
     middle = _median_ratio(finished)
@@ -204,12 +206,14 @@ def _histogram(
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
 
 
-def _scale(found: Difference, own: Difference | None, precision: Precision) -> Difference:
+def _scale(found: Difference, own: Difference | None, terms: float, precision: Precision) -> Difference:
     """Return a difference whose scale is not the tensor's largest value, where rounding moves the tensor by more.
 
     What cancels in one layer makes all gradients before it small, or zero: those before a GroupNorm with a channel a
-    group, whose values are then averaged. The terms are not recorded, but PyTorch's own error tells their size.
+    group, whose values are then averaged. Where the terms are not recorded, PyTorch's own error tells their size.
     """
+    if precision.name == "float64":
+        found = replace(found, scale=max(found.scale, terms * tolerance.SUMMED_SCALE))
     if own is None or not own.finite:
         return found
     if precision.name == "float64":
@@ -306,6 +310,20 @@ def _comparable(expected: Value | None, actual: Value | None) -> bool:
 def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
     reason = f"PyTorch's own {dtype} is not finite here: no measure"
     return Row(name, size, True, warnings=(reason,), decided=False)
+
+
+def _without_lost(rows: dict[str, Row], expected: Value | None, actual: Value | None) -> dict[str, Row]:
+    """Return the rows; where the loss is NaN or infinite on both sides, a gradient that differs is not decided.
+
+    The frameworks have their own gradients at NaN: PyTorch's ReLU returns zero there, TensorFlow's NaN.
+    """
+    if not all(isinstance(loss, np.ndarray) and not np.isfinite(loss).all() for loss in (expected, actual)):
+        return rows
+
+    lost = {n for n, row in rows.items() if not row.passed and (row.kind == "gradient" or step_of(n))}
+    reason = "the loss is NaN or infinite: no measure"
+    unjudged = {n: Row(n, rows[n].size, True, warnings=(reason,), decided=False) for n in lost}
+    return rows | unjudged
 
 
 def _screened_row(name: str, size: int, found: Difference) -> Row:

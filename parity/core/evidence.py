@@ -1,6 +1,8 @@
 """Agreement that proves nothing: a wrong port would agree as well."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from parity.core.compare import Comparison, Row
 from parity.core.trace import step_of
@@ -21,6 +23,15 @@ def verdict_of(comparison: Comparison, undecided: Sequence[str]) -> Verdict:
     if not comparison.passed:
         return Verdict.NOT_EQUIVALENT
     return Verdict.NOT_DECIDED if undecided else Verdict.EQUIVALENT
+
+
+def without_numbers(inputs: Mapping[str, np.ndarray]) -> str:
+    """Say that no input holds a number, only NaN and infinities: then nothing can be compared. "" where one does."""
+    if not inputs or any(
+        array.dtype.kind != "f" or not array.size or np.isfinite(array).any() for array in inputs.values()
+    ):
+        return ""
+    return f"{', '.join(inputs)}: every value is NaN or infinite, so nothing can be compared: check the data"
 
 
 def undecided(comparisons: Iterable[Comparison], *, loss_given: bool = False) -> tuple[str, ...]:
@@ -67,6 +78,8 @@ def proves_nothing(rows: Sequence[Row], *, loss_given: bool = False) -> Iterator
             f"the gradient of every parameter is {_contents(gradients)} ({_names(gradients)}), so the gradients prove "
             f"nothing: {remedy}, or the loss"
         )
+    elif lost := [row for row in rows if not row.decided and any(each.kind == "loss" for each in rows)]:
+        yield f"the loss is NaN or infinite on both sides, so {_names(lost)} could not be compared: {remedy}"
     if loss_given and not any(row.kind == "loss" for row in rows):
         yield "the losses returned None, so no gradient was compared: let both return a number, or give loss=False"
     moving = {row.name.removeprefix("grad:") for row in gradients}

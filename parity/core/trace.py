@@ -41,6 +41,8 @@ KINDS = {
     "fact": "fact",
 }
 
+PLAIN = (bool, int, float, str, bytes)  # what a model may return beside tensors, and nobody compares
+
 _STEP = re.compile(r"step(\d+):")
 
 
@@ -92,9 +94,14 @@ def step_of(name: str) -> int:
 
 
 def named_outputs(output: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict or a
-    dataclass."""
-    yield from _name_leaves("output", output)
+    """Yield the names and tensors of what a model returned: `output`, or `output:0` …, or `output:<key>` of a dict or a
+    dataclass. Numbers and texts beside them are left out, see `plain_outputs`."""
+    yield from ((name, value) for name, value in _name_leaves("output", output) if not isinstance(value, PLAIN))
+
+
+def plain_outputs(output: Any) -> list[str]:
+    """Return the names of the numbers and texts that a model returned beside tensors."""
+    return [name for name, value in _name_leaves("output", output) if isinstance(value, PLAIN)]
 
 
 def named_inputs(inputs: Any) -> Iterator[tuple[str, Any]]:
@@ -171,8 +178,8 @@ class Trace(dict[str, Value]):
         keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
         skip: patterns of the names that `put` leaves out, such as "step[3-9]:*".
         terms: for a gradient that is a sum, `grad:conv.bias`, the largest Σ|term| over its values: the scale of its
-            rounding where the sum itself is zero; for a `loss` that is a sum of outputs, its Σ|term|. None where they
-            were not recorded.
+            rounding where the sum itself is zero; likewise the mean |x| of `buffer:bn.running_mean`; for a `loss` that
+            is a sum of outputs, its Σ|term|. None where they were not recorded.
         penalty: what regularizers add to a loss and its gradients; None where there are none.
         meta: what is worth knowing of the recording, such as the framework and its version; JSON values. No verdict
             depends on it.

@@ -10,7 +10,7 @@ from keras_blitz.errors import BlitzError
 from keras_blitz.progress import late_line
 from keras_blitz.versions import versions
 from parity.core.compare import Comparison
-from parity.core.evidence import verdict_of
+from parity.core.evidence import verdict_of, without_numbers
 from parity.core.modes import MODES, PRECISIONS
 from parity.core.verdict import Verdict, worst
 from parity.pair.options import Options, arrays_of, inputs_of, names_of
@@ -196,7 +196,7 @@ def check(
     from parity.pair import step
     from parity.pair.arguments import require_models
     from parity.pair.decay import with_steps_enough
-    from parity.pair.judge import judge
+    from parity.pair.judge import Judgement, judge
     from parity.pair.policy import default_dtypes
     from parity.pair.theirs import dry_run
 
@@ -218,13 +218,16 @@ def check(
     options.validate()
     options = step.resolved(options, keras_model)
     torch_side = dry_run(torch_module, given, train=train)
+    lost = without_numbers(torch_side.named)
     discrete = loss is None and not any(value.dtype.kind == "f" for value in torch_side.outputs.values())
     if discrete and steps:
         raise BlitzError("no output is a floating-point number, so there is no gradient for a step: give a loss")
     options, more = with_steps_enough(options, torch_side.module, keras_model)
     options = replace(options, loss=False) if discrete else options
     with late_line("parity.check") as say:
-        found = judge(torch_side, keras_model, options, lambda doing: say(f"parity.check: {doing}"))
+        found = Judgement({}, None, [], [], (lost,)) if lost else judge(
+            torch_side, keras_model, options, lambda doing: say(f"parity.check: {doing}")
+        )  # fmt: skip
     unasked = ["no output is a floating-point number: gradients are not compared"] if discrete else []
     unasked += filter(None, [more])
     return Report(

@@ -34,6 +34,9 @@ def notes_of(port: Port) -> list[str]:
     if port.extra:
         mode = "eval" if port.options.train else "train"
         found.append(f"returned by PyTorch in {mode} mode alone, not compared: {', '.join(port.extra)}")
+    if port.theirs.flow.plain:
+        names = ", ".join(port.theirs.flow.plain)
+        found.append(f"numbers and texts that PyTorch returns beside tensors, not compared: {names}")
     if unmatched := [name for name in port.unmatched if name]:
         found.append(f"PyTorch's modules without a counterpart, not compared: {', '.join(unmatched)}")
     if port.options.loss is None:

@@ -142,7 +142,8 @@ def doubts(model: Any, comparisons: Mapping[str, Comparison], refused: Mapping[s
             "was not compared"
         )
     for dtype, comparison in comparisons.items():
-        if names := [row.name for row in comparison.undecided]:
+        names = [row.name for row in comparison.undecided] if PRECISIONS[comparison.dtype].is_reduced else []
+        if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             yield f"PyTorch's own {dtype} is not finite at {names[0]}{more}: there is no measure"
 

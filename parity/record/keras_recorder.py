@@ -135,14 +135,14 @@ class KerasRecorder:
             total = partial(self.penalty, y, self._call(x, False))  # eval mode, which moves nothing
             penalties = keras_step.PenaltyRecord(self.parameters, self.variables, total)
         for step in range(1, max(steps, 1) + 1):
-            activations, output, loss, gradients, penalty = self._step(x, y)
+            activations, outputs, loss, gradients, penalty = self._step(x, y)
             if penalties and penalty:
                 penalties.add(penalty, [*(["loss"] if step == 1 else []), *([f"step{step}:loss"] if steps else [])])
             if step == 1:
-                self._add_pass(trace, activations, output, loss, gradients, named)
+                self._add_pass(trace, activations, outputs, loss, gradients, named)
                 if not steps:  # else they are step1's
                     self._add_buffers(trace, "")
-            del activations, output, gradients  # VGG's are 1.5 GB
+            del activations, outputs, gradients  # VGG's are 1.5 GB
             if steps:
                 trace.put(f"step{step}:loss", loss.numpy)
                 self._add_parameters(trace, f"step{step}:")
@@ -202,7 +202,7 @@ class KerasRecorder:
             scaled, scale = (loss, None) if loss is None else keras_step.scaled(self.optimizer, loss)
         seen = _of_this_graph(activations)
         if loss is None:
-            return seen, output, None, [], None
+            return seen, dict(named_outputs(output)), None, [], None
         given, gradients = tape.gradient(scaled, [differentiable, self.variables])
         gradients = [g if v.trainable else None for g, v in zip(gradients, self.variables, strict=True)]
         penalty = keras_step.penalty(partial(self.penalty, y, output), self.variables) if self.penalty else None
@@ -213,7 +213,7 @@ class KerasRecorder:
             keras_step.update(self.optimizer, self.clip(taken) if self.clip else taken, updated)
         if scale is not None:
             given, gradients = ([keras_step.unscaled(g, scale) for g in each] for each in (given, gradients))
-        return seen, output, loss, (given, gradients), penalty
+        return seen, dict(named_outputs(output)), loss, (given, gradients), penalty
 
     def _call(self, x: list, train: bool):
         return self.wiring.call(self.model, x, train) if self.wiring else self.model(*x, training=train)
@@ -237,11 +237,11 @@ class KerasRecorder:
                 if len(held) == len(weight.variables):  # a frozen one has none
                     trace.put(f"{prefix}slot:{key}:{weight.name}", partial(_slot_value, held, weight))
 
-    def _add_pass(self, trace: Trace, activations, output, loss, gradients, named: Mapping) -> None:
+    def _add_pass(self, trace: Trace, activations, outputs: Mapping, loss, gradients, named: Mapping) -> None:
         for (name, call), value in activations.items():
             entry = f"activation:{self._path(name, call)}"
             trace.put(entry, partial(_in_torch, self._layout(entry, value, self.flow.outputs.get((name, call))), value))
-        for name, value in named_outputs(output):
+        for name, value in outputs.items():
             trace.put(name, partial(_in_torch, self._layout(name, value), value))
         if loss is None:
             return

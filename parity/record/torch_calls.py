@@ -176,16 +176,25 @@ def returning(module: torch.nn.Module, values: Mapping[str, np.ndarray], root: b
 
 @contextmanager
 def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
-    """Collect the largest Σ|dy| of each bias, the terms its gradient Σdy is summed of, in the backward pass to come.
+    """Collect the largest Σ|term| of each sum that may cancel, by the sum's name in the trace.
 
-    Before a BatchNorm in train mode the sum is zero but for rounding: then the terms are its scale.
+    These are each bias's Σ|dy|, in the backward pass to come, and the mean |x| of each BatchNorm's `running_mean`.
+    Before a BatchNorm in train mode the bias's gradient is zero but for rounding, and so is the mean after one whose
+    bias is zero: then the terms are its scale.
     """
     terms: dict[str, float] = {}
 
     def hook(path: str, feature: int):
         def on_forward(_module, _inputs, output):
             if output.requires_grad:  # hooked before an in-place ReLU overwrites it
-                output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient, feature)}))
+                name = f"grad:{path}.bias"
+                output.register_hook(lambda gradient: terms.update({name: _largest_sum(gradient, feature)}))
+
+        return on_forward
+
+    def averaging(path: str):
+        def on_forward(_module, inputs, _output):
+            terms[f"buffer:{path}.running_mean"] = _largest_sum(inputs[0], 1) * inputs[0].shape[1] / inputs[0].numel()
 
         return on_forward
 
@@ -199,6 +208,13 @@ def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
         for path, inner, feature, bias in summing
         if bias is not None and bias.requires_grad  # a user's own Linear or Conv2d may have none
         for handle in watch(inner, hook(path, feature))
+    ]
+    handles += [
+        inner.register_forward_hook(averaging(path))
+        for path, inner in module.named_modules()
+        if isinstance(inner, torch.nn.modules.batchnorm._BatchNorm)
+        and inner.training
+        and inner.running_mean is not None
     ]
     try:
         yield terms

@@ -9,7 +9,7 @@ import torch
 from torch.nn.utils import parametrize, remove_spectral_norm, remove_weight_norm
 
 from keras_blitz.weights import kinds
-from parity.core.trace import named_inputs
+from parity.core.trace import named_inputs, plain_outputs
 from parity.record.torch_axes import AxesFollowed
 from parity.record.torch_modules import copied
 from parity.record.torch_recorder import forward
@@ -33,6 +33,7 @@ class Flow:
         added: names of biases that are parts of one sum.
         plus_one: names of parameters that are used as 1 + w.
         axes: output's name -> what each of its axes holds, see `core.axes`.
+        plain: names of what is returned beside tensors: numbers, truth values and texts.
     """
 
     given: dict[str, list[np.ndarray]]
@@ -44,6 +45,7 @@ class Flow:
     added: list[frozenset[str]] = field(default_factory=list)
     plus_one: set[str] = field(default_factory=set)
     axes: dict[str, str] = field(default_factory=dict)
+    plain: list[str] = field(default_factory=list)
 
     def forget(self) -> None:
         """Free the memory of what was given, which is no longer needed when the pairs are known."""
@@ -79,11 +81,13 @@ def seen(module: torch.nn.Module, inputs) -> Flow:
         kind = kinds.of_torch(inner)
         if kind is not None and kind.linear:
             inner.register_forward_hook(partial(_note_result, uses, path))
+    plain: list[str] = []
+    module.register_forward_hook(lambda _inner, _given, result: plain.extend(plain_outputs(result)))
     with torch.no_grad(), uses, AxesFollowed() as followed:
         returned = forward(module, inputs)
     return Flow(
         given, arguments, uses.met, uses.columns, {name: value.numpy() for name, value in returned}, uses.splits,
-        list(uses.added), uses.plus_one, {name: followed.of(value) for name, value in returned},
+        list(uses.added), uses.plus_one, {name: followed.of(value) for name, value in returned}, plain,
     )  # fmt: skip
 
 

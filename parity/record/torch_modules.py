@@ -9,8 +9,6 @@ import torch
 from keras_blitz.errors import BlitzError, one_line
 from parity.core.trace import named_outputs
 
-PLAIN = (bool, int, float, str, bytes)  # what a forward may return beside tensors, and nobody compares
-
 
 def copied(module: torch.nn.Module) -> torch.nn.Module:
     """Return a deep copy of a module, which may hold tensors of an earlier run.
@@ -98,7 +96,7 @@ def outputs(output: Any) -> Iterator[tuple[str, torch.Tensor]]:
     for name, value in named_outputs(output):
         if isinstance(value, torch.Tensor):
             yield name, value
-        elif not isinstance(value, PLAIN):
+        else:
             raise BlitzError(
                 f"the PyTorch module returns an instance of {type(value).__name__} as {name}; only tensors, and dicts, "
                 "tuples and dataclasses of them, are compared: let forward return those"

@@ -226,7 +226,7 @@ def record(
         if first:
             types |= {type_name(tensor) for _, tensor in outputs_of(output)}
             _add_pass(trace, module, activations, output, value, x, keep, copy=bool(steps))
-            trace.terms = {f"grad:{name}": total for name, total in terms.items()}
+            trace.terms = dict(terms)
             if not steps:  # else they are step1's
                 _add_buffers(trace, module, "", keep)
         if steps:

@@ -1,4 +1,4 @@
-"""What two functions of one class have in common, five lines and more, as a function of its own."""
+"""What two functions have in common, five lines and more, as a function of its own."""
 
 import ast
 import re
@@ -35,8 +35,8 @@ class Run:
 
     @property
     def length(self) -> int:
-        """The number of their lines, with the docstring where they follow it."""
-        return self.lines.stop - self.lines.start + (self.start == 1)
+        """The number of their lines."""
+        return self.lines.stop - self.lines.start
 
     @property
     def results(self) -> list[str]:
@@ -54,7 +54,7 @@ class Run:
 
 
 def without_repeats(source: str) -> str:
-    """Return functions without lines that stand in two of one class, or twice in one: a function has them.
+    """Return functions without lines that stand in two of them, or twice in one: another function has them.
 
     Args:
         source: the functions, formatted.
@@ -70,10 +70,9 @@ def _longest(source: str) -> list[Run]:
     texts = {each: [ast.dump(statement) for statement in each.body] for each in functions}
     every: list[list[Run]] = []
     for n, one in enumerate(functions):
-        alike = [each for each in functions[n:] if _class_of(one) and _class_of(each) == _class_of(one)]
-        for other in alike:
-            every += [_with_others(runs, alike, texts) for runs in _alike(one, other, texts)]
-    longest = sorted(every, key=lambda runs: (runs[0].lines.start - runs[0].lines.stop, -len(runs)))
+        for other in functions[n:]:
+            every += [_with_others(runs, functions, texts) for runs in _alike(one, other, texts)]
+    longest = sorted(every, key=lambda runs: (-runs[0].length, -len(runs)))
     return next((runs for runs in longest if all(each.is_apart(_results(runs)) for each in runs)), [])
 
 
@@ -87,19 +86,20 @@ def _alike(
 ) -> Iterator[list[Run]]:
     """Yield the runs that stand in both functions, in two places of each."""
     left, right = texts[one], texts[other]
+    same_docstring = left[0] == right[0]
     for i in range(1, len(left)):
         for j in range(i + 1 if one is other else 1, len(right)):
             most = min(len(left) - i, len(right) - j, j - i if one is other else len(left))
             count = next((n for n in range(most) if left[i + n] != right[j + n]), most)
             runs = [Run(one, i, i + count), Run(other, j, j + count)]
-            if count and min(each.length for each in runs) >= LEAST:
+            if count and runs[0].length + (same_docstring and i == j == 1) >= LEAST:
                 yield runs
 
 
 def _with_others(
     runs: list[Run], functions: Sequence[ast.FunctionDef], texts: dict[ast.FunctionDef, list[str]]
 ) -> list[Run]:
-    """Return two places of a run, and its others after them, in functions of the class."""
+    """Return two places of a run, and its others after them."""
     count, last = runs[0].stop - runs[0].start, runs[1]
     wanted = texts[last.function][last.start : last.stop]
     found = list(runs)
@@ -150,7 +150,8 @@ def _names(runs: list[Run], source: str) -> tuple[str, str]:
     text = "\n".join(source.splitlines()[run.lines])
     layers = list(dict.fromkeys(re.findall(r"\{path\}\.(\w+)", text)))
     of_class = [each.function.name for each in runs if "," not in (ast.get_docstring(each.function) or "")]
-    whole = _class_of(run.function) if " " not in _class_of(run.function) else run.function.name
+    classes = dict.fromkeys(_class_of(each.function) for each in runs)
+    whole = " and ".join(each for each in classes if " " not in each) or run.function.name
     part = layers[0] if len(layers) == 1 else "start" if all(each.start == 1 for each in runs) else "part"
     if isinstance(run.statements[-1], ast.Return) and part == "part":
         part = "end"
