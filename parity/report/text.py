@@ -295,9 +295,9 @@ def _describe_pairs(pairs: Sequence[tuple[str, str, str]]) -> str:
     alike = sum(path == name for path, name, _ in pairs)
     if len(pairs) <= SHOWN_PAIRS or not alike:
         return ", ".join(_describe_pair(*pair) for pair in pairs)
-    others = [f"{len(pairs) - alike} others: "] * (alike < len(pairs))
-    listed = ", ".join(_describe_pair(*pair) for pair in pairs if pair[0] != pair[1])
-    return f"{alike} modules and layers of the same names" + "".join(["; ", *others, listed] if others else [])
+    others = [_describe_pair(*pair) for pair in pairs if pair[0] != pair[1]]
+    more = f"; {len(others)} other{'s' * (len(others) > 1)}: {', '.join(others)}" if others else ""
+    return f"{alike} modules and layers of the same names{more}"
 
 
 def _describe_pair(path: str, name: str, how: str) -> str:
