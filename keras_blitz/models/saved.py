@@ -12,9 +12,10 @@ from keras_blitz.weights.pickles import check_sums
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
-    """Load a network of this package from a `.keras` file; code hidden in it is refused (Keras's safe mode).
+    """Load a network or a model with layers of this package from a `.keras` file; hidden code is refused (safe mode).
 
-    `keras.saving.load_model` does the same once the network's class has been imported.
+    `keras.saving.load_model` does the same once the classes have been imported: `import keras_blitz.layers` for the
+    layers, `import keras_blitz.models` for the networks.
 
     Args:
         path: a `.keras` file.

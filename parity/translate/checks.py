@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._pytree import keystr, tree_flatten, tree_flatten_with_path
 
 from keras_blitz.errors import BlitzError
+from parity.pair import remedies
 from parity.record.torch_modules import copied, plain
 from parity.translate.capture import said_by
 from parity.translate.graph import Value
@@ -75,7 +76,11 @@ def _require_same_twice(module: nn.Module, inputs: tuple[torch.Tensor, ...], tit
     """Raise a BlitzError where the module raises, or where forward changes it."""
     copy = copied(module).eval()
     before = _parts(copy)
-    first = _called(copy, inputs, title)
+    try:
+        first = _called(copy, inputs, title)
+    except BlitzError as error:
+        arrays = tuple(x.numpy() for x in inputs)
+        raise remedies.explain(error, arrays, lambda other: _called(copy, as_tensors(other), title)) from None
     if changed := [name for name, part in _parts(copy).items() if before.get(name) != part]:
         raise BlitzError(f"{title} changes itself in forward: {changed[0]} is new after a call, which Keras cannot do")
     second = _called(copy, inputs, title)

@@ -284,6 +284,14 @@ def test_what_no_keras_model_can_do_is_one_line(make, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("shape", "words"), [((2, 5, 4, 3), r"channels last: np\.moveaxis\(x, -1, 1\)"), ((3, 5, 4), r"batch.* x\[None\]")]
+)
+def test_inputs_that_the_module_refuses_have_their_remedy(shape, words):
+    with pytest.raises(BlitzError, match=words):
+        parity.translate(nn.Conv2d(3, 2, 1), np.ones(shape, "f"), check=False)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_dynamically_quantized_module_is_one_line():
     module = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(3, 2)), {nn.Linear})
