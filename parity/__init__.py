@@ -19,7 +19,7 @@ __all__ = ["__version__", "assert_equivalent", "check", "check_export", "transfe
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public doors when they are first used."""
+    """Import the public functions when they are first used."""
     if name == "translate":
         from importlib import import_module
 

@@ -7,7 +7,7 @@ exact (`tests/library/test_torch_table.py` has a pair for each), another name of
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
 
@@ -43,6 +43,7 @@ class Part:
         ours: this package's module, whose classes of the same name are used.
         names: PyTorch's public names, but for those in `others`.
         others: name -> (what to use, a note), where the name is another, or nothing is offered.
+        notes: name -> where Keras's own layer is exact, too, or by how much it is off.
     """
 
     torch: str
@@ -50,12 +51,14 @@ class Part:
     ours: str
     names: str
     others: dict[str, tuple[str, str]]
+    notes: dict[str, str] = field(default_factory=dict)
 
     def rows(self) -> list[Row]:
         """Return the rows by name."""
         offered = set(import_module(self.ours).__all__)
-        found = [Row(name, f"{self.ours}.{name}") for name in self.names.split() if name in offered]
-        missing = [Row(name, "", "no such class yet") for name in self.names.split() if name not in offered]
+        names = self.names.split()
+        found = [Row(name, f"{self.ours}.{name}", self.notes.get(name, "")) for name in names if name in offered]
+        missing = [Row(name, "", "no such class yet") for name in names if name not in offered]
         others = [Row(name, *use) for name, use in self.others.items() if name not in offered]
         others += [Row(name, f"{self.ours}.{name}") for name in self.others if name in offered]
         return sorted([*found, *missing, *others], key=lambda row: row.name)
@@ -107,7 +110,7 @@ LAYERS = Part(
         "Tanhshrink": ("keras.ops.tanh_shrink", ""),
         "Hardshrink": ("keras.ops.hard_shrink", ""),
         "Softshrink": ("keras.ops.soft_shrink", ""),
-        "Hardswish": ("keras.ops.hard_silu", ""),
+        "Hardswish": ("keras.ops.hard_silu", '`keras.layers.Activation("hard_silu")`'),
         "Threshold": ("keras.ops.threshold", ""),
         "GLU": ("keras.activations.glu", "axis=−1 for channels, PyTorch's dim=1"),
         "Softmax": ("keras.layers.Softmax", "name the axis (gap softmax-implicit-dim)"),
@@ -127,6 +130,17 @@ LAYERS = Part(
         },
         "Sequential": ("keras.Sequential", _CONTAINER),
         **dict.fromkeys(sorted(NO_LAYER - {"Sequential"}), ("", _CONTAINER)),
+    },
+    {
+        "AdaptiveAvgPool2d": "for size 1 `keras.layers.GlobalAveragePooling2D(keepdims=True)` is exact",
+        "Conv2d": (
+            "`keras.layers.Conv2D` is exact with padding='valid', `ZeroPadding2D` before it; with groups=channels "
+            "`keras.layers.DepthwiseConv2D` is, likewise"
+        ),
+        "Hardsigmoid": (
+            "`keras.ops.hard_sigmoid` is good enough: its values and float32 gradients are the same, float64 gradients "
+            "differ by 3e-8, PyTorch's own rounding of 1/6 (gap hardsigmoid-grad-f64)"
+        ),
     },
 )  # fmt: skip
 

@@ -46,6 +46,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_blocks_run_and_print_what_the_page_shows(path, folder):
     assert script.run_page(path.read_text(encoding="utf-8"))[0] == []
+    assert script.stale(path) == [], "python scripts/dev/code_blocks.py writes it again"
 
 
 def test_the_pages_that_say_paste_this_have_blocks():
@@ -132,3 +133,15 @@ def test_each_command_of_a_block_has_its_output(folder):
     (problem,), right = script.run_page(page)
     assert problem.startswith("line 1: python -c 'print(2)'\nshown:\n3\n")
     assert right == page.replace("3\n", "2\n")
+
+
+def test_a_report_that_the_page_shows_is_held_to_what_is_written(folder):
+    page = folder / "docs" / "index.md"
+    page.parent.mkdir()
+    (folder / "report.html").write_text("<b>equivalent</b> 1.5e-16, 3 of 40")
+    (folder / "other.html").write_text("beside no page")
+    kept = page.with_name("report.html")
+    kept.write_text("<b>equivalent</b> 2.5e-16, 4 of 40")
+    assert script.stale(page) == []
+    kept.write_text("<i>equivalent</i> 1.5e-16, 3 of 40")
+    assert script.stale(page) == [kept]

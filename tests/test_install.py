@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import keras_blitz
 import parity
@@ -43,6 +45,32 @@ def test_there_is_one_version():
     assert (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1].startswith(f"{declared},")
 
 
+def link(requirement: Requirement, site_packages: Path, linked: set[str]) -> None:
+    """Link an installed distribution, and whatever it needs in turn, into another environment."""
+    if str(requirement) in linked:
+        return
+    linked.add(str(requirement))
+    installed = distribution(requirement.name)
+    for file in installed.files:
+        source, target = Path(installed.locate_file(file)), site_packages / file
+        if ".." not in file.parts and source.exists() and not target.exists():  # no script, and nothing twice
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source)
+    for needed in map(Requirement, installed.requires or ()):
+        extras = requirement.extras or {""}
+        if not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            link(needed, site_packages, linked)
+
+
+def link_declared(python: Path) -> None:
+    """Give an environment what pyproject.toml declares to be needed, and nothing else of what is installed here."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    site_packages = output(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=ROOT).strip()
+    linked: set[str] = set()
+    for text in declared:
+        link(Requirement(text), Path(site_packages), linked)
+
+
 def unpack_sdist(python: Path, folder: Path) -> Path:
     """Make the sdist with the build backend that the project declares, and return where it was unpacked."""
     subprocess.run([python, "-m", "pip", "install", "--quiet", "hatchling"], check=True)
@@ -54,12 +82,20 @@ def unpack_sdist(python: Path, folder: Path) -> Path:
     return unpacked
 
 
-@pytest.mark.slow
-def test_the_sdist_installed_without_torch_runs_the_main_job(tmp_path):
+@pytest.mark.parametrize(
+    "dependencies",
+    [pytest.param("those of today", marks=pytest.mark.long), pytest.param("those of here", marks=pytest.mark.slow)],
+)
+def test_the_sdist_installed_without_torch_runs_the_main_job(tmp_path, dependencies):
+    """With the newest versions that the project allows, 1 GB, or with the declared ones of this environment, linked."""
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     sdist = unpack_sdist(python, tmp_path / "sdist")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", sdist], check=True)  # which builds the wheel first
+    offline = []
+    if dependencies == "those of here":
+        link_declared(python)
+        offline = ["--no-index", "--no-build-isolation"]  # pip says so where a declared one is missing or too old
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *offline, sdist], check=True)  # the wheel is built first
     where = "import keras_blitz, parity; print(keras_blitz.__file__, parity.__file__)"
     for path in output(python, "-c", where, cwd=tmp_path).split():
         assert Path(path).is_relative_to(python.parents[1])

@@ -42,8 +42,10 @@ SURFACE = {
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d
         AdaptiveMaxPool3d AffineGrid AlphaDropout AvgPool1d AvgPool2d AvgPool3d BatchNorm Bilinear CELU ChannelShuffle
         CircularPad1d CircularPad2d CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d
-        ConvTranspose1d ConvTranspose2d ConvTranspose3d CosineSimilarity Dropout Dropout1d Dropout2d Dropout3d
-        DynamicConv2d ELU Embedding EmbeddingBag FeatureAlphaDropout Fold Function GELU GRU GRUCell GridSample
+        ConvTranspose1d ConvTranspose2d ConvTranspose3d CosineSimilarity Criterion Dropout Dropout1d Dropout2d
+        Dropout3d DynamicConv1d DynamicConv2d DynamicConv3d DynamicConvTranspose1d DynamicConvTranspose2d
+        DynamicConvTranspose3d
+        ELU Embedding EmbeddingBag FeatureAlphaDropout Fold Function GELU GRU GRUCell GridSample
         GroupNorm
         Hardsigmoid Hardtanh InstanceNorm LPPool1d LPPool2d LPPool3d LSTM LSTMCell LayerNorm LeakyReLU LocalResponseNorm
         MaxPool1d MaxPool2d MaxPool3d MultiheadAttention PReLU PairwiseDistance Parameter PixelShuffle

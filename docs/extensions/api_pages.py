@@ -55,7 +55,7 @@ def public(module: str, leave_out: Sequence[str] = ()) -> list[str]:
 PAGES = {
     "parity": Page(
         "parity",
-        "The doors of the harness. Both frameworks are loaded when one is called.",
+        "The functions to check, fill and translate a model. PyTorch and Keras are loaded on the first call.",
         {
             "Check a port": [
                 "parity.check",

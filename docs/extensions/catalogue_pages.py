@@ -34,7 +34,7 @@ def catalogue_pages() -> dict[str, str]:
     pages = {"index": _index(rows, stored)}
     for section, title in SECTIONS.items():
         chosen = [row for row in rows if row.section == section]
-        pages[section] = "\n".join([f"# {title}\n", *(_row(row, measured[row.id]) for row in chosen)])
+        pages[section] = "\n".join([f"# {title}\n", EXPLANATION, *(_row(row, measured[row.id]) for row in chosen)])
     return pages
 
 
@@ -65,6 +65,11 @@ tensor's largest value. With these versions {differ} naive ports differ and {sam
 answers a question that people have.
 
 Measured with {versions}. `parity gaps` measures all of it on your machine, and `parity gaps conv-same-stride2` one row.
+"""
+
+
+EXPLANATION = """*naive* is what one would write at first, *exact* computes what PyTorch does, and the error is
+relative to the tensor's largest value. [The catalogue](index.md) says how it was measured, and has all rows with a filter.
 """
 
 

@@ -258,5 +258,5 @@ def _checked(output, gradient) -> tf.Tensor:
         return tf.ones_like(output)
     gradient = tf.cast(as_tensor(gradient), output.dtype)
     if gradient.shape != output.shape:
-        raise BlitzError(f"gradient {tuple(gradient.shape)} must have the output's shape {tuple(output.shape)}")
+        raise BlitzError(f"gradient must have the output's shape {tuple(output.shape)}, not {tuple(gradient.shape)}")
     return gradient

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Known:
     version: str
 
 
+CONNECT_SECONDS = 10  # to wait for a server's answer; tensorflow-datasets alone would try for minutes
 DIGITS = tuple("0123456789")
 CIFAR_CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -162,11 +164,41 @@ def _download(name: str, data_dir) -> Path | None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of each try; the last one's error is told below
     try:
         builder = tfds.builder(name, data_dir=data_directory(data_dir), try_gcs=False)
+        _require_answer(next(iter(builder.url_infos)))
         builder.download_and_prepare()
     except Exception as error:  # what a broken network raises is no small set
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise BlitzError(f"{name} cannot be downloaded ({said[:200]})") from error
+        said = str(error) if isinstance(error, BlitzError) else (str(error).splitlines() or [type(error).__name__])[0]
+        raise BlitzError(
+            f"{name} cannot be downloaded: {said[:200]}; download it elsewhere with torchvision and run python"
+            f" scripts/prepare_data.py FOLDER --name {name}, or leave out --download to train on the package's sample"
+        ) from error
     return Path(builder.data_dir)
+
+
+def _require_answer(url: str) -> None:
+    """Ask a server for a file's header, once: of a server that is not reached, tensorflow-datasets asks eleven times.
+
+    Raises:
+        BlitzError: it does not answer in time, or only with an error of its own.
+    """
+    import requests  # with which tensorflow-datasets downloads
+
+    host = urlsplit(url).hostname
+    try:
+        status = requests.head(url, timeout=CONNECT_SECONDS, allow_redirects=True).status_code
+    except requests.Timeout:
+        raise BlitzError(f"{host} does not answer within {CONNECT_SECONDS} s") from None
+    except requests.RequestException as error:
+        raise BlitzError(f"{host} cannot be reached ({_cause(error)})") from None
+    if status >= 500:
+        raise BlitzError(f"{host} answers with HTTP status {status}")
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason in an error of requests, without the addresses of objects around it."""
+    while error.args and isinstance(inner := getattr(error.args[0], "reason", error.args[0]), BaseException):
+        error = inner
+    return str(error).rpartition(": ")[2] or type(error).__name__
 
 
 def _read(name: str, directory: Path) -> ImageData:

@@ -24,7 +24,8 @@ from keras_blitz.layers.attention import MultiheadAttention, scaled_dot_product_
 from keras_blitz.layers.batchnorm import BatchNorm, convert_sync_batchnorm
 from keras_blitz.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_blitz.layers.comparing import Bilinear, CosineSimilarity, LocalResponseNorm, PairwiseDistance, VectorNorm
-from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d, DynamicConv2d
+from keras_blitz.layers.convolution import Conv1d, Conv2d, Conv3d
+from keras_blitz.layers.criterion import Criterion
 from keras_blitz.layers.dropout import (
     AlphaDropout,
     Dropout,
@@ -33,6 +34,14 @@ from keras_blitz.layers.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
     StochasticDepth,
+)
+from keras_blitz.layers.dynamic import (
+    DynamicConv1d,
+    DynamicConv2d,
+    DynamicConv3d,
+    DynamicConvTranspose1d,
+    DynamicConvTranspose2d,
+    DynamicConvTranspose3d,
 )
 from keras_blitz.layers.embedding import Embedding, EmbeddingBag
 from keras_blitz.layers.function import Function
@@ -107,11 +116,17 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CosineSimilarity",
+    "Criterion",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "DynamicConv1d",
     "DynamicConv2d",
+    "DynamicConv3d",
+    "DynamicConvTranspose1d",
+    "DynamicConvTranspose2d",
+    "DynamicConvTranspose3d",
     "Embedding",
     "EmbeddingBag",
     "FeatureAlphaDropout",

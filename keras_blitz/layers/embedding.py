@@ -27,7 +27,7 @@ class _Table(keras.layers.Layer):
     ):
         super().__init__(**options)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise ValueError(f"padding_idx must be within num_embeddings, {num_embeddings}, not {padding_idx}")
+            raise ValueError(f"padding_idx must be from {-num_embeddings} to {num_embeddings - 1}, not {padding_idx}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
         self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, float(norm_type), scale_grad_by_freq

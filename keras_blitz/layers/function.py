@@ -10,8 +10,16 @@ from keras_blitz import ops
 KERAS_OWN = ("name", "dtype", "trainable", "activity_regularizer", "autocast")
 
 
+class DenseInputs(keras.layers.Layer):
+    """A layer whose inputs are dense; `x * 2` is sparse to Keras, and its own tracing would take it as such."""
+
+    def compute_output_spec(self, *tensors):
+        """Return what `call` returns."""
+        return super().compute_output_spec(*(keras.KerasTensor(each.shape, each.dtype) for each in tensors))
+
+
 @keras.saving.register_keras_serializable("keras_blitz")
-class Function(keras.layers.Layer):
+class Function(DenseInputs):
     """PyTorch's function of this name: `Function("lerp")(start, end, weight)`, `Function("cumprod", dim=1)(x)`.
 
     Keras's own functions of these names differ in values, gradients or errors (`parity gaps`), and those of
@@ -40,10 +48,6 @@ class Function(keras.layers.Layer):
         free = [name for name in signature(function).parameters if name not in self.arguments]
         found = function(**dict(zip(free, tensors, strict=False)), **self.arguments)
         return tuple(found) if isinstance(found, tuple) else found
-
-    def compute_output_spec(self, *tensors):
-        """Return what the function returns; `x * 2` is sparse to Keras, which its own tracing would take as it says."""
-        return super().compute_output_spec(*(keras.KerasTensor(each.shape, each.dtype) for each in tensors))
 
     def get_config(self) -> dict:
         """Return the constructor's arguments."""

@@ -83,7 +83,9 @@ class _TrailingNorm(_Norm):
     def _check(self, input_shape) -> None:
         last = tuple(input_shape)[-len(self.normalized_shape) :]
         if last != self.normalized_shape:
-            raise ValueError(f"{self.name}: the input's last axes are {last}, normalized_shape {self.normalized_shape}")
+            raise ValueError(
+                f"{self.name}: the input's last axes must be normalized_shape, {self.normalized_shape}, not {last}"
+            )
 
     @property
     def _axes(self) -> list[int]:

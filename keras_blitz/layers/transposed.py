@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_blitz.initializers import fan_in_uniform
-from keras_blitz.layers.convolution import spread
+from keras_blitz.layers.convolution import overruns, spread
 from keras_blitz.layers.padding import pad_axes
 from keras_blitz.layers.pairs import Sizes, sizes
 
@@ -55,12 +55,15 @@ class _ConvTranspose(keras.layers.Layer):
 
     def call(self, inputs):
         """Spread each input over its taps, group by group, and add the bias."""
-        kernel = spread(tf.convert_to_tensor(self.kernel), self.dilation)
+        return self._spread(inputs, tf.convert_to_tensor(self.kernel), self.bias)
+
+    def _spread(self, inputs, kernel, bias):
+        kernel = spread(kernel, self.dilation)
         parts = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
         outputs = tf.concat([self._whole(*part) for part in parts], -1)
         added = [(-p, more - p) for p, more in zip(self.padding, self.output_padding, strict=True)]
         outputs = pad_axes(outputs, tuple(added))
-        return outputs if self.bias is None else tf.nn.bias_add(outputs, self.bias)
+        return outputs if bias is None else tf.nn.bias_add(outputs, bias)
 
     def _whole(self, inputs, kernel):
         """Return the transposed convolution without padding: (n − 1)·stride + taps on each axis."""
@@ -72,8 +75,13 @@ class _ConvTranspose(keras.layers.Layer):
     def _transpose(inputs, kernel, stride):
         shape, taps = tf.shape(inputs), kernel.shape[: len(stride)]
         places = [(shape[k + 1] - 1) * stride[k] + taps[k] for k in range(len(stride))]
-        transpose = tf.nn.conv2d_transpose if len(stride) == 2 else tf.nn.conv3d_transpose
-        return transpose(inputs, kernel, tf.stack([shape[0], *places, kernel.shape[-2]]), (1, *stride, 1), "VALID")
+        size, steps = tf.stack([shape[0], *places, kernel.shape[-2]]), (1, *stride, 1)
+        if len(stride) == 3:
+            return tf.nn.conv3d_transpose(inputs, kernel, size, steps, "VALID")
+        if overruns(kernel, stride):  # its kernel's gradient is that of a convolution of what it returns
+            dense = tf.nn.conv2d(inputs, tf.transpose(kernel, (0, 1, 3, 2)), 1, "VALID")
+            return tf.raw_ops.StridedSliceGrad(shape=size, begin=[0] * 4, end=size, strides=steps, dy=dense)
+        return tf.nn.conv2d_transpose(inputs, kernel, size, steps, "VALID")
 
     def compute_output_shape(self, input_shape):
         """Return (N, …, out_channels)."""

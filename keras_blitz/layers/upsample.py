@@ -78,7 +78,7 @@ def check(mode: str, align_corners: bool | None, antialias: bool, rank: int) -> 
     if MODES[mode] not in (None, rank):
         raise ValueError(f"mode {mode!r} is for {MODES[mode]} axes between examples and channels, not {rank}")
     if align_corners is not None and MODES[mode] is None:
-        raise ValueError(f"align_corners has no meaning for mode {mode!r}")
+        raise ValueError(f"align_corners is for the linear and cubic modes, not for {mode!r}; leave it out")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(f"antialias is for bilinear and bicubic, not {mode!r}")
 
@@ -92,7 +92,7 @@ def output_sizes(
         ValueError: not exactly one of `size` and `scale_factor`, or not one for each axis.
     """
     if (size is None) == (scale_factor is None):
-        raise ValueError(f"give either size or scale_factor, not {size} and {scale_factor}")
+        raise ValueError(f"give one of size and scale_factor, not {size} and {scale_factor}")
     given = scale_factor if size is None else size
     each: tuple = tuple(given) if isinstance(given, tuple | list) else (given,) * len(shape)
     if len(each) != len(shape):

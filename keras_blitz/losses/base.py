@@ -85,7 +85,9 @@ class Loss(keras.losses.Loss):
 
     def _checked(self, y_true: Any, y_pred: Any) -> tuple[tf.Tensor, tf.Tensor]:
         if mask_of(y_pred) is not None:
-            raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
+            raise BlitzError(
+                f"{self.name}: y_pred has a Keras mask, which PyTorch's losses do not have; use sample_weight instead"
+            )
         if self.takes and logits_of(y_pred) is not None:
             warnings.warn(
                 f"{self.name} takes {self.takes}, and y_pred is the output of a softmax or sigmoid, which is likely a"
@@ -100,7 +102,9 @@ class Loss(keras.losses.Loss):
         if not y_pred.dtype.is_floating:
             raise BlitzError(f"{self.name}: y_pred must be floating, not {y_pred.dtype.name}")
         if None in (y_true.shape.rank, y_pred.shape.rank):
-            raise BlitzError(f"{self.name}: needs the ranks of y_true and y_pred; set the shapes of the data set")
+            raise BlitzError(
+                f"{self.name}: the ranks of y_true and y_pred must be known; set the shapes of the data set"
+            )
 
     def _reduced(self, total: tf.Tensor, y_true: tf.Tensor, y_pred: tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         replicas = count_replicas()
@@ -121,7 +125,7 @@ class Loss(keras.losses.Loss):
         rank = sample_weight.shape.rank
         if rank is None or not sample_weight.shape.is_compatible_with(losses.shape[:rank]):
             raise BlitzError(
-                f"{self.name}: sample_weight {sample_weight.shape} does not lead the losses' shape {losses.shape}"
+                f"{self.name}: sample_weight {sample_weight.shape} must have the losses' first axes, {losses.shape}"
             )
         for _ in range(losses.shape.rank - rank):
             sample_weight = sample_weight[..., tf.newaxis]

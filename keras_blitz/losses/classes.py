@@ -32,7 +32,9 @@ class _ClassLoss(cpu.LossOfParts):
             return values
         classes = values.shape[-1]
         if self.weight.shape != (classes,):
-            raise BlitzError(f"{self.name}: weight must have {classes} values, one a class, not {self.weight.shape}")
+            raise BlitzError(
+                f"{self.name}: weight must have {classes} values, one for each class, not {self.weight.shape}"
+            )
         return values * tf.constant(self.weight, values.dtype)
 
     def _indices(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:

@@ -57,7 +57,9 @@ class CTCLoss(Loss):
 
     def _checked(self, y_true: Any, y_pred: Any) -> tuple[Any, tf.Tensor]:
         if mask_of(y_pred) is not None:
-            raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; pass input_lengths instead")
+            raise BlitzError(
+                f"{self.name}: y_pred has a Keras mask, which PyTorch's losses do not have; pass input_lengths instead"
+            )
         parts = tuple(as_tensor(part) for part in y_true) if isinstance(y_true, tuple) else (as_tensor(y_true),)
         if len(parts) not in (1, 3):
             raise BlitzError(f"{self.name}: y_true must be targets, or (targets, input_lengths, target_lengths)")

@@ -24,7 +24,9 @@ class ElementLoss(Loss):
         try:
             tf.broadcast_static_shape(y_true.shape, y_pred.shape)
         except ValueError:
-            raise BlitzError(f"{self.name}: y_true {y_true.shape} does not fit y_pred {y_pred.shape}") from None
+            raise BlitzError(
+                f"{self.name}: y_true {y_true.shape} and y_pred {y_pred.shape} must broadcast to one shape"
+            ) from None
         if not y_true.shape.is_compatible_with(y_pred.shape):
             warnings.warn(
                 f"{self.name}: y_true {y_true.shape} differs from y_pred {y_pred.shape} and is broadcast, which is"

@@ -195,7 +195,9 @@ class MultiMarginLoss(Loss):
                 f" {y_pred.shape[:-1]}"
             )
         if self.weight is not None and self.weight.shape != (classes,):
-            raise BlitzError(f"{self.name}: weight must have {classes} values, one a class, not {self.weight.shape}")
+            raise BlitzError(
+                f"{self.name}: weight must have {classes} values, one for each class, not {self.weight.shape}"
+            )
         return _check_range(self, y_true, 0, classes)
 
     def get_config(self) -> dict[str, Any]:

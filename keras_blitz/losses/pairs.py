@@ -53,7 +53,8 @@ class MarginRankingLoss(_PairLoss):
         first, second = y_pred
         if not first.shape.rank == second.shape.rank == y_true.shape.rank:
             raise BlitzError(
-                f"{self.name}: x1 {first.shape}, x2 {second.shape} and y_true {y_true.shape} must have as many axes"
+                f"{self.name}: x1 {first.shape}, x2 {second.shape} and y_true {y_true.shape} must have the same number"
+                " of axes"
             )
         difference = first - second
         return clamp_min(-self._target(y_true, difference) * difference + number(self.margin, first), 0)

@@ -25,7 +25,9 @@ class SeveralLoss(ElementLoss):
     def _checked(self, y_true: Any, y_pred: Any) -> tuple[tf.Tensor, Any]:
         parts = y_pred if isinstance(y_pred, (tuple, list)) else (y_pred,)
         if any(mask_of(part) is not None for part in parts):
-            raise BlitzError(f"{self.name}: y_pred carries a Keras mask, PyTorch has none; use sample_weight instead")
+            raise BlitzError(
+                f"{self.name}: y_pred has a Keras mask, which PyTorch's losses do not have; use sample_weight instead"
+            )
         tensors = self._split(as_tensor(y_pred)) if len(parts) == 1 else self._align_floats(parts)
         if len(tensors) != len(self.parts):
             raise BlitzError(f"{self.name}: y_pred must hold ({', '.join(self.parts)}), not {len(tensors)} tensors")

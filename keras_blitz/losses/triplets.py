@@ -31,7 +31,7 @@ class _TripletLoss(SeveralLoss):
         if not anchor.shape.rank == positive.shape.rank == negative.shape.rank:
             raise BlitzError(
                 f"{self.name}: anchor {anchor.shape}, positive {positive.shape} and negative {negative.shape} must have"
-                " as many axes"
+                " the same number of axes"
             )
         near, far = self._distance(anchor, positive), self._distance(anchor, negative)
         if self.swap:

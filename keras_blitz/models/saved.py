@@ -12,9 +12,10 @@ from keras_blitz.weights.pickles import check_sums
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
-    """Load a network of this package from a `.keras` file; code hidden in it is refused (Keras's safe mode).
+    """Load a network or a model with layers of this package from a `.keras` file; hidden code is refused (safe mode).
 
-    `keras.saving.load_model` does the same once the network's class has been imported.
+    `keras.saving.load_model` does the same once the classes have been imported: `import keras_blitz.layers` for the
+    layers, `import keras_blitz.models` for the networks.
 
     Args:
         path: a `.keras` file.
@@ -26,7 +27,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
     path = existing(path)
     if path.name.endswith(".weights.h5"):
-        raise CheckpointError(f"{path}: holds weights alone, and no model; give the .keras file")
+        raise CheckpointError(f"{path}: holds weights only, no model; give the .keras file")
     if not zipfile.is_zipfile(path):  # Keras reports such a file as missing
         raise CheckpointError(f"{path}: truncated, or not a .keras file (no zip archive)")
     check_sums(path, ".keras file")

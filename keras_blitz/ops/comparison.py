@@ -131,12 +131,12 @@ def _extreme(name: str, x, dim, keepdim: bool):
         return Reduced(found[0] == 1, found[1]) if isinstance(found, Reduced) else found == 1
     if dim is None:
         if not x.shape.num_elements():
-            raise BlitzError(f"{name}: of nothing; give a dimension that is not empty")
+            raise BlitzError(f"{name}: the tensor is empty; give a dim whose size is not 0")
         flat = tf.reshape(x, [-1])
         return shared(flat, (tf.reduce_max if largest else tf.reduce_min)(flat))
     moved, back = last(name, x, dim)
     if not moved.shape[-1]:
-        raise BlitzError(f"{name}: dimension {dim} is empty")
+        raise BlitzError(f"{name}: dimension {dim} must not be empty")
     at = tf.argmax(_rank(moved, largest), -1) if largest else tf.argmin(_rank(moved, largest), -1)
     if x.dtype.is_floating:
         wrong = tf.math.is_nan(moved)
@@ -186,9 +186,9 @@ def topk(x, k: int, dim: int = -1, largest: bool = True, sorted: bool = True):
     x = as_tensor(x)
     moved, back = last("topk", x, dim)
     if not (0 if x.shape.rank else 1) <= k <= moved.shape[-1]:
-        raise BlitzError(f"topk: k is {k}, of {moved.shape[-1]} elements")
+        raise BlitzError(f"topk: k must be from 0 to the size of the dimension, {moved.shape[-1]}, not {k}")
     if x.dtype == tf.bool:
-        raise BlitzError("topk: is not for bool")
+        raise BlitzError("topk does not take bool tensors; tf.cast x first")
     order = order_of(moved, largest)[..., :k]
     values = tf.gather(moved, order, batch_dims=moved.shape.rank - 1)
     return Reduced(back(values), back(tf.cast(order, tf.int64)))

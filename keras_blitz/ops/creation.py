@@ -145,7 +145,7 @@ def arange(start, end=None, step=1, dtype=None):
     """
     start, end = (0, start) if end is None else (start, end)
     if step == 0 or (end - start) / step < 0:
-        raise BlitzError(f"arange: from {start} to {end} in steps of {step} leads nowhere")
+        raise BlitzError(f"arange: step must lead from start {start} to end {end}, not {step}")
     floats = any(isinstance(value, float) for value in (start, end, step))
     dtype = tf.as_dtype(dtype or (default_dtype() if floats else tf.int64))
     count = math.ceil((end - start) / step)

@@ -118,7 +118,7 @@ def sub(x, y, alpha=1):
     """
     for operand in (x, y):
         if isinstance(operand, bool) or getattr(operand, "dtype", None) == tf.bool:
-            raise BlitzError("sub: is not for bool; logical_not or tf.math.logical_xor is meant")
+            raise BlitzError("sub does not take bool tensors; use logical_not or tf.math.logical_xor")
     x, y = promoted("sub", x, y)
     _check_alpha("sub", alpha, x.dtype)
     return x - y if alpha == 1 else x - scalar(alpha, x.dtype) * y
@@ -173,7 +173,7 @@ def addcdiv(t, a, b, value=1):
     array([2.], dtype=float32)
     """
     if not any(as_tensor(each).dtype.is_floating for each in (a, b)):
-        raise BlitzError("addcdiv: divides no integers; make one of them floating")
+        raise BlitzError("addcdiv does not divide integers; make one of the two floating")
     t, a, b = promoted("addcdiv", t, a, b)
     return t + scalar(value, t.dtype) * a / b
 
@@ -316,7 +316,7 @@ def pow(x, exponent):
     x, exponent = promoted("pow", x, exponent)
     if x.dtype == tf.bool:
         if plain is None:
-            raise BlitzError("pow: is not for bool")
+            raise BlitzError("pow does not take bool tensors; tf.cast them first")
         return x if plain else tf.ones_like(x)
     if not x.dtype.is_floating:
         if plain is not None and plain < 0:
@@ -355,9 +355,9 @@ def _to_the(x, y, plain: float | None):
 
 def _check_alpha(name: str, alpha, dtype: tf.DType) -> None:
     if isinstance(alpha, bool) and dtype != tf.bool:
-        raise BlitzError(f"{name}: alpha {alpha} is for bool alone")
+        raise BlitzError(f"{name}: alpha may be {alpha} for bool tensors only")
     if isinstance(alpha, float) and not dtype.is_floating:
-        raise BlitzError(f"{name}: alpha {alpha} for {dtype.name}; it must be whole, too")
+        raise BlitzError(f"{name}: alpha must be a whole number for {dtype.name} tensors, not {alpha}")
 
 
 def _in_place(function: Callable) -> Callable:
@@ -368,9 +368,11 @@ def _in_place(function: Callable) -> Callable:
     def assigning(x, *arguments, **options):
         found = function(tf.convert_to_tensor(x), *arguments, **options)
         if kind(found.dtype) > kind(x.dtype):
-            raise BlitzError(f"{name}: the result is {found.dtype.name} and does not fit into {x.dtype.name}")
+            raise BlitzError(
+                f"{name}: the result is {found.dtype.name} and cannot be written into x, which is {x.dtype.name}"
+            )
         if found.shape != x.shape:
-            raise BlitzError(f"{name}: the result {found.shape} does not fit into {x.shape}")
+            raise BlitzError(f"{name}: the result's shape {found.shape} must be x's, {x.shape}")
         found = tf.cast(found, x.dtype)
         return x.assign(found) if isinstance(x, tf.Variable) else found
 

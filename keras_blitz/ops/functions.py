@@ -314,7 +314,7 @@ def polygamma(n: int, x):
     array([0.], dtype=float32)
     """
     if n < 0:
-        raise BlitzError(f"polygamma: n is {n}; it must be at least 0")
+        raise BlitzError(f"polygamma: n must be ≥ 0, not {n}")
     if n == 0:
         return digamma(x)
 

@@ -56,7 +56,7 @@ def _number(name: str, value, dtype: tf.DType):
     if value.shape.rank:
         raise BlitzError(f"{name}: the value must be a number, not a tensor {value.shape}")
     if kind(value.dtype) > kind(dtype):
-        raise BlitzError(f"{name}: a {value.dtype.name} does not fit into {dtype.name}")
+        raise BlitzError(f"{name}: a {value.dtype.name} value cannot be written into a {dtype.name} tensor")
     return tf.cast(value, dtype)
 
 
@@ -71,13 +71,17 @@ def masked_scatter(x, mask, source):
     """
     x, mask, source = as_tensor(x), as_tensor(mask), as_tensor(source)
     if mask.dtype != tf.bool or source.dtype != x.dtype:
-        raise BlitzError(f"masked_scatter: a mask {mask.dtype.name}, and {source.dtype.name} into {x.dtype.name}")
+        raise BlitzError(
+            f"masked_scatter: mask must be bool, source {x.dtype.name}, not {mask.dtype.name} and {source.dtype.name}"
+        )
     shape = broadcast("masked_scatter", x, mask)
     x, mask = tf.broadcast_to(x, shape), tf.broadcast_to(mask, shape)
     at = tf.cumsum(tf.cast(tf.reshape(mask, [-1]), tf.int64)) - 1
     available = source.shape.num_elements()
     if tf.executing_eagerly() and at.shape[0] and int(at[-1]) >= available:
-        raise BlitzError(f"masked_scatter: {int(at[-1]) + 1} places for {available} elements")
+        raise BlitzError(
+            f"masked_scatter: source has {available} elements, but the mask selects {int(at[-1]) + 1} places"
+        )
     if not available:
         return x
     taken = tf.gather(tf.reshape(source, [-1]), tf.maximum(at, 0))
@@ -174,7 +178,7 @@ def scatter_reduce(x, dim: int, index, src, reduce: str, include_self: bool = Tr
     """
     x, index, src = as_tensor(x), as_tensor(index), as_tensor(src)
     if src.dtype != x.dtype:
-        raise BlitzError(f"scatter_reduce: src is {src.dtype.name}, x {x.dtype.name}")
+        raise BlitzError(f"scatter_reduce: src must have x's dtype {x.dtype.name}, not {src.dtype.name}")
     values = first_of("scatter_reduce", src, index)
     at = places("scatter_reduce", x, dim, index)
     strides = [prod(x.shape[d + 1 :]) for d in range(x.shape.rank)]
@@ -190,7 +194,7 @@ def _reduced(x, to, values, reduce: str, include_self: bool):
         hit = tf.math.unsorted_segment_sum(tf.ones_like(to), to, size) > 0
         own = tf.where(hit, tf.constant(-1, tf.int64), own)  # a negative segment is left out
     if reduce not in _SEGMENTS:
-        raise BlitzError(f"scatter_reduce: reduce is {reduce!r}; one of {', '.join(_SEGMENTS)}")
+        raise BlitzError(f"scatter_reduce: reduce must be one of {', '.join(_SEGMENTS)}, not {reduce!r}")
     everything, segments = tf.concat([tf.reshape(x, [-1]), values], 0), tf.concat([own, to], 0)
     found = _SEGMENTS[reduce](everything, segments, size)
     if reduce == "mean":
@@ -247,25 +251,25 @@ def index_fill(x, dim: int, index, value):
     x, index = as_tensor(x), as_tensor(index)
     size = x.shape[dimension("index_fill", dim, x.shape.rank)] if x.shape.rank else 1
     index = _from_front("index_fill", index, size)
-    shape = [index.shape.num_elements() if d == dim % x.shape.rank else n for d, n in enumerate(x.shape)]
-    filled = tf.broadcast_to(_number("index_fill", value, x.dtype), shape)
-    return index_copy(x, dim, tf.reshape(index, [-1] if x.shape.rank else []), filled)
+    index = tf.reshape(index, [-1] if x.shape.rank else [])
+    slices = tf.gather(x, index, axis=dim) if x.shape.rank else x
+    return index_copy(x, dim, index, tf.fill(tf.shape(slices), _number("index_fill", value, x.dtype)))
 
 
 def _slices(name: str, x, dim: int, index, source):
     """Return x and source with the dimension first, the index as a column, and what moves the dimension back."""
     x, index, source = as_tensor(x), as_tensor(index), as_tensor(source)
     if index.dtype not in (tf.int32, tf.int64) or index.shape.rank > 1:
-        raise BlitzError(f"{name}: needs a list of int32 or int64 indices")
+        raise BlitzError(f"{name}: index must be an int32 or int64 vector")
     if source.dtype != x.dtype:
-        raise BlitzError(f"{name}: source is {source.dtype.name}, x {x.dtype.name}")
+        raise BlitzError(f"{name}: source must have x's dtype {x.dtype.name}, not {source.dtype.name}")
     rank = x.shape.rank
     dim = dimension(name, dim, rank)
     expected = [index.shape.num_elements() if d == dim else size for d, size in enumerate(x.shape)]
     if rank and source.shape.rank == 0 and expected == [1]:
         source = tf.reshape(source, [1])
     if list(source.shape) != expected:
-        raise BlitzError(f"{name}: source {source.shape} for slices {tuple(expected)}")
+        raise BlitzError(f"{name}: source must have the shape of the slices, {tuple(expected)}, not {source.shape}")
     check_range(name, index, x.shape[dim] if rank else 1)
     at = tf.reshape(index, [-1, 1])
     if not rank:
@@ -287,7 +291,7 @@ def index_put(x, indices: Sequence, values, accumulate: bool = False):
     """
     x, values = as_tensor(x), as_tensor(values)
     if values.dtype != x.dtype:
-        raise BlitzError(f"index_put: values are {values.dtype.name}, x {x.dtype.name}")
+        raise BlitzError(f"index_put: values must have x's dtype {x.dtype.name}, not {values.dtype.name}")
     columns: list[tf.Tensor] = []
     for index in map(as_tensor, indices):
         parts = tf.unstack(nonzero(index), axis=1) if index.dtype == tf.bool else [index]
@@ -300,7 +304,7 @@ def index_put(x, indices: Sequence, values, accumulate: bool = False):
     at = tf.stack([tf.broadcast_to(column, shape) for column in columns], -1)
     target = [*shape, *x.shape[len(columns) :]]
     if broadcast("index_put", values, tf.zeros(target)) != target:
-        raise BlitzError(f"index_put: values {values.shape} do not fit into {tuple(target)}")
+        raise BlitzError(f"index_put: values {values.shape} must broadcast to the indexed places, {tuple(target)}")
     values = tf.broadcast_to(values, target)
     return (tf.tensor_scatter_nd_add if accumulate else tf.tensor_scatter_nd_update)(x, at, values)
 
@@ -320,9 +324,9 @@ def one_hot(x, num_classes: int = -1):
     if x.dtype != tf.int64:
         raise BlitzError(f"one_hot: classes must be int64, not {x.dtype.name}")
     if num_classes == 0 or (num_classes < 0 and not x.shape.num_elements()):
-        raise BlitzError("one_hot: the number of classes must be given, at least 1")
+        raise BlitzError("one_hot: of an empty tensor num_classes must be given, at least 1")
     if num_classes < 0 and not tf.executing_eagerly():
-        raise BlitzError("one_hot: inside a tf.function the number of classes must be given")
+        raise BlitzError("one_hot: inside a tf.function num_classes must be given")
     if num_classes < 0:
         num_classes = int(tf.reduce_max(x)) + 1
     check_range("one_hot", x, num_classes)
@@ -343,7 +347,9 @@ def narrow(x, dim: int, start: int, length: int):
     size = x.shape[dim] if x.shape.rank else 0
     start = start + size if start < 0 else start
     if not x.shape.rank or not 0 <= start <= size or length < 0 or start + length > size:
-        raise BlitzError(f"narrow: {length} from {start} on, of {size} in dimension {dim}")
+        raise BlitzError(
+            f"narrow: start {start} and length {length} must be within dimension {dim}, which has size {size}"
+        )
     return x[(slice(None),) * dim + (slice(start, start + length),)]
 
 
@@ -358,5 +364,5 @@ def select(x, dim: int, index: int):
     x = as_tensor(x)
     dim = dimension("select", dim, x.shape.rank)
     if not x.shape.rank or not -x.shape[dim] <= index < x.shape[dim]:
-        raise BlitzError(f"select: index {index} of dimension {dim} of {x.shape}")
+        raise BlitzError(f"select: index {index} is outside dimension {dim} of shape {x.shape}")
     return x[(slice(None),) * dim + (index,)]

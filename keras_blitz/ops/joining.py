@@ -23,7 +23,7 @@ def stack(tensors, dim: int = 0):
     """
     tensors = _common("stack", tensors)
     if len({tuple(each.shape) for each in tensors}) > 1:
-        raise BlitzError(f"stack: shapes differ: {[tuple(each.shape) for each in tensors]}")
+        raise BlitzError(f"stack: all tensors must have one shape, not {[tuple(each.shape) for each in tensors]}")
     return tf.stack(tensors, dimension("stack", dim, tensors[0].shape.rank + 1))
 
 
@@ -131,12 +131,12 @@ def split(x, split_size_or_sections, dim: int = 0):
     if isinstance(split_size_or_sections, int):
         each = split_size_or_sections
         if each < 0 or (each == 0 and size):
-            raise BlitzError(f"split: parts of {each} elements, of {size}")
+            raise BlitzError(f"split: the parts' size must be ≥ 1, not {each} (the dimension has {size})")
         sizes = [min(each, size - start) for start in range(0, max(size, 1), max(each, 1))]
     else:
         sizes = list(split_size_or_sections)
         if sum(sizes) != size or min(sizes, default=0) < 0:
-            raise BlitzError(f"split: {sizes} do not add up to {size}")
+            raise BlitzError(f"split: sizes must be ≥ 0 and add up to {size}, not {sizes}")
     return tuple(tf.split(x, sizes, dim))
 
 
@@ -160,7 +160,7 @@ def chunk(x, chunks: int, dim: int = 0):
     """
     x, dim, size = _cut("chunk", x, dim)
     if chunks <= 0:
-        raise BlitzError(f"chunk: {chunks} parts")
+        raise BlitzError(f"chunk: chunks must be ≥ 1, not {chunks}")
     return split(x, -(-size // chunks), dim) if size else tuple([x] * chunks)
 
 
@@ -176,7 +176,7 @@ def tensor_split(x, indices_or_sections, dim: int = 0):
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
         if count <= 0:
-            raise BlitzError(f"tensor_split: {count} parts")
+            raise BlitzError(f"tensor_split: the number of parts must be ≥ 1, not {count}")
         places = list(accumulate(size // count + (k < size % count) for k in range(count - 1)))
     else:
         places = [int(place) for place in indices_or_sections]
@@ -208,9 +208,11 @@ def meshgrid(*tensors, indexing: str = "ij"):
     """
     lists = [as_tensor(each) for each in tensors]
     if not lists or indexing not in ("ij", "xy"):
-        raise BlitzError(f"meshgrid: {len(lists)} tensors, indexing {indexing!r}; at least one, and ij or xy")
+        raise BlitzError(
+            f"meshgrid needs at least one tensor and indexing 'ij' or 'xy', not {len(lists)} tensors and {indexing!r}"
+        )
     if len({each.dtype for each in lists}) > 1 or max(each.shape.rank for each in lists) > 1:
-        raise BlitzError("meshgrid: needs lists or single values, of one dtype")
+        raise BlitzError("meshgrid: all tensors must be vectors or scalars of one dtype")
     return tuple(tf.meshgrid(*map(atleast_1d, lists), indexing=indexing))
 
 
@@ -227,7 +229,7 @@ def cartesian_prod(*tensors):
            [2, 4]], dtype=int32)
     """
     if any(as_tensor(each).shape.rank != 1 for each in tensors):
-        raise BlitzError("cartesian_prod: needs lists")
+        raise BlitzError("cartesian_prod: all tensors must be vectors")
     grid = meshgrid(*tensors)
     return grid[0] if len(grid) == 1 else flatten(tf.stack(grid, -1), 0, -2)
 
@@ -244,7 +246,7 @@ def combinations(x, r: int = 2, with_replacement: bool = False):
     """
     x = as_tensor(x)
     if x.shape.rank != 1 or r < 0:
-        raise BlitzError(f"combinations: of {r} elements, of {x.shape}; a list and at least 0 are needed")
+        raise BlitzError(f"combinations: x must be a vector and r ≥ 0, not {x.shape} and {r}")
     if r == 0:
         return x[:0]
     places = list((combinations_with_replacement if with_replacement else subsets)(range(x.shape[0]), r))
@@ -262,7 +264,7 @@ def block_diag(*tensors):
            [0, 0, 3]], dtype=int32)
     """
     if any(as_tensor(each).shape.rank > 2 for each in tensors):
-        raise BlitzError("block_diag: needs matrices, vectors or single values")
+        raise BlitzError("block_diag: all tensors must be matrices, vectors or scalars")
     blocks = [atleast_2d(each) for each in (_common("block_diag", tensors) if tensors else [tf.zeros((1, 0))])]
     width, left, rows = sum(block.shape[1] for block in blocks), 0, []
     for block in blocks:

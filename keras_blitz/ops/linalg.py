@@ -27,7 +27,7 @@ def dot(x, y):
     """
     x, y = alike("dot", x, y, 1, 1)
     if x.shape != y.shape:
-        raise BlitzError(f"dot: vectors of {x.shape[0]} and {y.shape[0]} elements")
+        raise BlitzError(f"dot: the vectors must have the same size, not {x.shape[0]} and {y.shape[0]}")
     return tf.reduce_sum(x * y)
 
 
@@ -67,7 +67,7 @@ def bmm(x, y):
     """
     x, y = alike("bmm", x, y, 3, 3)
     if x.shape[0] != y.shape[0]:
-        raise BlitzError(f"bmm: batches of {x.shape[0]} and {y.shape[0]}")
+        raise BlitzError(f"bmm: the batches must have the same size, not {x.shape[0]} and {y.shape[0]}")
     return tf.matmul(x, y)
 
 
@@ -82,7 +82,7 @@ def t(x):
     """
     x = as_tensor(x)
     if x.shape.rank > 2:
-        raise BlitzError(f"t: a tensor of {x.shape.rank} dimensions; permute says which are exchanged")
+        raise BlitzError(f"t takes at most 2 dimensions, not {x.shape.rank}; use permute")
     return tf.transpose(x)
 
 
@@ -113,9 +113,11 @@ def alike(name: str, x, y, *ranks: int):
     if (x.shape.rank, y.shape.rank) != ranks:
         raise BlitzError(f"{name}: needs tensors of {ranks[0]} and {ranks[1]} dimensions, not {x.shape} and {y.shape}")
     if x.dtype != y.dtype:
-        raise BlitzError(f"{name}: {x.dtype.name} and {y.dtype.name}; PyTorch does not promote here")
+        raise BlitzError(
+            f"{name}: y must have x's dtype {x.dtype.name}, not {y.dtype.name}; PyTorch does not promote here"
+        )
     if x.dtype == tf.bool:
-        raise BlitzError(f"{name}: is not for bool")
+        raise BlitzError(f"{name} does not take bool tensors; tf.cast them first")
     if x.shape[-1] != y.shape[-2 if y.shape.rank > 1 else 0]:
-        raise BlitzError(f"{name}: {x.shape} and {y.shape} do not go together")
+        raise BlitzError(f"{name}: the inner sizes of {x.shape} and {y.shape} must be the same")
     return x, y

@@ -168,9 +168,9 @@ def isclose(x, y, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = Fa
     """
     x, y = as_tensor(x), as_tensor(y)
     if x.dtype != y.dtype:
-        raise BlitzError(f"isclose: x is {x.dtype.name}, y {y.dtype.name}")
+        raise BlitzError(f"isclose: y must have x's dtype {x.dtype.name}, not {y.dtype.name}")
     if rtol < 0 or atol < 0:
-        raise BlitzError(f"isclose: rtol {rtol} and atol {atol} must not be negative")
+        raise BlitzError(f"isclose: rtol and atol must be ≥ 0, not {rtol} and {atol}")
     same = eq(x, y)
     if equal_nan and x.dtype.is_floating:
         same |= isnan(x) & isnan(y)

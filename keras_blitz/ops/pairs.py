@@ -156,7 +156,7 @@ def _divisible(name: str, x, y):
     x, y = promoted(name, x, y)
     not_bool(name, x)
     if not x.dtype.is_floating and tf.executing_eagerly() and bool(tf.reduce_any(y == 0)):
-        raise BlitzError(f"{name}: an integer is divided by 0")
+        raise BlitzError(f"{name}: integers cannot be divided by 0; make one of the two floating for inf or NaN")
     return x, y
 
 
@@ -334,7 +334,7 @@ def heaviside(x, values):
     """
     x, values = as_tensor(x), as_tensor(values)
     if x.dtype != values.dtype:
-        raise BlitzError(f"heaviside: x is {x.dtype.name}, values {values.dtype.name}")
+        raise BlitzError(f"heaviside: values must have x's dtype {x.dtype.name}, not {values.dtype.name}")
     x, values = promoted("heaviside", x, values)
     above = x if x.dtype == tf.bool else tf.cast(x > 0, x.dtype)
     return tf.stop_gradient(tf.where(tf.equal(x, tf.zeros_like(x)), values, above))
@@ -351,8 +351,8 @@ def gcd(x, y):
     x, y = promoted("gcd", x, y)
     if not x.dtype.is_integer:
         raise BlitzError(f"gcd: needs integers, not {x.dtype.name}")
-    shape = tf.broadcast_static_shape(x.shape, y.shape)
-    pair = [tf.broadcast_to(tf.cast(each, tf.int64), shape) for each in (x, y)]
+    known, shape = tf.broadcast_static_shape(x.shape, y.shape), tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(y))
+    pair = [tf.ensure_shape(tf.broadcast_to(tf.cast(each, tf.int64), shape), known) for each in (x, y)]
 
     def step(a, b):
         left = tf.truncatemod(a, tf.where(b == 0, tf.ones_like(b), b))

@@ -30,11 +30,13 @@ def matmul(x, y):
     """
     x, y = _of_one_dtype("matmul", x, y)
     if not x.shape.rank or not y.shape.rank:
-        raise BlitzError("matmul: needs at least 1 dimension; mul multiplies by a single value")
+        raise BlitzError("matmul: both tensors need at least 1 dimension; mul multiplies by a scalar")
     left = x if x.shape.rank > 1 else x[tf.newaxis]
     right = y if y.shape.rank > 1 else y[:, tf.newaxis]
     if left.shape[-1] != right.shape[-2]:
-        raise BlitzError(f"matmul: {x.shape} and {y.shape} do not go together")
+        raise BlitzError(
+            f"matmul: the inner sizes of {x.shape} and {y.shape} must be the same, and the batches must broadcast"
+        )
     broadcast("matmul", tf.zeros(left.shape[:-2]), tf.zeros(right.shape[:-2]))
     found = tf.matmul(left, right)
     gone = ([-1] if y.shape.rank == 1 else []) + ([-2] if x.shape.rank == 1 else [])
@@ -44,7 +46,8 @@ def matmul(x, y):
 def _of_one_dtype(name: str, *tensors) -> list[tf.Tensor]:
     alike = [not_bool(name, each) for each in tensors]
     if len({each.dtype for each in alike}) > 1:
-        raise BlitzError(f"{name}: {' and '.join(each.dtype.name for each in alike)}; PyTorch does not promote here")
+        kinds = " and ".join(each.dtype.name for each in alike)
+        raise BlitzError(f"{name}: all dtypes must be the same, not {kinds}; PyTorch does not promote here")
     return alike
 
 
@@ -52,9 +55,11 @@ def _added(name: str, x, product, beta, alpha):
     """Return beta · x + alpha · product, where beta = 0 leaves out even a NaN of x."""
     x = as_tensor(x)
     if x.dtype != product.dtype:
-        raise BlitzError(f"{name}: {x.dtype.name} and {product.dtype.name}; PyTorch does not promote here")
+        raise BlitzError(
+            f"{name}: input must be {product.dtype.name}, not {x.dtype.name}; PyTorch does not promote here"
+        )
     if list(broadcast(name, x, product)) != list(product.shape):
-        raise BlitzError(f"{name}: {x.shape} does not fit the product {product.shape}")
+        raise BlitzError(f"{name}: input {x.shape} must broadcast to the product's shape {product.shape}")
     scaled = product if alpha == 1 else product * scalar(alpha, x.dtype)
     if beta == 0:  # the gradient of x is then 0
         x = tf.where(tf.ones_like(x, tf.bool), tf.zeros_like(x), x)
@@ -148,7 +153,7 @@ def inner(x, y):
         return mul(x, y)
     x, y = _of_one_dtype("inner", x, y)
     if x.shape[-1] != y.shape[-1]:
-        raise BlitzError(f"inner: last sizes {x.shape[-1]} and {y.shape[-1]}")
+        raise BlitzError(f"inner: the last sizes must be the same, not {x.shape[-1]} and {y.shape[-1]}")
     return tf.tensordot(x, y, [[-1], [-1]])
 
 
@@ -182,13 +187,13 @@ def cross(x, y, dim: int | None = None):
     x, y = promoted("cross", x, y)
     not_bool("cross", x)
     if x.shape.rank != y.shape.rank:
-        raise BlitzError(f"cross: {x.shape} and {y.shape} have not as many dimensions")
+        raise BlitzError(f"cross: {x.shape} and {y.shape} must have the same number of dimensions")
     shape = broadcast("cross", x, y)
     if dim is None and 3 not in x.shape:
-        raise BlitzError(f"cross: no dimension of {x.shape} is 3")
+        raise BlitzError(f"cross: one dimension must have size 3, but the shape is {x.shape}")
     dim = list(x.shape).index(3) if dim is None else dimension("cross", dim, x.shape.rank)
     if x.shape[dim] != 3 or y.shape[dim] != 3:
-        raise BlitzError(f"cross: dimension {dim} of {x.shape} and {y.shape} must be 3")
+        raise BlitzError(f"cross: dimension {dim} of {x.shape} and {y.shape} must have size 3")
     (a, back), (b, _) = (last("cross", tf.broadcast_to(each, shape), dim) for each in (x, y))
     turned = [tf.roll(each, shift, -1) for each, shift in ((a, -1), (b, -2), (a, -2), (b, -1))]
     return back(turned[0] * turned[1] - turned[2] * turned[3])
@@ -205,7 +210,9 @@ def tensordot(x, y, dims=2):
     x, y = _of_one_dtype("tensordot", x, y)
     if isinstance(dims, int):
         if dims < 0 or dims > min(x.shape.rank, y.shape.rank):
-            raise BlitzError(f"tensordot: over {dims} dimensions, of {x.shape} and {y.shape}")
+            raise BlitzError(
+                f"tensordot: dims must be from 0 to {min(x.shape.rank, y.shape.rank)} for these tensors, not {dims}"
+            )
         dims = (list(range(x.shape.rank - dims, x.shape.rank)), list(range(dims)))
     axes = [[dimension("tensordot", d, each.shape.rank) for d in part] for each, part in zip((x, y), dims, strict=True)]
     if [x.shape[a] for a in axes[0]] != [y.shape[b] for b in axes[1]]:
@@ -252,7 +259,7 @@ def cdist(x, y, p: float = 2.0):
     """
     x, y = _of_one_dtype("cdist", only_floating("cdist", x), only_floating("cdist", y))
     if min(x.shape.rank, y.shape.rank) < 2 or x.shape[-1] != y.shape[-1] or p < 0:
-        raise BlitzError(f"cdist: p = {p}, rows of {x.shape} and {y.shape}")
+        raise BlitzError(f"cdist: needs p ≥ 0 and matrices with rows of one length, not {p}, {x.shape} and {y.shape}")
     apart = x[..., :, tf.newaxis, :] - y[..., tf.newaxis, :, :]
     return norm(apart, p, -1) if x.shape[-1] else tf.reduce_sum(apart, -1)
 
@@ -269,7 +276,7 @@ def cov(x, correction: int = 1, fweights=None, aweights=None):
     """
     given = x = as_tensor(x)
     if x.shape.rank > 2:
-        raise BlitzError(f"cov: needs a matrix, a row for each variable, not {x.shape}")
+        raise BlitzError(f"cov: needs a vector or a matrix with one row for each variable, not {x.shape}")
     x = floating(not_bool("cov", x))
     if aweights is not None:
         x = tf.cast(x, promote(given.dtype, as_tensor(aweights).dtype))
@@ -336,7 +343,9 @@ def renorm(x, p: float, dim: int, maxnorm: float):
     """
     x = only_floating("renorm", x)
     if x.shape.rank < 2 or p <= 0 or maxnorm < 0:
-        raise BlitzError(f"renorm: p = {p}, maxnorm = {maxnorm}, of {x.shape.rank} dimensions; at least 2 are needed")
+        raise BlitzError(
+            f"renorm: needs p > 0, maxnorm ≥ 0 and at least 2 dimensions, not {p}, {maxnorm} and {x.shape.rank}"
+        )
     dim = dimension("renorm", dim, x.shape.rank)
     rest = [d for d in range(x.shape.rank) if d != dim]
     above = norm(x, p, rest, keepdim=True) > maxnorm

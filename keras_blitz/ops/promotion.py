@@ -133,7 +133,7 @@ def not_bool(name: str, x) -> tf.Tensor:
     """
     x = as_tensor(x)
     if x.dtype == tf.bool:
-        raise BlitzError(f"{name}: is not for bool")
+        raise BlitzError(f"{name} does not take bool tensors; tf.cast them first")
     return x
 
 
@@ -145,7 +145,7 @@ def dimension(name: str, dim: int, rank: int) -> int:
     """
     most = max(rank, 1)
     if not -most <= dim < most:
-        raise BlitzError(f"{name}: dim {dim} is out of range for {rank} dimensions; −{most} … {most - 1} are there")
+        raise BlitzError(f"{name}: dim must be from −{most} to {most - 1} for {rank} dimensions, not {dim}")
     return dim % most
 
 

@@ -52,7 +52,9 @@ def movedim(x, source, destination):
     pairs = [shape_of((each,)) if not isinstance(each, int) else [each] for each in (source, destination)]
     origins, places = ([dimension("movedim", dim, rank) for dim in dims] for dims in pairs)
     if len(origins) != len(places) or len(set(origins)) < len(origins) or len(set(places)) < len(places):
-        raise BlitzError(f"movedim: from {source} to {destination} is not one to one")
+        raise BlitzError(
+            f"movedim: source and destination must name dimensions one to one, not {source} and {destination}"
+        )
     if not rank:
         return x
     rest = iter(d for d in range(rank) if d not in origins)
@@ -72,7 +74,7 @@ def flatten(x, start_dim: int = 0, end_dim: int = -1):
     x = as_tensor(x)
     start, end = (dimension("flatten", dim, x.shape.rank) for dim in (start_dim, end_dim))
     if start > end:
-        raise BlitzError(f"flatten: start_dim {start_dim} is after end_dim {end_dim}")
+        raise BlitzError(f"flatten: start_dim must not be after end_dim, {end_dim}, as {start_dim} is")
     return tf.reshape(x, [*x.shape[:start], prod(x.shape[start : end + 1]), *x.shape[end + 1 :]])
 
 
@@ -98,7 +100,7 @@ def unflatten(x, dim: int, sizes):
     x = as_tensor(x)
     dim = dimension("unflatten", dim, x.shape.rank)
     if not x.shape.rank or not sizes:
-        raise BlitzError(f"unflatten: a dimension of {x.shape} into {tuple(sizes)}")
+        raise BlitzError(f"unflatten: x and sizes must not be empty, not {x.shape} and {tuple(sizes)}")
     parts = view(tf.zeros([x.shape[dim]]), *sizes).shape
     return tf.reshape(x, [*x.shape[:dim], *parts, *x.shape[dim + 1 :]])
 
@@ -116,7 +118,7 @@ def expand(x, *sizes):
     x, shape = as_tensor(x), shape_of(sizes)
     more = len(shape) - x.shape.rank
     if more < 0 or -1 in shape[:more]:
-        raise BlitzError(f"expand: {x.shape} to {tuple(shape)}; new dimensions come first, with their sizes")
+        raise BlitzError(f"expand: {x.shape} cannot become {tuple(shape)}; new dimensions come first, with their sizes")
     target = [own if size == -1 else size for size, own in zip(shape, [1] * more + list(x.shape), strict=True)]
     return broadcast_to(x, target)
 
@@ -178,7 +180,7 @@ def repeat(x, *sizes):
 def _tile(name: str, x, times: list[int], fewer: bool):
     x = as_tensor(x)
     if min(times, default=0) < 0 or (len(times) < x.shape.rank and not fewer):
-        raise BlitzError(f"{name}: {tuple(times)} times, of {x.shape.rank} dimensions")
+        raise BlitzError(f"{name}: needs a number ≥ 0 for each of the {x.shape.rank} dimensions, not {tuple(times)}")
     times = [1] * (x.shape.rank - len(times)) + times
     return tf.tile(tf.reshape(x, [1] * (len(times) - x.shape.rank) + list(x.shape)), times)
 
@@ -202,7 +204,7 @@ def repeat_interleave(x, repeats, dim: int | None = None):
     if times.dtype not in (tf.int32, tf.int64) or times.shape[0] not in (1, x.shape[dim]):
         raise BlitzError(f"repeat_interleave: needs one whole number, or {x.shape[dim]}, not {times.shape[0]}")
     if tf.executing_eagerly() and times.shape[0] and int(tf.reduce_min(times)) < 0:
-        raise BlitzError("repeat_interleave: a number is negative")
+        raise BlitzError("repeat_interleave: each number of times must be ≥ 0")
     places = tf.repeat(tf.range(x.shape[dim]), tf.broadcast_to(times, [x.shape[dim]]))
     return tf.gather(x, places, axis=dim)
 
@@ -220,11 +222,13 @@ def roll(x, shifts, dims=None):
     shifts = [shifts] if isinstance(shifts, int) else list(shifts)
     if dims is None:
         if len(shifts) != 1:
-            raise BlitzError(f"roll: {len(shifts)} shifts without dimensions")
+            raise BlitzError(
+                f"roll: dims must be given for {len(shifts)} shifts; one shift alone rolls the flattened tensor"
+            )
         return tf.reshape(tf.roll(tf.reshape(x, [-1]), shifts[0], 0), x.shape)
     axes = [dimension("roll", dim, x.shape.rank) for dim in ([dims] if isinstance(dims, int) else dims)]
     if len(axes) != len(shifts):
-        raise BlitzError(f"roll: {len(shifts)} shifts along {len(axes)} dimensions")
+        raise BlitzError(f"roll: as many shifts as dims are needed, not {len(shifts)} and {len(axes)}")
     return tf.roll(x, shifts, axes) if x.shape.rank else x
 
 
@@ -282,10 +286,10 @@ def rot90(x, k: int = 1, dims=(0, 1)):
     """
     x = as_tensor(x)
     if len(dims) != 2 or x.shape.rank < 2:
-        raise BlitzError(f"rot90: dims {tuple(dims)} of {x.shape.rank} dimensions; two are needed")
+        raise BlitzError(f"rot90: dims must name two of {x.shape.rank} dimensions, not {tuple(dims)}")
     first, second = (dimension("rot90", dim, x.shape.rank) for dim in dims)
     if first == second:
-        raise BlitzError(f"rot90: dims {tuple(dims)} are one dimension")
+        raise BlitzError(f"rot90: dims must be two dimensions, and {tuple(dims)} are the same one")
     turned = flip(x, ([], [second], [first, second], [first])[k % 4])
     return transpose(turned, first, second) if k % 2 else turned
 
@@ -305,7 +309,9 @@ def unfold(x, dimension: int, size: int, step: int):
     x = as_tensor(x)
     moved, _ = last("unfold", x, dimension)
     if size < 0 or step <= 0 or size > moved.shape[-1]:
-        raise BlitzError(f"unfold: windows of {size}, {step} apart, of {moved.shape[-1]} elements")
+        raise BlitzError(
+            f"unfold: size must be from 0 to the dimension's {moved.shape[-1]} and step ≥ 1, not {size} and {step}"
+        )
     starts = tf.range(0, moved.shape[-1] - size + 1, step)
     windows = tf.gather(moved, starts[:, tf.newaxis] + tf.range(size), axis=-1)  # (…, windows, size)
     if not x.shape.rank:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import inf
+from math import prod as prod_of
 from typing import NamedTuple
 
 import numpy as np
@@ -68,8 +69,8 @@ def var(x, dim=None, correction: float = 1, keepdim: bool = False):
     x = only_floating("var", x)
     axes = axes_of("var", dim, x)
     left = _freedom(x, axes, correction)
-    steep = left == 0 and (dim is None or not x.shape.rank)
-    freedom = tf.constant(left, x.dtype)
+    steep = isinstance(left, float) and left == 0 and (dim is None or not x.shape.rank)
+    freedom = tf.cast(left, x.dtype)
 
     @tf.custom_gradient
     def spread(x):
@@ -80,7 +81,7 @@ def var(x, dim=None, correction: float = 1, keepdim: bool = False):
         def gradient(upstream):
             if steep:  # PyTorch's rule for n ≤ correction of all elements; NaN is not a mean of its own
                 return upstream * tf.where(x == centre, tf.cast(np.nan, x.dtype), tf.cast(np.inf, x.dtype))
-            return 2 / freedom * tf.reshape(upstream, tf.reduce_sum(x, axes, keepdims=True).shape) * rest
+            return 2 / freedom * tf.reshape(upstream, tf.shape(centre)) * rest
 
         return found, gradient
 
@@ -106,12 +107,13 @@ def std(x, dim=None, correction: float = 1, keepdim: bool = False):
     return root(var(only_floating("std", x), dim, correction, keepdim))
 
 
-def _freedom(x, axes, correction: float) -> float:
-    """Return n − correction, not below 0."""
-    count = 1
-    for axis in range(x.shape.rank) if axes is None else axes:
-        count *= x.shape[axis]
-    return float(count - correction if count > correction else 0)
+def _freedom(x, axes, correction: float):
+    """Return n − correction, not below 0; a tensor where a size is known only when the function is run."""
+    sizes = [x.shape[axis] for axis in (range(x.shape.rank) if axes is None else axes)]
+    if None in sizes:
+        count = tf.cast(tf.size(x) if axes is None else tf.reduce_prod(tf.gather(tf.shape(x), axes)), x.dtype)
+        return tf.maximum(count - tf.cast(correction, x.dtype), 0)
+    return float(max(prod_of(sizes) - correction, 0))
 
 
 def median(x, dim: int | None = None, keepdim: bool = False):
@@ -128,7 +130,7 @@ def median(x, dim: int | None = None, keepdim: bool = False):
     """
     x = as_tensor(x)
     if x.dtype == tf.bool:
-        raise BlitzError("median: is not for bool")
+        raise BlitzError("median does not take bool tensors; tf.cast them first")
     if dim is None:
         flat = tf.reshape(x, [-1])
         if not flat.shape[0]:
@@ -136,7 +138,7 @@ def median(x, dim: int | None = None, keepdim: bool = False):
         return shared(flat, _middle(flat).values)
     moved, back = last("median", x, dim)
     if not moved.shape[-1]:
-        raise BlitzError(f"median: dimension {dim} is empty")
+        raise BlitzError(f"median: dimension {dim} must not be empty")
     return placed(x, _middle(moved), dim, keepdim, back)
 
 
@@ -237,10 +239,11 @@ def _p_norm(x, p: float, axes, keepdim: bool):
     def measured(x):
         kept = tf.reduce_sum(x * x if p == 2 else tf.abs(x) ** p, axes, keepdims=True)
         kept = tf.sqrt(kept) if p == 2 else kept ** (1 / p)
-        found = kept if keepdim else tf.reshape(kept, tf.reduce_sum(x, axes).shape)
+        total = tf.reduce_sum(x, axes)
+        found = kept if keepdim else tf.ensure_shape(tf.reshape(kept, tf.shape(total)), total.shape)
 
         def gradient(upstream):
-            upstream = tf.reshape(upstream, kept.shape)
+            upstream = tf.reshape(upstream, tf.shape(kept))
             scaled = upstream / kept ** (p - 1)
             powers = x if p == 2 else tf.where(x == 0, tf.zeros_like(x), tf.sign(x) * tf.abs(x) ** (p - 1))
             return tf.where(kept == 0, tf.zeros_like(x), powers * scaled)

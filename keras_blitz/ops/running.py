@@ -98,7 +98,7 @@ def diff(x, n: int = 1, dim: int = -1, prepend=None, append=None):
     """
     x = as_tensor(x)
     if not x.shape.rank or n < 0:
-        raise BlitzError(f"diff: {n} times, of {x.shape.rank} dimensions; at least one is needed")
+        raise BlitzError(f"diff: n must be ≥ 0 and x of at least 1 dimension, not {n} and {x.shape.rank}")
     dim = dimension("diff", dim, x.shape.rank)
     parts = [part for part in (prepend, x, append) if part is not None]
     moved, back = last("diff", cat(parts, dim) if len(parts) > 1 else x, dim)

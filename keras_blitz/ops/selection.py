@@ -18,11 +18,11 @@ def index_select(x, dim: int, index):
     x, index = as_tensor(x), as_tensor(index)
     dim = dimension("index_select", dim, x.shape.rank)
     if index.dtype not in (tf.int32, tf.int64) or index.shape.rank > 1:
-        raise BlitzError("index_select: needs a list of int32 or int64 indices")
+        raise BlitzError("index_select: index must be an int32 or int64 vector")
     check_range("index_select", index, x.shape[dim] if x.shape.rank else 1)
     if not x.shape.rank:
         if index.shape.num_elements() != 1:
-            raise BlitzError("index_select: of a single value one index can be taken")
+            raise BlitzError("index_select: of a scalar only one index can be taken")
         return tf.identity(x)
     return tf.gather(x, tf.reshape(index, [-1]), axis=dim)
 
@@ -102,7 +102,7 @@ def scatter(x, dim: int, index, src):
         src = tf.fill(tf.shape(index), tf.cast(tf.constant(src, tf.float64), x.dtype))
     src = as_tensor(src)
     if src.dtype != x.dtype:
-        raise BlitzError(f"scatter: src is {src.dtype.name}, x {x.dtype.name}")
+        raise BlitzError(f"scatter: src must have x's dtype {x.dtype.name}, not {src.dtype.name}")
     at = places("scatter", x, dim, index)
     values = first_of("scatter", src, index)
     if not x.shape.rank:
@@ -118,7 +118,7 @@ def first_of(name: str, src, index) -> tf.Tensor:
     """
     pairs = zip(index.shape, src.shape, strict=False)
     if src.shape.rank != index.shape.rank or any(a > b for a, b in pairs if None not in (a, b)):
-        raise BlitzError(f"{name}: the index {index.shape} is larger than src {src.shape}")
+        raise BlitzError(f"{name}: the index {index.shape} must fit into src {src.shape} in each dimension")
     return src[tuple(slice(0, size) for size in sizes(index))]
 
 
@@ -138,7 +138,7 @@ def places(name: str, x, dim: int, index):
         both = list(zip(index.shape, x.shape, strict=True))
         larger = [d for d, pair in enumerate(both) if d != dim and None not in pair and pair[0] > pair[1]]
         if larger and index.shape.num_elements():
-            raise BlitzError(f"{name}: the index {index.shape} is larger than x {x.shape} beside dimension {dim}")
+            raise BlitzError(f"{name}: the index {index.shape} must fit into x {x.shape} in each dimension but {dim}")
     check_range(name, index, x.shape[dim] if x.shape.rank else 1)
     index = tf.cast(index, tf.int64)
     grid = tf.meshgrid(*(tf.range(tf.cast(size, tf.int64)) for size in sizes(index)), indexing="ij")

@@ -57,7 +57,7 @@ def item(x):
     2.5
     """
     if numel(x) != 1:
-        raise BlitzError(f"item: a tensor of {numel(x)} elements has no one value")
+        raise BlitzError(f"item: the tensor must have one element, not {numel(x)}")
     return as_tensor(x).numpy().item()
 
 
@@ -77,10 +77,10 @@ def view(x, *shape):
     known = prod(number for number in sizes if number != -1)
     unknown = sizes.count(-1)
     if unknown > 1 or min(sizes, default=0) < -1:
-        raise BlitzError(f"view: {sizes} has more than one size to be found, or a negative one")
+        raise BlitzError(f"view: only one size may be −1 and none below it, not {sizes}")
     fits = numel(x) == known if not unknown else known and numel(x) % known == 0
     if not fits:
-        raise BlitzError(f"view: {numel(x)} elements do not fit into {sizes}")
+        raise BlitzError(f"view: {numel(x)} elements cannot have the shape {sizes}")
     return tf.reshape(x, sizes)
 
 
@@ -108,7 +108,7 @@ def resize(x, *shape):
     """
     sizes = shape_of(shape)
     if prod(sizes) > numel(x):
-        raise BlitzError(f"resize: {sizes} has more than the {numel(x)} elements that are there")
+        raise BlitzError(f"resize: {sizes} must not have more elements than the tensor, {numel(x)}")
     return tf.reshape(tf.reshape(as_tensor(x), [-1])[: prod(sizes)], sizes)
 
 
@@ -151,7 +151,7 @@ def permute(x, *dims):
     x, axes = as_tensor(x), shape_of(dims)
     order = [dimension("permute", d, x.shape.rank) for d in axes]
     if sorted(order) != list(range(x.shape.rank)):
-        raise BlitzError(f"permute: {axes} is not an order of {x.shape.rank} dimensions")
+        raise BlitzError(f"permute: dims must name each of the {x.shape.rank} dimensions once, not {axes}")
     return tf.transpose(x, order)
 
 
@@ -198,5 +198,7 @@ def cat(tensors, dim: int = 0):
         raise BlitzError("cat: needs tensors of the same number of dimensions, at least one")
     dim = dimension("cat", dim, rank)
     if len({(*each.shape[:dim], *each.shape[dim + 1 :]) for each in tensors}) > 1:
-        raise BlitzError(f"cat: sizes differ beside dimension {dim}: {[tuple(each.shape) for each in tensors]}")
+        raise BlitzError(
+            f"cat: sizes must be the same in every dimension but {dim}, not {[tuple(each.shape) for each in tensors]}"
+        )
     return tf.concat(tensors, dim)

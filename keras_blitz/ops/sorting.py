@@ -66,7 +66,7 @@ def kthvalue(x, k: int, dim: int = -1, keepdim: bool = False):
     x = as_tensor(x)
     moved, back = last("kthvalue", x, dim)
     if not 1 <= k <= moved.shape[-1]:
-        raise BlitzError(f"kthvalue: k is {k}, of {moved.shape[-1]} elements")
+        raise BlitzError(f"kthvalue: k must be from 1 to the size of the dimension, {moved.shape[-1]}, not {k}")
     at = order_of(moved, largest=False)[..., k - 1]
     return placed(x, Reduced(tf.gather(moved, at, batch_dims=moved.shape.rank - 1), at), dim, keepdim, back)
 
@@ -83,7 +83,7 @@ def mode(x, dim: int = -1, keepdim: bool = False):
     x = as_tensor(x)
     moved, back = last("mode", x, dim)
     if not moved.shape[-1]:
-        raise BlitzError(f"mode: dimension {dim} is empty")
+        raise BlitzError(f"mode: dimension {dim} must not be empty")
     same = tf.equal(moved[..., tf.newaxis], moved[..., tf.newaxis, :]) | tf.eye(moved.shape[-1], dtype=tf.bool)
     order = sort(moved).indices
     counts = tf.gather(tf.reduce_sum(tf.cast(same, tf.int32), -1), order, batch_dims=moved.shape.rank - 1)
@@ -129,9 +129,8 @@ def _quantile(name: str, x, q, dim: int | None, keepdim: bool, interpolation: st
     weight = 0.5 * tf.ones_like(ranks) if interpolation == "midpoint" else ranks - low
     found = lerp(values[0], values[1], weight) if interpolation in ("linear", "midpoint") else values[0]  # (…, q)
     found = tf.transpose(found, [flat.shape.rank - 1, *range(flat.shape.rank - 1)])
-    if keepdim:
-        kept = [1] * rank if dim is None else [1 if d == dim % max(rank, 1) else n for d, n in enumerate(x.shape)]
-        found = tf.reshape(found, [found.shape[0], *kept])
+    if keepdim and rank:
+        found = tf.reshape(found, [-1, *[1] * rank]) if dim is None else tf.expand_dims(found, 1 + dim % rank)
     return found if shares.shape.rank else found[0]
 
 
@@ -139,7 +138,7 @@ def _ranks(name: str, x, shares, interpolation: str):
     """Return where in the sorted last dimension the shares are, (…, q)."""
     wrong = tf.reduce_any(isnan(x), -1, keepdims=True)
     count = tf.reduce_sum(tf.cast(~isnan(x), x.dtype), -1, keepdims=True)
-    most = tf.constant(x.shape[-1] - 1, x.dtype)
+    most = tf.cast(tf.shape(x)[-1] - 1, x.dtype)
     if name == "quantile":  # the last is NaN where one is
         ranks = tf.where(wrong, most, shares * most)
     else:
@@ -150,11 +149,13 @@ def _ranks(name: str, x, shares, interpolation: str):
 
 def _check_quantile(name: str, x, shares, interpolation: str) -> None:
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise BlitzError(f"{name}: interpolation is {interpolation!r}; linear, lower, higher, midpoint or nearest")
+        raise BlitzError(
+            f"{name}: interpolation must be linear, lower, higher, midpoint or nearest, not {interpolation!r}"
+        )
     if shares.dtype != x.dtype or shares.shape.rank > 1:
-        raise BlitzError(f"{name}: q must be a number or a list of them, of dtype {x.dtype.name}")
-    if not x.shape.num_elements():
-        raise BlitzError(f"{name}: of nothing")
+        raise BlitzError(f"{name}: q must be a number or a vector of dtype {x.dtype.name}, as x")
+    if x.shape.num_elements() == 0:
+        raise BlitzError(f"{name}: the tensor must not be empty")
     if tf.executing_eagerly() and not bool(tf.reduce_all((shares >= 0) & (shares <= 1))):
         raise BlitzError(f"{name}: q must be from 0 to 1")
 
@@ -240,14 +241,17 @@ def searchsorted(sorted_sequence, values, out_int32: bool = False, right: bool =
     """
     sequence, values = as_tensor(sorted_sequence), as_tensor(values)
     if not sequence.shape.rank or (sequence.shape.rank > 1 and sequence.shape[:-1] != values.shape[:-1]):
-        raise BlitzError(f"searchsorted: {values.shape} does not fit a sequence {sequence.shape} but for the last size")
+        raise BlitzError(
+            f"searchsorted: values {values.shape} and sequence {sequence.shape} may differ in the last size only"
+        )
     dtype = promote(sequence.dtype, values.dtype)
     sequence, wanted = tf.cast(sequence, dtype), tf.cast(values, dtype)
     wanted = tf.reshape(wanted, [-1]) if sequence.shape.rank == 1 else wanted
     places = tf.searchsorted(sequence, wanted, side="right" if right else "left")
     # NaN is the largest of all.
     places = tf.where(tf.not_equal(wanted, wanted), sequence.shape[-1], places)
-    return tf.cast(tf.reshape(places, values.shape), tf.int32 if out_int32 else tf.int64)
+    found = tf.cast(tf.reshape(places, tf.shape(values)), tf.int32 if out_int32 else tf.int64)
+    return tf.ensure_shape(found, values.shape)
 
 
 def bucketize(x, boundaries, out_int32: bool = False, right: bool = False):
@@ -263,7 +267,7 @@ def bucketize(x, boundaries, out_int32: bool = False, right: bool = False):
     """
     boundaries = as_tensor(boundaries)
     if boundaries.shape.rank != 1:
-        raise BlitzError(f"bucketize: boundaries must be a list, not {boundaries.shape}")
+        raise BlitzError(f"bucketize: boundaries must be a vector, not of shape {boundaries.shape}")
     return searchsorted(boundaries, x, out_int32, right)
 
 
@@ -279,12 +283,12 @@ def bincount(x, weights=None, minlength: int = 0):
     """
     x = as_tensor(x)
     if x.shape.rank != 1 or not x.dtype.is_integer:
-        raise BlitzError(f"bincount: needs a list of integers, not {x.dtype.name} {x.shape}")
+        raise BlitzError(f"bincount: needs a vector of integers, not {x.dtype.name} {x.shape}")
     if tf.executing_eagerly() and x.shape[0] and int(tf.reduce_min(x)) < 0:
-        raise BlitzError("bincount: an element is negative")
+        raise BlitzError("bincount: every element must be ≥ 0")
     each = tf.ones_like(x, tf.int64) if weights is None else as_tensor(weights)
     if each.shape != x.shape:
-        raise BlitzError(f"bincount: weights {each.shape} of elements {x.shape}")
+        raise BlitzError(f"bincount: weights must have the elements' shape {x.shape}, not {each.shape}")
     each = each if weights is None or each.dtype == tf.float32 else tf.cast(each, tf.float64)
     count = tf.maximum(tf.cast(minlength, x.dtype), tf.reduce_max(x) + 1 if x.shape[0] else 0)
     return tf.math.unsorted_segment_sum(each, x, count)
@@ -303,7 +307,7 @@ def histc(x, bins: int = 100, min: float = 0, max: float = 0):
     """
     x = tf.reshape(only_floating("histc", x), [-1])
     if bins <= 0 or min > max:
-        raise BlitzError(f"histc: {bins} bins from {min} to {max}")
+        raise BlitzError(f"histc: bins must be ≥ 1 and min ≤ max, not {bins}, {min} and {max}")
     low, high = float(min), float(max)
     if low == high and not tf.executing_eagerly():
         raise BlitzError("histc: inside a tf.function min and max must be given")

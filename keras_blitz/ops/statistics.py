@@ -90,7 +90,7 @@ def _extreme(name: str, function, x, dim, keepdim: bool):
     x = as_tensor(x)
     axes = axes_of(name, dim, x)
     if 0 in (x.shape if axes is None else [x.shape[axis] for axis in axes]):
-        raise BlitzError(f"{name}: a dimension of {x.shape} that is reduced is empty")
+        raise BlitzError(f"{name}: no reduced dimension of {x.shape} may be empty")
     if x.dtype == tf.bool:
         return _extreme(name, function, tf.cast(x, tf.uint8), dim, keepdim) == 1
 
@@ -246,7 +246,7 @@ def nanmedian(x, dim: int | None = None, keepdim: bool = False):
 def _middle(x) -> Reduced:
     """Return the lower median of the last dimension, and its index; NaN is sorted to the end."""
     if not x.shape[-1]:
-        raise BlitzError("nanmedian: of nothing")
+        raise BlitzError("nanmedian: the tensor must not be empty")
     order = order_of(x, largest=False)
     count = tf.reduce_sum(tf.cast(~isnan(x), tf.int32), -1)
     at = tf.gather(order, tf.maximum(count - 1, 0) // 2, batch_dims=x.shape.rank - 1)

@@ -65,7 +65,7 @@ def triu_indices(row: int, col: int, offset: int = 0):
 
 def _indices(name: str, function, row: int, col: int, offset: int):
     if row < 0 or col < 0:
-        raise BlitzError(f"{name}: {row} rows and {col} columns")
+        raise BlitzError(f"{name}: row and col must be ≥ 0, not {row} and {col}")
     return tf.transpose(tf.where(function(tf.ones((row, col), tf.bool), offset)))
 
 
@@ -87,7 +87,7 @@ def _part(x, offset: int, dim1: int, dim2: int):
     rank = x.shape.rank
     first, second = (dimension("diagonal", dim, rank) for dim in (dim1, dim2))
     if first == second:
-        raise BlitzError(f"diagonal: dim1 {dim1} and dim2 {dim2} are one dimension")
+        raise BlitzError(f"diagonal: dim1 and dim2 must be two dimensions; {dim1} and {dim2} are the same one")
     moved = tf.transpose(x, [*(d for d in range(rank) if d not in (first, second)), first, second])
     rows, columns = moved.shape[-2:]
     length = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
@@ -109,7 +109,9 @@ def diag_embed(x, offset: int = 0, dim1: int = -2, dim2: int = -1):
     rank = x.shape.rank + 1
     first, second = (dimension("diag_embed", dim, rank) for dim in (dim1, dim2))
     if first == second or rank == 1:
-        raise BlitzError(f"diag_embed: dim1 {dim1} and dim2 {dim2}, of {x.shape}")
+        raise BlitzError(
+            f"diag_embed: dim1 and dim2 must be two dimensions of the result, not {dim1} and {dim2} (x is {x.shape})"
+        )
     if first > second:
         first, second, offset = second, first, -offset
     size = x.shape[-1] + abs(offset)

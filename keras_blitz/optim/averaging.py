@@ -40,7 +40,9 @@ class AveragedModel:
         if decay is not None and not 0 <= decay <= 1:
             raise BlitzError(f"decay must be in [0, 1], not {decay!r}")
         if not model.built:
-            raise BlitzError(f"{model.name} is not built: call it, or give it an input, before it is averaged")
+            raise BlitzError(
+                f"{model.name} has no weights yet: call it once on data, or give it an input, before it is averaged"
+            )
         self.decay, self.use_buffers, self.n_averaged = decay, use_buffers, 0
         self.module = type(model).from_config(model.get_config())
         if not self.module.built:

@@ -355,6 +355,6 @@ def _fill(value: float) -> Callable[..., tf.Tensor]:
 
 def _assign_each(what: str, variables: list[Any], values: list[float]) -> None:
     if len(values) != len(variables):
-        raise BlitzError(f"{len(values)} {what} for {len(variables)} parameter groups")
+        raise BlitzError(f"{what}: {len(variables)} must be given, one for each parameter group, not {len(values)}")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -55,7 +55,7 @@ def assigned(patterns: Sequence[Pattern], names: list[str]) -> list[int]:
     for group, pattern in enumerate(patterns[1:], 1):
         if group not in members:
             raise BlitzError(
-                f"groups: {pattern!r} takes no parameter; there are {', '.join(names)} (fit leaves out frozen ones, "
+                f"groups: {pattern!r} matches no parameter; there are {', '.join(names)} (fit leaves out frozen ones, "
                 "and the first pattern that matches takes a parameter)"
             )
     return members

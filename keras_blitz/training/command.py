@@ -95,7 +95,7 @@ def check_flags(workers: int, devices: int, cluster: Cluster | None, batch_size:
             small for all of them.
     """
     if (parts := max(workers, devices)) > batch_size:
-        raise BlitzError(f"--batch-size {batch_size}: less than an image for each of {parts} parts")
+        raise BlitzError(f"--batch-size {batch_size}: must be at least {parts}, an image for each part")
     if devices > 1 and (workers > 1 or cluster):
         raise BlitzError("--devices shares a batch inside one process: leave out --workers, TF_CONFIG, SLURM's tasks")
     if cluster and workers not in (1, cluster.size):

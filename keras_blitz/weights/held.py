@@ -123,7 +123,7 @@ def _check_widths(layer: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
     if packed != (3 * inner, inner) or output != inner:
         raise _refusal(
             layer, f"PyTorch's MultiheadAttention projects to the width of its query, {packed[1]}, three times and "
-            f"back; this one to {packed[0]} together and {output}; use parity.transfer where PyTorch has own layers"
+            f"back; this one to {packed[0]} together and {output}; if yours has Linear layers, use parity.transfer"
         )  # fmt: skip
 
 

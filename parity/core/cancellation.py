@@ -5,6 +5,7 @@ from math import isfinite
 
 from parity.core import tolerance
 from parity.core.difference import Difference
+from parity.core.trace import step_of
 
 # What an optimizer keeps of a gradient, by PyTorch's key -> the power of the gradient.
 POWERS = {
@@ -25,7 +26,7 @@ def cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) ->
         for name, total in terms.items()
         if name in measured
         and isfinite(total)
-        and (name == "loss" or measured[name].scale < tolerance.CANCELLED * total)
+        and (name == "loss" or (name.startswith("grad:") and measured[name].scale < tolerance.CANCELLED * total))
     }
     averages = {}  # the optimizer's, of such a gradient or of its square
     for name in measured:
@@ -33,6 +34,14 @@ def cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) ->
         if f"grad:{parameter}" in sums and key in POWERS:
             averages[name] = max(measured[name].scale, sums[f"grad:{parameter}"] ** POWERS[key])
     return sums | averages
+
+
+def terms_of(name: str, terms: Mapping[str, float]) -> float:
+    """Return the size of the terms that a tensor is summed of; 0 where they are not known.
+
+    A running mean after some steps is a mean of means, so its rounding is at most that of one of these.
+    """
+    return terms.get(name.partition(":")[2] if step_of(name) else name, 0.0)
 
 
 def _slot(name: str) -> tuple[str, str]:

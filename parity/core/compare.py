@@ -83,6 +83,8 @@ class Comparison:
         histogram: the errors of the worst tensor, if it has `tolerance.POOL_BELOW` values or more.
         by_rounding: in float64: the tensors that pass because PyTorch's own error tells that rounding moves them by
             more than the bound, and would fail without it.
+        at_ties: in float32: the gradients that pass because PyTorch's were taken at what Keras's layers returned, and
+            would fail at its own values: rounding decides the sign of a ReLU's unit, or a maximum.
     """
 
     rows: tuple[Row, ...]
@@ -93,6 +95,7 @@ class Comparison:
     dtype: str = ""
     histogram: Histogram | None = None
     by_rounding: tuple[str, ...] = ()
+    at_ties: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -159,7 +162,8 @@ def compare(
     cancelled = cancellation.cancelled(measured, truth.terms or {})
     measured |= {name: replace(measured[name], scale=total) for name, total in cancelled.items()}
     plain = measured
-    measured = {name: _scale(found, (own or {}).get(name), precision) for name, found in plain.items()}
+    terms = {name: cancellation.terms_of(name, truth.terms or {}) for name in plain}
+    measured = {name: _scale(found, (own or {}).get(name), terms[name], precision) for name, found in plain.items()}
     sizes = {name: _size(port[name]) for name in measured}
     by_rounding: tuple[str, ...] = ()
     if dtype == "float64":
@@ -202,12 +206,14 @@ def _histogram(
     return histogram(worst.name, expected, actual, own[worst.name] if own else None)
 
 
-def _scale(found: Difference, own: Difference | None, precision: Precision) -> Difference:
+def _scale(found: Difference, own: Difference | None, terms: float, precision: Precision) -> Difference:
     """Return a difference whose scale is not the tensor's largest value, where rounding moves the tensor by more.
 
     What cancels in one layer makes all gradients before it small, or zero: those before a GroupNorm with a channel a
-    group, whose values are then averaged. The terms are not recorded, but PyTorch's own error tells their size.
+    group, whose values are then averaged. Where the terms are not recorded, PyTorch's own error tells their size.
     """
+    if precision.name == "float64":
+        found = replace(found, scale=max(found.scale, terms * tolerance.SUMMED_SCALE))
     if own is None or not own.finite:
         return found
     if precision.name == "float64":
@@ -307,17 +313,12 @@ def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
 
 
 def _without_lost(rows: dict[str, Row], expected: Value | None, actual: Value | None) -> dict[str, Row]:
-    """Return the rows; where the loss is NaN or infinite on both sides, a gradient that differs is not decided.
-
-    The frameworks have their own gradients at NaN: PyTorch's ReLU returns zero there, TensorFlow's NaN.
-    """
+    """Return the rows; where the loss is NaN on both sides, a gradient that differs is not decided: a ReLU's is zero."""
     if not all(isinstance(loss, np.ndarray) and not np.isfinite(loss).all() for loss in (expected, actual)):
         return rows
-
     lost = {n for n, row in rows.items() if not row.passed and (row.kind == "gradient" or step_of(n))}
-    reason = "the loss is NaN or infinite: no measure"
-    unjudged = {n: Row(n, rows[n].size, True, warnings=(reason,), decided=False) for n in lost}
-    return rows | unjudged
+    reason = ("the loss is NaN or infinite: no measure",)
+    return rows | {n: Row(n, rows[n].size, True, warnings=reason, decided=False) for n in lost}
 
 
 def _screened_row(name: str, size: int, found: Difference) -> Row:

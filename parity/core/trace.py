@@ -178,8 +178,8 @@ class Trace(dict[str, Value]):
         keep: of an array with more values than these, keep the fingerprint; None keeps all whole.
         skip: patterns of the names that `put` leaves out, such as "step[3-9]:*".
         terms: for a gradient that is a sum, `grad:conv.bias`, the largest Σ|term| over its values: the scale of its
-            rounding where the sum itself is zero; for a `loss` that is a sum of outputs, its Σ|term|. None where they
-            were not recorded.
+            rounding where the sum itself is zero; likewise the mean |x| of `buffer:bn.running_mean`; for a `loss` that
+            is a sum of outputs, its Σ|term|. None where they were not recorded.
         penalty: what regularizers add to a loss and its gradients; None where there are none.
         meta: what is worth knowing of the recording, such as the framework and its version; JSON values. No verdict
             depends on it.

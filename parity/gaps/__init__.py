@@ -46,7 +46,13 @@ def select(names: list[str]) -> list[Gap]:
             one for one in gaps if one.section == name or one.id.startswith(name)
         ]
         if not found:
-            alike = near(name, [*(one.id for one in gaps), *SECTIONS], cutoff=0.5)
-            raise BlitzError(f"no gap is called {name!r}{alike}; `parity gaps --list` has them all")
+            raise BlitzError(f"no gap is called {name!r}{_alike(name, gaps)}; `parity gaps --list` has them all")
         chosen |= {one.id: one for one in found}
     return list(chosen.values())
+
+
+def _alike(name: str, gaps: list[Gap]) -> str:
+    """Return "; near: …" with ids that contain a name, or are spelled almost like it; "" if there are none."""
+    known, name = [*(one.id for one in gaps), *SECTIONS], name.lower()
+    inside = [one for one in known if len(name) > 2 and name in one]
+    return f"; near: {', '.join(inside[:3])}" if inside else near(name, known, cutoff=0.7)

@@ -1,7 +1,9 @@
 """What to do about weights that cannot be mapped, where two layers differ in a way that is known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
+from keras_blitz.weights import kinds
 from parity.pair.units import Unit
 
 
@@ -37,3 +39,28 @@ def _groups(theirs: Sequence[Unit], ours: Sequence[Unit]) -> Iterator[str]:
 
 def _of(units: Sequence[Unit], kind: str) -> list[Unit]:
     return [unit for unit in units if unit.kind.startswith(kind)]
+
+
+def channels_first_input(theirs: Sequence[Any], ours: Sequence[Any], shapes: Collection[tuple[int, ...]]) -> str:
+    """Say of a Keras input that it has PyTorch's layout where the first convolution takes channels last; else "".
+
+    Args:
+        theirs: PyTorch's calls.
+        ours: Keras's calls.
+        shapes: of the inputs that Keras is given as PyTorch has them.
+    """
+    first = next((call for call in ours if _is_convolution(kinds.of_keras(call.layer))), None)
+    for call in theirs:
+        shape = call.fed
+        if first is None or shape not in shapes or not _is_convolution(kinds.of_torch(call.module)):
+            continue
+        if first.given.ndim == len(shape) and first.given.shape[-1] != shape[1]:
+            return (
+                f"the Keras model's input {shape[1:]} looks channels first, and its layer {first.name} takes channels "
+                f"last: use keras.Input({(*shape[2:], shape[1])}); parity.check itself moves the channels of inputs"
+            )
+    return ""
+
+
+def _is_convolution(kind: kinds.Kind | None) -> bool:
+    return kind is not None and kind.linear and kind.channels == 1

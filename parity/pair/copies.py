@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,7 +62,9 @@ def _called(function: Callable[[str], Any], dtype: str) -> Any:
     Raises:
         BlitzError: it raises, or takes no dtype.
     """
+    takes: Collection[str] = ("dtype",)
     try:
+        takes = inspect.signature(function).parameters
         inspect.signature(function).bind(dtype)
     except TypeError as error:
         raise BlitzError(
@@ -71,7 +73,15 @@ def _called(function: Callable[[str], Any], dtype: str) -> Any:
         ) from error
     except ValueError:  # a function of C tells no signature
         pass
-    return guarded(f"the function keras_model({dtype!r})", function, dtype)
+    try:
+        return guarded(f"the function keras_model({dtype!r})", function, dtype)
+    except BlitzError as error:
+        if "dtype" in takes:
+            raise
+        name = getattr(function, "__name__", "function")
+        raise BlitzError(
+            f"{error} (a function is called with a dtype; if it takes none, give its model, {name}())"
+        ) from error
 
 
 def rebuilt(model: keras.Layer, dtype: str, run: Callable[[Any], Any], weights: list[np.ndarray] | None = None) -> Any:

@@ -5,6 +5,8 @@ from typing import Any
 
 from keras_blitz.errors import BlitzError, one_line
 
+ONE_VALUE = "Expected more than 1 value per channel when training"  # PyTorch's BatchNorm, of one example without pixels
+
 
 def guarded(side: str, function: Callable, *args: Any) -> Any:
     """Call what runs a user's model.
@@ -22,4 +24,5 @@ def guarded(side: str, function: Callable, *args: Any) -> Any:
     except BlitzError:
         raise
     except Exception as error:  # a user's model may raise anything
-        raise BlitzError(f"{side} raises {one_line(error)}") from error
+        hint = "; give a batch of two examples or more" if ONE_VALUE in str(error) else ""
+        raise BlitzError(f"{side} raises {one_line(error)}{hint}") from error

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_blitz.weights import kinds, layout
 from keras_blitz.weights.layout import Layout
-from parity.core.axes import channels_of, may_be_maps, unknown
+from parity.core.axes import CHANNELS, channels_of, may_be_maps, unknown
 from parity.pair.alike import Value, apart
 from parity.pair.wiring import KerasCall
 
@@ -161,7 +161,8 @@ def of_output(rank: int, axes: str, channels_first: bool, kept: bool = False) ->
     if at and rank > 2:
         last = layout.channels_last(rank, at)
         return [layout.SAME, last] if kept else [last, layout.SAME]
-    if not may_be_maps(axes or unknown(rank)) or (rank == 3 and not channels_first):
+    letters = axes or unknown(rank)
+    if not may_be_maps(letters) or (rank == 3 and not channels_first and letters[1] != CHANNELS):
         return [layout.SAME]
     return both_orders(rank, channels_first and not kept)
 

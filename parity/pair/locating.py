@@ -15,7 +15,11 @@ from parity.core.trace import Trace, array_of, is_floating, named_outputs
 from parity.pair import feed, hints, layouts, reasons
 from parity.pair.port import Port, as_array
 from parity.pair.wiring import KerasCall
+from parity.record import torch_recorder
 from parity.record.keras_recorder import recorded_calls
+from parity.record.torch_recorder import Call
+
+LISTED = 3  # modules between two activations that a report names
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Location:
         fed: how far the layer's input is from PyTorch's there, relative; None where it is not known.
         explained: the likely reasons, those that were tested and hold.
         before: the last activation before it, which agrees.
+        between: PyTorch's modules between the two that have no counterpart, with their classes.
     """
 
     row: Row
@@ -35,6 +40,7 @@ class Location:
     fed: float | None = None
     explained: tuple[str, ...] = ()
     before: str = ""
+    between: tuple[str, ...] = ()
 
     @property
     def is_fed_alike(self) -> bool:
@@ -50,6 +56,10 @@ class Location:
             between = f"look between {self.before or 'the input'} and it"
             apart = f"received an input that differs already ({self.fed:.1e}): {between}"
             found.append(f"  Keras's {self.layer} {alike if self.is_fed_alike else apart}")
+            if self.between and not self.is_fed_alike:
+                more = f" and {len(self.between) - LISTED} more" if len(self.between) > LISTED else ""
+                names = ", ".join(self.between[:LISTED]) + more
+                found.append(f"  between the two PyTorch runs {names}, without a layer of Keras's to compare with")
         elif self.before:
             found.append(f"  {self.before}, before it, agrees")
         return found + [f"  {reason}" for reason in self.explained]
@@ -106,8 +116,12 @@ def _located(
         given = fed.get(f"fed:{path}")
         said = hints.of_layer(run.clue(module, here, array_of(truth, row.name), way, row, given))
         return replace(location, explained=tuple(said))
-    given = fed[f"fed:{path}"]
-    return replace(location, explained=_of_input(run, row, here, given, _input_layout(port, path, here, given)))
+    given, between = fed[f"fed:{path}"], _calls_between(port, before, path)
+    way = _input_layout(port, path, here, given)
+    told = _of_input(run, row, here, given, way) or _of_operations(run, between, fed, (way.to_torch(here.given), given))
+    told = told or _of_sum(way.to_torch(here.given), given, row, comparison, truth)
+    names = tuple(map(_with_class, between))
+    return replace(location, explained=told, between=names)
 
 
 def is_cropped(port: Port, row: Row, truth: Trace, trace: Trace) -> bool:
@@ -221,6 +235,51 @@ def _of_input(run: _Run, row: Row, call: KerasCall, expected: np.ndarray, way: l
     factor = hints.of_factor(actual, expected, row.allowed or SAME_VALUE, shifted=True)
     told = _told(source, hints.of_layer(run.clue(None, source, expected, way, row))) if source else ()
     return (*told, *filter(None, [f"of this input {factor}" * bool(factor and not told)]))
+
+
+def _of_operations(
+    run: _Run, between: list[Call], fed: Mapping[str, np.ndarray], here: tuple[np.ndarray, np.ndarray]
+) -> tuple[str, ...]:  # fmt: skip
+    """Explain an input by what Keras computes in place of one of PyTorch's modules without weights.
+
+    Args:
+        run: of the Keras model.
+        between: PyTorch's calls before the layer, without a counterpart.
+        fed: `fed:path` -> what PyTorch's modules were given.
+        here: what Keras's layer was given, in PyTorch's layout, and what PyTorch's module was.
+    """
+    told = []
+    for call in between:
+        given = fed.get(f"fed:{call.name}")
+        if given is None or given.dtype.kind != "f" or any(True for _ in call.module.parameters()):
+            continue
+        try:
+            result = torch_recorder.run(call.module, given, train=run.port.options.train, dtype=str(given.dtype))
+        except Exception:  # a user's module may take more than its first input
+            continue
+        told.append(hints.of_activation(_with_class(call), given, result.outputs.get("output", given), *here))
+    return tuple(filter(None, told))
+
+
+def _of_sum(
+    actual: np.ndarray, expected: np.ndarray, row: Row, comparison: Comparison, truth: Trace
+) -> tuple[str, ...]:  # fmt: skip
+    """Explain an input by a sum with an earlier tensor that one side lacks."""
+    rows = comparison.rows[: comparison.rows.index(row)]
+    names = [each.name for each in rows if each.kind in ("input", "activation") and is_floating(truth.get(each.name))]
+    return tuple(filter(None, [hints.of_sum(actual, expected, {name: array_of(truth, name) for name in names})]))
+
+
+def _calls_between(port: Port, before: str, path: str) -> list[Call]:
+    """Return PyTorch's calls after one activation and before another that have no counterpart."""
+    names = [call.name for call in port.theirs.calls]
+    start = names.index(before.removeprefix("activation:")) + 1 if before.removeprefix("activation:") in names else 0
+    unmatched = {name for name in port.unmatched if name}
+    return [call for call in port.theirs.calls[start : names.index(path)] if call.name in unmatched]
+
+
+def _with_class(call: Call) -> str:
+    return f"{call.name} ({type(call.module).__name__})"
 
 
 def _told(call: KerasCall, reasons: list[str]) -> tuple[str, ...]:

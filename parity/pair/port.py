@@ -34,6 +34,7 @@ from parity.pair import (
     units,
     wiring,
 )
+from parity.pair.advice import channels_first_input
 from parity.pair.guard import guarded
 from parity.pair.kept import kept
 from parity.pair.options import Options, typed
@@ -172,7 +173,8 @@ class Port:
         except pairing.UnpairedError as error:
             returned = self.theirs.trained if self.options.train else self.theirs.outputs
             counts = outputs.counts(len(returned), len(self.outputs))
-            raise BlitzError(f"{error}{self._describe_parting(error.units)}{counts}") from None
+            said = channels_first_input(self.theirs.calls, self.calls, self._same_shapes()) or str(error)
+            raise BlitzError(f"{said}{self._describe_parting(error.units)}{counts}") from None
         found = told.added_to(found, self.theirs.module)
         idle = [v.path for _, other, _ in found.units for w in other.idle for v in w.variables if v.trainable]
         if idle and self.options.steps:
@@ -185,6 +187,11 @@ class Port:
         """Return the names of the tensors that PyTorch's forward does not use."""
         inputs = typed(self.theirs.inputs, "float32")
         return guarded("the PyTorch module", torch_flow.unused, self.theirs.module, inputs, self.options.train)
+
+    def _same_shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes of the inputs that Keras is given as PyTorch has them, though it may have channels last."""
+        named = [self.theirs.named[name] for name, each in self.input_layouts.items() if each is layout.SAME]
+        return [] if self.keeps_channels_first else [array.shape for array in named]
 
     def _describe_parting(self, matches: list[pairing.Match]) -> str:
         """Say where the shapes part, which may be why weights do not fit."""

@@ -164,6 +164,7 @@ def record(
     squeezed: Collection[str] = (),
     slots: bool = False,
     fed: bool = False,
+    at: Mapping[str, np.ndarray] | None = None,
     within: AbstractContextManager | None = None,
 ) -> Trace:
     """Run a copy of the module and return its trace, sequences as Keras has them.
@@ -178,6 +179,7 @@ def record(
         squeezed: names of the outputs without the axis of layers, (1, N, H), which Keras's states lack.
         slots: record the optimizer's state, too.
         fed: record what each innermost module is given, too.
+        at: activations, as they are in the trace, that modules return in place of what they compute.
         within: the block in which it runs, if any.
     """
     run = partial(
@@ -185,6 +187,7 @@ def record(
         typed(options.target, dtype), loss=_loss(theirs, options, dtype),
         optimizer=partial(_optimizer, options.optimizer) if options.steps else None, steps=options.steps,
         slots=slots, train=options.train, share=options.train, dtype=dtype, fed=fed, root=True,
+        at={name: value for name, value in (at or {}).items() if _path_of(name) not in theirs.recurrent},
     )  # fmt: skip
     with within or nullcontext():
         trace = guarded("the PyTorch module", run)
@@ -247,12 +250,15 @@ def _optimizer(optimizer: Any, named: list) -> Any:
     return optimizer[0]([parameter for _, parameter in named])
 
 
+def _path_of(name: str) -> str:
+    return name.partition(":")[2].partition("#")[0]
+
+
 def _as_in_keras(trace: Trace, recurrent: Mapping[str, Any], last_only: Collection[str]) -> Trace:
     """Return the trace with the sequences of recurrent modules as Keras has them: (N, T, C), or the last step."""
 
     def changed(name: str, value: Any) -> Any:
-        kind, _, rest = name.partition(":")
-        path = rest.partition("#")[0]
+        kind, path = name.partition(":")[0], _path_of(name)
         if kind not in ("activation", "fed") or path not in recurrent:
             return value
         module = recurrent[path]

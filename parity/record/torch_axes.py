@@ -30,8 +30,9 @@ class AxesFollowed(TorchDispatchMode):
         self._known = WeakTensorKeyDictionary()
 
     def of(self, tensor: torch.Tensor) -> str:
-        """Return a letter for each axis of a tensor, see `core.axes`."""
-        return self._known.get(tensor, axes.unknown(tensor.ndim))
+        """Return a letter for each axis of a tensor, see `core.axes`; one that was resized has new axes."""
+        known = self._known.get(tensor, "")
+        return known if len(known) == tensor.ndim else axes.unknown(tensor.ndim)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Mapping | None = None) -> Any:
         """Call the operation and note the axes of its results."""

@@ -1,6 +1,6 @@
 """What the modules of a PyTorch module return in a forward pass, and what their biases' gradients are summed of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import nan
 
@@ -129,18 +129,72 @@ def recorded_calls(
             handle.remove()
 
 
+class _At(torch.autograd.Function):
+    """Returns other values than those that were computed, and passes the gradient on."""
+
+    @staticmethod
+    def forward(_ctx, _computed, values):
+        return values
+
+    @staticmethod
+    def backward(_ctx, gradient):
+        return gradient, None
+
+
+@contextmanager
+def returning(module: torch.nn.Module, values: Mapping[str, np.ndarray], root: bool = False) -> Iterator[None]:
+    """Let the innermost modules return these values in the block, with the gradients of what they computed.
+
+    Args:
+        module: it gets hooks for the block.
+        values: `activation:path`, as `recorded_calls` names them; one of another shape than its call's is not used.
+        root: see `recorded_calls`.
+    """
+    calls: dict[str, int] = {}
+
+    def hook(path: str):
+        def replace_output(_module, _inputs, output):
+            calls[path] = calls.get(path, 0) + 1
+            value = values.get(f"activation:{path}" + (f"#{calls[path]}" if calls[path] > 1 else ""))
+            if value is None or not isinstance(output, torch.Tensor) or value.shape != tuple(output.shape):
+                return None
+            return _At.apply(output, torch.tensor(value, dtype=output.dtype))
+
+        return replace_output
+
+    handles = [
+        inner.register_forward_hook(hook(path))
+        for path, inner in leaves(module, root)
+        if not isinstance(inner, Opened)  # what is recorded of it is not what it returns
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @contextmanager
 def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
-    """Collect the largest Σ|dy| of each bias, the terms its gradient Σdy is summed of, in the backward pass to come.
+    """Collect the largest Σ|term| of each sum that may cancel, by the sum's name in the trace.
 
-    Before a BatchNorm in train mode the sum is zero but for rounding: then the terms are its scale.
+    These are each bias's Σ|dy|, in the backward pass to come, and the mean |x| of each BatchNorm's `running_mean`.
+    Before a BatchNorm in train mode the bias's gradient is zero but for rounding, and so is the mean after one whose
+    bias is zero: then the terms are its scale.
     """
     terms: dict[str, float] = {}
 
     def hook(path: str, feature: int):
         def on_forward(_module, _inputs, output):
             if output.requires_grad:  # hooked before an in-place ReLU overwrites it
-                output.register_hook(lambda gradient: terms.update({f"{path}.bias": _largest_sum(gradient, feature)}))
+                name = f"grad:{path}.bias"
+                output.register_hook(lambda gradient: terms.update({name: _largest_sum(gradient, feature)}))
+
+        return on_forward
+
+    def averaging(path: str):
+        def on_forward(_module, inputs, _output):
+            terms[f"buffer:{path}.running_mean"] = _largest_sum(inputs[0], 1) * inputs[0].shape[1] / inputs[0].numel()
 
         return on_forward
 
@@ -154,6 +208,13 @@ def summed_terms(module: torch.nn.Module) -> Iterator[dict[str, float]]:
         for path, inner, feature, bias in summing
         if bias is not None and bias.requires_grad  # a user's own Linear or Conv2d may have none
         for handle in watch(inner, hook(path, feature))
+    ]
+    handles += [
+        inner.register_forward_hook(averaging(path))
+        for path, inner in module.named_modules()
+        if isinstance(inner, torch.nn.modules.batchnorm._BatchNorm)
+        and inner.training
+        and inner.running_mean is not None
     ]
     try:
         yield terms

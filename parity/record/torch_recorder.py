@@ -17,7 +17,17 @@ from parity.core.draws import Draw
 from parity.core.modes import PRECISIONS, Precision
 from parity.core.trace import ABSENT, Trace, Value, named_inputs
 from parity.record.buffers import kept_buffers
-from parity.record.torch_calls import REDUCED, array, first, leaves, recorded_calls, snapshot, summed_terms, type_name
+from parity.record.torch_calls import (
+    REDUCED,
+    array,
+    first,
+    leaves,
+    recorded_calls,
+    returning,
+    snapshot,
+    summed_terms,
+    type_name,
+)
 from parity.record.torch_draws import shared_draws
 from parity.record.torch_exact import exact_gradients
 from parity.record.torch_modules import copied
@@ -152,6 +162,7 @@ def record(
     keep: int | None = None,
     fed: bool = False,
     root: bool = False,
+    at: Mapping[str, np.ndarray] | None = None,
 ) -> Trace:
     """Load weights, run, and return the trace.
 
@@ -175,6 +186,7 @@ def record(
         keep: of a tensor with more values than these, record the fingerprint; None records all whole.
         fed: record what each innermost module is given, too.
         root: a module that is itself a layer is recorded as one, by the path "".
+        at: what innermost modules return in the first step in place of what they compute, by its names in the trace.
     """
     precision = PRECISIONS[dtype]
     module = in_mode(module.to(getattr(torch, precision.variable)), train)
@@ -200,12 +212,13 @@ def record(
         first = step == 1
         calling: AbstractContextManager[dict[str, Value]] = nullcontext({})
         summing: AbstractContextManager[dict[str, float]] = nullcontext({})
+        replacing = returning(module, at, root) if first and at else nullcontext()
         if first:
             calling, summing = recorded_calls(module, keep, fed, types, root), summed_terms(module)
         sharing: AbstractContextManager = shared_draws(module) if share else nullcontext()
         args, kwargs = _arguments(_pass_on(x))
         with autocast(precision), exact_gradients():
-            with calling as activations, summing as terms, sharing:
+            with calling as activations, summing as terms, replacing, sharing:
                 output = module(*args, **kwargs)
             value = None if loss is None else _number(loss(output, y))
         if value is not None:
@@ -213,7 +226,7 @@ def record(
         if first:
             types |= {type_name(tensor) for _, tensor in outputs_of(output)}
             _add_pass(trace, module, activations, output, value, x, keep, copy=bool(steps))
-            trace.terms = {f"grad:{name}": total for name, total in terms.items()}
+            trace.terms = dict(terms)
             if not steps:  # else they are step1's
                 _add_buffers(trace, module, "", keep)
         if steps:

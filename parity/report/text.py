@@ -15,6 +15,7 @@ from parity.report.tables import Cell, Column, FittingTable
 from parity.suite.run import Result
 
 SHOWN_FAILURES = 3
+SHOWN_PAIRS = 8  # modules and layers that are listed though their names are the same
 
 
 def summary_table(results: Sequence[Result], interruption: Interruption | None = None) -> RenderableType:
@@ -255,7 +256,7 @@ def check_lines(report, weights: bool = True) -> list[str]:
         failures = [row for comparison in report.comparisons.values() for row in comparison.failures]
         lines += [f"    {row.name}: {row.problem}" for row in failures[:SHOWN_FAILURES]]
     if weights and report.weights:
-        lines += ["  weights: " + ", ".join(_describe_pair(*entry) for entry in report.weights)]
+        lines += ["  weights: " + _describe_pairs(report.weights)]
     named = ((row.name, row) for comparison in report.comparisons.values() for row in comparison.rows)
     return lines + [f"  {line}" for line in (*_weak_lines(named), *report.notes)]
 
@@ -278,9 +279,25 @@ def check_worst(comparison: Comparison) -> str:
     ratios = [row.ratio for row in comparison.rows if row.ratio is not None]
     precision = PRECISIONS.get(comparison.dtype)
     if precision is None or not precision.is_reduced:
-        return f"worst error {max(ratios):.2f} × PyTorch's own" if ratios else "within 4 ulp"
+        found = f"worst error {max(ratios):.2f} × PyTorch's own" if ratios else "within 4 ulp"
+        count, first = len(comparison.at_ties), next(iter(comparison.at_ties), "")
+        if not count:
+            return found
+        return (
+            f"{found}; {count} of them where rounding decides a ReLU's unit or a maximum as in Keras (first: {first})"
+        )
     found = f"worst error {max(ratios):.2f} × PyTorch's {precision.reference}" if ratios else "within 4 ulp"
     return f"{found} (small mistakes do not show here: float64 proves the algebra)"
+
+
+def _describe_pairs(pairs: Sequence[tuple[str, str, str]]) -> str:
+    """Return which module is which layer; of many, those of the same name as a count."""
+    alike = sum(path == name for path, name, _ in pairs)
+    if len(pairs) <= SHOWN_PAIRS or not alike:
+        return ", ".join(_describe_pair(*pair) for pair in pairs)
+    others = [_describe_pair(*pair) for pair in pairs if pair[0] != pair[1]]
+    more = f"; {len(others)} other{'s' * (len(others) > 1)}: {', '.join(others)}" if others else ""
+    return f"{alike} modules and layers of the same names{more}"
 
 
 def _describe_pair(path: str, name: str, how: str) -> str:

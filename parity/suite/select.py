@@ -56,7 +56,8 @@ def select(
     known = all_cases()
     for pattern in patterns:
         if not any(_matches(case, pattern) for case in known):
-            raise BlitzError(f"no case {pattern!r}{_suggest(pattern, known)}; `parity list` shows all {len(known)}")
+            alike = _suggest(pattern, known)
+            raise BlitzError(f"no case {pattern!r}{alike}; `parity list` shows the groups of all {len(known)}")
     chosen = [
         case
         for case in known

@@ -20,7 +20,10 @@ SHAPES = frozenset(
     ]
 )  # fmt: skip
 REPEATS = frozenset(["repeat", "tile"])  # likewise, of a tensor whose own shape does not follow the batch
-NO_BATCH = "if axis 0 of the inputs is not a batch, use batch=False (--no-batch)"
+NO_BATCH = (
+    "if the inputs lack the axis of the batch, add it (x[None], --input 1,…); if axis 0 is not a batch, use "
+    "batch=False (--no-batch)"
+)
 
 
 def record(

@@ -1,6 +1,7 @@
 """Which blocks become functions, and what each takes and returns."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
 
 from torch import nn
 
@@ -37,8 +38,25 @@ def settle(root: Block, inputs: list[Symbol], outputs: list[Symbol], views: dict
                 statement.inputs = [s.members if s.owner is frame else s for s in statement.block.parameters]
                 statement.outputs = statement.block.results
                 statement.block.call = statement
+    _order_results(list(blocks_in(root)))
     for block in (root, *blocks_in(root)):
         tidy(block)
+
+
+def _order_results(blocks: Iterable[Block]) -> None:
+    """Let the blocks of a class that return the same return it in one order, even if their callers read it in several.
+
+    The calls share the list, and so they are ordered, too.
+    """
+    groups: defaultdict[Hashable, list[tuple[Block, list[int]]]] = defaultdict(list)
+    for block in blocks:
+        made = [id(symbol) for statement in block.statements for symbol in statement.outputs]
+        places = [made.index(id(symbol)) if id(symbol) in made else -1 for symbol in block.results]
+        groups[block.frame.title, len(made), *sorted(places)].append((block, places))
+    for alike in groups.values():
+        if len({tuple(places) for _, places in alike}) > 1:
+            for block, places in alike:
+                block.results[:] = [block.results[n] for n in sorted(range(len(places)), key=places.__getitem__)]
 
 
 def _labels(block: Block, views: dict) -> dict[int, str]:

@@ -95,12 +95,7 @@ class Builder:
 
     def _translate(self, call: Call) -> None:
         rule = registry.of_call(call)
-        if rule is None:
-            results = self._stub(call)
-        elif isinstance(call.target, str):
-            results = rule(self, *call.args, **{k: v for k, v in call.kwargs.items() if k not in ("inplace", "out")})
-        else:
-            results = rule(self, call.target, *call.args, **call.kwargs)
+        results = self._stub(call) if rule is None else registry.apply(rule, self, call)
         results = results if isinstance(results, (tuple, list)) else [results]
         for value, view in zip(call.outputs, results, strict=False):
             if call.detached and value.is_float:

@@ -337,7 +337,7 @@ def _name_of(function: Callable) -> str:
     if name != "__get__":
         return name
     attribute = getattr(function.__self__, "__name__", "")  # type: ignore[attr-defined]
-    return attribute if attribute in ("T", "mT") else "data" if attribute == "data" else ""
+    return attribute if attribute in ("T", "mT", "H", "mH") else "data" if attribute == "data" else ""
 
 
 def _alias(tensor: Any) -> Any:

@@ -1,16 +1,47 @@
 """What is asked of a module before it is translated: that it can run here, and does the same each time."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
-from torch.utils._pytree import tree_flatten
+from torch.utils._pytree import keystr, tree_flatten, tree_flatten_with_path
 
 from keras_blitz.errors import BlitzError
+from parity.pair import remedies
 from parity.record.torch_modules import copied, plain
 from parity.translate.capture import said_by
+from parity.translate.graph import Value
 
 HALF = (torch.float16, torch.bfloat16)
+WANTED = "an array in PyTorch's layout, or a tuple with one for each argument of forward"
+
+
+def as_tensors(inputs: Any) -> tuple[torch.Tensor, ...]:
+    """Return the example inputs as tensors.
+
+    Raises:
+        BlitzError: there are none, or one is not an array of numbers.
+    """
+    several = isinstance(inputs, (tuple, list))
+    if inputs is None or (several and not inputs):
+        raise BlitzError(f"inputs must be {WANTED}, not {inputs!r}: the module is translated by running it on them")
+    if not several:
+        return (_as_tensor(inputs, "inputs"),)
+    return tuple(_as_tensor(each, f"inputs[{n}]") for n, each in enumerate(inputs))
+
+
+def _as_tensor(given: Any, name: str) -> torch.Tensor:
+    wanted = WANTED if name == "inputs" else "an array in PyTorch's layout"
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BlitzError(f"{name} must be {wanted}: {str(error).splitlines()[0]}") from None
+    if array.dtype.kind not in "biufc":
+        raise BlitzError(f"{name} must be {wanted}, not a {type(given).__name__}")
+    return torch.as_tensor(array)
 
 
 def translatable(module: Any, inputs: tuple[torch.Tensor, ...]) -> nn.Module:
@@ -45,7 +76,11 @@ def _require_same_twice(module: nn.Module, inputs: tuple[torch.Tensor, ...], tit
     """Raise a BlitzError where the module raises, or where forward changes it."""
     copy = copied(module).eval()
     before = _parts(copy)
-    first = _called(copy, inputs, title)
+    try:
+        first = _called(copy, inputs, title)
+    except BlitzError as error:
+        arrays = tuple(x.numpy() for x in inputs)
+        raise remedies.explain(error, arrays, lambda other: _called(copy, as_tensors(other), title)) from None
     if changed := [name for name, part in _parts(copy).items() if before.get(name) != part]:
         raise BlitzError(f"{title} changes itself in forward: {changed[0]} is new after a call, which Keras cannot do")
     second = _called(copy, inputs, title)
@@ -101,3 +136,15 @@ def require_outputs(outputs: Any, title: str) -> None:
             f"{title} returns a constant {outputs.shape}, which does not depend on its inputs, or was computed outside "
             "PyTorch, as in NumPy"
         )
+
+
+def left_out(outputs: Any) -> Iterator[str]:
+    """Yield a line for each output that is not a tensor, which the Keras model does not return; None needs none."""
+    for path, each in tree_flatten_with_path(outputs)[0]:
+        if each is not None and not isinstance(each, Value):
+            plain_value = isinstance(each, (str, int, float))
+            said = repr(each)[:40] if plain_value else f"an object of class {type(each).__name__}"
+            line = (
+                f"PyTorch also returns {said} in output{keystr(path)}, which is not a tensor: the model leaves it out."
+            )
+            yield re.sub(r'["\\]', "'", line)

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_blitz.errors import BlitzError
 from keras_blitz.files import check_target
+from parity.core.nearest import near
 from parity.record.frameworks import load_frameworks, torch_installed
 
 WRITTEN = "translated from"  # in the head of each file that is written
@@ -138,9 +139,20 @@ def load(name: str, trust: bool) -> Any:
     found: Any = home
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise BlitzError(f"{source} has no {part!r}")
+            raise BlitzError(f"{source} has no {part!r}{_alike(part, found)}")
         found = getattr(found, part)
     return _made(found, name)
+
+
+def _alike(part: str, home: Any) -> str:
+    """Return the public names of a module that are like a part, or else the torch.nn.Modules that it defines."""
+    from torch import nn
+
+    public = {name: each for name, each in getattr(home, "__dict__", {}).items() if not name.startswith("_")}
+    classes = {name: each for name, each in public.items() if isinstance(each, type) and issubclass(each, nn.Module)}
+    own = [name for name, each in classes.items() if each.__module__ == getattr(home, "__name__", None)]
+    listed = f"; it has {', '.join(own[:5])}{', …' if len(own) > 5 else ''}" if own else ""
+    return near(part, (name for name, each in public.items() if callable(each)), cutoff=0.7) or listed
 
 
 def _made(found: Any, name: str) -> Any:

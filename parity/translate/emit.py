@@ -16,6 +16,7 @@ RESERVED = {"path", "ops", "layers", "keras", "i", "inputs"}
 INDENT = "    "
 NAMELESS = 9  # so many numbers of a call can do without their names
 CALL = 96  # a call of this length fits into a line, with what it is assigned to
+INDENTED = 112  # arguments of this length fit into a line of their own, in a loop, too
 
 
 class Text:
@@ -255,7 +256,7 @@ class Text:
         return f'f"{{path}}{own}"' if own else "path"
 
     def _call(self, function: Function, inputs: list[str], path: str, values: dict[str, str | None]) -> str:
-        """Return a call, with the names of its numbers where there are several and they fit into the line."""
+        """Return a call, with the names of its numbers where there are several and they fit into one line."""
         required = [each.name for each in function.arguments if each.default is None]
         given = [*inputs, *([path] if uses_path(function) else [])]
         named, short = list(given), list(given)
@@ -264,7 +265,9 @@ class Text:
                 named.append(text if name in required and len(required) < 3 else f"{name}={text}")
                 short.append(text if name in required else f"{name}={text}")
         texts = [f"{function.name}({', '.join(each)})" for each in (named, short)]
-        return texts[1] if len(texts[0]) > CALL >= len(texts[1]) and len(required) <= NAMELESS else texts[0]
+        in_a_line = len(texts[0]) > CALL >= len(texts[1])
+        indented = len(", ".join(named)) > INDENTED >= len(", ".join(short))
+        return texts[1] if (in_a_line or indented) and len(required) <= NAMELESS else texts[0]
 
     def _loop(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> list[str]:
         before = inputs.pop() if loop.gathers else ""
@@ -282,10 +285,9 @@ class Text:
         if loop.step.grows:
             inputs[loop.step.place or 0] = listed
         head, call = self._round(number, slot, loop, inputs)
-        if not name:
-            return [*lines, head, f"{INDENT}{listed}.append({call})"]
-        kept = [f"{INDENT}{listed}.append({name})"] if listed else []
-        return [*lines, head, f"{INDENT}{name} = {call}", *kept]
+        made = [f"{name} = {call}"] if name else []
+        kept = [f"{listed}.append({name or call})"] if listed else []
+        return [*lines, head, *(INDENT + line for line in made + kept)] if head else [*lines, *made, *kept]
 
     def _carried(self, number: int, slot: Slot, place: int, lines: list[str]) -> str:
         """Return the variable that each round replaces, which begins as what the first is given."""
@@ -300,16 +302,22 @@ class Text:
         return name
 
     def _round(self, number: int, slot: Slot, loop: Loop, inputs: list[str]) -> tuple[str, str]:
-        """Return the head of a loop, and what it calls in each round."""
+        """Return the head of a loop, "" of one with one round, and what it calls in each round."""
         values = {n: self._value(number, n, each) for n, each in loop.literals.items()}
         start, count = values.pop("start") or "0", values.pop("count") or "0"
         rows = {n: values[n] or "" for n in loop.rows}
         own = {n: f"{n}_" if n in self.reserved else n for n in rows}
         prefix = slot.path
         whole = prefix.startswith("/") or self.block.frame.parent is None  # a Sequential's blocks have numbers alone
-        path = f'f"{prefix.removeprefix("/")}{{i}}"' if whole else f'f"{{path}}{prefix}{{i}}"'
+        once = count == "1" and start.isdigit() and not rows
+        last = start if once else "{i}"
+        if whole:
+            path = literal(prefix.removeprefix("/") + last) if once else f'f"{prefix.removeprefix("/")}{last}"'
+        else:
+            path = f'f"{{path}}{prefix}{last}"'
         assert loop.function is not None
-        return head_of_loop(start, count, rows, own), self._call(loop.function, inputs, path, {**values, **own})
+        call = self._call(loop.function, inputs, path, {**values, **own})
+        return "" if once else head_of_loop(start, count, rows, own), call
 
     def _rounds(self, number: int, slot: Slot, loop: Rounds) -> list[str]:
         """Return a loop over rounds of layers."""

@@ -139,16 +139,25 @@ def _skeletons(blocks: Sequence[Block]) -> list[Skeleton]:
     """Return as few functions as serve all blocks of a class."""
     variants: dict[Hashable, list[Block]] = {}
     for block in blocks:
-        variants.setdefault(variant_of(block), []).append(block)
+        variants.setdefault((variant_of(block), *_equations(block)), []).append(block)
     found: list[tuple[list[list[Block]], Skeleton]] = []
     for blocks_alike in sorted(variants.values(), key=lambda each: -len(each[0].statements)):
         for n, (members, _) in enumerate(found):
+            one, other = _equations(members[0][0]), _equations(blocks_alike[0])
+            if one != other and len(one) == len(other):
+                continue  # in another layout, two functions read better
             if merged := _merged(members, blocks_alike):
                 found[n] = ([*members, blocks_alike], merged)
                 break
         else:
             found.append(([blocks_alike], merge_evened([blocks_alike])))
     return [skeleton for _, skeleton in found]
+
+
+def _equations(block: Block) -> list[Any]:
+    """Return the equations of a block's einsums."""
+    literals = [each for statement in block.statements for each in statement.literals.items()]
+    return [literal.value for name, literal in literals if name.startswith("equation")]
 
 
 def _merged(members: Sequence[Sequence[Block]], blocks: Sequence[Block]) -> Skeleton | None:
@@ -253,6 +262,8 @@ def _text_of(
         text, used = multiple_size(role, known, sizes)
     if not text:
         text, used = _multiple(function, role, known, sizes)
+    if not text:
+        text, used = _scale(function, known, sizes)
     function.sizes += [size for size in used if size not in function.sizes]
     return text or _new(function, place, values, default, role, taken)
 
@@ -268,6 +279,19 @@ def _multiple(function: Function, role: str, known: dict[Block, Any], sizes: Siz
             for size, own in sizes:
                 if size.axis == -1 and all(own[b] == each.values[b] * value for b, value in known.items()):
                     return f"{size.name} // {each.name}", [size]
+    return "", []
+
+
+def _scale(function: Function, known: dict[Block, Any], sizes: Sizes) -> tuple[str, list[Size]]:
+    """Return the text of attention's scale, 1 / √(channels of a head); "" of another number."""
+    heads = [each for each in function.arguments if each.role == "size"]
+    for size, own in sizes if all(type(value) is float for value in known.values()) else ():
+        for each in heads if size.axis == -1 else ():
+            whole = {
+                block: count for block in known if type(count := each.values[block]) is int and 0 < count <= own[block]
+            }
+            if all(block in whole and value == (own[block] // whole[block]) ** -0.5 for block, value in known.items()):
+                return f"({size.name} // {each.name}) ** -0.5", [size]
     return "", []
 
 
@@ -306,6 +330,8 @@ def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
     found: list[tuple[Place, dict[Block, Any], Any]] = []
     for number, slot in enumerate(skeleton.slots):
         for name, literal in slot.first.literals.items():
+            if name == "count" and isinstance(slot.first, Loop) and slot.first.rows:
+                continue  # the rows say how many
             values: dict[Block, Any] = {
                 block: _value_of(slot.members[block].literals[name]) if block in slot.members else MISSING
                 for block in skeleton.blocks

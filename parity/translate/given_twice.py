@@ -4,29 +4,13 @@ They are one function if a block takes its one tensor twice: `attention(x, x, pa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from parity.translate.optional import Before, put
 from parity.translate.program import Block, Symbol
 from parity.translate.skeleton import Skeleton, Unlike, aligned, ids_of, inputs_of, key_of, merge, places_in
 
 Place = tuple[int, ...]  # of a read: the input's number, and that in a list
-
-
-@dataclass
-class _Before:
-    """What a block was before it was changed."""
-
-    block: Block
-    parameters: list[Symbol]
-    inputs: list[Sequence]
-    given: Sequence
-
-    def restore(self) -> None:
-        self.block.parameters = self.parameters
-        for statement, own in zip(self.block.statements, self.inputs, strict=True):
-            statement.inputs = own
-        assert self.block.call is not None
-        self.block.call.inputs = self.given
 
 
 def merge_evened(variants: Sequence[Sequence[Block]]) -> Skeleton:
@@ -41,9 +25,7 @@ def merge_evened(variants: Sequence[Sequence[Block]]) -> Skeleton:
     before = []
     for blocks, (own, reads) in changes:
         for block in blocks:
-            assert block.call is not None
-            inputs = [statement.inputs for statement in block.statements]
-            before.append(_Before(block, block.parameters, inputs, block.call.inputs))
+            before.append(Before(block))
             _give_twice(block, most, own, reads)
     try:
         return merge(variants)
@@ -89,14 +71,6 @@ def _give_twice(block: Block, most: Block, own: list[int], reads: list[tuple[int
         new.append(old[which] if which not in own[:n] else replace(old[which], hint=label))
     block.parameters = new
     for n, place, parameter in reads:
-        statement = block.statements[n]
-        inputs = list(statement.inputs)
-        if len(place) == 1:
-            inputs[place[0]] = new[parameter]
-        else:
-            inner = list(inputs[place[0]])  # type: ignore[arg-type]
-            inner[place[1]] = new[parameter]
-            inputs[place[0]] = tuple(inner)
-        statement.inputs = inputs
+        put(block, n, place, new[parameter])
     assert block.call is not None
     block.call.inputs = [block.call.inputs[which] for which in own]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
 FEW, SHORT = 5, 4  # so many calls, or fewer, that differ in up to so many numbers stand one by one, a line each
+HEAD = 80  # columns whose names together are longer have no place in a line of a loop's head
 Input = Symbol | tuple[Symbol, ...]
 
 
@@ -84,8 +85,9 @@ def roll_up_alike(blocks: Sequence[Block]) -> None:
 
 def _reads_better_apart(run: list[BlockCall]) -> bool:
     """Return whether a few calls differ in several numbers, which the head of a loop would have as a table."""
-    values = ([repr(call.literals[name].value) for call in run] for name in run[0].literals)
-    return len(run) <= FEW and 1 < sum(len(set(each)) > 1 for each in values) <= SHORT
+    values = {name: {repr(call.literals[name].value) for call in run} for name in run[0].literals}
+    columns = [name for name, each in values.items() if len(each) > 1]
+    return len(run) <= FEW and len(columns) > 1 and (len(columns) <= SHORT or len(", ".join(columns)) > HEAD)
 
 
 def _run(block: Block, statements: list[Statement], alike: bool) -> tuple[list[BlockCall], Step]:

@@ -13,6 +13,7 @@ from parity.translate.functions import Function
 from parity.translate.graph import Value
 from parity.translate.lines import literal
 from parity.translate.program import View
+from parity.translate.repeats import without_repeats
 
 LINE = 120
 
@@ -36,7 +37,7 @@ def file_text(
     parts = [_stub(name, reason) for name, reason in stubs.items()]
     parts += [definition(function, every) for function in inner]
     parts.append(_network(network, every, inputs, outputs, views))
-    body = "\n\n\n".join(parts)
+    body = without_repeats(formatted("\n\n\n".join(parts)))
     return formatted(f'"""{header}"""\n\n{_imports(body)}\n\n\n{body}\n')
 
 

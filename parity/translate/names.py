@@ -1,6 +1,7 @@
 """Names for the program's variables, from the user's own source lines."""
 
 import ast
+import builtins
 import inspect
 import keyword
 import linecache
@@ -10,6 +11,8 @@ from functools import cache
 from typing import Any
 
 from parity.translate.graph import Frame, Where
+
+TAKEN = {*dir(builtins), "F", "keras", "layers", "nn", "np", "numpy", "ops", "tf", "torch"}
 
 
 def assigned(where: Where | None) -> list[str]:
@@ -95,8 +98,8 @@ def own(layer: str, frame: Frame) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Return whether a text can be a variable's name."""
-    return text.isidentifier() and not keyword.iskeyword(text)
+    """Return whether a text can be a variable's name: a keyword, a builtin's or a module's cannot."""
+    return text.isidentifier() and not keyword.iskeyword(text) and text not in TAKEN
 
 
 @cache
@@ -134,7 +137,8 @@ def _lists(file: str) -> dict[int, str]:
     tree = _tree(file)
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Call) and node.args:
-            named = [each.id for each in ast.walk(node.args[0]) if isinstance(each, ast.Name) and each.id != "self"]
+            every = [each.id for each in ast.walk(node.args[0]) if isinstance(each, ast.Name)]
+            named = [name for name in every if is_name(name) and name != "self"]
             if named:
                 found.setdefault(node.lineno, named[-1])
     return found

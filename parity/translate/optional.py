@@ -28,7 +28,7 @@ Variants = Sequence[Sequence[Block]]
 
 
 @dataclass
-class _Before:
+class Before:
     """What a block was before it was changed."""
 
     block: Block
@@ -41,6 +41,7 @@ class _Before:
         self.given = call.inputs, call.outputs
 
     def restore(self) -> None:
+        """Undo the changes."""
         block, call = self.block, self.block.call
         assert call is not None
         block.parameters, block.results = self.own
@@ -66,7 +67,7 @@ def merge_with_none(members: Variants, own: Sequence[Block]) -> Skeleton:
     everyone = [*members, own]
     if any(block.call is None for blocks in everyone for block in blocks):
         raise Unlike
-    before = [_Before(block) for blocks in everyone for block in blocks]
+    before = [Before(block) for blocks in everyone for block in blocks]
     try:
         _even(members, [own])
         merged = merge(everyone)
@@ -162,10 +163,11 @@ def _give(block: Block, union: list[str], own: list[str], instead: dict[str, _In
         block.call.inputs.append(handed)
         block.labels[id(new)] = label
         for number, place in instead[label].places if label in instead else ():
-            _put(block, number, place, new)
+            put(block, number, place, new)
 
 
-def _put(block: Block, number: int, place: tuple[int, ...], symbol: Symbol) -> None:
+def put(block: Block, number: int, place: tuple[int, ...], symbol: Symbol) -> None:
+    """Let a statement read a symbol at a place."""
     inputs = list(block.statements[number].inputs)
     if len(place) == 1:
         inputs[place[0]] = symbol

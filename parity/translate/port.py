@@ -28,7 +28,7 @@ from parity.translate.any_size import leave_open
 from parity.translate.batches import record, several
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
-from parity.translate.checks import require_outputs, translatable
+from parity.translate.checks import as_tensors, left_out, require_outputs, translatable
 from parity.translate.functions import functions_of
 from parity.translate.graph import Value, Where, unused_names, values_in
 from parity.translate.module_text import LINE, file_text
@@ -197,7 +197,7 @@ def translate(
             message has the line.
     """
     registry.load()
-    tensors = _as_tensors(inputs)
+    tensors = as_tensors(inputs)
     origin = f"{type(module).__module__}.{type(module).__qualname__}"
     with late_line(f"parity.translate: reading {type(module).__name__}"):
         module, computed = folded(translatable(module, tensors))
@@ -209,7 +209,8 @@ def translate(
         add_train_mode(recording, module, examples, _is_leaf)
         add_exact_constants(recording, module, examples, _is_leaf)
         builder = Builder(recording, partial)
-        port = _written(builder, module, origin, list(_limits(computed, batch, recording.decisions)))
+        limits = [*_limits(computed, batch, recording.decisions), *left_out(recording.outputs)]
+        port = _written(builder, module, origin, limits)
     if other is not None:
         port = _of_every_size(port, translate(module, other, partial=partial, check=False, batch=batch))
     if not check or port.holes:
@@ -225,7 +226,7 @@ def translate(
     proof = prove(widened(proven), port.fresh, arrays, _weights(port), train, filled, dtypes, batch)
     proof = replace(proof, decided=len(recording.decisions))
     if other is not None and proof.passed:
-        said = filled.differs(proven, tuple(tensor.numpy() for tensor in _as_tensors(other)))
+        said = filled.differs(proven, tuple(tensor.numpy() for tensor in as_tensors(other)))
         proof = replace(proof, error=f"{said} for the other size" if said else "", other_size=True)
     return replace(port, proof=proof)
 
@@ -292,11 +293,3 @@ def _is_leaf(module: nn.Module | type) -> bool:
     if isinstance(module, type):
         return module in registry.FUNCTIONS
     return not isinstance(module, CONTAINERS) and registry.of_module(module) is not None
-
-
-def _as_tensors(inputs: Any) -> tuple[torch.Tensor, ...]:
-    given = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
-    try:
-        return tuple(torch.as_tensor(np.asarray(each)) for each in given)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BlitzError(f"inputs must be arrays in PyTorch's layout: {str(error).splitlines()[0]}") from None

@@ -13,6 +13,7 @@ from torch import nn
 
 from keras_blitz.errors import BlitzError, one_line
 from parity.pair.equivalence import Report, check
+from parity.pair.guard import guarded
 from parity.record.memory import release
 from parity.record.torch_modules import sharing
 from parity.translate.layout import Layout
@@ -164,12 +165,16 @@ def prove(
 
 
 def has_other_outputs(module: nn.Module, inputs: tuple[np.ndarray, ...]) -> bool:
-    """Return whether a module returns another number of tensors in train mode, such as those of auxiliary heads."""
+    """Return whether a module returns another number of tensors in train mode, such as those of auxiliary heads.
+
+    Raises:
+        BlitzError: it does not run in one of the modes.
+    """
     counts = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for training in (False, True):
-            ran = sharing(module).train(training)
-            counts.append(len(_tensors(ran(*map(torch.from_numpy, inputs)))))
+            ran, side = sharing(module).train(training), f"the PyTorch module in {'train' if training else 'eval'} mode"
+            counts.append(len(_tensors(guarded(side, ran, *map(torch.from_numpy, inputs)))))
     return counts[0] != counts[1]
 
 

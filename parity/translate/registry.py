@@ -3,15 +3,18 @@
 import pkgutil
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch.autograd import Function
 
-from parity.translate.capture import at
+from parity.translate.capture import Untranslatable, at
 from parity.translate.graph import Call
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from parity.translate.builder import Builder
 
 Rule = Callable[..., Any]
 AnyRule = TypeVar("AnyRule", bound=Rule)
@@ -89,6 +92,22 @@ def of_call(call: Call) -> Rule | None:
     name = call.target
     stripped = name.strip("_") if name.startswith("__") else name.removesuffix("_")
     return rule or FUNCTIONS.get(name) or FUNCTIONS.get(stripped) or FUNCTIONS.get(stripped.removeprefix("special_"))
+
+
+def apply(rule: Rule, builder: "Builder", call: Call) -> Any:
+    """Return what a rule writes for a call.
+
+    Raises:
+        Untranslatable: the call has arguments that the rule does not have.
+    """
+    of_function = isinstance(call.target, str)
+    args = (builder, *([] if of_function else [call.target]), *call.args)
+    kwargs = {name: each for name, each in call.kwargs.items() if not of_function or name not in ("inplace", "out")}
+    try:
+        signature(rule).bind(*args, **kwargs)
+    except TypeError as error:
+        raise Untranslatable(f"{call.title} with these arguments has no translation ({error})") from None
+    return rule(*args, **kwargs)
 
 
 def _into(table: dict, names: tuple[str, ...]) -> Callable[[AnyRule], AnyRule]:

@@ -183,10 +183,19 @@ def _resolve(variants: Sequence[Sequence[Block]], rows: list[dict[int, int]]) ->
 
 
 def differing(slots: Sequence[Slot]) -> int:
-    """Return how many numbers differ between the blocks."""
-    names = [(slot, name) for slot in slots for name in slot.first.literals]
-    values = ({repr(each.literals[name].value) for each in slot.members.values()} for slot, name in names)
-    return sum(len(each) > 1 for each in values)
+    """Return how many numbers differ between the blocks; one that several statements have is one number."""
+    blocks = {block for slot in slots for block in slot.members}
+    rows = set()
+    for slot in slots:
+        for name in slot.first.literals:
+            values = {block: each.literals[name].value for block, each in slot.members.items()}
+            lengths = {len(value) if isinstance(value, tuple) else -1 for value in values.values()}
+            parts = range(lengths.pop()) if len(lengths) == 1 and lengths != {-1} else [None]
+            for n in parts:
+                own = {block: repr(value if n is None else value[n]) for block, value in values.items()}
+                if len(set(own.values())) > 1:
+                    rows.add(tuple(own.get(block) for block in blocks))
+    return len(rows)
 
 
 def _find_phis(reads: list[dict[int, list]], start: int, stop: int, members: list[set[int]], phis: list[Phi]) -> None:

@@ -6,14 +6,16 @@
     ```console    each line after `$ ` is run; the lines below it are what it prints
 
 A line `…` stands for lines that are left out. Whole numbers must be equal; rounding, ratios and times are not compared.
+An HTML file that the blocks write is compared with the one of its name beside the page, without its numbers.
 
-python scripts/dev/code_blocks.py docs/start/check.md        writes what the blocks print into the page
+python scripts/dev/code_blocks.py docs/start/check.md        writes what the blocks print into the page, and such files
 """
 
 import contextlib
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -140,6 +142,16 @@ def run_page(page: str) -> tuple[list[str], str]:
     return problems, page
 
 
+def stale(page: Path) -> list[Path]:
+    """Return the HTML files beside a page that its blocks have written again, otherwise but for the numbers."""
+    both = [(path, page.with_name(path.name)) for path in Path.cwd().glob("*.html")]
+    return [kept for new, kept in both if kept.exists() and _without_numbers(new) != _without_numbers(kept)]
+
+
+def _without_numbers(path: Path) -> str:
+    return NUMBER.sub("#", path.read_text(encoding="utf-8"))
+
+
 def _shown(printed: str, shown: str) -> str:
     """Return what the page should show: what it has if that is right; as few lines if it ends with `…`."""
     if shows(shown, printed):
@@ -162,6 +174,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             sys.path.insert(0, folder)
             page.write_text(run_page(page.read_text(encoding="utf-8"))[1], encoding="utf-8")
+            for kept in stale(page):
+                shutil.copy(kept.name, kept)
             sys.path.remove(folder)
 
 

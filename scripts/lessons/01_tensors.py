@@ -9,7 +9,8 @@ differently; now and then the same spelling means something else. This lesson fo
 In every cell below the same thing is done in both frameworks, and the values of both are printed and compared. A line
 that begins with **↑ differs** marks a value that is *not* the same, on purpose: those are the traps.
 
-Inventory: T6 to T12. The counterpart of this lesson for NumPy users is :doc:`05_numpy_pytorch_tensorflow`.
+In the :doc:`inventory </inventory>`: T6 to T12. The counterpart of this lesson for NumPy users is
+:doc:`05_numpy_pytorch_tensorflow`.
 """
 
 # sphinx_gallery_thumbnail_number = 1

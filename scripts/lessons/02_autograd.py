@@ -10,8 +10,8 @@ gradients and keeps none. This lesson follows the blitz's *A Gentle Introduction
 For code that is written around ``.grad``, ``keras_blitz.autograd`` offers PyTorch's habit on top of the tape:
 ``Gradients`` keeps the sums, its ``record()`` is the tape, and ``recording.backward(...)`` adds to them.
 
-Inventory: A1 to A12 and A14. A13 is in :doc:`03_networks`, A15 in :doc:`05_numpy_pytorch_tensorflow`, and freezing
-(A8) in :doc:`09_finetuning`.
+In the :doc:`inventory </inventory>`: A1 to A12 and A14. A13 is in :doc:`03_networks`, A15 in
+:doc:`05_numpy_pytorch_tensorflow`, and freezing (A8) in :doc:`09_finetuning`.
 """
 
 # %%

@@ -6,7 +6,8 @@ The blitz's third part builds LeNet, sends an image through it, computes a loss,
 weights by hand. Here is the same in Keras: how a network is written, what its weights are called and how they are
 laid out, and the one place where copying a weight is not enough.
 
-Inventory: N1, A13, W4, L2, O1. The step from a placeholder to a CNN is in :doc:`08_mnist_cnn`.
+In the :doc:`inventory </inventory>`: N1, A13, W4, L2, O1. The step from a placeholder to a CNN is in
+:doc:`08_mnist_cnn`.
 """
 
 # sphinx_gallery_thumbnail_number = 1

@@ -10,7 +10,7 @@ The tutorial's data set is CIFAR-10. So that this page needs no download, the im
 that comes with the package, 2,000 to train and 1,000 to test, padded to 32×32 and with their grey repeated in three
 channels. ``python scripts/train_cifar10.py --download`` runs the real thing: two epochs, about 55 %.
 
-Inventory: S1, N2, D1, D3 to D5, R3, R5.
+In the :doc:`inventory </inventory>`: S1, N2, D1, D3 to D5, R3, R5.
 """
 
 # sphinx_gallery_thumbnail_number = 2

@@ -6,7 +6,7 @@ From NumPy to PyTorch to TensorFlow
 derived by hand, then with autograd, then with ready layers and optimizers. Here TensorFlow is the third
 column. The second half goes through the tutorials' NumPy operations in all three libraries.
 
-Inventory: A15, T1 to T5, T13.
+In the :doc:`inventory </inventory>`: A15, T1 to T5, T13.
 """
 
 # %%

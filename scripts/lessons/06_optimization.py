@@ -7,7 +7,7 @@ loop after each epoch. Then what is inside: the optimizers, what happens when th
 groups, schedules, and clipping. Several of Keras's own optimizers differ from PyTorch's of the same name, by more than
 rounding.
 
-Inventory: S2, N3, O1 to O3.
+In the :doc:`inventory </inventory>`: S2, N3, O1 to O3.
 """
 
 # sphinx_gallery_thumbnail_number = 1

@@ -6,7 +6,7 @@ What PyTorch saves is a ``state_dict``, names and tensors. What Keras saves is a
 layers, the weights and the optimizer. This lesson goes through both, from one to the other and back, and through what
 goes wrong: keys that do not fit, a momentum that is lost, a mode that is forgotten.
 
-Inventory: W1 to W4, S5. The flatten trap (W4) is in :doc:`03_networks`.
+In the :doc:`inventory </inventory>`: W1 to W4, S5. The flatten trap (W4) is in :doc:`03_networks`.
 """
 
 # %%

@@ -9,7 +9,7 @@ frameworks, and write one loss out by hand on the way.
 The images are digits in the tutorial. Here they are the package's sample of Fashion-MNIST, which has the same form,
 28×28 and grey; ``python scripts/train_mnist.py`` trains on MNIST, and comes to 98.8 %.
 
-Inventory: N4, N5, S3.
+In the :doc:`inventory </inventory>`: N4, N5, S3.
 """
 
 # sphinx_gallery_thumbnail_number = 2

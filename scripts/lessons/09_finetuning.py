@@ -6,7 +6,8 @@ A ResNet18 that is trained already, a new last layer for ten classes, and everyt
 the blitz's autograd tutorial. Freezing means two different things in the two frameworks, as soon as there is BatchNorm.
 And one of the runs below gets *worse* after a few steps: here is why.
 
-Inventory: A8, S4, N6. ``python scripts/finetune_resnet18.py`` trains three ways on all of the sample.
+In the :doc:`inventory </inventory>`: A8, S4, N6. ``python scripts/finetune_resnet18.py`` trains three ways on all of
+the sample.
 """
 
 # sphinx_gallery_thumbnail_number = 1

@@ -6,7 +6,7 @@ PyTorch writes TensorBoard's logs with a ``SummaryWriter``, TensorFlow with ``tf
 and so is what the browser shows. Here both write every kind of summary, and the files of both are read back and
 compared.
 
-Inventory: S6. ``python scripts/tensorboard_tour.py`` writes them all during a training.
+In the :doc:`inventory </inventory>`: S6. ``python scripts/tensorboard_tour.py`` writes them all during a training.
 """
 
 # sphinx_gallery_thumbnail_number = 1

@@ -1,6 +1,7 @@
 """What a case must hold, for the files that run cases."""
 
 import pytest
+from subjects import DEEP
 
 from parity.core.compare import compare
 from parity.core.trace import kind_of, step_of
@@ -23,22 +24,32 @@ def assert_passed():
 
 
 @pytest.fixture(scope="session")
+def assert_precise():
+    """A float64 result is far within its bounds."""
+    return _assert_precise
+
+
+@pytest.fixture(scope="session")
 def assert_golden_is_live():
     """A golden trace is what PyTorch does today."""
     return _assert_golden_is_live
 
 
 @pytest.fixture(scope="session")
-def assert_subject_passes():
-    """A subject's cases pass live, PyTorch running once for all of them and for the golden trace."""
+def assert_cases_pass():
+    """Cases pass live, PyTorch running once for all of a subject and for its golden trace."""
 
-    def holds(cases):
+    def hold(cases):
+        started = set()
         for case, result in zip(cases, run(cases, live=True, keep_traces=True), strict=True):
             _assert_passed(result)
-            if case is cases[0]:
+            if case.subject in DEEP:
+                _assert_precise(result)
+            if case.subject not in started:
                 _assert_golden_is_live(case, result.reference)
+            started.add(case.subject)
 
-    return holds
+    return hold
 
 
 def _assert_passed(result):
@@ -49,6 +60,13 @@ def _assert_passed(result):
     if not adadelta and result.case.group not in ("ops", "autograd"):  # where zeros and ones are the point
         weak = [row for row in result.comparison.rows if row.warnings and not _is_begun_by_a_seed(result.case, row)]
         assert [row.warnings for row in weak] == []
+
+
+def _assert_precise(result):
+    if result.case.dtype == "float64":
+        bound = 1e-10 if result.case.group == "optimizers" else 1e-12  # after 100 steps
+        bound = 1e-8 if "zero-gradient" in result.case.subject else bound  # which Adam divides by eps
+        assert all(row.relative <= bound for row in result.comparison.rows if row.relative is not None)
 
 
 def _is_begun_by_a_seed(case, row):

@@ -35,6 +35,14 @@ def port():
     return keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
 
 
+def sized(units=3):
+    return keras.Sequential([keras.Input((5,)), keras.layers.Dense(units)])
+
+
+def convolution(shape):
+    return keras.Sequential([keras.Input(shape), keras.layers.Conv2D(2, 1)])
+
+
 # What is wrong: the arguments that replace right ones, and the words of the line.
 WRONG = {
     "bfloat16": ({"inputs": torch.zeros(4, 5, dtype=torch.bfloat16)}, "inputs and targets must be arrays.*BFloat16"),
@@ -46,6 +54,15 @@ WRONG = {
     "lazy": ({"torch_module": nn.Sequential(nn.LazyLinear(3))}, r"no 0\.weight yet, which its first call makes"),
     "class": ({"keras_model": keras.Sequential}, "keras_model must be a Keras model, .* Sequential is a class"),
     "no-dtype": ({"keras_model": port}, r"keras_model is called with a dtype, .* give the model itself"),
+    "not-called": ({"keras_model": sized}, r"float64'\) raises .* if it takes none, give its model, sized\(\)"),
+    "channels-first-port": (
+        {"torch_module": nn.Conv2d(3, 2, 1), "inputs": np.ones((2, 3, 5, 4)), "keras_model": convolution((3, 5, 4))},
+        r"input \(3, 5, 4\) looks channels first, .* use keras\.Input\(\(5, 4, 3\)\)"
+    ),
+    "another-kernel": (
+        {"torch_module": nn.Conv2d(3, 2, 3), "inputs": np.ones((2, 3, 5, 4)), "keras_model": convolution((5, 4, 3))},
+        "these weights cannot be mapped"
+    ),
     "dtypes": ({"dtypes": "float32"}, r'dtypes must be a tuple of names, such as dtypes=\("float32",\)'),
     "dtypes-number": ({"dtypes": 32}, r'dtypes must be a tuple of names, such as dtypes=\("float64",\), not 32'),
     "dtypes-unknown": ({"dtypes": ["float8"]}, "dtypes must be some of float64, float32"),

@@ -164,7 +164,7 @@ def test_selection(patterns, count):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "nosuch"], f"no case 'nosuch'; `parity list` shows all {len(all_cases())}"),
+        (["run", "nosuch"], f"no case 'nosuch'; `parity list` shows the groups of all {len(all_cases())}"),
         (["run", ""], "no case ''"),
         (["run", "--json", "/dev/null"], "/dev/null: is not an ordinary file"),
         (["run", "--dtype", "float16"], "--dtype 'float16': choose among float64, float32"),
@@ -185,7 +185,10 @@ def test_bad_usage_is_said_in_one_line(arguments, message):
 def test_bad_usage_on_the_command_line_is_status_2_without_a_traceback():
     done = command("run", "nosuch")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.strip() == f"parity: error: no case 'nosuch'; `parity list` shows all {len(all_cases())}"
+    assert (
+        done.stderr.strip()
+        == f"parity: error: no case 'nosuch'; `parity list` shows the groups of all {len(all_cases())}"
+    )
     assert command("run", "--frob").returncode == 2
 
 

@@ -344,6 +344,15 @@ def test_what_only_rounding_leaves_is_judged_by_how_far_rounding_moves_pytorch(d
     assert compare(truth, port, case="check", dtype=dtype, own=own_error(truth, [own])).passed is passed
 
 
+@pytest.mark.parametrize("name", ["buffer:bn.running_mean", "step3:buffer:bn.running_mean"])
+@pytest.mark.parametrize(("error", "passed"), [(1e-16, True), (1e-14, False)])
+def test_a_running_mean_that_cancels_is_judged_by_the_size_of_what_it_is_the_mean_of(name, error, passed):
+    """The mean after a BatchNorm whose bias is zero: 1e-17 of values around 0.5."""
+    truth = Trace([(name, np.full(64, 1e-17))], terms={"buffer:bn.running_mean": 0.5})
+    port = Trace([(name, np.full(64, 1e-17 + error))])
+    assert compare(truth, port, case="check", dtype="float64").passed is passed
+
+
 def test_what_passes_by_pytorchs_rounding_alone_is_listed():
     truth = Trace([("grad:norm.weight", np.full(80, 1e-16)), ("output", np.ones(80))])
     own = Trace([("grad:norm.weight", np.full(80, 2e-8, "float32")), ("output", np.ones(80, "float32"))])

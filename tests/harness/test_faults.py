@@ -1,6 +1,7 @@
 """The catalogue of mistakes, `parity faults`, and four published decision rules that would let such mistakes pass."""
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,7 +78,15 @@ def test_readme_and_changelog_count_them():
     assert f"{len(MISTAKES)} mistakes people make" in readme
     assert f"{len(MISTAKES)} mistakes people make" in changelog
     evidence = (root / "docs" / "evidence.md").read_text(encoding="utf-8")
-    assert f"{len(catalogue.FAULTS) - len(MISTAKES)} survivors\n" in evidence
+    count, survivors = len(MISTAKES), len(catalogue.FAULTS) - len(MISTAKES)
+    assert (
+        f"\n{count} mistakes in {places} places: {count} caught, {count} located; {survivors} survivors\n" in evidence
+    )
+    rows = re.findall(r"^([\w-]+) +(\d+) +(\d+) +(\d+)  \S+  in (\S+)$", evidence, flags=re.M)
+    assert len(rows) == 5
+    for name, *counts, case in rows:
+        known = BY_ID[name].places
+        assert (counts, case) == ([str(len(known))] * 3, known[0].case), name
 
 
 def test_expectations_name_a_tensor():

@@ -242,6 +242,12 @@ def test_unknown_name_is_one_line_with_near_ones():
     done = run("conv-same-stride3")
     assert isinstance(done.exception, BlitzError)
     assert re.match(r"no gap is called 'conv-same-stride3'; near: conv-same-stride2", str(done.exception))
+    assert str(run("Weight-Decay").exception).startswith("no gap is called 'Weight-Decay'; near: opt-sgd-weight-decay,")
+
+
+@pytest.mark.parametrize("name", ["nonsense", "hello", "asdfgh", "xyz", "-"])
+def test_what_is_like_no_name_gets_no_suggestion(name):
+    assert str(run(name).exception) == f"no gap is called {name!r}; `parity gaps --list` has them all"
 
 
 def test_interrupted_command_keeps_what_is_done(monkeypatch):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 from stand_ins import keras_call, layer, module
 
+from keras_blitz.layers import BatchNorm
 from keras_blitz.weights import kinds
 from keras_blitz.weights.layout import by_rank
 from keras_blitz.weights.mapped import Mapped
@@ -422,6 +423,21 @@ def test_the_reason_of_what_is_no_activation(name):
     found = list(hints.of_row(pairing(kind, theirs, ours), Row(tensor, 3, False)))
     assert [gaps for text in found for gaps in said(text)] == ([gap] if gap else [])
     assert all(words in text for text in found)
+
+
+def test_the_momentum_of_our_own_batchnorm_is_pytorchs():
+    theirs = Unit("bn1", "batchnorm", {}, owner=module("_BatchNorm", momentum=0.03))
+
+    def reasons(momentum):
+        ours = Unit("bn", "batchnorm", {}, owner=BatchNorm(momentum=momentum))
+        return list(
+            hints.of_row(Pairing([], [(theirs, ours, "name")], [], []), Row("buffer:bn1.running_mean", 3, False))
+        )
+
+    assert reasons(0.03) == []
+    (reason,) = reasons(0.97)
+    assert said(reason) == ["bn-momentum"]
+    assert "PyTorch's own, 0.03; the port has 0.97" in reason
 
 
 NAMED = {row[3] for row in MISTAKES.values()} | {row[4] for row in ROWS.values()}

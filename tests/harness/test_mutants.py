@@ -3,6 +3,8 @@
 That every mistake of the catalogue is caught is in test_faults.py.
 """
 
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
@@ -177,6 +179,10 @@ def test_run_counts_and_names_the_failure():
     assert done.exit_code == 1
     assert "1 of 2 cases passed" in done.output
     assert "lenet-float64-eager: first divergence at activation:conv2" in done.output
+    page = (Path(__file__).parents[2] / "docs" / "cases.md").read_text(encoding="utf-8")
+    shown = page.split("$ parity run lenet-float64-eager --golden\n")[1].split("```")[0]
+    printed = [line.split() for line in done.output.splitlines()]
+    assert [line for line in shown.splitlines()[1:] if line.split() not in printed] == []
 
 
 def test_a_port_that_raises_fails_alone():

@@ -10,7 +10,6 @@ from nets_to_translate import lively  # noqa: E402
 from torch import nn  # noqa: E402
 
 import parity  # noqa: E402
-from keras_blitz.errors import BlitzError  # noqa: E402
 from parity.translate.rules import normalization  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -168,17 +167,3 @@ def test_mistake_in_a_computed_kernel_is_seen(rule, mistake, monkeypatch):
     port = parity.translate(lively(Standardized(4, 6, 3, groups=2)), IMAGES, dtypes=("float64",))
     assert not port.passed
     assert "not proven: NOT equivalent" in port.source.splitlines()[0]
-
-
-class OfSequences(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.kernel = nn.Parameter(torch.ones(2, 4, 3))
-
-    def forward(self, x):
-        return F.conv1d(x, torch.tanh(self.kernel))
-
-
-def test_computed_kernel_of_sequences_is_one_line():
-    with pytest.raises(BlitzError, match="for images alone"):
-        parity.translate(OfSequences(), np.ones((3, 4, 5), "f"))

@@ -60,6 +60,10 @@ def double():
     return Good().double()
 
 
+def normed():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+
+
 def leaves():
     raise SystemExit(5)
 
@@ -93,7 +97,9 @@ def files(folder):
         ("mine.py:lazy", "2,3", ["0.weight", "call it on the inputs once"]),
         ("mine.py:leaves", "2,3", ["SystemExit"]),
         ("mine.py:number", "2,3", ["neither a torch.nn.Module"]),
-        ("mine.py:Missing", "2,3", ["no 'Missing'"]),
+        ("mine.py:Missing", "2,3", ["no 'Missing'; it has Good, "]),
+        ("mine.py:Argument", "2,3", ["no 'Argument'; near: Arguments"]),
+        ("mine.py:number.x", "2,3", ["no 'x'"]),
         ("mine.py:", "2,3", ["file.py:NAME"]),
         (":Good", "2,3", ["file.py:NAME"]),
         ("mine.py:Good", "2,4", ["shapes cannot be multiplied", "float32 (2, 4)"]),
@@ -106,6 +112,11 @@ def files(folder):
         ("pickled.pt", "2,3", ["--trust"]),
         ("part.py:Net", "2,3", ["relative import", "package.file:NAME"]),
         ("mine.py:double", "2,3", ["float64", "module.float()"]),
+        (
+            "mine.py:normed",
+            "1,3",
+            ["in train mode raises", "1 value per channel", "give a batch of two examples"],
+        ),
     ],
 )
 def test_what_a_user_gets_wrong_is_one_line(name, shape, words, mine):
@@ -271,6 +282,14 @@ def test_what_no_keras_model_can_do_is_one_line(make, words):
         parity.translate(make(), np.ones((2, 3), "f"), check=False)
     assert [word for word in words if word not in str(caught.value)] == [], str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [((2, 5, 4, 3), r"channels last: np\.moveaxis\(x, -1, 1\)"), ((3, 5, 4), r"batch.* x\[None\]")]
+)
+def test_inputs_that_the_module_refuses_have_their_remedy(shape, words):
+    with pytest.raises(BlitzError, match=words):
+        parity.translate(nn.Conv2d(3, 2, 1), np.ones(shape, "f"), check=False)
 
 
 @pytest.mark.filterwarnings("ignore")

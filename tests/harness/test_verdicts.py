@@ -303,6 +303,21 @@ def made(*rows, undecided=()):
     return Report("Net and Keras's net", found, [("fc", "fc", "name")], ["a note"], None, 0.1, undecided=undecided)
 
 
+def test_of_many_pairs_those_of_one_name_are_a_count():
+    pairs = [(f"conv{n}", f"conv{n}", "flow") for n in range(9)]
+
+    def line(weights):
+        (found,) = [line for line in str(replace(made(ROW), weights=weights)).splitlines() if "weights:" in line]
+        return found.strip()
+
+    assert line(pairs) == "weights: 9 modules and layers of the same names"
+    assert line([*pairs, ("0", "dense", "flow")]).endswith(
+        "9 modules and layers of the same names; 1 other: 0 = dense (flow)"
+    )
+    assert line(pairs[:8]) == "weights: " + ", ".join(name for name, _, _ in pairs[:8])
+    assert len(replace(made(ROW), weights=pairs).to_dict()["weights"]) == 9
+
+
 @pytest.mark.parametrize(
     ("report", "verdict", "reasons"),
     [

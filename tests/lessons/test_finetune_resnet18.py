@@ -139,7 +139,7 @@ def test_a_checkpoints_backbone_is_taken_and_its_head_is_not(lesson):
         (["--lr", "-1"], "lr"),
         (["--epochs", "0"], "must be a whole number from 1 to 2,147,483,647, not '0'"),
         (["--size", "x"], "must be a whole number from 32 to 1,024, not 'x'"),
-        (["--workers", "51"], "--batch-size 50: less than an image for each of 51 parts"),
+        (["--workers", "51"], "--batch-size 50: must be at least 51, an image for each part"),
     ],
 )
 def test_what_cannot_be_is_one_line(lesson, capsys, tmp_path, arguments, said):

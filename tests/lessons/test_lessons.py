@@ -251,8 +251,9 @@ def allowed(path: Path) -> dict[str, float]:
 @pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.filterwarnings("default")
-def test_each_notebook_runs_and_gives_the_recorded_values(tmp_path):
+def test_each_notebook_runs_and_gives_the_recorded_values(tmp_path, monkeypatch):
     """In a folder outside the repository, one after the other in one kernel, which loads the frameworks once."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # beside another test PyTorch's threads wait more than they work
     nbclient = pytest.importorskip("nbclient")
     import nbformat
 

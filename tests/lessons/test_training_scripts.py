@@ -65,7 +65,7 @@ def test_resuming_nothing_is_one_line(monkeypatch, capsys, tmp_path):
         ("--logdir", "file", "file: is a file; give the name of a folder"),
         ("--data-dir", "file", "file: is a file; give the folder of tensorflow-datasets"),
         ("--network", "mnist0", "--network mnist0: has no weights to train"),
-        ("--devices", "101", "--batch-size 100: less than an image for each of 101 parts"),
+        ("--devices", "101", "--batch-size 100: must be at least 101, an image for each part"),
         ("--batch-size", "9" * 20, ""),
     ],
 )

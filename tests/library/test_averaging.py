@@ -123,7 +123,10 @@ def test_a_callback_averages_in_fit():
     ("make", "says"),
     [
         (lambda model: optim.AveragedModel(model, decay=1.5), r"decay must be in \[0, 1\], not 1.5"),
-        (lambda model: optim.AveragedModel(keras.Sequential([keras.layers.Dense(2)], name="net")), "net is not built"),
+        (
+            lambda model: optim.AveragedModel(keras.Sequential([keras.layers.Dense(2)], name="net")),
+            "net has no weights yet",
+        ),
         (lambda model: optim.AveragedModel(model).callback("step"), 'per must be "epoch" or "batch"'),
         (lambda model: schedules.SWALR(0.1, 0.05, anneal_strategy="step"), 'must be "cos" or "linear"'),
         (lambda model: schedules.SWALR(0.1, 0.05, -1), "anneal_epochs must be a whole number ≥ 0"),

@@ -138,7 +138,7 @@ def test_flags_that_contradict_each_other():
         with pytest.raises(BlitzError, match="leave"):
             check_flags(*arguments, 4)
     for arguments in ((3, 1, None), (1, 3, None)):
-        with pytest.raises(BlitzError, match="--batch-size 2: less than an image for each of 3 parts"):
+        with pytest.raises(BlitzError, match="--batch-size 2: must be at least 3, an image for each part"):
             check_flags(*arguments, 2)
 
 

@@ -54,8 +54,8 @@ def test_other_errors_keep_their_traceback():
 
 def test_a_file_that_the_system_refuses_is_one_line(capsys):
     with pytest.raises(SystemExit) as ended:
-        command.run(raising(PermissionError(13, "Permission denied", "/root/x")), "tool")
-    assert (ended.value.code, capsys.readouterr().err) == (2, "tool: error: /root/x: Permission denied\n")
+        command.run(raising(PermissionError(13, "Permission denied", "/results/x")), "tool")
+    assert (ended.value.code, capsys.readouterr().err) == (2, "tool: error: /results/x: Permission denied\n")
     with pytest.raises(ChildProcessError):  # which says nothing that a user could fix
         command.run(raising(ChildProcessError(10, "No child processes")), "tool")
 

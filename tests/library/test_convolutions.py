@@ -92,6 +92,55 @@ def test_convolution_with_a_computed_kernel(groups, outputs, options):
 
 
 @pytest.mark.parametrize(
+    ("layer", "stride"), [("Conv1d", 2), ("Conv2d", (1, 3)), ("ConvTranspose1d", 3), ("ConvTranspose2d", (2, 1))]
+)
+def test_a_kernel_of_one_place_with_a_stride(layer, stride):
+    rank = int(layer[-2])
+    module = getattr(torch.nn, layer)(3, 4, 1, stride)
+    assert_same(module, getattr(layers, layer)(4, 1, stride, dtype="float64"), images(0, 2, 3, *(8, 6)[:rank]), seed=0)
+
+
+def _may_overrun(layer, size, channels):
+    """Whether the kernel's gradient is one that oneDNN computes in too little memory."""
+    layer.build((None, *size, channels))
+
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(layer(x) ** 2)
+        return tape.gradient(total, layer.kernel.value)
+
+    graph = tf.function(gradient).get_concrete_function(tf.TensorSpec((None, *size, channels), tf.float32)).graph
+    convolutions = [each for each in graph.get_operations() if each.type == "Conv2DBackpropFilter"]
+    assert convolutions
+    return any(
+        tuple(layer.kernel.shape[:-2]) == (1,) * len(size)
+        and max(each.get_attr("strides")) > 1
+        and each.inputs[0].shape[-1] < 16
+        for each in convolutions
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "channels", "overruns"),
+    [
+        (layers.Conv2d(48, 1, 2), (32, 32), 3, False),
+        (layers.Conv2d(48, 1, (1, 2)), (32, 32), 15, False),
+        (layers.Conv2d(96, 1, 2, groups=2), (32, 32), 6, False),
+        (layers.Conv2d(48, 1, 2), (32, 32), 16, False),  # as many channels as oneDNN's block
+        (layers.Conv2d(48, 3, 2, 1), (32, 32), 3, False),
+        (layers.Conv1d(48, 1, 2), (512,), 3, False),
+        (layers.ConvTranspose2d(3, 1, 2), (16, 16), 48, False),
+        (layers.ConvTranspose1d(3, 1, 2), (256,), 48, False),
+        (keras.layers.Conv2D(48, 1, 2), (32, 32), 3, True),
+        (keras.layers.Conv2DTranspose(3, 1, 2), (16, 16), 48, True),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_no_kernel_gradient_writes_beyond_its_memory(layer, size, channels, overruns):
+    assert _may_overrun(layer, size, channels) == overruns
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: layers.Conv1d(4, (3, 3)), r"kernel_size must be a whole number ≥ 1 or one in a tuple, not \(3, 3\)"),

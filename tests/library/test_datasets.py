@@ -4,6 +4,7 @@ import gzip
 import pickle
 import re
 import resource
+import socket
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_blitz.data import find_prepared, load, load_or_sample, prepare
+from keras_blitz.data import datasets, find_prepared, load, load_or_sample, prepare
 from keras_blitz.errors import BlitzError
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
@@ -237,3 +238,22 @@ def test_script_says_one_line(tmp_path):
     assert done.stderr.startswith("prepare_data: error: ")
     assert "does not exist" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(datasets, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(BlitzError, match=r"^127\.0\.0\.1 does not answer within 0\.1 s$"):
+            datasets._require_answer(f"http://127.0.0.1:{port}/mnist.gz")
+    with pytest.raises(BlitzError, match=r"^127\.0\.0\.1 cannot be reached \(.*Connection refused\)$"):
+        datasets._require_answer(f"http://127.0.0.1:{port}/mnist.gz")
+
+
+def test_a_download_without_a_network_names_two_ways_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "_require_answer", lambda url: (_ for _ in ()).throw(BlitzError(f"no way to {url}")))
+    with pytest.raises(
+        BlitzError, match=r"no way to https://\S+; .*prepare_data\.py FOLDER --name mnist, or leave out"
+    ):
+        load("mnist", tmp_path, download=True)
+    assert not list(tmp_path.rglob("*.gz"))

@@ -87,7 +87,7 @@ def test_new_tables_are_normal_noise_with_zeros_for_the_padding():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.Embedding(3, 2, padding_idx=3), "padding_idx must be within num_embeddings, 3, not 3"),
+        (lambda: layers.Embedding(3, 2, padding_idx=3), "padding_idx must be from -3 to 2, not 3"),
         (lambda: layers.EmbeddingBag(3, 2, mode="min"), 'mode must be "mean", "sum" or "max", not \'min\''),
         (
             lambda: layers.EmbeddingBag(3, 2, name="bag")(np.zeros((2, 2), int), per_sample_weights=np.ones((2, 2))),

@@ -31,12 +31,18 @@ TUTORIALS = {
     "mnist": ("mnist", "Network2", {}),
 }
 FAMILIES = ("resnet18", "resnet50", "vgg11_bn", "vgg16", "alexnet", "inception_v3", "inception_v3_no_aux")
-SLOW = ("resnet50", "vgg11_bn", "vgg16", "alexnet", "inception_v3_no_aux")
+SLOW = ("resnet50", "vgg11_bn", "alexnet", "inception_v3_no_aux")
+LONG = ("vgg16",)  # 20 s for both tests; vgg11_bn has the rules of its layers
+
+
+def marks_of(name: str) -> list:
+    return [pytest.mark.slow] * (name in SLOW) + [pytest.mark.long] * (name in LONG)
+
 
 every = [(name, seed) for name in TUTORIALS for seed in SEEDS] + [(name, 0) for name in FAMILIES]
 cases = pytest.mark.parametrize(
     ("name", "seed"),
-    [pytest.param(name, seed, id=f"{name}-{seed}", marks=[pytest.mark.slow] * (name in SLOW)) for name, seed in every],
+    [pytest.param(name, seed, id=f"{name}-{seed}", marks=marks_of(name)) for name, seed in every],
 )
 
 

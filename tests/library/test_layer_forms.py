@@ -86,7 +86,9 @@ def pad(name):
 OTHERS = {
     "Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU", "Bilinear", "CosineSimilarity",
     "PairwiseDistance", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm", "Dropout", "Dropout2d",
-    "AffineGrid", "DynamicConv2d", "Function", "GridSample", "MaxPool2d", "Parameter", "RepeatBatch", "StochasticDepth",
+    "AffineGrid", "Criterion", "DynamicConv1d", "DynamicConv2d", "DynamicConv3d", "DynamicConvTranspose1d",
+    "DynamicConvTranspose2d", "DynamicConvTranspose3d", "Function", "GridSample", "MaxPool2d", "Parameter",
+    "RepeatBatch", "StochasticDepth",
 }  # fmt: skip
 
 BOUND = {"float32": 1e-4, "float64": 1e-12}

@@ -387,16 +387,22 @@ REFUSED = {
     "one-hot-integers": (lambda: CE()(np.eye(4, dtype=int)[:3], LOGITS), "(3, 4) int64 for y_pred (3, 4)"),
     "half-a-class": (lambda: CE()([0.0, 1.5, 2.0], LOGITS), "class index 1.5 is not among"),
     "batch": (lambda: CE()([0, 1], LOGITS), "class indices of shape (2,) for y_pred (3, 4)"),
-    "class-weights": (lambda: CE([1.0, 2.0])([0, 1, 2], LOGITS), "weight must have 4 values, one a class, not (2,)"),
+    "class-weights": (
+        lambda: CE([1.0, 2.0])([0, 1, 2], LOGITS),
+        "weight must have 4 values, one for each class, not (2,)",
+    ),
     "ignored-probability": (lambda: CE(ignore_index=1)(SOFT, LOGITS), "ignore_index=1 needs class indices"),
     "whole-output": (lambda: MSE()([1, 2], np.array([1, 2])), "y_pred must be floating, not int64"),
-    "mse-shapes": (lambda: MSE()(np.ones(3), np.ones(4)), "y_true (3,) does not fit y_pred (4,)"),
+    "mse-shapes": (lambda: MSE()(np.ones(3), np.ones(4)), "y_true (3,) and y_pred (4,) must broadcast"),
     "bce-shapes": (lambda: BCE()(np.ones(4), np.ones((4, 1))), "y_true (4,) must have y_pred's shape (4, 1)"),
     "logits-shapes": (lambda: BCEL()(np.ones(4), np.ones((4, 1))), "y_true (4,) must have y_pred's shape (4, 1)"),
     "bce-logits": (lambda: BCE()(np.ones(2), np.array([0.5, 1.5])), "y_pred must be in 0–1, found 1.5"),
     "bce-nan": (lambda: BCE()(np.ones(1), np.array([np.nan])), "y_pred must be in 0–1, found nan"),
     "bce-target": (lambda: BCE()(np.array([-1.0]), np.ones(1)), "y_true must be in 0–1, found -1.0"),
-    "sample-weight": (lambda: MSE()(np.ones(3), np.ones(3), [1.0, 2.0]), "sample_weight (2,) does not lead"),
+    "sample-weight": (
+        lambda: MSE()(np.ones(3), np.ones(3), [1.0, 2.0]),
+        "sample_weight (2,) must have the losses' first axes, (3,)",
+    ),
 }
 
 

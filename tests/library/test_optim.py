@@ -623,14 +623,14 @@ REFUSED = {
     "group-value": (lambda: optim.SGD(groups=[("fc.*", {"lr": -1})]), "groups: 'fc.*': lr must be a number ≥ 0"),
     "group-nothing": (
         lambda: optim.SGD(groups=[("fc3.*", {})]).build(mlp().trainable_variables),
-        "groups: 'fc3.*' takes no parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias",
+        "groups: 'fc3.*' matches no parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias",
     ),
     "group-shadowed": (
         lambda: optim.SGD(groups=[("*", {}), ("fc1.*", {})]).build(mlp().trainable_variables),
-        "groups: 'fc1.*' takes no parameter",
+        "groups: 'fc1.*' matches no parameter",
     ),
-    "rates": (lambda: optim.SGD().set_lrs([0.1, 0.2]), "2 rates for 1 parameter groups"),
-    "momenta": (lambda: optim.Adam().set_momenta([]), "0 momenta for 1 parameter groups"),
+    "rates": (lambda: optim.SGD().set_lrs([0.1, 0.2]), "rates: 1 must be given, one for each parameter group, not 2"),
+    "momenta": (lambda: optim.Adam().set_momenta([]), "momenta: 1 must be given, one for each parameter group, not 0"),
     "no-buffer": (
         lambda: optim.SGD().set_momenta([0.9]),
         "a momentum of 0 has no buffer: make the optimizer with one above 0",

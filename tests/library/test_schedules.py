@@ -498,13 +498,16 @@ REFUSED = {
     "part-steps": (refused("OneCycleLR", Groups(), 0.1, 1.5), "total_steps must be a whole number ≥ 1, not 1.5"),
     "start": (refused("OneCycleLR", Groups(), 0.1, 9, pct_start=3), "pct_start must be in 0–1, not 3"),
     "strategy": (refused("OneCycleLR", Groups(), 0.1, 9, anneal_strategy="x"), 'must be "cos" or "linear", not \'x\''),
-    "empty-phase": (refused("OneCycleLR", Groups(), 0.1, 10, pct_start=0.1), "makes a phase without a step"),
+    "empty-phase": (
+        refused("OneCycleLR", Groups(), 0.1, 10, pct_start=0.1),
+        "must leave each phase a step, and 0.1 of 10 steps does not",
+    ),
     "max-rates": (refused("OneCycleLR", Groups(), [0.1], 9), "max_lr has 1 values for 2 parameter groups"),
     "momentum": (
         refused("OneCycleLR", keras.optimizers.SGD(0.1, momentum=0.9), 0.1, 9),
         "SGD has no momentum or beta1 that can be set: pass cycle_momentum=False",
     ),
-    "past-the-end": (lambda: schedules.OneCycleLR(Groups(), 0.1, 5).table(7), "step 6 of a cycle of 5 steps"),
+    "past-the-end": (lambda: schedules.OneCycleLR(Groups(), 0.1, 5).table(7), "step 6 is beyond the 5 steps"),
     "restarts": (refused("CosineAnnealingWarmRestarts", 0.1, 0), "T_0 must be a whole number ≥ 1, not 0"),
     "restarts-times": (
         refused("CosineAnnealingWarmRestarts", 0.1, 2, 1.5),
@@ -516,8 +519,11 @@ REFUSED = {
     "cycle-mode": (refused("CyclicLR", Groups(), 0.1, 0.2, mode="x"), '"triangular2" or "exp_range", not \'x\''),
     "cycle-size": (refused("CyclicLR", Groups(), 0.1, 0.2, 0), "step_size_up must be a whole number ≥ 1, not 0"),
     "cycle-momentum": (refused("CyclicLR", 0.1, 0.1, 0.2), "pass cycle_momentum=False"),
-    "no-schedules": (refused("ChainedScheduler", []), "ChainedScheduler needs a schedule"),
-    "milestones": (refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)], [3]), "1 schedules and 1 milestones"),
+    "no-schedules": (refused("ChainedScheduler", []), "ChainedScheduler needs at least one schedule"),
+    "milestones": (
+        refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)], [3]),
+        "one milestone fewer than schedules, not 1 for 1",
+    ),
     "falling": (
         refused("SequentialLR", 0.1, [schedules.StepLR(0.1, 2)] * 3, [3, 2]),
         "must be in increasing order, not [3, 2]",

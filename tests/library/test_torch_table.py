@@ -145,6 +145,39 @@ def test_keras_is_exact(name):
     measure(module, make(), np.random.RandomState(0).randn(*shape), there, back)
 
 
+@pytest.mark.parametrize(
+    ("module", "make"),
+    [
+        (nn.Conv2d(4, 6, 3, 2, 1), lambda: keras.layers.Conv2D(6, 3, strides=2, dtype="float64")),
+        (nn.Conv2d(4, 4, 3, 2, 1, groups=4), lambda: keras.layers.DepthwiseConv2D(3, strides=2, dtype="float64")),
+    ],
+    ids=["convolution", "depthwise"],
+)
+def test_a_valid_convolution_of_keras_after_explicit_zeros_is_exact(module, make):
+    layer, weight = make(), module.double().weight.detach().numpy()
+    layer.build((None, 9, 8, 4))
+    layer.set_weights([weight.transpose(2, 3, 1, 0).reshape(layer.kernel.shape), module.bias.detach().numpy()])
+    padding = keras.layers.ZeroPadding2D(1, dtype="float64")
+    measure(module, lambda x: layer(padding(x)), np.random.RandomState(0).randn(2, 4, 7, 6), last, first)
+
+
+def test_a_global_average_of_keras_is_the_adaptive_one_of_size_1():
+    layer = keras.layers.GlobalAveragePooling2D(keepdims=True, dtype="float64")
+    measure(nn.AdaptiveAvgPool2d(1), layer, np.random.RandomState(0).randn(*IMAGE), last, first)
+
+
+def test_hard_sigmoid_of_keras_is_the_same_in_float32():
+    x = torch.tensor(POINTS.astype("f"), requires_grad=True)
+    expected = nn.Hardsigmoid()(x)
+    expected.sum().backward()
+    points = tf.constant(POINTS.astype("f"))
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        actual = ops.hard_sigmoid(points)
+    assert np.array_equal(actual, expected.detach().numpy())
+    assert np.array_equal(tape.gradient(actual, points), x.grad.numpy())
+
+
 def test_a_measurement_can_fail():
     with pytest.raises(AssertionError):
         measure(nn.GELU(), keras.activations.gelu, POINTS)

@@ -92,12 +92,12 @@ def test_the_layer():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "give either size or scale_factor, not None and None"),
-        ({"size": 4, "scale_factor": 2}, "give either size or scale_factor, not 4 and 2"),
+        ({}, "give one of size and scale_factor, not None and None"),
+        ({"size": 4, "scale_factor": 2}, "give one of size and scale_factor, not 4 and 2"),
         ({"size": (4, 4, 4)}, r"size or scale_factor must be one number or 2, not \(4, 4, 4\)"),
         ({"size": 4, "mode": "cubic"}, "mode must be one of nearest, .*, not 'cubic'"),
         ({"size": 4, "mode": "linear"}, "mode 'linear' is for 1 axes between examples and channels, not 2"),
-        ({"size": 4, "align_corners": False}, "align_corners has no meaning for mode 'nearest'"),
+        ({"size": 4, "align_corners": False}, "align_corners is for the linear and cubic modes, not for 'nearest'"),
         ({"size": 4, "antialias": True}, "antialias is for bilinear and bicubic, not 'nearest'"),
     ],
 )

@@ -205,7 +205,9 @@ class OneCycleLR(Schedule):
     def _between(self, step: int, ends: dict[str, list[float]], key: str) -> list[float]:
         """Return one value per parameter group at a step: `ends` are the values a phase goes between."""
         if step > self.total_steps:
-            raise BlitzError(f"step {step} of a cycle of {self.total_steps} steps")
+            raise BlitzError(
+                f"step {step} is beyond the {self.total_steps} steps of the schedule; give it more total_steps"
+            )
         start, phases = 0.0, self._phases()
         for phase in phases[:-1]:
             if step <= phase["end"]:
@@ -214,7 +216,9 @@ class OneCycleLR(Schedule):
         else:
             phase = phases[-1]
         if phase["end"] == start:
-            raise BlitzError(f"pct_start={self.pct_start} of {self.total_steps} steps makes a phase without a step")
+            raise BlitzError(
+                f"pct_start must leave each phase a step, and {self.pct_start} of {self.total_steps} steps does not"
+            )
         part, anneal = (step - start) / (phase["end"] - start), _ANNEALING[self.anneal_strategy]
         before, after = (ends[name] for name in phase[key])
         return [anneal(*pair, part) for pair in zip(before, after, strict=True)]

@@ -27,7 +27,7 @@ class _Composed(Schedule):
                     )
                 _share(schedule, self._rates)
             if schedule.optimizer is not self.optimizer:
-                raise BlitzError(f"{kind}: schedule {number} has another optimizer")
+                raise BlitzError(f"{kind}: schedule {number} has another optimizer; make all of them for the same one")
 
     def _active(self) -> list[Schedule]:
         """Return the schedules that made the last rates, in their order."""
@@ -56,7 +56,7 @@ class _Composed(Schedule):
             schedule._take(its_state)
 
     def _restarted(self, rates: list[float]) -> list[float]:
-        raise BlitzError(f"{type(self).__name__} cannot be restarted")
+        raise BlitzError(f"{type(self).__name__} cannot be part of a SequentialLR")
 
 
 class SequentialLR(_Composed):
@@ -82,7 +82,7 @@ class SequentialLR(_Composed):
     def __init__(self, optimizer: Any, schedulers: Sequence[Schedule], milestones: Sequence[int]):
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise BlitzError(
-                f"SequentialLR has {len(schedulers)} schedules and {len(milestones)} milestones, not one fewer"
+                f"SequentialLR needs one milestone fewer than schedules, not {len(milestones)} for {len(schedulers)}"
             )
         if list(milestones) != sorted(milestones):
             raise BlitzError(f"milestones must be in increasing order, not {list(milestones)}")
@@ -140,7 +140,7 @@ class ChainedScheduler(_Composed):
 
     def __init__(self, schedulers: Sequence[Schedule], optimizer: Any = None):
         if not schedulers:
-            raise BlitzError("ChainedScheduler needs a schedule")
+            raise BlitzError("ChainedScheduler needs at least one schedule")
         alone = isinstance(schedulers[0].optimizer, FixedRates)
         if optimizer is None:
             optimizer = schedulers[0]._rates.initial if alone else schedulers[0].optimizer

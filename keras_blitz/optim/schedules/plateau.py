@@ -48,7 +48,9 @@ class ReduceLROnPlateau(Schedule):
         eps: float = 1e-8,
     ):
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
-            raise BlitzError(f'mode is "min" or "max", threshold_mode "rel" or "abs", not {mode!r}, {threshold_mode!r}')
+            raise BlitzError(
+                f'mode must be "min" or "max" and threshold_mode "rel" or "abs", not {mode!r}, {threshold_mode!r}'
+            )
         if factor >= 1:
             raise BlitzError(f"factor must be below 1, not {factor!r}")
         self.mode, self.threshold, self.threshold_mode = mode, threshold, threshold_mode

@@ -302,8 +302,8 @@ class Residual(nn.Module):
 def residual() -> Handed:
     """A residual block with strides, as in ResNet.
 
-    The sizes are odd: TensorFlow's float32 gradient of a 1 × 1 kernel at stride 2 (oneDNN) writes out of bounds where
-    the last row is not reached.
+    The sizes are odd: where the last row is not reached, Keras's float32 gradient of a 1 × 1 kernel at stride 2 writes
+    out of bounds (see `keras_blitz.layers.convolution.overruns`).
     """
     given = keras.Input((13, 11, 3))
     x = layers.ZeroPadding2D(1, name="pad1")(given)

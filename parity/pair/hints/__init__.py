@@ -18,6 +18,7 @@ from parity.pair.hints import (
     sequences,
     windows,
 )
+from parity.pair.hints.between import of_activation, of_sum
 from parity.pair.hints.clue import Clue, explanations
 from parity.pair.hints.copied import of_copied
 from parity.pair.hints.factors import of_factor
@@ -36,6 +37,7 @@ __all__ = [
     "Clue",
     "LossClue",
     "StepClue",
+    "of_activation",
     "of_copied",
     "of_factor",
     "of_layer",
@@ -43,6 +45,7 @@ __all__ = [
     "of_padding",
     "of_row",
     "of_step",
+    "of_sum",
 ]
 
 

@@ -53,13 +53,13 @@ def _named(clue: Clue) -> tuple[str, str]:
     """Return the names of PyTorch's and of Keras's activation, "" where one is not known, or they are the same."""
     if clue.given.shape != np.shape(clue.call.result) or clue.given.dtype not in (np.float32, np.float64):
         return "", ""
-    values = dict(_values(clue.layout.to_torch(clue.given)))
+    values = dict(values_of(clue.layout.to_torch(clue.given)))
     theirs = _nearest({name: value for name, value in values.items() if clue.is_expected(value)}, clue.expected)
     mine = _nearest({name: value for name, value in values.items() if clue.is_actual(value)}, clue.actual)
     return (theirs, mine) if theirs and mine and theirs != mine else ("", "")
 
 
-def _values(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def values_of(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Return each activation of an array in PyTorch's layout."""
     for name, function in ACTIVATIONS.items():
         yield name, np.asarray(function(tf.constant(x)))

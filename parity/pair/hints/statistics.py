@@ -24,6 +24,9 @@ def of_row(pairing: Any, row: Row) -> Iterator[str]:
     theirs, mine = found[0].owner.momentum, getattr(found[1].owner, "momentum", None)
     if theirs is None:
         yield see("bn-momentum-none")
+    elif mine is not None and type(found[1].owner).__module__.startswith("keras_blitz."):
+        if abs(mine - theirs) > 1e-9:
+            yield f"{see('bn-momentum')}; keras_blitz's momentum is PyTorch's own, {theirs:g}; the port has {mine:g}"
     elif mine is not None and type(found[1].owner).__name__ == "BatchNormalization":
         if abs((1 - mine) - theirs) > 1e-9:
             yield f"{see('bn-momentum')}; PyTorch's momentum {theirs:g} is {1 - theirs:g} in Keras, which has {mine:g}"

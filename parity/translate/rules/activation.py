@@ -65,13 +65,16 @@ FUNCTIONS = {
     "rsqrt": "1 / ops.sqrt({0})",
     "square": "ops.square({0})",
     "neg": "-{0}",
+    "negative": "-{0}",
     "abs": "ops.abs({0})",
+    "absolute": "ops.abs({0})",
     "sin": "ops.sin({0})",
     "cos": "ops.cos({0})",
     "erf": "ops.erf({0})",
     "floor": "ops.floor({0})",
     "ceil": "ops.ceil({0})",
     "trunc": "ops.trunc({0})",
+    "fix": "ops.trunc({0})",
     "log2": "ops.log2({0})",
     "log10": "ops.log10({0})",
     "atan": "ops.arctan({0})",
@@ -202,7 +205,7 @@ def _unnamed(builder: "Builder", name: str, x: "Operand", arguments: dict[str, A
     return builder.layer(name, [found], arguments, flat=found.flat, path="")
 
 
-@module("Dropout", "Dropout1d", "Dropout2d", "Dropout3d")
+@module("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout")
 def dropout(builder: "Builder", drop: Any, x: "Operand") -> View:
     """Write a dropout that has its mask from PyTorch's in the proof."""
     found = builder.any(x)
@@ -227,11 +230,11 @@ def identity(builder: "Builder", _: Any, x: "Operand") -> View:
     return builder.any(x)
 
 
-@function("dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
+@function("dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 def other_dropout(builder: "Builder", x: "Operand", p: float = 0.5, training: bool = False, **_: Any) -> View:
     """Write `F.dropout2d` and its like as `functional_dropout` does."""
     p = builder.call.in_train.get("p", p)
-    name = "AlphaDropout" if builder.call.target == "alpha_dropout" else builder.call.target.capitalize()
+    name = "".join(part.capitalize() for part in builder.call.target.split("_"))
     return builder.layer(name, [builder.channels_last(x)], {"p": p}, path="") if p else builder.any(x)
 
 

@@ -5,7 +5,6 @@ from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 from parity.translate import layout
-from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
@@ -82,9 +81,8 @@ def scaled(builder: "Builder", x: Any, factor: float) -> Any:
 @function("div", "truediv", "itruediv", "true_divide", "divide")
 def divide(builder: "Builder", one: Any, other: Any, rounding_mode: str | None = None) -> View:
     """Write a quotient."""
-    if rounding_mode not in (None, "floor"):
-        raise Untranslatable(f"rounding_mode={rounding_mode!r} of a division has no translation")
-    return combine(builder, "{0} // {1}" if rounding_mode else "{0} / {1}", one, other)
+    texts = {None: "{0} / {1}", "floor": "{0} // {1}", "trunc": "ops.trunc({0} / {1})"}
+    return combine(builder, texts[rounding_mode], one, other)
 
 
 @function("rdiv", "rtruediv")
@@ -103,16 +101,19 @@ def _binary(text: str) -> Callable[..., View]:
 TEXTS = {
     ("mul", "imul", "rmul", "multiply"): "{0} * {1}",
     ("pow",): "{0} ** {1}",
+    ("rpow",): "{1} ** {0}",
     ("floor_divide", "floordiv"): "{0} // {1}",
+    ("rfloordiv",): "{1} // {0}",
     ("remainder", "mod"): "{0} % {1}",
+    ("rmod",): "{1} % {0}",
     ("maximum",): "ops.maximum({0}, {1})",
     ("minimum",): "ops.minimum({0}, {1})",
     ("eq",): "ops.equal({0}, {1})",
     ("ne", "not_equal"): "ops.not_equal({0}, {1})",
-    ("gt",): "{0} > {1}",
-    ("lt",): "{0} < {1}",
-    ("ge",): "{0} >= {1}",
-    ("le",): "{0} <= {1}",
+    ("gt", "greater"): "{0} > {1}",
+    ("lt", "less"): "{0} < {1}",
+    ("ge", "greater_equal"): "{0} >= {1}",
+    ("le", "less_equal"): "{0} <= {1}",
     ("and", "logical_and", "iand"): "ops.logical_and({0}, {1})",
     ("or", "logical_or", "ior"): "ops.logical_or({0}, {1})",
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # PyTorch's name of an argument -> that of `keras_blitz.ops`, where the two differ.
 RENAMED = {"input": "x", "self": "x", "other": "y", "axis": "dim"}
 
-LEFT_OUT = ("out",)  # which change nothing of the values
+LEFT_OUT = ("out", "compute_mode")  # which change nothing of the values
 
 # Of each value by itself.
 ELEMENTWISE = (
@@ -28,21 +28,20 @@ ELEMENTWISE = (
 # Of two values.
 PAIRS = (
     "atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign float_power fmax fmin "
-    "fmod heaviside hypot logaddexp logaddexp2 logical_xor xlogy"
+    "fmod gcd heaviside hypot lcm logaddexp logaddexp2 logical_xor xlogy"
 )
 # Along one axis, the others are as they were.
 ALONG = "argsort cummax cummin cumprod diff logcumsumexp sort"
 # Of tensors in PyTorch's own order of axes.
 WHOLE = (
-    "addbmm addcdiv addmv addr all aminmax any count_nonzero cov cumulative_trapezoid diag diag_embed "
-    "dist dot inner isclose isin kthvalue lerp masked_scatter median mv "
-    "nanmean nanmedian nansum outer rot90 take "
-    "tensordot trace trapezoid"
+    "addbmm addcdiv addmv addr all aminmax any cdist corrcoef count_nonzero cov cumulative_trapezoid diag diag_embed "
+    "dist dot inner isclose isin kron kthvalue lerp median mode msort mv nanmean nanmedian nanquantile "
+    "nansum outer quantile renorm rot90 take tensordot trace trapezoid vander"
 )
 ALIASES = {
-    "absolute": "abs", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
+    "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan",
     "arctan2": "atan2", "arctanh": "atanh", "ger": "outer", "xor": "bitwise_xor", "ixor": "bitwise_xor",
-    "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+    "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift", "trapz": "trapezoid",
 }  # fmt: skip
 
 

@@ -40,25 +40,25 @@ def functional(
     arguments = _geometry(weight.shape[0], weight.shape[2:], options, groups)
     path = own_path(weight, bias)
     if path is None or not type(builder.module(path)).__name__.startswith("Conv"):
-        return _with_computed_kernel(builder, x, weight, bias, arguments)
+        return _with_computed_kernel(builder, "Conv", x, weight, bias, arguments)
     builder.call.path = path
     arguments |= {"bias": optional(bias is not None, True), **frozen(builder.module(path))}
     return builder.layer(f"Conv{weight.rank - 2}d", [builder.channels_last(x)], arguments)
 
 
 def _with_computed_kernel(
-    builder: "Builder", x: "Operand", weight: "Operand", bias: "Operand | None", arguments: dict[str, Any]
+    builder: "Builder", name: str, x: "Operand", weight: "Operand", bias: "Operand | None", arguments: dict[str, Any]
 ) -> View:
     """Write a convolution whose kernel is an input: one that is normalized, or of a parameter."""
-    if weight.rank != 4:
-        raise Untranslatable("a convolution with a computed kernel has a translation for images alone")
-    given = [builder.channels_last(x), _kernel(builder, weight)]
-    return builder.layer("DynamicConv2d", [*given, *([builder.natural(bias)] if bias is not None else [])], arguments)
+    if x.rank != weight.rank:
+        raise Untranslatable("a convolution without a batch axis has no translation")
+    given = [builder.channels_last(x), _kernel(builder, weight), *([builder.natural(bias)] if bias is not None else [])]
+    return builder.layer(f"Dynamic{name}{weight.rank - 2}d", given, arguments)
 
 
 def _kernel(builder: "Builder", weight: "Operand") -> View:
-    """Return a kernel (out, in, height, width) in Keras's order; a constant is held in that order."""
-    order = (2, 3, 1, 0)
+    """Return a kernel (out, in, …) in Keras's order, (…, in, out); a constant is held in that order."""
+    order = (*range(2, weight.rank), 1, 0)
     if not isinstance(weight, Value) or weight.kind != "constant":
         return builder.to(weight, order)
     array = array_of(weight).transpose(order)
@@ -73,19 +73,41 @@ def transposed(builder: "Builder", conv: Any, x: "Operand", output_size: Any = N
         raise Untranslatable("output_size= of a transposed convolution has no translation; use output_padding")
     if conv.padding_mode != "zeros":
         raise Untranslatable(f"padding_mode={conv.padding_mode!r} of a convolution has no translation")
-    found = builder.channels_last(x)
-    arguments = {
-        "out_channels": conv.out_channels,
-        "kernel_size": _single(conv.kernel_size),
-        "stride": optional(_single(conv.stride), 1),
-        "padding": optional(_single(conv.padding), 0),
-        "output_padding": optional(_single(conv.output_padding), 0),
-        "groups": optional(conv.groups, 1),
-        "bias": optional(conv.bias is not None, True),
-        "dilation": optional(_single(conv.dilation), 1),
-        **frozen(conv),
+    options = (conv.stride, conv.padding, conv.output_padding, conv.groups, conv.dilation)
+    arguments = _transposed_geometry(conv.out_channels, conv.kernel_size, *options)
+    arguments |= {"bias": optional(conv.bias is not None, True), **frozen(conv)}
+    return builder.layer(f"ConvTranspose{rank}d", [builder.channels_last(x)], arguments)
+
+
+@function("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def functional_transposed(
+    builder: "Builder", x: "Operand", weight: Value, bias: Value | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> View:  # fmt: skip
+    """Write `F.conv_transpose2d` of a module's own weights as that module's layer, of others with a computed kernel."""
+    options = (stride, padding, output_padding, groups, dilation)
+    arguments = _transposed_geometry(weight.shape[1] * groups, weight.shape[2:], *options)
+    path = own_path(weight, bias)
+    if path is None or not type(builder.module(path)).__name__.startswith("ConvTranspose"):
+        return _with_computed_kernel(builder, "ConvTranspose", x, weight, bias, arguments)
+    builder.call.path = path
+    arguments |= {"bias": optional(bias is not None, True), **frozen(builder.module(path))}
+    return builder.layer(f"ConvTranspose{weight.rank - 2}d", [builder.channels_last(x)], arguments)
+
+
+def _transposed_geometry(
+    channels: int, kernel: Sequence[int], stride: Any, padding: Any, added: Any, groups: int, dilation: Any
+) -> dict[str, Any]:
+    """Return the arguments of a transposed convolution but for those about its weights."""
+    return {
+        "out_channels": channels,
+        "kernel_size": _single(kernel),
+        "stride": optional(_single(stride), 1),
+        "padding": optional(_single(padding), 0),
+        "output_padding": optional(_single(added), 0),
+        "groups": optional(groups, 1),
+        "dilation": optional(_single(dilation), 1),
     }
-    return builder.layer(f"ConvTranspose{rank}d", [found], arguments)
 
 
 def _geometry(channels: int, kernel: Sequence[int], options: Sequence[Any], groups: int) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
 from parity.translate.layout import Layout
-from parity.translate.program import View
+from parity.translate.leaves import array_of
+from parity.translate.program import View, sizes
 from parity.translate.registry import function
 from parity.translate.rules.arithmetic import add, scaled
 from parity.translate.rules.by_name import along, write
@@ -53,13 +56,37 @@ def _common_layout(builder: "Builder", tensors: Sequence["Operand"]) -> Layout:
     return max(moving, key=lambda view: (sum(view.shape), view.layout == layout.natural(view.rank))).layout
 
 
-@function("hstack", "dstack", "column_stack")
+# Function -> the axes of its result at least, the axis of the join, and where a vector's axis goes among them.
+JOINS = {
+    "vstack": (2, 0, 1),
+    "row_stack": (2, 0, 1),
+    "hstack": (1, 1, 0),
+    "dstack": (3, 2, 1),
+    "column_stack": (2, 1, 0),
+}
+
+
+@function(*JOINS)
 def join_along(builder: "Builder", tensors: Sequence["Operand"]) -> View:
-    """Write a join along axis 1 or 2, which all tensors have."""
-    axis = 2 if builder.call.target == "dstack" else 1
-    if any(x.rank <= axis for x in tensors):
-        raise Untranslatable(f"{builder.call.target} of tensors with fewer than {axis + 1} axes has no translation")
-    return concatenate(builder, tensors, axis)
+    """Write a join along axis 0, 1 or 2; tensors with too few axes get new ones."""
+    least, axis, place = JOINS[builder.call.target]
+    joined = [_with_axes(builder, x, least, place) for x in tensors]
+    return concatenate(builder, joined, min(axis, joined[0].rank - 1))
+
+
+def _with_axes(builder: "Builder", x: "Operand", least: int, place: int) -> "Operand":
+    """Return a tensor with at least so many axes: a vector's own stands at `place`, a matrix gets a last one."""
+    if x.rank >= least:
+        return x
+    before = place if x.rank == 1 else 0
+    new = (*range(before), *range(before + x.rank, least))
+    shape, batched = list(x.shape), list(x.batched or [False] * x.rank)
+    for axis in new:
+        shape.insert(axis, 1)
+        batched.insert(axis, False)
+    out, order = Value(tuple(shape), x.dtype, batched=tuple(batched)), layout.natural(least)
+    axes = new if new[1:] else new[0]
+    return builder.op("ops.expand_dims({0}, {axis})", [builder.natural(x)], layout=order, out=out, axis=axes)
 
 
 @function("stack")
@@ -76,7 +103,14 @@ def stack(builder: "Builder", tensors: Sequence["Operand"], dim: int = 0) -> Vie
     return builder.op("ops.stack({0}, {axis})", [parts], layout=tuple(order), axis=axis)
 
 
-@function("split", "chunk", "tensor_split", "split_with_sizes")
+@function("hsplit", "vsplit", "dsplit")
+def split_along(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> list[View]:
+    """Write a split along axis 0, 1 or 2."""
+    axis = {"vsplit": 0, "hsplit": 1, "dsplit": 2}[builder.call.target]
+    return split(builder, x, 0, dim=min(axis, x.rank - 1))
+
+
+@function("split", "chunk", "tensor_split", "split_with_sizes", "unsafe_split", "unsafe_chunk")
 def split(builder: "Builder", x: "Operand", *_: Any, dim: int = 0, **__: Any) -> list[View]:
     """Write a split into as many parts as PyTorch made."""
     given = [each for each in _ if isinstance(each, int)]
@@ -104,9 +138,10 @@ def getitem(builder: "Builder", x: "Operand", index: Any, *more: Any) -> View:
         index = (*[slice(None)] * (index % x.rank), more[0])
     index = list(index) if isinstance(index, tuple) else [index]
     index = [list(each) if isinstance(each, range) else each for each in index]
+    index = [_as_places(each) for each in index]
     index = [_as_slice(each) if isinstance(each, list) else each for each in index]
     if any(isinstance(each, (Value, list)) for each in index):
-        return _take(builder, x, index)
+        return _take(builder, x, index if _has_new_axis(index) else complete(index, x.rank))
     found = builder.view(x)
     index = complete(index, x.rank)
     real = [each for each in index if each is not None]
@@ -125,6 +160,13 @@ def _is_whole(index: Any, size: int, batched: bool) -> bool:
     if not isinstance(index, slice) or (batched and index.stop is not None):
         return False
     return index.indices(size) == (0, size, 1)
+
+
+def _as_places(index: Any) -> Any:
+    """Return the list of places that a constant row of truth values chooses; others as they are."""
+    if isinstance(index, Value) and index.kind == "constant" and index.dtype == "bool" and index.rank == 1:
+        return np.flatnonzero(array_of(index)).tolist() if not any(index.batched) else index
+    return index
 
 
 def _as_slice(places: list[int]) -> slice | list[int]:
@@ -182,7 +224,7 @@ def _take(builder: "Builder", x: "Operand", index: list[Any]) -> View:
     places = [n for n, each in enumerate(index) if each != slice(None)] if not _has_values(index) else [
         n for n, each in enumerate(index) if isinstance(each, (Value, list)) or each != slice(None)
     ]  # fmt: skip
-    if len(places) == 2 and (found := _one_of_each(builder, x, index)):
+    if len(places) == 2 and (found := _one_of_each(builder, x, index) or _pairs_at(builder, x, index, places[0])):
         return found
     if len(places) != 1 or (isinstance(index[places[0]], Value) and index[places[0]].dtype == "bool"):
         raise Untranslatable("indexing with several tensors, or with truth values, has no translation")
@@ -206,6 +248,35 @@ def _one_of_each(builder: "Builder", x: "Operand", index: list[Any]) -> View | N
     text = f"ops.squeeze(ops.take_along_axis({{0}}, {{1}}{ones}, 1), 1)"
     order = layout.natural(builder.out.rank)
     return builder.op(text, [builder.natural(x), builder.natural(places)], layout=order)
+
+
+def _pairs_at(builder: "Builder", x: "Operand", index: list[Any], axis: int) -> View | None:
+    """Write `x[:, rows, columns]` of two constant lists, as of a triangle; None of another index."""
+    lists = [_whole_numbers(each) for each in index[axis : axis + 2]]
+    if len(lists) < 2 or None in lists or any(x.batched[axis : axis + 2]):
+        return None
+    rows, columns = (np.asarray(each) % x.shape[axis + n] for n, each in enumerate(lists))
+    height, width = x.shape[axis : axis + 2]
+    flat = Value(
+        (*x.shape[:axis], height * width, *x.shape[axis + 2 :]), x.dtype,
+        batched=(*x.batched[:axis], False, *x.batched[axis + 2 :]),
+    )  # fmt: skip
+    order = layout.natural(flat.rank)
+    shape = sizes(flat, order)
+    merged = builder.op("ops.reshape({0}, {shape})", [builder.natural(x)], layout=order, out=flat, shape=shape)
+    places = (rows * width + columns).tolist()
+    return builder.op("ops.take({0}, {places}, {axis})", [merged], layout=order, places=places, axis=axis)
+
+
+def _whole_numbers(index: Any) -> Any:
+    """Return a list of whole numbers, or a constant one, as a list; None of another index."""
+    if isinstance(index, Value) and index.kind == "constant" and index.rank == 1 and "int" in index.dtype:
+        return array_of(index).tolist() if not any(index.batched) else None
+    return index if isinstance(index, list) else None
+
+
+def _has_new_axis(index: list[Any]) -> bool:
+    return any(each is None for each in index)
 
 
 def _has_values(index: list[Any]) -> bool:
@@ -240,10 +311,10 @@ def index_select(builder: "Builder", x: "Operand", dim: int, index: "Operand") -
 @function("index_add")
 def index_add(
     builder: "Builder", x: "Operand", dim: int, index: "Operand", source: "Operand", alpha: float = 1
-) -> View:  # fmt: skip
-    """Write sums of the rows that go to one place."""
+) -> View | list[View]:  # fmt: skip
+    """Write sums of the rows that go to one place; along another axis by the layer Function."""
     if dim % x.rank or x.batched[0] or index.batched[0]:
-        raise Untranslatable("index_add along other than a fixed axis 0 has no translation")
+        return write(builder, "index_add", x, dim, index, source, alpha)
     order, count = layout.natural(x.rank), x.shape[0]
     rows = builder.natural(scaled(builder, source, alpha))
     text = "ops.segment_sum({0}, {1}, num_segments={count})"

@@ -1,4 +1,4 @@
-"""Linear layers and embeddings."""
+"""Linear layers, embeddings and bags of them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -86,3 +86,28 @@ def functional_embedding(builder: "Builder", ids: "Operand", weight: Value, *_: 
         return embedding(builder, builder.module(builder.call.path), ids)
     order = layout.natural(builder.out.rank)
     return builder.op("ops.take({0}, {1}, axis=0)", [builder.natural(weight), builder.natural(ids)], layout=order)
+
+
+@module("EmbeddingBag")
+def embedding_bag(
+    builder: "Builder", table: Any, x: "Operand", offsets: "Operand | None" = None,
+    per_sample_weights: "Operand | None" = None,
+) -> View:  # fmt: skip
+    """Write an EmbeddingBag."""
+    if table.max_norm is not None:
+        raise Untranslatable("an EmbeddingBag with max_norm changes its table in forward, and has no translation")
+    arguments = {
+        "num_embeddings": table.num_embeddings,
+        "embedding_dim": table.embedding_dim,
+        "scale_grad_by_freq": optional(table.scale_grad_by_freq, False),
+        "mode": optional(table.mode, "mean"),
+        "include_last_offset": optional(table.include_last_offset, False),
+        "padding_idx": optional(table.padding_idx, "none"),
+        **frozen(table),
+    }
+    if table.padding_idx is None:
+        del arguments["padding_idx"]
+    more = {"offsets": offsets, "per_sample_weights": per_sample_weights}
+    given = {"": x, **{name: each for name, each in more.items() if each is not None}}
+    views = [builder.natural(each) for each in given.values()]
+    return builder.layer_of_several("EmbeddingBag", views, arguments, [layout.natural(2)], list(given))[0]

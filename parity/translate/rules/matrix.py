@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BATCH = "nhgabcd"  # letters of the axes before the matrices
 
 
-@function("matmul", "bmm", "mm", "mv", "dot")
+@function("matmul", "bmm", "mm", "mv", "dot", "vdot", "linalg_matmul")
 def matmul(builder: "Builder", one: "Operand", other: "Operand") -> View:
     """Write a product of matrices."""
     return product(builder, one, other, builder.out)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Value
-from parity.translate.program import View, optional
+from parity.translate.program import Literal, View, optional
 from parity.translate.registry import function
 from parity.translate.rules.arithmetic import combine
 from parity.translate.rules.by_name import write
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def _reduce(name: str) -> Callable[..., View | list[View]]:
     def rule(builder: "Builder", x: "Operand", dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
-        if options.get("dtype") is not None or "unbiased" in options:
+        if "unbiased" in options or (
+            options.get("dtype") is not None and not (isinstance(x, Value) and x.is_float and builder.out.is_float)
+        ):
             raise Untranslatable(f"{name} with {', '.join(options)} has no translation")
         dim = options.get("axis", dim)
         other = options.get("other", dim)
@@ -60,6 +62,8 @@ for _name, _keras in (
 @function("var")
 def variance(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool = True, **options: Any) -> View:
     """Write a variance: Keras's is divided by the count n, PyTorch's by n − 1."""
+    if _over_batch(x, dim):
+        return _with_a_free_count(builder, "var", x, dim, unbiased, options)
     count, less = _counts(x, dim, unbiased, options)
     found = reduce(builder, "var", x, dim, options.get("keepdim", False))
     return found if count == less else builder.op("{0} * ({count} / {less})", [found], count=count, less=less)
@@ -68,6 +72,8 @@ def variance(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool =
 @function("std")
 def deviation(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool = True, **options: Any) -> View:
     """Write a standard deviation as the norm of what differs from the mean, because its gradient at 0 is 0."""
+    if _over_batch(x, dim):
+        return _with_a_free_count(builder, "std", x, dim, unbiased, options)
     _, less = _counts(x, dim, unbiased, options)
     mean = reduce(builder, "mean", x, dim, True, out=_as_ones(x, dim))
     centered = builder.op("{0} - {1}", [builder.view(x), mean], out=x)
@@ -78,10 +84,28 @@ def deviation(builder: "Builder", x: "Operand", dim: Any = None, unbiased: bool 
 def _counts(x: "Operand", dim: Any, unbiased: bool, options: Mapping[str, Any]) -> tuple[int, int]:
     """Return n and what PyTorch divides by, n − correction."""
     axes = _axes(x, dim)
-    if any(x.batched[axis] for axis in axes):
-        raise Untranslatable("a variance over the batch has no translation")
     count = math.prod(x.shape[axis] for axis in axes)
     return count, count - options.get("correction", 1 if unbiased else 0)
+
+
+def _over_batch(x: "Operand", dim: Any) -> bool:
+    return any(x.batched[axis] for axis in _axes(x, dim))
+
+
+def _with_a_free_count(
+    builder: "Builder", name: str, x: "Operand", dim: Any, unbiased: bool, options: Mapping[str, Any]
+) -> View:
+    """Write a variance or deviation over the batch, whose size PyTorch's correction is taken from, by a Function."""
+    found, keepdim = builder.view(x), options.get("keepdim", False)
+    axes = _axes(x, dim)
+    arguments = {
+        "function": name,
+        "dim": Literal(tuple(sorted(found.layout.index(axis) for axis in axes))),
+        "correction": optional(options.get("correction", 1 if unbiased else 0), 1),
+        "keepdim": optional(keepdim, False),
+    }
+    order = found.layout if keepdim else layout.without(found.layout, axes)
+    return builder.layer("Function", [found], arguments, layout=order, path="")
 
 
 def _axes(x: "Operand", dim: Any) -> list[int]:

@@ -1,11 +1,15 @@
 """Broadcasts and repetitions, also over the batch."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import Call, Value, values_in
+from parity.translate.leaves import array_of
 from parity.translate.program import View, sizes
 from parity.translate.registry import function
 
@@ -51,6 +55,17 @@ def expand(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
         return found
     shape = tuple(out.shape[axis] for axis in found.layout)
     return builder.op("ops.broadcast_to({0}, {shape})", [found], shape=shape)
+
+
+@function("broadcast_tensors")
+def broadcast_tensors(builder: "Builder", *tensors: "Operand") -> list[View]:
+    """Write a broadcast of each tensor to the shape of all."""
+    call, found = builder.call, []
+    for x, value in zip(tensors, call.outputs, strict=True):
+        builder.call = replace(call, outputs=[value])
+        found.append(expand(builder, x))
+    builder.call = call
+    return found
 
 
 def repeat_heads(builder: "Builder", x: "Operand", heads: int) -> View:
@@ -140,6 +155,9 @@ def _combines(call: Call, out: Value) -> bool:
 def repeat_interleave(builder: "Builder", x: "Operand", repeats: Any, dim: int | None = None, **_: Any) -> View:
     """Write each part along an axis so many times in a row."""
     found = builder.view(x)
+    if isinstance(repeats, Value) and repeats.kind == "constant" and dim is not None and not found.batched[dim]:
+        places = np.repeat(np.arange(found.shape[dim]), array_of(repeats)).tolist()
+        return builder.op("ops.take({0}, {places}, {axis})", [found], places=places, axis=found.axis(dim))
     if dim is None or not isinstance(repeats, int) or tuple(builder.out.batched) != tuple(found.batched):
         raise Untranslatable("repeat_interleave by other than a number, along an axis, has no translation")
     return builder.op("ops.repeat({0}, {count}, {axis})", [found], count=repeats, axis=found.axis(dim))

@@ -20,8 +20,8 @@ def _scatter(name: str) -> Callable[..., View | list[View]]:
         if "value" in named:
             named["src"] = named.pop("value")
         like = next((builder.any(each) for each in (x, index, *args, *named.values()) if _follows_batch(each)), None)
-        args = tuple(_each_example(builder, each, like) for each in (x, dim, index, *args))
-        return write(builder, name, *args, **{k: _each_example(builder, v, like) for k, v in named.items()})
+        args = tuple(each_example(builder, each, like) for each in (x, dim, index, *args))
+        return write(builder, name, *args, **{k: each_example(builder, v, like) for k, v in named.items()})
 
     return rule
 
@@ -30,7 +30,7 @@ def _follows_batch(x: Any) -> bool:
     return isinstance(x, Value) and not x.is_leaf and any(x.batched)
 
 
-def _each_example(builder: "Builder", x: Any, like: View | None) -> Any:
+def each_example(builder: "Builder", x: Any, like: View | None) -> Any:
     """Return a constant with a row for each example, such as `torch.zeros(len(x), 5)`; others as they are."""
     if like is None or not isinstance(x, Value) or not x.is_leaf or not any(x.batched):
         return x
@@ -39,6 +39,16 @@ def _each_example(builder: "Builder", x: Any, like: View | None) -> Any:
 
 for _name in ("scatter", "scatter_add", "scatter_reduce", "index_copy", "index_fill"):
     function(_name)(_scatter(_name))
+
+
+@function("bucketize", "searchsorted")
+def bucketize(builder: "Builder", one: "Operand", other: "Operand", **options: Any) -> Any:
+    """Write the places of values among sorted boundaries, which `bucketize` is given last and `searchsorted` first."""
+    if options.pop("sorter", None) is not None or options.get("side") not in (None, "left", "right"):
+        raise Untranslatable("searchsorted with a sorter has no translation")
+    side = options.pop("side", None)
+    options["right"] = bool(options.get("right")) or side == "right"
+    return write(builder, builder.call.target, one, other, **options)
 
 
 @function("one_hot")

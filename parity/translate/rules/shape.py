@@ -89,7 +89,7 @@ def movedim(builder: "Builder", x: "Operand", source: Any, destination: Any) -> 
     return builder.turned(x, [places[to] if to in places else next(left) for to in range(x.rank)])
 
 
-@function("T", "mT", "t")
+@function("T", "mT", "H", "mH", "t", "adjoint")
 def turned(builder: "Builder", x: "Operand") -> View:
     """Change the layout."""
     axes = list(range(x.rank))
@@ -109,7 +109,7 @@ def same(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     return builder.any(x)
 
 
-@function("to", "type", "float", "double", "half", "long", "int", "bool", "type_as")
+@function("to", "type", "float", "double", "half", "long", "int", "bool", "byte", "char", "short", "type_as")
 def cast(builder: "Builder", x: "Operand", *_: Any, **__: Any) -> View:
     """Write a cast where the kind of number changes; which floating-point type it is, is the model's own."""
     out, found = builder.out, builder.any(x)
@@ -144,7 +144,7 @@ for _name, _argument in DEALT.items():
     function(_name.lower().replace("shuffle", "_shuffle").replace("un_", "_un"))(_functional(_name, _argument))
 
 
-@function("ravel")
+@function("ravel", "atleast_1d", "atleast_2d", "atleast_3d")
 def ravel(builder: "Builder", x: "Operand") -> View:
     """Write a reshape."""
     return reshape(builder, x)
@@ -156,6 +156,12 @@ def diagonal(builder: "Builder", x: "Operand", offset: int = 0, dim1: int = 0, d
     order, text = layout.natural(builder.out.rank), "ops.diagonal({0}, {offset}, {axis1}, {axis2})"
     one, other = dim1 % x.rank, dim2 % x.rank
     return builder.op(text, [builder.natural(x)], layout=order, offset=offset, axis1=one, axis2=other)
+
+
+@function("linalg_diagonal")
+def diagonal_of_matrices(builder: "Builder", x: "Operand", *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> View:
+    """Write a diagonal, of the last two axes if none are named."""
+    return diagonal(builder, x, offset, dim1, dim2)
 
 
 @function("cross", "linalg_cross")
