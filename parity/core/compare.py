@@ -313,17 +313,12 @@ def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
 
 
 def _without_lost(rows: dict[str, Row], expected: Value | None, actual: Value | None) -> dict[str, Row]:
-    """Return the rows; where the loss is NaN or infinite on both sides, a gradient that differs is not decided.
-
-    The frameworks have their own gradients at NaN: PyTorch's ReLU returns zero there, TensorFlow's NaN.
-    """
+    """Return the rows; where the loss is NaN on both sides, a gradient that differs is not decided: a ReLU's is zero."""
     if not all(isinstance(loss, np.ndarray) and not np.isfinite(loss).all() for loss in (expected, actual)):
         return rows
-
     lost = {n for n, row in rows.items() if not row.passed and (row.kind == "gradient" or step_of(n))}
-    reason = "the loss is NaN or infinite: no measure"
-    unjudged = {n: Row(n, rows[n].size, True, warnings=(reason,), decided=False) for n in lost}
-    return rows | unjudged
+    reason = ("the loss is NaN or infinite: no measure",)
+    return rows | {n: Row(n, rows[n].size, True, warnings=reason, decided=False) for n in lost}
 
 
 def _screened_row(name: str, size: int, found: Difference) -> Row:

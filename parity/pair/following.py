@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from parity.core.trace import named_outputs
-from parity.pair import feed, pairing
-from parity.pair.alike import Value, distance
+from parity.pair import feed, pairing, settling
+from parity.pair.alike import Value
 from parity.pair.fits import prepared
 from parity.pair.guard import guarded
 from parity.pair.options import typed
@@ -181,9 +181,12 @@ class Follower:
             actual = dict(zip(flow, actual.values(), strict=True))
 
         def furthest(ours: Callable[[str], Iterable[Value]]) -> float:
-            bound = self.known.bound
-            each = [min((distance(own, o, bound) for o in ours(n)), default=np.inf) for n, own in self.outputs.items()]
-            return max(each, default=0.0)
+            bound, kept = self.known.bound, feed.keeps_channels_first(self.model)
+            each = (
+                [settling.output_distance(self.theirs, name, own, other, kept, bound) for other in ours(name)]
+                for name, own in self.outputs.items()
+            )
+            return max((min(distances, default=np.inf) for distances in each), default=0.0)
 
         in_any_order = furthest(lambda name: actual.values())
         return furthest(lambda name: [actual[name]]) if len(actual) == len(flow) else in_any_order, in_any_order

@@ -11,6 +11,7 @@ from keras_blitz.weights.layout import Layout
 from parity.core import tolerance
 from parity.core.modes import PRECISIONS
 from parity.pair import layouts
+from parity.pair.alike import Value, apart, distance
 from parity.pair.layouts import Sizes
 from parity.pair.theirs import Theirs
 from parity.pair.wiring import KerasCall
@@ -58,13 +59,39 @@ def output(theirs: Theirs, name: str, shape: Sizes, ours: Sizes, kept: bool, act
         kept: the Keras model keeps its channels on axis 1.
         actual: () -> Keras's value.
     """
-    last = theirs.calls[-1].name if theirs.calls else ""
-    first = theirs.channels_first.get(last, False)
-    candidates = layouts.of_output(len(shape), theirs.flow.axes.get(name, ""), first, kept)
     alike = len(ours) == len(shape)
+    candidates = output_layouts(theirs, name, len(ours), kept)
     fitting = layouts.fitting(candidates, ours, shape) if alike else []
-    likeliest = candidates[0] if alike else layouts.fit(ours, shape, first and not kept)
-    return Fits(fitting or [likeliest], lambda: theirs.flow.outputs[name].reshape(shape), actual)
+    return Fits(fitting or candidates[:1], lambda: theirs.flow.outputs[name].reshape(shape), actual)
+
+
+def output_layouts(theirs: Theirs, name: str, rank: int, kept: bool) -> list[Layout]:
+    """Return the layouts in which a Keras output of this rank may be, the likelier first; see `layouts.of_output`."""
+    last = theirs.calls[-1].name if theirs.calls else ""
+    axes = theirs.flow.axes.get(name, "")
+    return layouts.of_output(rank, axes if len(axes) == rank else "", theirs.channels_first.get(last, False), kept)
+
+
+def output_distance(theirs: Theirs, name: str, expected: Value, actual: Value, kept: bool, bound: float) -> float:
+    """Return the distance of an output from PyTorch's in the nearest layout that it may have; infinite beyond a bound.
+
+    Otherwise two layers of one shape could be exchanged where a product of both is then transposed.
+
+    Args:
+        theirs: PyTorch's side.
+        name: of the output.
+        expected: PyTorch's value.
+        actual: Keras's.
+        kept: the Keras model keeps its channels on axis 1.
+        bound: the distance from which two tensors are not the same.
+    """
+    rank = expected.array.ndim
+    if rank < 3 or actual.array.ndim != rank or rank != len(theirs.flow.axes.get(name, "")):
+        return distance(expected, actual, bound)
+    nearest = min(
+        apart(expected, Value(each.to_torch(actual.array))) for each in output_layouts(theirs, name, rank, kept)
+    )
+    return nearest if nearest <= bound else np.inf
 
 
 def cubes(

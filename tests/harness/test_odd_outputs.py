@@ -111,9 +111,14 @@ SQUARE, UNEVEN = (2, 3, 4, 4), (2, 3, 6, 7)  # what PyTorch is given
 # PyTorch's side; the shape it is given; the right port and the wrong one, each of a Keras input
 PAIRS = {
     "gram": (
+        lambda: Net(lambda x, layer: (f := layer(x).flatten(2)) @ (f**2).mT, conv(3, 4)), UNEVEN,
+        lambda x: ops.matmul(rows(maps := same(4)(x)), turned(rows(maps**2))),
+        lambda x: ops.matmul(rows((maps := same(4)(x)) ** 2), turned(rows(maps))),
+    ),
+    "products-whose-layers-may-be-exchanged": (
         lambda: Net(grams, conv(3, 4), conv(3, 4)), UNEVEN,
         lambda x: keras_grams(x, same(4), same(4)),
-        lambda x: turned(keras_grams(x, same(4), same(4))),
+        lambda x: ops.abs(keras_grams(x, same(4), same(4))),
     ),
     "products-of-unequal-sizes": (
         lambda: Net(grams, conv(3, 5), conv(3, 4)), UNEVEN,
