@@ -15,6 +15,8 @@ from parity.core.interruption import Interruption
 from parity.record.frameworks import torch_installed
 from parity.session import TOO_EARLY, each, exit_status, load, run_cases, versions_of
 
+WITH_PYTORCH = ("door-", "translate-")  # how the ids of the mistakes begin that are made beside PyTorch
+
 
 def faults_command(
     fault: Annotated[
@@ -40,7 +42,8 @@ def faults_command(
     from parity.report import text
 
     elsewhere = _with_pytorch()
-    chosen = select_faults(fault or [], [one for mistakes in elsewhere.values() for one in mistakes])
+    hidden = () if torch_installed() else WITH_PYTORCH
+    chosen = select_faults(fault or [], [one for mistakes in elsewhere.values() for one in mistakes], hidden)
     handed = {where: [one for one in chosen if one in mistakes] for where, mistakes in elsewhere.items()}
     chosen = [one for one in chosen if not any(one in mistakes for mistakes in handed.values())]
     cases = cases_of(chosen)

@@ -68,8 +68,8 @@ Measured with {versions}. `parity gaps` measures all of it on your machine, and 
 """
 
 
-EXPLANATION = """*naive* is what one would write at first, *exact* computes what PyTorch does, and the error is relative to the
-tensor's largest value. [The catalogue](index.md) says how it was measured, and has all rows with a filter.
+EXPLANATION = """*naive* is what one would write at first, *exact* computes what PyTorch does, and the error is
+relative to the tensor's largest value. [The catalogue](index.md) says how it was measured, and has all rows with a filter.
 """
 
 

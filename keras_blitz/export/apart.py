@@ -5,22 +5,27 @@ import os
 import pickle
 import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 from keras_blitz.errors import BlitzError, one_line
 
+LIMIT = 600.0  # seconds; generous, because it only has to end what would never end
+LOOKS = 0.001, 0.1  # seconds between two looks at whether the child has ended: at first, and at most
 
-def call_apart(function: Callable[[], Any], what: str) -> Any:
+
+def call_apart(function: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
     """Return what a function returns, called in a forked copy of this process; called here where a system has no fork.
 
     Args:
         function: takes nothing; what it returns can be pickled.
         what: it does, for the message.
+        limit: seconds after which its process is ended.
 
     Raises:
-        BlitzError: it raised, or ended its process.
+        BlitzError: it raised, ended its process, or took longer than the limit.
     """
     if not hasattr(os, "fork"):
         return function()
@@ -30,7 +35,7 @@ def call_apart(function: Callable[[], Any], what: str) -> Any:
             child = os.fork()
         if child == 0:
             _answer(function, file)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = _status_of(child, what, limit)
         if status:
             ended = signal.Signals(-status).name if status < 0 else f"status {status}"
             raise BlitzError(f"{what} ended its process with {ended}")
@@ -39,6 +44,26 @@ def call_apart(function: Callable[[], Any], what: str) -> Any:
     if error:
         raise BlitzError(error)
     return value
+
+
+def _status_of(child: int, what: str, limit: float) -> int:
+    """Return the exit status of a child process, negative for a signal.
+
+    Raises:
+        BlitzError: it has not ended within the limit; it is then ended.
+    """
+    until, pause = time.monotonic() + limit, LOOKS[0]
+    try:
+        while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > until:
+                raise BlitzError(f"{what} took more than {limit:g} s and was stopped; the file may be damaged")
+            time.sleep(pause)
+            pause = min(2 * pause, LOOKS[1])
+    except BaseException:  # Ctrl-C, too: the child must not run on
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def _answer(function: Callable[[], Any], file: Any) -> None:

@@ -330,7 +330,7 @@ def _literals(skeleton: Skeleton) -> list[tuple[Place, dict[Block, Any], Any]]:
     found: list[tuple[Place, dict[Block, Any], Any]] = []
     for number, slot in enumerate(skeleton.slots):
         for name, literal in slot.first.literals.items():
-            if name == "count" and getattr(slot.first, "rows", ()):
+            if name == "count" and isinstance(slot.first, Loop) and slot.first.rows:
                 continue  # the rows say how many
             values: dict[Block, Any] = {
                 block: _value_of(slot.members[block].literals[name]) if block in slot.members else MISSING

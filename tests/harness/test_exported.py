@@ -1,6 +1,7 @@
 """`parity.check_export`: a PyTorch module beside ONNX, TFLite and a SavedModel, right files and wrong ones."""
 
 import os
+import time
 
 import keras
 import numpy as np
@@ -255,6 +256,15 @@ def test_what_ends_its_process_is_one_line():
         call_apart(os.abort, "the interpreter")
     with pytest.raises(BlitzError, match="KeyError: 'here'"):
         call_apart(lambda: {}["here"], "it")
+
+
+def test_what_never_ends_is_stopped():
+    begun = time.monotonic()
+    with pytest.raises(BlitzError, match=r"the interpreter took more than 0\.05 s and was stopped"):
+        call_apart(lambda: time.sleep(60), "the interpreter", limit=0.05)
+    assert time.monotonic() - begun < 30
+    with pytest.raises(ChildProcessError):  # no child is left
+        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "ceil"), [(8, 3, 2, False), (7, 4, 3, True), (5, 2, 1, False)])

@@ -200,6 +200,16 @@ def test_unknown_mistake_is_one_line():
     assert "no mistake 'no-such'" in str(done.exception)
 
 
+@pytest.mark.parametrize("pattern", ["translate-*", "door-all-nan", "trans*"])
+def test_mistakes_that_need_pytorch_say_so_without_it(monkeypatch, pattern):
+    monkeypatch.setattr("parity.planting.torch_installed", lambda: False)
+    done = CliRunner().invoke(app, ["faults", pattern])
+    assert isinstance(done.exception, BlitzError)
+    assert "run PyTorch: pip install 'keras-blitz[torch]'" in str(done.exception)
+    unknown = CliRunner().invoke(app, ["faults", "no-such"])
+    assert "no mistake 'no-such'" in str(unknown.exception)
+
+
 def test_a_layer_that_is_not_there_is_an_error(monkeypatch):
     done = only(monkeypatch, fault("typo", "w", "s", *[eager("mnist0", "output", in_layer("conv9", eps=1))] * 2))
     assert done.exit_code == 1

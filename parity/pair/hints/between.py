@@ -23,7 +23,7 @@ def of_sum(actual: np.ndarray, expected: np.ndarray, earlier: Mapping[str, np.nd
     difference = expected - actual
     if not np.abs(difference).max(initial=0.0) > SAME_VALUE * max(more, less):
         return ""
-    for name, value in reversed(earlier.items()):
+    for name, value in reversed(list(earlier.items())):
         if value.shape == difference.shape and value.dtype.kind == "f":
             if measure(difference, value).relative < SAME_VALUE:
                 return f"PyTorch adds {name} here, and Keras does not"

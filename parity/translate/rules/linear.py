@@ -107,7 +107,7 @@ def embedding_bag(
     }
     if table.padding_idx is None:
         del arguments["padding_idx"]
-    given = {"": x, "offsets": offsets, "per_sample_weights": per_sample_weights}
-    given = {name: each for name, each in given.items() if each is not None}
+    more = {"offsets": offsets, "per_sample_weights": per_sample_weights}
+    given = {"": x, **{name: each for name, each in more.items() if each is not None}}
     views = [builder.natural(each) for each in given.values()]
     return builder.layer_of_several("EmbeddingBag", views, arguments, [layout.natural(2)], list(given))[0]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def _reduce(name: str) -> Callable[..., View | list[View]]:
     def rule(builder: "Builder", x: "Operand", dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
-        if "unbiased" in options or (options.get("dtype") is not None and not (x.is_float and builder.out.is_float)):
+        if "unbiased" in options or (
+            options.get("dtype") is not None and not (isinstance(x, Value) and x.is_float and builder.out.is_float)
+        ):
             raise Untranslatable(f"{name} with {', '.join(options)} has no translation")
         dim = options.get("axis", dim)
         other = options.get("other", dim)
