@@ -59,7 +59,7 @@ class Location:
             if self.between and not self.is_fed_alike:
                 more = f" and {len(self.between) - LISTED} more" if len(self.between) > LISTED else ""
                 names = ", ".join(self.between[:LISTED]) + more
-                found.append(f"  between the two PyTorch runs {names}, without a layer of Keras's to compare with")
+                found.append(f"  between the two PyTorch runs {names}, without a Keras layer to compare with")
         elif self.before:
             found.append(f"  {self.before}, before it, agrees")
         return found + [f"  {reason}" for reason in self.explained]

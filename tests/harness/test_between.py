@@ -79,7 +79,7 @@ def port(slope, adds):
     ("slope", "adds", "words"),
     [
         (1 / 6, True, "modules without a counterpart, not compared: gate"),
-        (0.2, True, "between the two PyTorch runs gate (Hardsigmoid), without a layer of Keras's"),
+        (0.2, True, "between the two PyTorch runs gate (Hardsigmoid), without a Keras layer"),
         (0.2, True, "Keras has hard_sigmoid (0.2·x + 0.5) in place of PyTorch's gate (Hardsigmoid)"),
         (1 / 6, False, "PyTorch adds activation:a here, and Keras does not"),
     ],
