@@ -42,7 +42,7 @@ def mask(shape: tuple[int, ...], p: float, *names: object) -> np.ndarray:
 
 
 def moved(state: Mapping[str, np.ndarray], sample: int, reach: float = 4 * 2.0**-23) -> Mapping[str, np.ndarray]:
-    """Return float32 weights each moved by rounding, by at most this share of its value; sample 0 moves none.
+    """Return weights each moved by rounding, by at most this share of its value; sample 0 moves none.
 
     What a network gives from them is what an equally good arithmetic could have given from `state`. Each is computed
     when it is read: BERT's weights are 0.4 GB.
@@ -74,7 +74,7 @@ def _move(value: np.ndarray, sample: int, name: str, reach: float) -> np.ndarray
     if value.dtype.kind != "f":
         return value
     steps = stream("moved", sample, name).randint(-4, 5, value.shape, dtype=np.int8)
-    return value * (1 + np.float32(reach / 4) * steps)  # exact factors, rounded once
+    return value * (1 + value.dtype.type(reach / 4) * steps)  # exact factors, rounded once
 
 
 def weights(shapes: Mapping[str, tuple[int, ...]], *names: object, fan_out: bool = False) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from parity.core.compare import Comparison, compare
+from parity.core.tolerance import SAME_VALUE
 from parity.core.trace import Trace, kind_of, step_of
 from parity.pair.pairing import Pairing
 from parity.pair.port import Port
@@ -25,8 +26,11 @@ def judged(reference: Reference, trace: Trace, dtype: str, left_out: Sequence[st
         found = against(own=reference.errors)
         return found if found.passed else _judged_at_ties(found, reference, trace.without(left_out))
     found = against()
-    measured = any(row.relative is not None for row in found.failures)
-    return against(own=reference.rounding) if measured else found
+    if any(row.relative is not None for row in found.failures):
+        found = against(own=reference.rounding)
+    if found.failures and all(row.relative is not None and row.relative < SAME_VALUE for row in found.failures):
+        found = against(own=reference.finest)
+    return found
 
 
 def _judged_at_ties(found: Comparison, reference: Reference, trace: Trace) -> Comparison:
