@@ -313,7 +313,7 @@ def _unmeasured_row(name: str, size: int, dtype: str) -> Row:
 
 
 def _without_lost(rows: dict[str, Row], expected: Value | None, actual: Value | None) -> dict[str, Row]:
-    """Return the rows; where the loss is NaN on both sides, a gradient that differs is not decided: a ReLU's is zero."""
+    """Return the rows; where both losses are NaN, a gradient that differs is not decided: frameworks have their own."""
     if not all(isinstance(loss, np.ndarray) and not np.isfinite(loss).all() for loss in (expected, actual)):
         return rows
     lost = {n for n, row in rows.items() if not row.passed and (row.kind == "gradient" or step_of(n))}
