@@ -118,7 +118,7 @@ def _located(
         return replace(location, explained=tuple(said))
     given, between = fed[f"fed:{path}"], _calls_between(port, before, path)
     way = _input_layout(port, path, here, given)
-    told = _of_input(run, row, here, given, way) or _of_operations(run, between, fed, (way.to_torch(here.given), given))
+    told = _of_input(run, row, here, given, way) or _of_operations(between, fed, (way.to_torch(here.given), given))
     told = told or _of_sum(way.to_torch(here.given), given, row, comparison, truth)
     names = tuple(map(_with_class, between))
     return replace(location, explained=told, between=names)
@@ -238,12 +238,11 @@ def _of_input(run: _Run, row: Row, call: KerasCall, expected: np.ndarray, way: l
 
 
 def _of_operations(
-    run: _Run, between: list[Call], fed: Mapping[str, np.ndarray], here: tuple[np.ndarray, np.ndarray]
+    between: list[Call], fed: Mapping[str, np.ndarray], here: tuple[np.ndarray, np.ndarray]
 ) -> tuple[str, ...]:  # fmt: skip
     """Explain an input by what Keras computes in place of one of PyTorch's modules without weights.
 
     Args:
-        run: of the Keras model.
         between: PyTorch's calls before the layer, without a counterpart.
         fed: `fed:path` -> what PyTorch's modules were given.
         here: what Keras's layer was given, in PyTorch's layout, and what PyTorch's module was.
@@ -254,7 +253,7 @@ def _of_operations(
         if given is None or given.dtype.kind != "f" or any(True for _ in call.module.parameters()):
             continue
         try:
-            result = torch_recorder.run(call.module, given, train=run.port.options.train, dtype=str(given.dtype))
+            result = torch_recorder.run(call.module, given, dtype=str(given.dtype))
         except Exception:  # a user's module may take more than its first input
             continue
         told.append(hints.of_activation(_with_class(call), given, result.outputs.get("output", given), *here))
