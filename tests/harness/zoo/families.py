@@ -9,25 +9,25 @@ from zoo.row import Row, numbers
 # Name -> (size of the images, options). Segmentation networks and Inceptions have their auxiliary heads, which only
 # train mode returns beside the others: for these, the translation is that of eval mode. In train mode the last maps
 # are to have more than one value in each channel of an image: BatchNorm over two values is ±1 whatever they are.
-# EfficientNetV2 at 32: its gates saturate, gradients are 1e-74, and PyTorch's own change by 1.7e-10 of their scale when
-# the images change places; at 64 by 2e-15.
+# Inception's auxiliary head takes no smaller ones. EfficientNetV2 at 32: its gates saturate, gradients are 1e-74, and
+# PyTorch's own change by 1.7e-10 of their scale when the images change places; at 64 by 2e-15.
 MODELS: dict[str, tuple[int, dict[str, Any]]] = {
     "alexnet": (64, {}),
     "convnext_tiny": (32, {}),
     "deeplabv3_mobilenet_v3_large": (64, {"weights_backbone": None, "aux_loss": True}),
-    "densenet121": (32, {}),
-    "efficientnet_b0": (32, {}),
+    "densenet121": (64, {}),
+    "efficientnet_b0": (64, {}),
     "efficientnet_v2_s": (64, {}),
     "fcn_resnet50": (48, {"weights_backbone": None, "aux_loss": True}),
     "googlenet": (48, {"init_weights": False}),
-    "inception_v3": (96, {"init_weights": False}),
+    "inception_v3": (299, {"init_weights": False}),
     "lraspp_mobilenet_v3_large": (64, {"weights_backbone": None}),
     "maxvit_t": (224, {}),
-    "mnasnet0_5": (32, {}),
-    "mobilenet_v2": (32, {}),
+    "mnasnet0_5": (64, {}),
+    "mobilenet_v2": (64, {}),
     "mobilenet_v3_small": (48, {}),
-    "regnet_x_400mf": (32, {}),
-    "regnet_y_400mf": (32, {}),
+    "regnet_x_400mf": (64, {}),
+    "regnet_y_400mf": (64, {}),
     "resnet18": (48, {}),
     "resnet50": (48, {}),
     "resnext50_32x4d": (48, {}),
