@@ -244,7 +244,7 @@ ITEMS = (
                                "hints_of_losses", "verdicts", "check_forms_of_models",
                                "random_models", "check_training", "reduced_precision", "meeting", "pairs",
                                "pairing_kinds", "byhand", "arguments", "feeding", "widened", "what_values_tell",
-                               "public_ports", "random_pairs")),
+                               "public_ports", "random_pairs", "between", "odd_outputs")),
           "tests/library/test_kinds.py")),
     Item("H13", "a pytest plugin: a fixture, and an assertion with the full report",
          (f"{_CHECK}::test_the_fixture_fails_a_test_with_the_report_and_writes_the_page",)),

@@ -19,7 +19,7 @@ def cancelled(measured: Mapping[str, Difference], terms: Mapping[str, float]) ->
 
     A bias before a BatchNorm in train mode has such a gradient: PyTorch differs from itself there by as much as its
     value when the batch is permuted. A loss with terms is the weighted sum of the outputs, each judged by itself: it
-    may be small by chance, and its few digits are then no mistake. Terms that are NaN or infinite are no scale.
+    may be small by chance, and its few digits are then no mistake. Terms that are NaN or infinite give no scale.
     """
     sums = {
         name: total

@@ -5,7 +5,14 @@ from typing import Any
 
 from keras_blitz.errors import BlitzError, one_line
 
-ONE_VALUE = "Expected more than 1 value per channel when training"  # PyTorch's BatchNorm, of one example without pixels
+# What a framework says -> what to do about it.
+HINTS = {
+    # PyTorch's BatchNorm, of one example without pixels.
+    "Expected more than 1 value per channel when training": "give a batch of two examples or more",
+    # TensorFlow has channels first on a CPU from oneDNN alone, which it switches on by itself where there is AVX-512.
+    "only supports the NHWC tensor format on the CPU": "channels first needs oneDNN on a CPU: set the environment "
+    "variable TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported",
+}
 
 
 def guarded(side: str, function: Callable, *args: Any) -> Any:
@@ -24,5 +31,5 @@ def guarded(side: str, function: Callable, *args: Any) -> Any:
     except BlitzError:
         raise
     except Exception as error:  # a user's model may raise anything
-        hint = "; give a batch of two examples or more" if ONE_VALUE in str(error) else ""
-        raise BlitzError(f"{side} raises {one_line(error)}{hint}") from error
+        hints = [hint for said, hint in HINTS.items() if said in str(error)]
+        raise BlitzError("; ".join([f"{side} raises {one_line(error)}", *hints])) from error

@@ -1,4 +1,4 @@
-"""Outputs that are no images and no classes: right ports pass and wrong ones fail, whatever their sizes."""
+"""Outputs that are neither images nor classes: right ports pass and wrong ones fail, whatever their sizes."""
 
 import numpy as np
 import pytest

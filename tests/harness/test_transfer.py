@@ -293,7 +293,7 @@ def test_the_command_writes_nothing_where_the_models_differ(files, tmp_path):
         (["transfer_nets:raises", "net.keras"], "no such data"),
         (["transfer_nets:number", "net.keras"], "transfer_nets:number"),
         (["transfer_nets:Net", "none.keras"], "no such file"),
-        (["transfer_nets:Net", "net.weights.h5"], "weights alone"),
+        (["transfer_nets:Net", "net.weights.h5"], "holds weights only"),
         (["transfer_nets:Net", "custom.keras"], "needs Scale, which no imported module registers"),
         (["transfer_nets:Net", "net.keras", "--checkpoint", "other.pth"], r"0.weight, (7, 3, 3, 3) for (4, 3, 3, 3)"),
         (["transfer_nets:Net", "net.keras", "--checkpoint", "part.pth"], "2 tensors are missing (3.weight)"),

@@ -285,7 +285,7 @@ def test_what_no_keras_model_can_do_is_one_line(make, words):
 
 
 @pytest.mark.parametrize(
-    ("shape", "words"), [((2, 5, 4, 3), r"channels last: np\.moveaxis\(x, -1, 1\)"), ((3, 5, 4), r"batch.* x\[None\]")]
+    ("shape", "words"), [((2, 5, 4, 3), r"channels last: np\.moveaxis\(x, -1, 1\)"), ((3, 5, 4), r"batch.*x\[None\]")]
 )
 def test_inputs_that_the_module_refuses_have_their_remedy(shape, words):
     with pytest.raises(BlitzError, match=words):

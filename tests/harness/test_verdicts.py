@@ -10,10 +10,13 @@ from keras import layers, ops
 
 import parity
 from parity.core.compare import Comparison, Row
+from parity.core.difference import Difference
 from parity.core.trace import Trace
 from parity.core.vacuous import Content
 from parity.core.verdict import Verdict, worst
+from parity.pair import reduced
 from parity.pair.equivalence import Report
+from parity.pair.reference import Reference
 from parity.report import html
 from parity.report.json import joined
 
@@ -469,3 +472,21 @@ def test_a_head_that_train_mode_alone_has_is_compared_in_train_mode(weight, righ
     )  # fmt: skip
     assert report.passed is right, str(report)
     assert any(row.name == "activation:aux" for row in report.comparisons["float64"].rows)
+
+
+def test_float64_is_measured_where_float32_loses_all_digits():
+    """And only there: a cast to float32 in a module has float32's error in float64, too."""
+    truth = Trace([("grad:lost", np.ones(3)), ("grad:cast", np.ones(3))])
+    state = {"lost": np.ones(3, "float32"), "running": np.array(1)}
+
+    def record(dtype, weights):
+        assert (dtype, weights["lost"].dtype, weights["running"].dtype) == ("float64", "float64", np.array(1).dtype)
+        assert 0 < np.abs(weights["lost"] - 1).max() <= 4 * 2.0**-52
+        return Trace([("grad:lost", truth["grad:lost"] + 1e-7), ("grad:cast", truth["grad:cast"] + 1e-7)])
+
+    errors = {"grad:lost": Difference(0.7, 0.5, 1.0), "grad:cast": Difference(2e-7, 1e-7, 1.0)}
+    reference = Reference(state, truth, {}, errors, None, set(), record, reduced.SAMPLES)
+    assert reference.finest["grad:cast"] == errors["grad:cast"]
+    assert reference.finest["grad:lost"].max_abs == pytest.approx(1e-7 * 2.0**29)
+    nothing_lost = replace(reference, errors=errors | {"grad:lost": Difference(5e-3, 1e-3, 1.0)})
+    assert nothing_lost.finest == nothing_lost.errors

@@ -417,7 +417,7 @@ def test_bad_input_is_one_line(case):
 def test_a_keras_mask_is_refused():
     model = keras.Sequential([keras.Input((3, 2)), keras.layers.Masking(), keras.layers.Dense(4)])
     output = model(np.zeros((1, 3, 2)))
-    with pytest.raises(ValueError, match="carries a Keras mask"):
+    with pytest.raises(ValueError, match="has a Keras mask"):
         losses.CrossEntropyLoss()(np.zeros((1, 3), int), output)
 
 
