@@ -53,7 +53,8 @@ def apart(group: str, name: str, limit: float, sources: Path | None) -> dict[str
         if receive.poll(limit):
             found = receive.recv()
     except EOFError:
-        found = {"reason": "the process ended without a result; too little memory?"}
+        process.join()
+        found = {"reason": f"the process ended without a result, by status {process.exitcode}; −9 is too little memory"}
     finally:
         process.kill()
         process.join()

@@ -337,7 +337,7 @@ def _tensors(inputs, dtype: str = ""):
         return {name: _tensors(value, dtype) for name, value in inputs.items()}
     if isinstance(inputs, tuple | list):
         return tuple(_tensors(value, dtype) for value in inputs)
-    tensor = _cast(torch.from_numpy(np.array(inputs)), dtype)
+    tensor = _cast(torch.from_numpy(np.array(inputs, order="C")), dtype)
     return tensor.requires_grad_() if tensor.is_floating_point() else tensor
 
 
@@ -354,7 +354,7 @@ def _targets(target, dtype: str):
         return {name: _targets(value, dtype) for name, value in target.items()}
     if isinstance(target, tuple):
         return tuple(_targets(value, dtype) for value in target)
-    return None if target is None else _cast(torch.from_numpy(np.array(target)), dtype)
+    return None if target is None else _cast(torch.from_numpy(np.array(target, order="C")), dtype)
 
 
 def _number(value) -> torch.Tensor | None:
