@@ -55,9 +55,22 @@ def met(
     free = {name: token for name, token in tokens_of if ("fed", name) in values}
     found: Names = {}
     for key, token in zip(given, tokens[1], strict=True):
-        fed, result = Value(given[key]), Value(results[key])
-        same = [n for n, t in free.items() if t == token and distance(values["fed", n], fed, bound) < np.inf]
+        result = Value(results[key])
+        same = [
+            n for n, t in free.items()
+            if t == token and distance(*_without_beyond(values["fed", n], given[key]), bound) < np.inf
+        ]  # fmt: skip
         if same:
             found[key] = min(same, key=lambda name: distance(values["activation", name], result, bound))
             del free[found[key]]
     return found
+
+
+def _without_beyond(theirs: Value, ours: np.ndarray) -> tuple[Value, Value]:
+    """Return two values without what is beyond the end of each example of a packed sequence: NaN in PyTorch's."""
+    beyond = np.isnan(theirs.flat).reshape(theirs.array.shape) if np.isnan(theirs.scale) else np.array(False)
+    if ours.ndim == 3 and beyond.shape != ours.shape:  # the steps come first in PyTorch
+        beyond = beyond.swapaxes(0, 1) if beyond.ndim == 3 else beyond
+    if beyond.shape != ours.shape:
+        return theirs, Value(ours)
+    return Value(np.nan_to_num(theirs.array)), Value(np.where(beyond, 0, ours))

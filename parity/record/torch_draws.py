@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from keras_blitz.weights import kinds
@@ -50,11 +51,12 @@ class _Drawing(TorchDispatchMode):
         super().__init__()
         self.follow = follow
         self.draws: list[Draw] = []
-        self.running: list[tuple[str, Any]] = [("", None)]  # (path, first input) of the modules that run
+        self.running: list[tuple[str, Any, Any]] = [("", None, None)]  # (path, first input, packed) of what runs
         self.noise: dict[int, tuple[torch.Tensor, int]] = {}  # tensor's id -> the tensor, made of this draw alone
 
     def enter(self, path: str, _module: torch.nn.Module, inputs: tuple) -> None:
-        self.running.append((path, first(inputs) if inputs else None))
+        packed = inputs[0] if inputs and isinstance(inputs[0], PackedSequence) else None
+        self.running.append((path, first(inputs) if inputs else None, packed))
 
     def leave(self, *_: Any) -> None:
         self.running.pop()
@@ -73,12 +75,15 @@ class _Drawing(TorchDispatchMode):
 
     def _numbers(self, kind: str, like: torch.Tensor) -> torch.Tensor:
         """Return the numbers of the next draw, float64."""
-        path, given = self.running[-1]
+        path, given, packed = self.running[-1]
+        packed = packed if packed is not None and len(like) == len(packed.data) else None
         number = sum(draw.path == path for draw in self.draws)
         known = (array(given).copy(),) if self.follow and torch.is_tensor(given) else ()
-        draw = Draw(path, number, kind, tuple(like.shape), known)
+        steps = like.shape if packed is None else (len(packed.batch_sizes), int(packed.batch_sizes[0]), *like.shape[1:])
+        draw = Draw(path, number, kind, tuple(steps), known)
         self.draws.append(draw)
-        return torch.from_numpy(draw.numbers())
+        numbers = torch.from_numpy(draw.numbers())
+        return numbers if packed is None else _packed_like(packed, numbers)
 
     def _apply(self, args: tuple) -> set[int]:
         """Note what random numbers are applied to; return the draws that the result is made of alone."""
@@ -91,6 +96,12 @@ class _Drawing(TorchDispatchMode):
                 given = (*draw.given, array(others[0]).copy())
                 self.draws[source] = Draw(draw.path, draw.number, draw.kind, draw.shape, given)
         return set() if others else sources
+
+
+def _packed_like(packed: PackedSequence, numbers: torch.Tensor) -> torch.Tensor:
+    """Return those of the numbers (T, N, C) that the steps of a packed sequence have: Keras draws for all steps."""
+    numbers = numbers if packed.sorted_indices is None else numbers[:, packed.sorted_indices]
+    return torch.cat([row[:count] for row, count in zip(numbers, packed.batch_sizes.tolist(), strict=True)])
 
 
 Numbers = Callable[[str, torch.Tensor], torch.Tensor]

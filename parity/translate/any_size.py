@@ -44,6 +44,6 @@ def leave_open(
     def widen(_: re.Match) -> str:
         both = (each.rstrip(",").split(", ") for each in next(shapes))
         sizes = [a if a == b else "None" for a, b in zip(*both, strict=True)]
-        return f"keras.Input(({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+        return f"keras.Input(({', '.join(sizes)}{',' if len(sizes) == 1 and sizes[0] else ''})"
 
     return INPUT.sub(widen, one)

@@ -46,7 +46,7 @@ def record(
         for value in _values_of(recorded):
             value.batched = (False,) * value.rank
         return recorded
-    larger = tuple(torch.cat([x, x[:1]]) if x.dim() else x for x in several(inputs))
+    larger = tuple(torch.cat([x, x[-1:]]) if x.dim() else x for x in several(inputs))  # sorted lengths stay so
     for one, two in _paired(recorded, module, larger, is_leaf):
         one.period = two.shape[0] - one.shape[0] if one.shape else 0
         one.batched = tuple(p != q for p, q in zip(one.shape, two.shape, strict=True))

@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from keras_blitz.errors import BlitzError
-from parity.translate import in_place, own_gradient
+from parity.translate import in_place, own_gradient, packed
 from parity.translate.graph import Call, Frame, Recording, Value, Where, values_in
 
 # What tells about a tensor and returns none.
@@ -86,6 +86,7 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.module, self.is_leaf = module, is_leaf
         self.known: dict[int, tuple[torch.Tensor, Value]] = {}  # the tensors are kept, so that no id comes twice
+        self.packs: dict[tuple[int, ...], Value] = {}  # ids of a packed sequence's tensors -> what it is
         self.tensors: dict[int, torch.Tensor] = {}  # id of a value -> its tensor
         self.stale: dict[int, Where | None] = {}  # id of a tensor -> the line that changed its memory
         self.views: dict[int, in_place.Made] = {}
@@ -105,12 +106,14 @@ class Recorder(TorchFunctionMode):
         given = [x.detach().clone().requires_grad_().clone() if x.is_floating_point() else x.clone() for x in inputs]
         recorded = [self._new(x, kind="input") for x in given]
         self.stack[0].arguments = recorded
-        seen = own_gradient.seen(self._apply)
-        with self._hooks(), seen, _without_fast_path(), torch.enable_grad(), self:
+        seen, sequences = own_gradient.seen(self._apply), packed.seen(self._pack_or_pad)
+        with self._hooks(), seen, sequences, _without_fast_path(), torch.enable_grad(), self:
             result = self.module(*given)
         outputs = self._as_values(dict(result) if hasattr(result, "items") else result)
         if not values_in(outputs):
             raise Untranslatable(f"{type(self.module).__name__} returns {type(result).__name__}, which has no tensor")
+        if any(isinstance(value, packed.Packed) for value in values_in(outputs)):
+            raise Untranslatable(packed.ELSEWHERE)
         names = {name: self.named[id(t)] for name, t in self.module.named_parameters(remove_duplicate=False)}
         return Recording(
             self.stack[0], self.calls, recorded, outputs, self.uses, self.values, names, list(self.decisions)
@@ -203,13 +206,22 @@ class Recorder(TorchFunctionMode):
         if as_one:
             call = self._call(function.__name__, args, kwargs)
             call.function = function
-            with self._unseen():
-                output = apply(*args, **kwargs)
-            self._finish(call, output)
-            return output
+            return self._finish_unseen(call, apply, args, kwargs)
         self.through += 1
         output = apply(*args, **kwargs)
         self.through -= 1
+        return output
+
+    def _pack_or_pad(self, function: Callable, args: tuple) -> Any:
+        """Call a function that packs a sequence, or pads it again, and record it as one call."""
+        if self.depth:
+            return function(*args)
+        return self._finish_unseen(self._call(function.__name__, args, {}), function, args, {})
+
+    def _finish_unseen(self, call: Call, function: Callable, args: tuple, kwargs: dict) -> Any:
+        with self._unseen():
+            output = function(*args, **kwargs)
+        self._finish(call, output)
         return output
 
     @contextmanager
@@ -243,12 +255,17 @@ class Recorder(TorchFunctionMode):
     def _finish(self, call: Call, output: Any, holds_weights: bool = False, factory: bool = False) -> None:
         """Note what a call returned; a call on constants alone is a constant."""
         inputs = values_in((call.args, call.kwargs))
+        if said := packed.refusal(call, output):
+            raise Untranslatable(f"{said}{at(call.where)}")
         constant = factory or not (holds_weights or any(value.kind != "constant" for value in inputs))
-        tensors = [t for t in tree_flatten(output)[0] if isinstance(t, torch.Tensor)]
-        for tensor in tensors:
-            value = self._new(tensor, kind="constant" if constant else "computed")
-            value.where = call.where
-            call.outputs.append(value)
+        kind, tensors = "constant" if constant else "computed", []
+        for each in tree_flatten(output, packed.is_packed)[0]:
+            if packed.is_packed(each):
+                tensors.append(each.data)
+                call.outputs.append(self._new_packed(each, packed.value_of(each, call, kind)))
+            elif isinstance(each, torch.Tensor):
+                tensors.append(each)
+                call.outputs.append(self._new(each, kind=kind, where=call.where))
         if constant:
             return
         for value in inputs:
@@ -268,13 +285,23 @@ class Recorder(TorchFunctionMode):
             value.array = self.tensors[id(value)].detach().cpu().clone().numpy()
 
     def _as_values(self, tree: Any) -> Any:
-        return tree_map(lambda t: self._value(t) if isinstance(t, torch.Tensor) else t, tree)
+        return tree_map(self._as_value, tree, is_leaf=packed.is_packed)
+
+    def _as_value(self, x: Any) -> Any:
+        if packed.is_packed(x):
+            if (ids := packed.ids(x)) in self.packs:
+                return self.packs[ids]
+            raise Untranslatable(f"{packed.ELSEWHERE}{at(_user_line())}")
+        return self._value(x) if isinstance(x, torch.Tensor) else x
 
     def _value(self, tensor: torch.Tensor) -> Value:
         if id(tensor) in self.known:
             if id(tensor) in self.stale:
                 self._view_again(tensor)
-            return self.known[id(tensor)][1]
+            value = self.known[id(tensor)][1]
+            if isinstance(value, packed.Packed):  # the packed values, or what stands beside them
+                raise Untranslatable(f"{packed.ELSEWHERE}{at(_user_line())}")
+            return value
         if isinstance(tensor.grad_fn, BackwardCFunction):
             name = type(tensor.grad_fn).__name__.removesuffix("Backward")
             rule = f"write it a rule with @parity.translates({name})"
@@ -290,6 +317,13 @@ class Recorder(TorchFunctionMode):
         self.known[id(tensor)] = tensor, value
         self.tensors[id(value)] = tensor
         self.stale.pop(id(tensor), None)
+        self.values.append(value)
+        return value
+
+    def _new_packed(self, sequence: Any, value: Value) -> Value:
+        self.packs[packed.ids(sequence)] = value
+        self.known.update({id(part): (part, value) for part in packed.parts(sequence)})
+        self.tensors[id(value)] = sequence.data
         self.values.append(value)
         return value
 

@@ -239,12 +239,13 @@ class Text:
         values = {name: self._value(number, name, each) for name, each in statement.literals.items()}
         if isinstance(statement, BlockCall):
             return self._call(statement.function, inputs, self._path(number), values)
+        called = [inputs.pop(0)] if isinstance(statement, LayerCall) else []
         named = [f"{name}={each}" for name, each in zip(statement.names, inputs, strict=False) if name]
-        if named and not isinstance(statement, LayerCall):
+        if named:
             inputs = [each for name, each in zip(statement.names, inputs, strict=True) if not name] + named
-        if isinstance(statement, LayerCall):
+        if called:
             keywords = [statement.head] if statement.head else []
-            return f"{inputs[0]}({', '.join([*inputs[1:], *keywords])})"
+            return f"{called[0]}({', '.join([*inputs, *keywords])})"
         if not isinstance(statement, Layer):
             return statement.head.format(*inputs, **values)
         return layer_line(statement, values, self._path(number) if statement.path else "", inputs)

@@ -23,14 +23,14 @@ from keras_blitz.weights.mapped import Mapped
 from parity.record.torch_flow import folded
 from parity.record.torch_modules import sharing
 from parity.record.torch_opened import open_module
-from parity.translate import registry
+from parity.translate import packed, registry
 from parity.translate.any_size import leave_open
 from parity.translate.batches import record, several
 from parity.translate.blocks import settle
 from parity.translate.builder import Builder
 from parity.translate.checks import as_tensors, left_out, require_outputs, translatable
 from parity.translate.functions import functions_of
-from parity.translate.graph import Value, Where, unused_names, values_in
+from parity.translate.graph import Recording, Value, unused_names, values_in
 from parity.translate.module_text import LINE, file_text
 from parity.translate.optimizer import twin_of
 from parity.translate.prove import DTYPES, Filled, Proof, prove
@@ -209,7 +209,7 @@ def translate(
         add_train_mode(recording, module, examples, _is_leaf)
         add_exact_constants(recording, module, examples, _is_leaf)
         builder = Builder(recording, partial)
-        limits = [*_limits(computed, batch, recording.decisions), *left_out(recording.outputs)]
+        limits = [*_limits(computed, batch, recording), *left_out(recording.outputs)]
         port = _written(builder, module, origin, limits)
     if other is not None:
         port = _of_every_size(port, translate(module, other, partial=partial, check=False, batch=batch))
@@ -267,15 +267,16 @@ def _written(builder: Builder, module: nn.Module, origin: str, limits: Sequence[
     )  # fmt: skip
 
 
-def _limits(computed: Sequence[str], batch: bool, decisions: Sequence[Where]) -> Iterator[str]:
-    """Yield lines for the file's head: weights that PyTorch computes, inputs without a batch, and what was decided."""
+def _limits(computed: Sequence[str], batch: bool, recording: Recording) -> Iterator[str]:
+    """Yield lines for the file's head: weights that PyTorch computes, and what the inputs are or decided."""
     if computed:
         more = f", and {len(computed) - 3} more" if computed[3:] else ""
         names = ", ".join(computed[:3]) + more
         yield f"PyTorch computes {names} from other weights; here each is a weight of its own."
     if not batch:
         yield "The inputs have no batch axis: the model takes these shapes alone."
-    for where in decisions:
+    yield from packed.limits(recording.calls)
+    for where in recording.decisions:
         line = re.sub(r'["\\]', "'", linecache.getline(*where).strip())
         yield f"A value of the example inputs decided here, and the model always does as it did: {line}"
 

@@ -136,7 +136,7 @@ def prove(
         dtypes: the precisions to compare in.
         batch: try one example more, too.
     """
-    larger = tuple(np.concatenate([each, each[:1]]) if each.ndim else each for each in inputs)
+    larger = tuple(np.concatenate([each, each[-1:]]) if each.ndim else each for each in inputs)
     try:
         differs = filled.differs(module, *([inputs, larger] if batch else [inputs]))
         gc.collect()  # a Keras model holds itself: without this, its weights stay during the comparisons

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 from parity.translate import layout
 from parity.translate.capture import Untranslatable
 from parity.translate.graph import values_in
+from parity.translate.packed import Packed
 from parity.translate.program import View, optional
-from parity.translate.registry import module
+from parity.translate.registry import function, module
 from parity.translate.rules.scattering import each_example
 from parity.translate.rules.weights import frozen
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 @module("LSTM", "GRU", "RNN")
 def recurrent(builder: "Builder", cells: Any, x: "Operand", state: Any = None) -> list[View]:
-    """Write a stack of recurrent layers with PyTorch's two biases."""
+    """Write a stack of recurrent layers with PyTorch's two biases, and the lengths of a packed sequence."""
     if x.rank != 3:
-        raise Untranslatable(f"{type(cells).__name__} of a packed sequence, or without a batch axis")
+        raise Untranslatable(f"{type(cells).__name__} without a batch axis has no translation")
     arguments = {
         "hidden_size": cells.hidden_size,
         "num_layers": optional(cells.num_layers, 1),
@@ -30,11 +31,29 @@ def recurrent(builder: "Builder", cells: Any, x: "Operand", state: Any = None) -
         arguments["proj_size"] = optional(cells.proj_size, 0)
     elif type(cells).__name__ == "RNN":
         arguments["nonlinearity"] = optional(cells.nonlinearity, "tanh")
-    order = (0, 1, 2) if cells.batch_first else (1, 0, 2)
+    batch_first = x.batch_first if isinstance(x, Packed) else cells.batch_first
+    order = (0, 1, 2) if batch_first else (1, 0, 2)
     states = tuple(builder.natural(each) for each in values_in(state))
     views = [builder.to(x, order), *([states] if len(states) > 1 else states)]
+    called = [""] * len(views)
+    if isinstance(x, Packed):
+        views, called = [*views, builder.natural(x.lengths)], [*called, "lengths"]
     layouts = [order, *(layout.natural(3) for _ in builder.call.outputs[1:])]
-    return builder.layer_of_several(type(cells).__name__, views, {**arguments, **frozen(cells)}, layouts)
+    return builder.layer_of_several(type(cells).__name__, views, {**arguments, **frozen(cells)}, layouts, called)
+
+
+@function("pack_padded_sequence")
+def pack(builder: "Builder", x: "Operand", lengths: "Operand", *_: Any) -> View:
+    """Write nothing: a packed sequence is the padded one, and the layer is given its lengths."""
+    return builder.view(x)
+
+
+@function("pad_packed_sequence")
+def pad(builder: "Builder", x: Packed, batch_first: bool, *_: Any) -> tuple[View, View]:
+    """Write nothing: the layer has returned zeros after the end of each example."""
+    padded = builder.view(x)
+    padded = padded if batch_first == x.batch_first else builder.turned(padded, (1, 0, *range(2, x.rank)))
+    return padded, builder.natural(x.lengths)
 
 
 @module("LSTMCell", "GRUCell", "RNNCell")
