@@ -144,25 +144,26 @@ def fitting(candidates: Sequence[Layout], shape: Sizes, expected: Sizes | None) 
     return [each for each in candidates if expected is not None and each.torch_shape(shape) == tuple(expected)]
 
 
-def of_output(rank: int, axes: str, channels_first: bool, kept: bool = False) -> list[Layout]:
+def of_output(rank: int, axes: str, channels_first: bool, kept: bool = False, square: bool = False) -> list[Layout]:
     """Return the layouts in which Keras may return an output, the likelier first: as PyTorch does, or channels last.
 
     Only what has channels may have them last: a Gram matrix (N, C, C), an attention map (N, T, T) or boxes (N, A, 4)
     that Keras returns transposed are wrong. Where PyTorch's run does not tell, as of features that are reshaped, a
-    tensor (N, C, H, W) may, and one (N, C, T) after a layer whose channels come first.
+    tensor (N, C, H, W) may, and one (N, C, T) after a layer whose channels come first, or if its shape tells.
 
     Args:
         rank: of the output.
         axes: what PyTorch's axes hold, see `core.axes`; "" where it is not known.
         channels_first: whether axis 1 are the channels of what PyTorch's last layer returns.
         kept: the Keras model keeps its channels on axis 1.
+        square: axes 1 and 2 of the output are of one size.
     """
     at = channels_of(axes)
     if at and rank > 2:
         last = layout.channels_last(rank, at)
         return [layout.SAME, last] if kept else [last, layout.SAME]
     letters = axes or unknown(rank)
-    if not may_be_maps(letters) or (rank == 3 and not channels_first and letters[1] != CHANNELS):
+    if not may_be_maps(letters) or (rank == 3 and not channels_first and (square or letters[1] != CHANNELS)):
         return [layout.SAME]
     return both_orders(rank, channels_first and not kept)
 

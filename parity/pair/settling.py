@@ -60,16 +60,18 @@ def output(theirs: Theirs, name: str, shape: Sizes, ours: Sizes, kept: bool, act
         actual: () -> Keras's value.
     """
     alike = len(ours) == len(shape)
-    candidates = output_layouts(theirs, name, len(ours), kept)
+    candidates = output_layouts(theirs, name, len(ours), kept, shape)
     fitting = layouts.fitting(candidates, ours, shape) if alike else []
     return Fits(fitting or candidates[:1], lambda: theirs.flow.outputs[name].reshape(shape), actual)
 
 
-def output_layouts(theirs: Theirs, name: str, rank: int, kept: bool) -> list[Layout]:
+def output_layouts(theirs: Theirs, name: str, rank: int, kept: bool, shape: Sizes) -> list[Layout]:
     """Return the layouts in which a Keras output of this rank may be, the likelier first; see `layouts.of_output`."""
+    square = len(shape) > 2 and shape[1] == shape[2]
     last = theirs.calls[-1].name if theirs.calls else ""
     axes = theirs.flow.axes.get(name, "")
-    return layouts.of_output(rank, axes if len(axes) == rank else "", theirs.channels_first.get(last, False), kept)
+    axes = axes if len(axes) == rank else ""
+    return layouts.of_output(rank, axes, theirs.channels_first.get(last, False), kept, square)
 
 
 def output_distance(theirs: Theirs, name: str, expected: Value, actual: Value, kept: bool, bound: float) -> float:
@@ -89,7 +91,8 @@ def output_distance(theirs: Theirs, name: str, expected: Value, actual: Value, k
     if rank < 3 or actual.array.ndim != rank or rank != len(theirs.flow.axes.get(name, "")):
         return distance(expected, actual, bound)
     nearest = min(
-        apart(expected, Value(each.to_torch(actual.array))) for each in output_layouts(theirs, name, rank, kept)
+        apart(expected, Value(each.to_torch(actual.array)))
+        for each in output_layouts(theirs, name, rank, kept, expected.array.shape)
     )
     return nearest if nearest <= bound else np.inf
 
