@@ -1,12 +1,13 @@
 """What each axis of a PyTorch tensor holds: a letter for each axis, "SCSS" for images (N, C, H, W). Pure Python.
 
-C is channels or features, S a place, such as the batch, the time or the height, and ? is not known.
+C is channels or features, S a place, such as the batch, the time or the height, and ? is not known. F is a part of
+features that were split, and what it holds is not known, either.
 """
 
 from collections.abc import Iterable, Sequence
 from math import prod
 
-CHANNELS, PLACE, UNKNOWN = "C", "S", "?"
+CHANNELS, PLACE, UNKNOWN, PART = "C", "S", "?", "F"
 
 Group = tuple[list[int], list[int]]  # axes of one shape, and those of the other that hold the same values
 
@@ -41,8 +42,11 @@ def of_maps(rank: int, channels: int = 1) -> str:
 
 def joined(letters: Iterable[str]) -> str:
     """Return the letter of an axis of which several tensors tell: what is known of it, where they do not disagree."""
-    known = set(letters) - {UNKNOWN}
-    return known.pop() if len(known) == 1 else UNKNOWN
+    letters = set(letters)
+    known = letters - {UNKNOWN, PART}
+    if len(known) == 1:
+        return known.pop()
+    return PART if PART in letters and not known else UNKNOWN
 
 
 def broadcast(tensors: Sequence[tuple[str, Sequence[int]]], shape: Sequence[int]) -> str:
@@ -85,6 +89,7 @@ def _parts(letters: Sequence[str], sizes: Sequence[int]) -> list[str]:
     wide = [k for k, size in enumerate(sizes) if size != 1]
     found = [UNKNOWN] * len(sizes)
     if set(letters) == {CHANNELS} and wide:
+        found = [PART] * len(sizes)
         found[wide[0]] = CHANNELS
     elif len(wide) > 1 and letters[-1:] == [CHANNELS]:
         found[wide[-1]] = CHANNELS
@@ -115,13 +120,13 @@ def product(left: str, right: str) -> str:
     matrices are places, such as an attention's heads: each has a product of its own.
     """
     rows = left[-2:-1]
-    columns = right[-1:] if right[-1:] != UNKNOWN else CHANNELS
+    columns = CHANNELS if right[-1:] in (UNKNOWN, PART) else right[-1:]
     return PLACE * (max(len(left), len(right)) - 2) + rows + columns
 
 
 def channels_of(axes: str) -> int | None:
     """Return the only axis of channels of a tensor whose other axes are known to be places; None where it has none."""
-    return axes.index(CHANNELS) if axes.count(CHANNELS) == 1 and UNKNOWN not in axes else None
+    return axes.index(CHANNELS) if axes.count(CHANNELS) == 1 and not {UNKNOWN, PART} & set(axes) else None
 
 
 def may_be_maps(axes: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_blitz.weights import kinds, layout
 from keras_blitz.weights.layout import Layout
-from parity.core.axes import CHANNELS, channels_of, may_be_maps, unknown
+from parity.core.axes import CHANNELS, PART, channels_of, may_be_maps, unknown
 from parity.pair.alike import Value, apart
 from parity.pair.wiring import KerasCall
 
@@ -149,7 +149,8 @@ def of_output(rank: int, axes: str, channels_first: bool, kept: bool = False, sq
 
     Only what has channels may have them last: a Gram matrix (N, C, C), an attention map (N, T, T) or boxes (N, A, 4)
     that Keras returns transposed are wrong. Where PyTorch's run does not tell, as of features that are reshaped, a
-    tensor (N, C, H, W) may, and one (N, C, T) after a layer whose channels come first, or if its shape tells.
+    tensor (N, C, H, W) may, and one (N, C, T) after a layer whose channels come first; one of features that were split,
+    if its shape tells.
 
     Args:
         rank: of the output.
@@ -163,7 +164,8 @@ def of_output(rank: int, axes: str, channels_first: bool, kept: bool = False, sq
         last = layout.channels_last(rank, at)
         return [layout.SAME, last] if kept else [last, layout.SAME]
     letters = axes or unknown(rank)
-    if not may_be_maps(letters) or (rank == 3 and not channels_first and (square or letters[1] != CHANNELS)):
+    told = letters[1:2] == CHANNELS and not (square and letters[2] == PART)
+    if not may_be_maps(letters) or (rank == 3 and not channels_first and not told):
         return [layout.SAME]
     return both_orders(rank, channels_first and not kept)
 

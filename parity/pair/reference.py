@@ -19,9 +19,9 @@ from parity.pair.theirs import Theirs
 from parity.record.memory import release
 
 LOST = 1e-2  # a float32 error that is larger, relative to a tensor's scale, does not say how large float64's is
-CAST = (
-    1e4  # float64's, in units of float32: 70 × in the running variances of EfficientNet, 2²⁹ × from a cast to float32
-)
+# How far float64's error may be above float32's, in its units, and still be rounding: it is 70 × in the running
+# variances of EfficientNet, and about 2²⁹ × where a module casts to float32.
+CAST = 1e4
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Reference:
 
         Where float32 loses all digits but two, as after a BatchNorm over two values that are nearly equal, float64's
         own error is larger than float32's by 2⁻²⁹: it is measured, by runs from weights moved by four of its units in
-        the last place. It does not count where float32 is exact, for a cast to float32 inside a module leaves float32's
-        error in float64.
+        the last place. Of a tensor that keeps its digits it counts up to `CAST` × float32's alone: a cast to float32
+        inside a module leaves float32's error in float64.
         """
         if not any(each.relative > LOST for each in self.rounding.values()):
             return self.rounding

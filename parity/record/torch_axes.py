@@ -104,6 +104,6 @@ def _axes_by_rank(
         return alike
     changed = [size != before for size, before in zip(shape, own, strict=True)]  # cut, joined, or with edges
     return "".join(
-        before if cut and after == axes.UNKNOWN else after
+        before if cut and after in (axes.UNKNOWN, axes.PART) else after
         for after, before, cut in zip(alike, first, changed, strict=True)
     )

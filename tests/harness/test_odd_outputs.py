@@ -230,6 +230,11 @@ PAIRS = {
         lambda x: layers.Conv1D(6, 3, padding="same")(x),
         lambda x: turned(layers.Conv1D(6, 3, padding="same")(x)),
     ),
+    "features-of-equal-sizes-before-the-steps": (
+        lambda: Net(lambda x, layer: layer(x).mT, nn.Linear(6, 6)), (2, 6, 6),
+        lambda x: layers.Dense(6)(x),
+        lambda x: 2 * layers.Dense(6)(x),
+    ),
     "a-sequence-of-equal-sizes-to-a-linear-layer": (
         lambda: Net(lambda x, layer: layer(x), nn.Linear(6, 4)), (2, 6, 6),
         lambda x: layers.Dense(4)(x),

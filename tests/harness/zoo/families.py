@@ -6,10 +6,10 @@ from typing import Any
 from parity.twins.torch import families
 from zoo.row import Row, numbers
 
-# Name -> (size of the images, options). Segmentation networks and Inceptions have their auxiliary heads, which only
-# train mode returns beside the others: for these, the translation is that of eval mode. In train mode the last maps
-# are to have more than one value in each channel of an image: BatchNorm over two values is ±1 whatever they are.
-# Inception's auxiliary head takes no smaller ones.
+# Name -> (size of the images, options). All have their auxiliary heads: segmentation networks return them in both
+# modes, Inceptions in train mode alone, so that these are proven in eval mode. In train mode the last maps are to have
+# more than one value in each channel of an image: BatchNorm over two values is ±1 whatever they are. Inception's
+# auxiliary head takes no smaller images.
 MODELS: dict[str, tuple[int, dict[str, Any]]] = {
     "alexnet": (64, {}),
     "convnext_tiny": (32, {}),
